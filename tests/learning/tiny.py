@@ -1,0 +1,80 @@
+"""A corpus of 32 px and networks that train in a second: what the tests of learning and of inference share."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from sdovis import manifests
+from sdovis.study import Study
+
+CLASSES = ("alpha", "beta", "complex")
+SIZE = 32
+BACKBONES: dict[str, dict[str, Any]] = {
+    "vit": {
+        "model_type": "vit", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "intermediate_size": 64, "patch_size": 8, "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1,
+    },
+    "dinov2": {
+        "model_type": "dinov2", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "mlp_ratio": 2,
+        "patch_size": 8, "hidden_dropout_prob": 0.1,
+    },
+}  # fmt: skip
+
+
+def picture(label: int, rng: np.random.Generator) -> np.ndarray:
+    """Noise around 128 (0 G) and ``label`` bipoles somewhere: flips and reversed polarity keep the class."""
+    codes = rng.normal(128, 8, (SIZE, SIZE))
+    for _ in range(label):
+        row, column = rng.integers(0, SIZE - 8, 2)
+        codes[row : row + 8, column : column + 4] = 220
+        codes[row : row + 8, column + 4 : column + 8] = 36
+    return np.clip(codes, 1, 255).astype(np.uint8)
+
+
+def png(codes: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(codes).save(file, "PNG")
+    return file.getvalue()
+
+
+def write_corpus(folder: Path, train: int = 30, validation: int = 12, test: int = 9) -> Path:
+    """A corpus folder as `sdovis prepare` leaves it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rng = np.random.default_rng(7)
+    with manifests.whole(folder, stage="prepare", made_from={"seed": "7"}) as beside:
+        (beside / "data").mkdir()
+        (beside / "corpus.json").write_text(json.dumps({"classes": CLASSES}))
+        for part, count in (("train", train), ("validation", validation), ("test", test)):
+            labels = [i % 3 if i % 5 else 0 for i in range(count)]
+            rows = {
+                "id": [f"{part}-{i}" for i in range(count)],
+                "image": [{"bytes": png(picture(label, rng)), "path": None} for label in labels],
+                "label": labels,
+                "noaa_ar": [12000 + i for i in range(count)],
+                "group": [f"AR {12000 + i}" for i in range(count)],
+            }
+            pq.write_table(pa.table(rows), beside / "data" / f"{part}-00000-of-00001.parquet")
+    return folder
+
+
+def study(name: str = "tiny", backbone: str = "vit", **sections: dict[str, Any]) -> Study:
+    """A study of the tiny corpus; ``training={...}`` and the like are laid over the defaults."""
+    data: dict[str, dict[str, Any]] = {
+        "study": {"name": name, "seed": 5},
+        "source": {"workbook": "regions.xlsx"},
+        "images": {"channel": "hmi-los", "size_px": SIZE},
+        "backbone": {"config": BACKBONES[backbone]},
+        "training": {
+            "num_train_epochs": 3, "per_device_train_batch_size": 4, "learning_rate": 3e-3, "disable_tqdm": True,
+        },
+    }  # fmt: skip
+    for section, values in sections.items():
+        data[section] = (data.get(section, {}) if section != "backbone" else {}) | values
+    return Study.model_validate(data)

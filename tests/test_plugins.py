@@ -1,0 +1,48 @@
+from importlib.metadata import EntryPoint
+
+import pytest
+from sdovis import plugins
+from sdovis.errors import BadInput
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """Entry points made for a test; what they load is real."""
+
+    def register(*points: tuple[str, str]) -> None:
+        made = [EntryPoint(name, value, "sdovis.labels") for name, value in points]
+        monkeypatch.setattr(plugins, "entry_points", lambda group: [p for p in made if p.group == group])
+
+    return register
+
+
+def test_the_built_ins_come_in_by_the_same_door_as_strangers():
+    assert {"mount-wilson", "mount-wilson-3", "mcintosh-z", "activity", "flare", "sdo-vt1", "column"} <= set(
+        plugins.names("sdovis.labels")
+    )
+    assert "spreadsheet" in plugins.names("sdovis.readers")
+
+
+@pytest.mark.parametrize("group", plugins.GROUPS)
+def test_every_built_in_loads(group):
+    assert plugins.names(group)
+    for name in plugins.names(group):
+        assert plugins.load(group, name) is not None
+
+
+def test_an_unknown_name_shows_the_nearest(registered):
+    registered(("magnetic", "math:pi"))
+    with pytest.raises(BadInput, match=r"labels: 'magnetik' is unknown; did you mean 'magnetic'\?"):
+        plugins.load("sdovis.labels", "magnetik")
+
+
+def test_a_name_claimed_twice_is_refused(registered):
+    registered(("twice", "math:pi"), ("twice", "math:e"))
+    with pytest.raises(BadInput, match="'twice' is registered by"):
+        plugins.load("sdovis.labels", "twice")
+
+
+def test_a_plug_in_that_fails_to_import_names_its_distribution(registered):
+    registered(("broken", "no_such_module:x"))
+    with pytest.raises(BadInput, match="plug-in 'broken' of an unknown distribution fails to import"):
+        plugins.load("sdovis.labels", "broken")

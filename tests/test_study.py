@@ -1,0 +1,151 @@
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from sdovis import study as studies
+from sdovis.errors import BadInput
+
+GOOD = """
+[study]
+name = "small"
+[source]
+root = "data"
+workbook = "book.xlsx"
+[images]
+channel = "hmi-magnetogram"
+[labels]
+scheme = "mount-wilson-3"
+[backbone]
+config = { model_type = "vit", hidden_size = 32 }
+[training]
+learning_rate = 1e-3
+"""
+
+
+@pytest.fixture
+def study_file(tmp_path):
+    (tmp_path / "study.toml").write_text(GOOD)
+    return tmp_path / "study.toml"
+
+
+def _problems(path: Path, *sets: str) -> list[str]:
+    with pytest.raises(BadInput) as caught:
+        studies.load(path, sets)
+    return [str(problem).removeprefix(f"{path}: ") for problem in caught.value.problems]
+
+
+def test_a_study_is_read_with_its_defaults(study_file):
+    study = studies.load(study_file)
+    assert (study.name, study.split.method, study.split.gap_days) == ("small", "temporal", 27.0)
+    assert study.training == {"learning_rate": 1e-3}
+
+
+def test_paths_in_the_file_are_relative_to_the_file(study_file):
+    assert studies.load(study_file).workbook == study_file.parent / "data" / "book.xlsx"
+
+
+def test_paths_in_set_are_relative_to_the_working_directory(study_file, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    study = studies.load(study_file, ["source.root=here"])
+    assert study.workbook.resolve() == tmp_path / "elsewhere" / "here" / "book.xlsx"
+
+
+def test_a_backbone_is_a_folder_where_there_is_one_and_else_a_hub_id(study_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study_file.write_text(GOOD.replace("config = { model_type", 'id = "facebook/dinov2-small" #'))
+    assert studies.load(study_file).backbone.id == "facebook/dinov2-small"
+    (tmp_path / "weights").mkdir()
+    assert studies.load(study_file, ["backbone.id=weights"]).backbone.id == "weights"
+
+
+def test_every_mistake_is_reported_at_once_with_the_nearest_name(study_file):
+    study_file.write_text(
+        GOOD.replace("hmi-magnetogram", "hmi-magnetgram")
+        .replace("mount-wilson-3", "mcintsh-z")
+        .replace("learning_rate", "learning_rat")
+        .replace("[labels]", 'size_px = "large"\nsise = 3\n[labels]')
+        .replace('workbook = "book.xlsx"', "")
+        .replace('name = "small"', 'name = "Not a Slug"')
+    )
+    problems = _problems(study_file)
+    assert len(problems) == 7
+    text = "\n".join(problems)
+    assert "images.channel 'hmi-magnetgram' is unknown; did you mean 'hmi-magnetogram'?" in problems
+    assert "labels.scheme 'mcintsh-z' is unknown; did you mean 'mcintosh-z'?" in problems
+    assert "source.workbook is missing; add workbook = ... under [source]" in problems
+    assert (
+        "training.learning_rat: is not one of transformers' TrainingArguments; did you mean 'learning_rate'?"
+        in problems
+    )
+    assert "images.sise is unknown" in text
+    assert "images.size_px = 'large'" in text
+    assert "study.name = 'Not a Slug'" in text
+
+
+@pytest.mark.parametrize("name", ["output_dir", "hub_token", "push_to_hub", "remove_unused_columns", "seed"])
+def test_training_arguments_that_are_ours_to_set_are_refused(study_file, name):
+    (problem,) = _problems(study_file, f"training.{name}=1")
+    assert problem.startswith(f"training.{name}: is set by sdovis")
+
+
+def test_a_training_argument_of_the_wrong_kind_is_refused(study_file):
+    assert "is not a number" in _problems(study_file, "training.learning_rate='fast'")[0]
+    assert "is not true or false" in _problems(study_file, "training.bf16='yes'")[0]
+
+
+def test_backbone_wants_either_id_or_config(study_file):
+    (problem,) = _problems(study_file, "backbone.id=google/vit")
+    assert "not both" in problem
+
+
+@pytest.mark.parametrize("broken", ["not toml [", "[study\n"])
+def test_broken_toml_is_one_clear_line(study_file, broken):
+    study_file.write_text(broken)
+    (problem,) = _problems(study_file)
+    assert problem.startswith("not valid TOML")
+
+
+def test_a_missing_file_says_how_to_get_one(tmp_path):
+    (problem,) = _problems(tmp_path / "none.toml")
+    assert "sdovis init" in problem
+
+
+@pytest.mark.parametrize("assignment", ["nonsense", "a=b", "=3"])
+def test_a_malformed_set_is_refused(study_file, assignment):
+    assert "is not an assignment" in _problems(study_file, assignment)[0]
+
+
+def test_set_takes_toml_values_and_plain_words(study_file):
+    study = studies.load(study_file, ["training.learning_rate=3e-5", "split.method=grouped", "study.seed=7"])
+    assert (study.training["learning_rate"], study.split.method, study.study.seed) == (3e-5, "grouped", 7)
+
+
+def test_the_resolved_study_reads_back_as_the_same_study(study_file, tmp_path):
+    study = studies.load(study_file)
+    folder = tmp_path / "runs" / "small"
+    folder.mkdir(parents=True)
+    (folder / "study.toml").write_text(study.to_toml(folder))
+    again = studies.load(folder / "study.toml")
+    assert again.workbook.resolve() == study.workbook.resolve()
+    assert again.model_dump(exclude={"source"}) == study.model_dump(exclude={"source"})
+    assert str(tmp_path) not in (folder / "study.toml").read_text()
+
+
+def test_moving_the_data_does_not_change_what_a_study_is(study_file):
+    here, there = studies.load(study_file), studies.load(study_file, ["source.root=/elsewhere"])
+    assert here.digest_of("source", "images") == there.digest_of("source", "images")
+    other = studies.load(study_file, ["images.size_px=64"])
+    assert here.digest_of("source", "images") != other.digest_of("source", "images")
+
+
+def test_the_json_schema_accepts_a_good_study_and_refuses_a_misspelt_training_argument(study_file):
+    import tomllib
+
+    schema = json.loads(json.dumps(studies.json_schema(), default=str))
+    data = tomllib.loads(study_file.read_text())
+    jsonschema.validate(data, schema)
+    data["training"]["learning_rat"] = 1
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(data, schema)

@@ -1,0 +1,34 @@
+"""SDOVIS: from a spreadsheet of solar active regions and SDO images to a published, citable, live classifier."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["BadInput", "Conflict", "Corpus", "SdovisError", "Study", "load_study", "pipeline"]
+
+if TYPE_CHECKING:
+    from sdovis.corpus.build import Corpus
+    from sdovis.errors import BadInput, Conflict, SdovisError
+    from sdovis.inference import pipeline
+    from sdovis.study import Study
+    from sdovis.study import load as load_study
+
+_HOMES = {
+    "BadInput": ("sdovis.errors", "BadInput"),
+    "Conflict": ("sdovis.errors", "Conflict"),
+    "SdovisError": ("sdovis.errors", "SdovisError"),
+    "Corpus": ("sdovis.corpus.build", "Corpus"),
+    "Study": ("sdovis.study", "Study"),
+    "load_study": ("sdovis.study", "load"),
+    "pipeline": ("sdovis.inference", "pipeline"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Lazily: `import sdovis` stays instant, torch loads when something needs it.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sdovis' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)

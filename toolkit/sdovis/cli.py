@@ -1,0 +1,280 @@
+"""The command line: verbs only. Every verb reads a study file and calls the stage of the same name."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import click
+import typer
+
+from sdovis import __version__, errors
+from sdovis import study as studies
+from sdovis.errors import BadInput, Conflict, Problem, SdovisError
+
+if TYPE_CHECKING:
+    from sdovis.evaluation.scores import Scores
+
+#: Problems printed one by one; a flipped column would fill the screen with thousands.
+MAX_PROBLEMS = 200
+
+app = typer.Typer(
+    help="From a spreadsheet of solar active regions and SDO images to a published, citable, live classifier.\n\n"
+    "Begin with [bold]sdovis init WORKBOOK[/bold], which writes a commented study file, then "
+    "[bold]sdovis run study.toml[/bold].\n\n"
+    "Exit codes: 0 ok, 1 internal error, 2 bad input, 3 network or Hub, 4 conflict or refused overwrite, 130 interrupted.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.", show_default=False)]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one entry of the study; may be repeated."),
+]
+
+
+def main() -> None:
+    """Run the command line and exit with a documented code."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run one command; its exit code (see `sdovis.errors`). Errors are printed to stderr, a line each."""
+    try:
+        app(args=arguments, prog_name="sdovis", standalone_mode=False)
+    except SdovisError as error:
+        _report(error)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return errors.EXIT_BAD_INPUT
+    except (KeyboardInterrupt, click.Abort):
+        print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        return errors.EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): not an error of ours, and nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception:
+        traceback.print_exc()
+        print(f"sdovis {__version__}: internal error; please report the lines above", file=sys.stderr)
+        return errors.EXIT_INTERNAL
+    return errors.EXIT_OK
+
+
+def _report(error: SdovisError) -> None:
+    problems = error.problems if isinstance(error, BadInput) else (error,)
+    for problem in problems[:MAX_PROBLEMS]:
+        print(f"error: {problem}", file=sys.stderr)
+    if len(problems) > 1:
+        rest = f", the first {MAX_PROBLEMS} are shown" if len(problems) > MAX_PROBLEMS else ""
+        print(f"{len(problems)} problems{rest}; nothing was written", file=sys.stderr)
+
+
+def say(line: str) -> None:
+    """One line of progress. Only the main process of a launch speaks."""
+    if is_main_process():
+        typer.echo(line, err=True)
+
+
+def is_main_process() -> bool:
+    """Whether this is rank 0, or the only process."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """The options of sdovis itself."""
+
+
+@app.command()
+def init(
+    workbook: Annotated[Path, typer.Argument(help="The .xlsx or .csv file to start from.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the study file.")] = Path("study.toml"),
+) -> None:
+    """Write a commented study file from the workbook it is pointed at: columns, classes and images are guessed."""
+    from sdovis.corpus.draft import draft
+
+    text = draft(workbook, output.parent)
+    if output.exists():
+        raise Conflict(f"{output}: is there already and was left as it is; choose another --output")
+    output.write_text(text, encoding="utf-8")
+    typer.echo(f"wrote {output}; look through it, then: sdovis check {output}")
+
+
+@app.command()
+def check(study_file: StudyFile, sets: Sets = None) -> None:
+    """Find every mistake in study, workbook, images and split, without writing anything."""
+    study = studies.load(study_file, sets or ())
+    from sdovis.corpus import build
+
+    found = build.check(study)
+    typer.echo(f"{study.name}: {len(found.rows)} rows fit, {len(found.rejects)} are rejected")
+    for reason, count in found.rejects["reason"].value_counts().head(10).items():
+        typer.echo(f"  {count:6d}  {reason}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of the study file, for editors."""
+    import json
+
+    typer.echo(json.dumps(studies.json_schema(), indent=1, default=str))
+
+
+@app.command()
+def simulate(
+    directory: Annotated[Path, typer.Argument(help="Folder to write; must not hold a simulation already.")],
+    regions: Annotated[
+        int, typer.Option(min=12, help="Active regions to simulate; each is observed several times.")
+    ] = 620,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+) -> None:
+    """Write labelled HMI-like magnetograms as FITS, and the workbook that goes with them."""
+    from sdovis.sun.simulate import simulate as write
+
+    if directory.exists() and any(directory.iterdir()):
+        raise Conflict(f"{directory}: is not empty and was left as it is; choose another folder")
+    typer.echo(f"wrote {write(directory, regions=regions, seed=seed)} and {directory / 'images'}")
+
+
+@app.command()
+def prepare(study_file: StudyFile, sets: Sets = None) -> None:
+    """Join workbook and images, split them, and write the corpus."""
+    study = studies.load(study_file, sets or ())
+    from sdovis import stages
+
+    with stages.opened(study) as folders:
+        corpus = stages.prepare(study, folders, say)
+    counts = ", ".join(f"{name} {n}" for name, n in corpus.rows["split"].value_counts(sort=False).items())
+    typer.echo(f"{folders.corpus}: {counts}; {corpus.facts['rejects']} rejected (rejects.csv)")
+
+
+@app.command()
+def train(
+    study_file: StudyFile,
+    sets: Sets = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Throw an unfinished training away and begin anew.")
+    ] = False,
+) -> None:
+    """Fine-tune the backbone on the corpus. Stopped at any moment, the same command goes on where it stopped.
+
+    Several processes: accelerate launch -m sdovis train STUDY.toml
+    """
+    study = studies.load(study_file, sets or ())
+    from sdovis import stages
+
+    if is_main_process():
+        with stages.opened(study) as folders:
+            stages.train(study, folders, say, restart=restart)
+        typer.echo(f"{folders.model}: pipeline('image-classification', model='{folders.model}') opens it")
+    else:
+        stages.train(study, stages.Folders(study.run_dir), say, restart=restart)
+
+
+@app.command()
+def evaluate(study_file: StudyFile, sets: Sets = None) -> None:
+    """Score the model on the test part, beside baselines, with intervals by active region."""
+    study = studies.load(study_file, sets or ())
+    from sdovis import stages
+
+    with stages.opened(study) as folders:
+        scores = stages.evaluate(study, folders, say)
+    _print_scores(scores)
+
+
+@app.command()
+def run(study_file: StudyFile, sets: Sets = None) -> None:
+    """All stages in order: prepare, train, evaluate. Finished ones are not run again."""
+    study = studies.load(study_file, sets or ())
+    from sdovis import stages
+
+    with stages.opened(study) as folders:
+        stages.prepare(study, folders, say)
+        stages.train(study, folders, say)
+        scores = stages.evaluate(study, folders, say)
+    _print_scores(scores)
+    _print_ending(study_file, folders)
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help="A model folder, runs/NAME/model, or a Hub id.", show_default=False)],
+    images: Annotated[list[Path], typer.Argument(help="FITS, PNG or JPEG files.", show_default=False)],
+) -> None:
+    """Classify images with a trained model; prints a line an image, classes by falling probability."""
+    missing = [path for path in images if not path.is_file()]
+    if missing:
+        raise BadInput(Problem("there is no such image", file=str(path)) for path in missing)
+    from tqdm import tqdm
+
+    from sdovis.inference import pipeline
+
+    classify: Any = pipeline(model)
+    for path in tqdm(images, "predict", leave=False, disable=len(images) < 10):
+        answer = classify(str(path), top_k=None)
+        typer.echo(f"{path}\t" + "\t".join(f"{entry['label']} {entry['score']:.4f}" for entry in answer))
+
+
+@app.command()
+def plugins() -> None:
+    """List the registered readers, label schemes, channels and metrics, and who provides them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from sdovis import plugins as registry
+
+    table = Table("kind", "name", "object", "from")
+    for group, *entry in registry.table():
+        table.add_row(group.rpartition(".")[2], *entry)
+    Console().print(table)
+
+
+def _print_scores(scores: Scores) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    facts = scores.facts
+    level = f"{facts['bootstrap']['confidence']:.0%}"
+    title = f"test part: {facts['rows']} images of {facts['regions']} regions; {level} intervals by region"
+    table = Table("", "balanced accuracy", "macro-F1", "model minus this, balanced accuracy", title=title)
+
+    def cell(entry: dict[str, Any] | None) -> str:
+        if not entry or None in entry.values():
+            return "-"
+        return f"{entry['estimate']:.3f} [{entry['low']:.3f}, {entry['high']:.3f}]"
+
+    for name, of in {"this model": facts["model"], **facts["baselines"]}.items():
+        difference = facts["difference_to"].get(name, {}).get("balanced-accuracy")
+        table.add_row(name, cell(of.get("balanced-accuracy")), cell(of.get("macro-f1")), cell(difference))
+    Console().print(table)
+
+
+def _print_ending(study_file: Path, folders: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("made", "where", "look at it with", show_header=True)
+    table.add_row("dataset", str(folders.corpus), f"datasets.load_dataset('{folders.corpus}')")
+    table.add_row(
+        "model", str(folders.model), f"transformers.pipeline('image-classification', model='{folders.model}')"
+    )
+    table.add_row("scores", str(folders.scores), f"{folders.scores}/scores.json, {folders.scores}/figures/")
+    Console().print(table)
+    typer.echo(f"next: sdovis predict {folders.model} IMAGE")

@@ -1,0 +1,32 @@
+"""What a reader hands over: rows of text, each knowing where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sdovis.errors import Problem
+
+
+@dataclass(frozen=True)
+class RawRow:
+    """One row as it stands in its source.
+
+    ``cells`` maps a field of `sdovis.study.Columns` to the cell's text, unchanged but for outer white space (so
+    ``012192`` and ``NA`` stay what they are); ``headings`` maps the field to the column's own heading. ``row`` counts
+    from 1 as a spreadsheet does, the heading row included.
+    """
+
+    file: str
+    sheet: str
+    row: int
+    cells: Mapping[str, str]
+    headings: Mapping[str, str]
+
+    def text(self, field: str) -> str:
+        """The cell's text; empty where the cell or the whole column is missing."""
+        return self.cells.get(field, "")
+
+    def problem(self, what: str, hint: str = "", *, field: str = "") -> Problem:
+        """A problem that points at this row and, with ``field``, at that column."""
+        return Problem(what, hint, self.file, self.sheet, self.row, self.headings.get(field, ""))

@@ -1,0 +1,93 @@
+"""Everything that can go wrong, and the exit code it ends with.
+
+    SdovisError                1  internal: a defect of ours
+    |-- BadInput               2  a study, workbook, image or plug-in that must be mended
+    |   `-- UnreadableImage    2  one image that cannot be decoded, with the reason
+    |-- HubFailure             3  the network or the Hub did not do what was asked
+    `-- Conflict               4  something is in the way and was not overwritten
+
+An interruption (Ctrl-C) ends with 130. Success is 0.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+EXIT_OK = 0
+EXIT_INTERNAL = 1
+EXIT_BAD_INPUT = 2
+EXIT_HUB = 3
+EXIT_CONFLICT = 4
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, where it is, and how to mend it. ``str()`` gives one line."""
+
+    what: str
+    hint: str = ""
+    file: str = ""
+    sheet: str = ""
+    row: int | None = None
+    column: str = ""
+
+    def __str__(self) -> str:
+        place = [self.file] if self.file else []
+        place += [f"sheet {self.sheet!r}"] if self.sheet else []
+        place += [f"row {self.row}"] if self.row is not None else []
+        place += [f"column {self.column!r}"] if self.column else []
+        text = f"{', '.join(place)}: {self.what}" if place else self.what
+        text = f"{text}; {self.hint}" if self.hint else text
+        # A cell may hold a line break or a control character: a problem is one line all the same.
+        return "".join(c if c.isprintable() else " " for c in text)
+
+
+class SdovisError(Exception):
+    """Base of all errors raised on purpose."""
+
+    exit_code = EXIT_INTERNAL
+
+
+class BadInput(SdovisError):
+    """Input that must be mended. Carries every problem found, not only the first."""
+
+    exit_code = EXIT_BAD_INPUT
+
+    def __init__(self, problems: Problem | str | Iterable[Problem]) -> None:
+        if isinstance(problems, str):
+            problems = Problem(problems)
+        self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class UnreadableImage(BadInput):
+    """An image that cannot be decoded: ``path`` and ``why``."""
+
+    def __init__(self, path: Path | str, why: str, hint: str = "") -> None:
+        self.path, self.why = Path(path), why
+        super().__init__(Problem(why, hint=hint, file=str(path)))
+
+
+class HubFailure(SdovisError):
+    """The network or the Hub did not do what was asked."""
+
+    exit_code = EXIT_HUB
+
+
+class Conflict(SdovisError):
+    """Something is in the way; it was left as it is."""
+
+    exit_code = EXIT_CONFLICT
+
+
+def nearest(name: str, choices: Sequence[str]) -> str:
+    """``did you mean 'x'?`` for the choice most like ``name``; otherwise the list of choices."""
+    match = difflib.get_close_matches(name.casefold(), [c.casefold() for c in choices], n=1, cutoff=0.6)
+    if match:
+        found = next(c for c in choices if c.casefold() == match[0])
+        return f"did you mean {found!r}?"
+    return f"choose one of {', '.join(choices)}" if choices else "there is nothing to choose from"

@@ -1,0 +1,149 @@
+"""From the study's ``[training]`` to transformers' TrainingArguments, and to the trackers that watch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdovis.errors import BadInput, Problem, nearest
+from sdovis.study import Study
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
+
+#: Scores of the validation part that `method.keep_by` may name.
+KEEP_BY = ("balanced_accuracy", "macro_f1", "accuracy", "loss")
+TRACKERS = ("wandb", "tensorboard", "trackio")
+
+
+def training_arguments(study: Study, checkpoints: Path) -> TrainingArguments:
+    """The study's arguments, unchanged, over our defaults.
+
+    Raises `BadInput` with everything that contradicts itself: a launcher with another precision, fp16 without a GPU,
+    keeping the best checkpoint without evaluating and saving together, a tracker that is not installed, and whatever
+    TrainingArguments refuses.
+    """
+    import torch
+    from transformers import TrainingArguments
+
+    given = dict(study.training)
+    given.setdefault("use_cpu", not torch.accelerator.is_available())
+    given = _paired(given)
+    problems = [
+        *_precision_problems(study, bool(given["use_cpu"])),
+        *_keep_problems(study, given),
+        *_tracker_problems(reported_to(study)),
+    ]
+    if problems:
+        raise BadInput(problems)
+    defaults = {
+        "save_total_limit": 2,
+        "logging_strategy": "steps" if "logging_steps" in given else "epoch",
+        "per_device_eval_batch_size": 32,
+        "report_to": "none",
+        "run_name": study.name,
+        "project": "sdovis",
+        "log_level": "error",
+    }
+    ours = {
+        "output_dir": str(checkpoints),
+        "seed": study.study.seed,
+        "data_seed": study.study.seed,
+        "remove_unused_columns": False,
+        "metric_for_best_model": study.method.keep_by if study.method.keep == "best" else None,
+    }
+    try:
+        arguments = TrainingArguments(**(defaults | given | ours))
+        _ = arguments.device
+    except (TypeError, ValueError, KeyError, ImportError) as error:
+        raise BadInput(Problem(f"training: {error}".split("\n")[0])) from error
+    # One process drives one device; more are accelerate launch's to start.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
+
+
+def reported_to(study: Study) -> list[str]:
+    """The trackers the study names."""
+    given = study.training.get("report_to") or []
+    return [str(name) for name in ([given] if isinstance(given, str) else given) if name != "none"]
+
+
+@contextmanager
+def tracked_in(logs: Path, trackers: list[str]) -> Iterator[None]:
+    """Local tracker files go to ``logs``, unless the environment says otherwise; a W&B run is ended afterwards."""
+    places = {"WANDB_DIR": logs, "TENSORBOARD_LOGGING_DIR": logs / "tensorboard", "TRACKIO_DIR": logs / "trackio"}
+    added = {name: str(place.absolute()) for name, place in places.items() if name not in os.environ}
+    if trackers:
+        logs.mkdir(parents=True, exist_ok=True)
+        os.environ |= added
+    try:
+        yield
+    finally:
+        wandb: Any = sys.modules.get("wandb") if "wandb" in trackers else None
+        if wandb is not None and wandb.run is not None:
+            wandb.finish(quiet=True)
+        for name in added if trackers else ():
+            os.environ.pop(name, None)
+
+
+def _paired(given: dict[str, Any]) -> dict[str, Any]:
+    """Evaluate when a checkpoint is saved, and save when evaluated, where the study names only one of the two."""
+    for this, other in (("save", "eval"), ("eval", "save")):
+        if f"{other}_strategy" not in given:
+            if given.get(f"{this}_strategy") in ("steps", "epoch"):
+                given[f"{other}_strategy"] = given[f"{this}_strategy"]
+            if f"{this}_steps" in given:
+                given.setdefault(f"{other}_steps", given[f"{this}_steps"])
+    for name in ("save", "eval"):
+        given.setdefault(f"{name}_strategy", "steps" if f"{name}_steps" in given else "epoch")
+    given.setdefault("save_steps", given.get("eval_steps", 500))
+    given.setdefault("eval_steps", given["save_steps"])
+    return given
+
+
+def _precision_problems(study: Study, use_cpu: bool) -> Iterator[Problem]:
+    launcher = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    if launcher not in ("no", study.precision):
+        yield Problem(
+            f"the launcher asks for {launcher} and the study for {study.precision}",
+            f"launch with --mixed_precision {study.precision}, or set training.{launcher} = true",
+        )
+    if study.training.get("bf16") and study.training.get("fp16"):
+        yield Problem("training.bf16 and training.fp16 are both true", "choose one")
+    if study.precision == "fp16" and use_cpu:
+        yield Problem(
+            "training.fp16 needs a GPU, and there is none here", "set training.fp16 = false, training.bf16 = true"
+        )
+    for name in ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED"):
+        if os.environ.get(name, "false").lower() in ("1", "true", "yes"):
+            yield Problem(
+                f"the launcher sets {name}", "exact resume is proved for one process and for DDP: launch without it"
+            )
+    for name in ("fsdp", "deepspeed"):
+        if study.training.get(name):
+            yield Problem(f"training.{name} is set", "exact resume is proved for one process and for DDP: remove it")
+
+
+def _keep_problems(study: Study, given: dict[str, Any]) -> Iterator[Problem]:
+    if study.method.keep != "best":
+        return
+    if study.method.keep_by not in KEEP_BY:
+        yield Problem(f"method.keep_by {study.method.keep_by!r} is unknown", nearest(study.method.keep_by, KEEP_BY))
+    same = ("save_strategy", "eval_strategy"), ("save_steps", "eval_steps")
+    wants = given["save_strategy"]
+    if wants == "no" or (wants != "best" and any(given.get(a) != given.get(b) for a, b in same)):
+        yield Problem(
+            "method.keep = 'best' needs an evaluation with every checkpoint",
+            "give training.save_strategy, or training.save_steps, and leave out those of eval; or set method.keep = 'last'",
+        )
+
+
+def _tracker_problems(trackers: list[str]) -> Iterator[Problem]:
+    for name in trackers:
+        if name in TRACKERS and find_spec(name) is None:
+            yield Problem(f"training.report_to: {name} is not installed", "pip install 'sdovis[trackers]'")

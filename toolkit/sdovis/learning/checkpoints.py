@@ -1,0 +1,162 @@
+"""Checkpoints that count only when they are whole, and the point from which an interrupted training goes on.
+
+    checkpoints/checkpoint-120/   written in place by the Trainer, counts once it holds `SEAL`
+    begun.json                    what the training under way was begun from
+    training.json                 there only when the training is finished
+
+The seal (sha256 of every file) is written last and by a rename. Older checkpoints go only after that.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from sdovis.errors import Conflict
+from sdovis.manifests import sha256_file
+
+SEAL = "sdovis.json"
+BEGUN = "begun.json"
+FINISHED = "training.json"
+
+log = logging.getLogger(__name__)
+
+
+def path(root: Path, at: int) -> Path:
+    """Where the checkpoint after step ``at`` lies."""
+    return root / f"checkpoint-{at}"
+
+
+def step(checkpoint: Path) -> int:
+    """The step after which a checkpoint was made."""
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def seal(checkpoint: Path) -> None:
+    """Declare a checkpoint whole, as the last act of writing it."""
+    write_json(checkpoint / SEAL, _sums(checkpoint))
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether the checkpoint is sealed and every file is as it was then."""
+    try:
+        sums = json.loads((checkpoint / SEAL).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(sums == _sums(checkpoint))
+
+
+def newest(root: Path) -> Path | None:
+    """The newest whole checkpoint whose best one so far is whole too; none if there is none.
+
+    Whatever is newer is put out of the Trainer's way with a message: deleted if it was never finished, else renamed.
+    """
+    for checkpoint in sorted(_all(root), key=step, reverse=True):
+        if not (checkpoint / SEAL).is_file():
+            log.warning("%s was left half-written: deleted", checkpoint.name)
+            shutil.rmtree(checkpoint)
+        elif not is_whole(checkpoint):
+            _set_aside(checkpoint, "is damaged")
+        elif (best := _best(checkpoint)) is not None and not is_whole(path(root, best)):
+            _set_aside(checkpoint, f"has lost the best one before it, checkpoint-{best},")
+        else:
+            return checkpoint
+    return None
+
+
+def rotate(root: Path, *, limit: int | None, best: int | None) -> None:
+    """Delete the oldest checkpoints beyond ``limit``, but neither the newest nor the best."""
+    steps = sorted(map(step, _all(root)))
+    kept = {steps[-1], best} if steps else set()
+    surplus = len(steps) - limit if limit else 0
+    for checkpoint in [path(root, s) for s in steps if s not in kept][: max(surplus, 0)]:
+        # Without its seal it counts as half-written, should this be interrupted.
+        (checkpoint / SEAL).unlink(missing_ok=True)
+        shutil.rmtree(checkpoint)
+
+
+def resume_point(folder: Path, made_from: Mapping[str, str], *, restart: bool) -> Path | None:
+    """Prepare ``folder`` for a training from ``made_from``; the checkpoint to go on from, or none.
+
+    A finished training from other inputs, and any with ``restart``, is cleared away. Raises `Conflict` where an
+    unfinished one was begun from other inputs, naming what changed.
+    """
+    root = folder / "checkpoints"
+    begun = _read_json(folder / BEGUN)
+    if begun != made_from or restart:
+        if begun is not None and not restart and not (folder / FINISHED).is_file():
+            raise Conflict(
+                f"{folder}: an unfinished training was begun from other inputs ({'; '.join(_changes(begun, made_from))}); "
+                "put them back to go on with it, or begin anew with --restart"
+            )
+        shutil.rmtree(root, ignore_errors=True)
+        write_json(folder / BEGUN, dict(made_from))
+    (folder / FINISHED).unlink(missing_ok=True)
+    return newest(root)
+
+
+def write_json(target: Path, data: object) -> None:
+    """Write a JSON file that appears whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}.part")
+    beside.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    beside.replace(target)
+
+
+def _all(root: Path) -> list[Path]:
+    return [p for p in root.glob("checkpoint-*") if p.is_dir() and p.name.rpartition("-")[2].isdecimal()]
+
+
+def _sums(checkpoint: Path) -> dict[str, str]:
+    files = sorted(p for p in checkpoint.rglob("*") if p.is_file() and p.name not in (SEAL, f".{SEAL}.part"))
+    return {p.relative_to(checkpoint).as_posix(): sha256_file(p) for p in files}
+
+
+def _best(checkpoint: Path) -> int | None:
+    state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    best = state.get("best_global_step")
+    # The best may be this very checkpoint, already found whole.
+    return None if best is None or best == step(checkpoint) else int(best)
+
+
+def _set_aside(checkpoint: Path, why: str) -> None:
+    aside = checkpoint.with_name(f"damaged-{checkpoint.name}")
+    log.warning("%s %s: skipped, kept as %s", checkpoint.name, why, aside.name)
+    shutil.rmtree(aside, ignore_errors=True)
+    checkpoint.replace(aside)
+
+
+def _read_json(file: Path) -> dict[str, str] | None:
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    """One clause for each input that differs; an input that is JSON is compared key by key."""
+    before, after = dict(_leaves("", old)), dict(_leaves("", new))
+    for key in sorted(before.keys() | after.keys()):
+        if before.get(key) != after.get(key):
+            yield f"{key}: {_short(before.get(key))} -> {_short(after.get(key))}"
+
+
+def _leaves(key: str, value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, str) and value.startswith("{"):
+        with suppress(ValueError):
+            value = json.loads(value)
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _leaves(f"{key}.{name}" if key else str(name), inner)
+    else:
+        yield key, value
+
+
+def _short(value: object) -> str:
+    text = "absent" if value is None else str(value)
+    return text if len(text) <= 40 else f"{text[:12]}..."

@@ -1,0 +1,200 @@
+"""transformers' Trainer, made exact: every tensor restored, checkpoints whole, nothing drawn where it would not repeat.
+
+Importing this module imports torch. The traps it closes, all of transformers 5.23 and accelerate 1.15:
+
+- `Trainer._load_from_checkpoint` and `_load_best_model` load with ``strict=False`` under other names than
+  `save_pretrained` wrote: a ViT gets back 8 of 40 tensors (transformers #43701, #48805).
+- Checkpoints are written in place and older ones deleted before the new one is whole.
+- Where batches are shared among processes, accelerate does not tell the dataset which epoch it is.
+- An evaluation draws from the global random stream; the loss logged after a resume leaves out what came before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+from transformers import (
+    EvalPrediction,
+    PrinterCallback,
+    ProgressCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from sdovis.errors import BadInput, Problem
+from sdovis.learning import checkpoints
+from sdovis.learning.backbones import quiet, reload
+from sdovis.learning.loader import Collator, Pictures
+from sdovis.statistics import skill
+
+
+class ExactTrainer(Trainer):
+    """A Trainer that resumes to the same weights, bit for bit on a CPU, as if it had never been interrupted."""
+
+    def __init__(
+        self,
+        *,
+        model: Any,
+        processor: Any,
+        args: TrainingArguments,
+        training: Pictures,
+        validation: Pictures,
+        collator: Collator,
+        loss: Callable[..., torch.Tensor],
+        checkpoint_limit: int | None,
+    ) -> None:
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=training,
+            eval_dataset=validation,
+            data_collator=collator,
+            processing_class=processor,
+            compute_loss_func=loss,
+            compute_metrics=scores,
+            callbacks=[_Epoch(training), _LogBeforeSave()],
+        )
+        self.network, self.processor = model, processor
+        self.root = Path(str(args.output_dir))
+        self.checkpoint_limit = checkpoint_limit
+        self.pop_callback(PrinterCallback)
+        if self.pop_callback(ProgressCallback) is not None:
+            self.add_callback(_Bar())
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        # The Trainer's own also pickles its arguments, with local paths and tokens in them.
+        if self.args.should_save:
+            with quiet():
+                self.network.save_pretrained(output_dir, state_dict=state_dict)
+                self.processor.save_pretrained(output_dir)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        # Every process has written its random state before the checkpoint is declared whole.
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            checkpoints.seal(checkpoints.path(self.root, self.state.global_step))
+            checkpoints.rotate(self.root, limit=self.checkpoint_limit, best=self.state.best_global_step)
+        self.accelerator.wait_for_everyone()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        restore(self.network if model is None else model, Path(resume_from_checkpoint))
+
+    def _load_best_model(self) -> None:
+        """Restore the best checkpoint; found by its step, as the run's folder may have been moved meanwhile."""
+        best = checkpoints.path(self.root, int(self.state.best_global_step or 0))
+        if not checkpoints.is_whole(best):
+            raise BadInput(Problem("the best checkpoint is damaged", "train again with --restart", file=str(best)))
+        restore(self.network, best)
+
+    def keep(self, which: str) -> int:
+        """Restore the ``best`` weights, or leave the ``last``; the step they are of."""
+        if which == "best" and self.state.best_global_step:
+            self._load_best_model()
+            return int(self.state.best_global_step)
+        return int(self.state.global_step)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        # A resumed run does not repeat an evaluation: it must not move the random stream of the training.
+        devices = [torch.cuda.current_device()] if self.args.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            return dict(super().evaluate(*args, **kwargs))
+
+
+def restore(model: Any, checkpoint: Path) -> None:
+    """Load every tensor of a checkpoint into ``model``; `SdovisError` or RuntimeError if one does not fit."""
+    model.load_state_dict(reload(checkpoint).state_dict(), strict=True)
+
+
+def weighted_loss(weights: torch.Tensor, smoothing: float) -> Callable[..., torch.Tensor]:
+    """Cross entropy, each image weighted by its class, averaged over all images of an optimizer step.
+
+    Dividing by the number of images and not by the sum of their weights makes the gradient the same however a step is
+    divided into micro-batches and processes; with balanced weights their mean over the training part is 1.
+    """
+
+    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+        logits = outputs["logits"]
+        total = torch.nn.functional.cross_entropy(
+            logits, labels, weight=weights.to(logits), reduction="sum", label_smoothing=smoothing
+        )
+        return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
+
+    return loss
+
+
+def scores(prediction: EvalPrediction) -> dict[str, float]:
+    """The validation scores `method.keep_by` chooses from, beside the loss."""
+    logits = np.asarray(prediction.predictions)
+    matrix = skill.confusion(prediction.label_ids, logits.argmax(axis=1), logits.shape[1])
+    return {
+        "accuracy": float(skill.accuracy(matrix)),
+        "balanced_accuracy": float(skill.balanced_accuracy(matrix)),
+        "macro_f1": float(skill.macro_f1(matrix)),
+    }
+
+
+def freeze_body(model: Any) -> None:
+    """Leave only the classifier trainable. The body stays as it is: no dropout in it, no running means that move."""
+    body = model.base_model
+    body.requires_grad_(False)
+    body.register_forward_pre_hook(lambda module, _: module.eval() and None)
+
+
+class _Epoch(TrainerCallback):
+    """Tells the training pictures which epoch it is: accelerate only does so in a single process."""
+
+    def __init__(self, training: Pictures) -> None:
+        self.training = training
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.training.set_epoch(int(state.epoch or 0))
+
+
+class _LogBeforeSave(TrainerCallback):
+    """Logs the loss whenever a checkpoint is due: the mean since the last entry is not part of a checkpoint."""
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        control.should_log |= control.should_save
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        control.should_log |= control.should_save
+
+
+class _Bar(ProgressCallback):
+    """transformers' progress bar, with the scores at its end instead of a line for each."""
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.current_step = state.global_step
+        if state.is_world_process_zero:
+            self.training_bar = tqdm(
+                total=state.max_steps, initial=state.global_step, desc="train", unit="step", dynamic_ncols=True
+            )
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        shown = {"loss": "loss", "eval_loss": "validation loss", "eval_balanced_accuracy": "balanced accuracy"}
+        values = {name: f"{logs[key]:.3g}" for key, name in shown.items() if key in (logs or {})} if logs else {}
+        if self.training_bar is not None and values:
+            self._values = getattr(self, "_values", {}) | values
+            self.training_bar.set_postfix(self._values)

@@ -1,0 +1,100 @@
+"""Folders that appear whole or not at all, and know what they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sdovis import __version__
+from sdovis.errors import BadInput, Problem
+
+NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a folder holds (path -> sha256) and what it was made from (name -> digest or setting)."""
+
+    stage: str
+    made_from: Mapping[str, str]
+    files: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """sha256 over stage, inputs and contents: two folders with the same digest are the same."""
+        return sha256_text(json.dumps(asdict(self), sort_keys=True))
+
+
+def sha256_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder) != Path(NAME))
+    return {p.relative_to(folder).as_posix(): sha256_file(p) for p in files}
+
+
+def read(folder: Path, *, made_by: str) -> Manifest:
+    """The manifest of a finished folder, its sums verified.
+
+    Raises `BadInput` where the folder is absent, unfinished or changed since; ``made_by`` names the command to run.
+    """
+    mend = f"run sdovis {made_by}"
+    try:
+        data = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        manifest = Manifest(data["stage"], data["made_from"], data["files"])
+    except FileNotFoundError:
+        raise BadInput(Problem("is not there yet", f"{mend} first", str(folder))) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(Problem(f"the manifest is damaged: {error!r}", mend, str(folder / NAME))) from error
+    found = _contents(folder)
+    if found != manifest.files:
+        changed = sorted(k for k in found.keys() | manifest.files.keys() if found.get(k) != manifest.files.get(k))
+        raise BadInput(
+            Problem(f"{', '.join(changed)} changed since it was made", f"{mend} to make it again", str(folder))
+        )
+    return manifest
+
+
+def finished(folder: Path, made_from: Mapping[str, str]) -> bool:
+    """Whether ``folder`` holds, unharmed, what this version of sdovis would make from the same inputs."""
+    if not (folder / NAME).is_file():
+        return False
+    try:
+        return read(folder, made_by="again").made_from == _stamped(made_from)
+    except BadInput:
+        return False
+
+
+def _stamped(made_from: Mapping[str, str]) -> dict[str, str]:
+    return {**made_from, "sdovis": __version__}
+
+
+@contextmanager
+def whole(folder: Path, *, stage: str, made_from: Mapping[str, str]) -> Iterator[Path]:
+    """A new folder to write into; it takes the place of ``folder`` when the block ends without an error."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield beside
+        manifest = Manifest(stage, _stamped(made_from), _contents(beside))
+        (beside / NAME).write_text(json.dumps(asdict(manifest), indent=1) + "\n", encoding="utf-8")
+        beside.chmod(0o755)
+        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+        if folder.exists():
+            folder.replace(old / folder.name)
+        beside.replace(folder)
+        shutil.rmtree(old)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

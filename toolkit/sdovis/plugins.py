@@ -1,0 +1,61 @@
+"""Named lookup over entry points: the one door by which built-ins and strangers come in.
+
+A plug-in is an object registered by its distribution under one of `GROUPS`. The built-ins are registered in this
+project's own ``pyproject.toml`` exactly as a stranger's would be.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from sdovis.errors import BadInput, Problem, nearest
+
+GROUPS = ("sdovis.readers", "sdovis.labels", "sdovis.channels", "sdovis.metrics")
+
+
+def _distribution(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
+
+
+def names(group: str) -> list[str]:
+    """The names registered in ``group``, sorted."""
+    return sorted({point.name for point in entry_points(group=group)})
+
+
+def load(group: str, name: str) -> Any:
+    """The object registered as ``name`` in ``group``.
+
+    Raises `BadInput` for an unknown name (with the nearest one), for a name that two distributions claim, and for a
+    plug-in that fails to import (naming its distribution).
+    """
+    points = [point for point in entry_points(group=group) if point.name == name]
+    kind = group.rpartition(".")[2]
+    if not points:
+        raise BadInput(Problem(f"{kind}: {name!r} is unknown", nearest(name, names(group))))
+    claims = {(point.value, _distribution(point)) for point in points}
+    if len(claims) > 1:
+        who = " and ".join(sorted(dist for _, dist in claims))
+        raise BadInput(Problem(f"{kind}: {name!r} is registered by {who}", "uninstall one of them"))
+    try:
+        return points[0].load()
+    except Exception as error:  # a stranger's module may fail in any way: the message names whose it is
+        raise BadInput(
+            Problem(
+                f"{kind}: plug-in {name!r} of {_distribution(points[0])} fails to import: {error!r}",
+                "reinstall it or ask its author",
+            )
+        ) from error
+
+
+def version(group: str, name: str) -> str:
+    """The distribution and its version that provide ``name``: part of what a stage was made from."""
+    return next((_distribution(point) for point in entry_points(group=group) if point.name == name), "")
+
+
+def table() -> list[tuple[str, str, str, str]]:
+    """Every registered plug-in as (group, name, object, distribution), with duplicates marked."""
+    rows = [(g, p.name, p.value, _distribution(p)) for g in GROUPS for p in entry_points(group=g)]
+    seen = Counter((g, n) for g, n, *_ in set(rows))
+    return sorted((g, n, v + ("  (claimed twice)" if seen[g, n] > 1 else ""), d) for g, n, v, d in set(rows))

@@ -1,0 +1,150 @@
+"""The stages of a study in their order: where each one's folder lies, and when it need not run again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from sdovis import manifests
+from sdovis.errors import Conflict
+from sdovis.manifests import sha256_file, sha256_text
+from sdovis.study import Study
+
+if TYPE_CHECKING:
+    from sdovis.corpus.build import Corpus
+    from sdovis.evaluation.scores import Scores
+    from sdovis.learning.training import TrainingRecord
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders of a run: names that others rely on."""
+
+    run: Path
+
+    @property
+    def corpus(self) -> Path:
+        return self.run / "corpus"
+
+    @property
+    def training(self) -> Path:
+        return self.run / "training"
+
+    @property
+    def model(self) -> Path:
+        return self.run / "model"
+
+    @property
+    def scores(self) -> Path:
+        return self.run / "scores"
+
+
+@contextmanager
+def opened(study: Study) -> Iterator[Folders]:
+    """The study's run folder, with the resolved study in it, kept from other processes meanwhile.
+
+    Raises `Conflict` when another process works on it.
+    """
+    import filelock
+
+    study.run_dir.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(study.run_dir / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise Conflict(f"{study.run_dir}: another sdovis works on this study; wait for it, or stop it") from None
+    with lock:
+        resolved = study.run_dir / "study.toml"
+        text = study.to_toml(study.run_dir)
+        if not resolved.exists() or resolved.read_text(encoding="utf-8") != text:
+            resolved.write_text(text, encoding="utf-8")
+        yield Folders(study.run_dir)
+
+
+def _timed(say: Say, name: str, work: Callable[[], T]) -> T:
+    say(f"{name} ...")
+    begun = time.perf_counter()
+    result = work()
+    say(f"{name}: done in {time.perf_counter() - begun:.0f} s")
+    return result
+
+
+def prepare(study: Study, folders: Folders, say: Say) -> Corpus:
+    """Workbook and images -> corpus. Raises `BadInput` with all problems."""
+    from sdovis.corpus import build
+
+    rows = build.read_rows(study)
+    if manifests.finished(folders.corpus, build.made_from(study, rows)):
+        say("prepare: nothing changed, the corpus stays")
+        return build.Corpus.load(folders.corpus)
+    return _timed(say, "prepare", lambda: build.build(study, folders.corpus, rows))
+
+
+def train(study: Study, folders: Folders, say: Say, *, restart: bool = False) -> TrainingRecord:
+    """Corpus -> model. Goes on where an earlier run of the same training was stopped."""
+    from sdovis.corpus.build import Corpus
+
+    corpus = Corpus.load(folders.corpus)
+    made_from = training_made_from(study, corpus)
+    from sdovis.learning.training import TrainingRecord
+    from sdovis.learning.training import train as learn
+
+    if not restart and manifests.finished(folders.model, made_from):
+        say("train: nothing changed, the model stays")
+        return TrainingRecord.load(folders.training)
+    return _timed(
+        say,
+        "train",
+        lambda: learn(
+            study,
+            corpus,
+            folder=folders.training,
+            model_folder=folders.model,
+            augmentations=frozenset(corpus.facts["scheme"]["augmentations"]),
+            signed=corpus.facts["channel"]["signed"],
+            about={key: corpus.facts[key] for key in ABOUT},
+            made_from=made_from,
+            restart=restart,
+        ),
+    )
+
+
+#: What of the corpus travels inside the model's config.json, so that pixels are treated alike everywhere.
+ABOUT = ("study", "simulated", "classes", "scheme", "channel", "size_px", "cutout_arcsec")
+
+
+def training_made_from(study: Study, corpus: Corpus) -> dict[str, str]:
+    """What a model depends on, a line each so that a refusal to resume can say which changed."""
+    made_from = {f"training.{name}": repr(value) for name, value in sorted(study.training.items())}
+    made_from |= {f"method.{name}": repr(value) for name, value in study.method}
+    made_from |= {"images.size_px": str(study.images.size_px), "study.seed": str(study.study.seed)}
+    return {**made_from, "backbone": _backbone(study), "corpus": corpus.manifest.digest}
+
+
+def _backbone(study: Study) -> str:
+    """The backbone's identity: a folder by its contents, wherever it lies."""
+    given = study.backbone
+    if given.id and (folder := Path(given.id)).is_dir():
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+        return sha256_text("\n".join(f"{path.name} {sha256_file(path)}" for path in files))
+    return given.model_dump_json()
+
+
+def evaluate(study: Study, folders: Folders, say: Say) -> Scores:
+    """Corpus and model -> scores."""
+    from sdovis.corpus.build import Corpus
+    from sdovis.evaluation import scores
+
+    corpus = Corpus.load(folders.corpus)
+    model = manifests.read(folders.model, made_by="train")
+    if manifests.finished(folders.scores, scores.made_from(study, corpus, model)):
+        say("evaluate: nothing changed, the scores stay")
+        return scores.Scores.load(folders.scores)
+    return _timed(say, "evaluate", lambda: scores.evaluate(study, corpus, folders.model, folders.scores))

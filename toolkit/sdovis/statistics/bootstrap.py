@@ -1,0 +1,158 @@
+"""Intervals by cluster: images of one active region are not independent, so whole regions are resampled.
+
+A statistic is any function of a confusion matrix that is vectorised over leading axes: (B, K, K) -> (B,) or (B, ...),
+such as those of `sdovis.statistics.skill`. Method: nonparametric bootstrap of clusters, percentile interval
+(Davison and Hinkley 1997, sections 3.8 and 5.3). Only the clusters are random: the spread over training seeds is not
+in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from sdovis.statistics.skill import class_numbers
+
+Statistic = Callable[[NDArray[Any]], NDArray[np.float64]]
+
+# Weights of this many (sample, cluster) pairs are held at once: 32 MB.
+_BLOCK = 4_000_000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its bootstrap interval; floats, or arrays where the statistic gives one number a class.
+
+    ``clusters`` counts the independent units that were resampled. ``undefined`` counts the resamples in which the
+    statistic was nan and which the interval leaves out. With fewer than two clusters the bounds are nan: nothing can
+    be said.
+    """
+
+    estimate: float | NDArray[np.float64]
+    low: float | NDArray[np.float64]
+    high: float | NDArray[np.float64]
+    confidence: float
+    samples: int
+    clusters: int
+    undefined: int | NDArray[np.int64] = 0
+
+    def each(self) -> tuple[Interval, ...]:
+        """One interval for each entry of the statistic's first axis, such as each class."""
+        columns = zip(*map(np.atleast_1d, (self.estimate, self.low, self.high, self.undefined)), strict=True)
+        return tuple(
+            Interval(_plain(e), _plain(lo), _plain(hi), self.confidence, self.samples, self.clusters, _count(u))
+            for e, lo, hi, u in columns
+        )
+
+
+def by_cluster(truth: ArrayLike, predicted: ArrayLike, clusters: ArrayLike, n_classes: int) -> NDArray[np.int64]:
+    """One confusion matrix for each cluster, (n_clusters, K, K), clusters in sorted order.
+
+    ``clusters`` names the independent unit of each item (such as its active region); a missing name is a ValueError.
+    """
+    t, p = class_numbers(truth, n_classes, "truth"), class_numbers(predicted, n_classes, "predicted")
+    codes, names = pd.factorize(np.asarray(clusters, dtype=object), sort=True)
+    if not len(t) == len(p) == len(codes):
+        raise ValueError(f"truth, predicted and clusters differ in length: {len(t)}, {len(p)}, {len(codes)}")
+    if (codes < 0).any():
+        raise ValueError(f"{int((codes < 0).sum())} items have no cluster")
+    cells = (codes.astype(np.int64) * n_classes + t) * n_classes + p
+    counts = np.bincount(cells, minlength=len(names) * n_classes * n_classes)
+    return counts.reshape(len(names), n_classes, n_classes).astype(np.int64)
+
+
+def cluster_bootstrap(
+    confusions: ArrayLike, statistic: Statistic, *, samples: int = 2000, confidence: float = 0.95, seed: int
+) -> Interval:
+    """Percentile interval of ``statistic`` over resampled clusters.
+
+    ``confusions`` (n_clusters, K, K): one matrix a cluster. Empty clusters are left out. The same seed, clusters and
+    ``samples`` give the same resamples, whatever the statistic.
+    """
+    (kept,) = _kept(confusions)
+    estimate = np.asarray(statistic(kept.sum(axis=0, keepdims=True)))[0]
+    draws = np.concatenate([_values(statistic, block) for (block,) in _resampled((kept,), samples, seed)])
+    return _interval(estimate, draws, confidence, len(kept))
+
+
+def paired_difference(
+    confusions_a: ArrayLike,
+    confusions_b: ArrayLike,
+    statistic: Statistic,
+    *,
+    samples: int = 2000,
+    confidence: float = 0.95,
+    seed: int,
+) -> Interval:
+    """Interval of statistic(a) - statistic(b), both on the same resampled clusters.
+
+    Both are (n_clusters, K, K) with the same clusters in the same order and made from the same items: a ValueError
+    where the true classes of a cluster differ.
+    """
+    a, b = _kept(confusions_a, confusions_b)
+    estimate = np.asarray(statistic(a.sum(axis=0, keepdims=True)) - statistic(b.sum(axis=0, keepdims=True)))[0]
+    blocks = _resampled((a, b), samples, seed)
+    draws = np.concatenate([_values(statistic, of_a) - _values(statistic, of_b) for of_a, of_b in blocks])
+    return _interval(estimate, draws, confidence, len(a))
+
+
+def _kept(*confusions: ArrayLike) -> tuple[NDArray[np.float64], ...]:
+    """The matrices as floats without empty clusters, after checking that they describe the same items."""
+    stacks = [np.asarray(c, dtype=np.float64) for c in confusions]
+    for stack in stacks:
+        if stack.ndim != 3 or stack.shape[1] != stack.shape[2]:
+            raise ValueError(f"confusions must have shape (n_clusters, K, K), not {stack.shape}")
+        if stack.shape != stacks[0].shape or not np.array_equal(stack.sum(axis=2), stacks[0].sum(axis=2)):
+            raise ValueError("the two sets of confusions are not of the same items: their true classes differ")
+    full = stacks[0].sum(axis=(1, 2)) > 0
+    if not full.any():
+        raise ValueError("there is nothing to resample: every cluster is empty")
+    return tuple(stack[full] for stack in stacks)
+
+
+def _resampled(
+    stacks: tuple[NDArray[np.float64], ...], samples: int, seed: int
+) -> list[tuple[NDArray[np.float64], ...]]:
+    """Sums over resampled clusters: blocks of (B, K, K), one array for each stack, the same resamples in each."""
+    if samples < 1:
+        raise ValueError("samples must be at least 1")
+    rng = np.random.default_rng(seed)
+    n = len(stacks[0])
+    step = max(1, _BLOCK // n)
+    blocks = []
+    for start in range(0, samples, step):
+        weights = rng.multinomial(n, np.full(n, 1 / n), size=min(step, samples - start)).astype(np.float64)
+        blocks.append(tuple(np.tensordot(weights, stack, axes=1) for stack in stacks))
+    return blocks
+
+
+def _values(statistic: Statistic, matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+    values = np.asarray(statistic(matrices), dtype=np.float64)
+    if values.shape[:1] != matrices.shape[:1]:
+        raise ValueError(f"the statistic gave shape {values.shape} for {len(matrices)} matrices: it must be vectorised")
+    return values
+
+
+def _interval(estimate: NDArray[np.float64], draws: NDArray[np.float64], confidence: float, clusters: int) -> Interval:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
+    undefined = np.isnan(draws).sum(axis=0)
+    usable = (undefined < len(draws)) & (clusters > 1)
+    tail = (1 - confidence) / 2
+    # A column that is nan throughout has no quantile; zeros stand in for it and are taken out again.
+    low, high = np.nanquantile(np.where(usable, draws, 0.0), [tail, 1 - tail], axis=0)
+    low, high = np.where(usable, low, np.nan), np.where(usable, high, np.nan)
+    return Interval(_plain(estimate), _plain(low), _plain(high), confidence, len(draws), clusters, _count(undefined))
+
+
+def _plain(value: Any) -> float | NDArray[np.float64]:
+    return float(value) if np.ndim(value) == 0 else np.asarray(value, dtype=np.float64)
+
+
+def _count(value: Any) -> int | NDArray[np.int64]:
+    return int(value) if np.ndim(value) == 0 else np.asarray(value, dtype=np.int64)

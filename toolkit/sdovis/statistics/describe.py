@@ -1,0 +1,45 @@
+"""Description of one sample: region areas, or timings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+@dataclass(frozen=True)
+class Description:
+    """One sample in numbers, in the unit of its values. nan where too few values define a number."""
+
+    n: int
+    missing: int
+    mean: float
+    sd: float
+    median: float
+    q1: float
+    q3: float
+    iqr: float
+    min: float
+    max: float
+    p95: float
+
+
+def describe(values: ArrayLike) -> Description:
+    """Describe a vector; nan counts as missing and is left out, an infinite value is a ValueError.
+
+    ``sd`` is the sample's (n - 1); quantiles interpolate linearly (type 7 of Hyndman and Fan 1996, as R and numpy do).
+    """
+    v = np.asarray(values, dtype=np.float64)
+    if v.ndim != 1:
+        raise ValueError(f"values must be a vector, not of shape {v.shape}")
+    missing = int(np.isnan(v).sum())
+    v = v[~np.isnan(v)]
+    if np.isinf(v).any():
+        raise ValueError("values must be finite")
+    if not v.size:
+        return Description(0, missing, *[float("nan")] * 9)
+    q1, median, q3, p95 = map(float, np.quantile(v, [0.25, 0.5, 0.75, 0.95]))
+    sd = float(v.std(ddof=1)) if v.size > 1 else float("nan")
+    low, high = float(v.min()), float(v.max())
+    return Description(v.size, missing, float(v.mean()), sd, median, q1, q3, q3 - q1, low, high, p95)

@@ -1,0 +1,6 @@
+"""Descriptives of a corpus and of timings: numbers, rank tests, figures; as JSON, workbook and PNG."""
+
+from sdovis.summary.report import Summary, made_from, summarise
+from sdovis.summary.timing import Timings, timings
+
+__all__ = ["Summary", "Timings", "made_from", "summarise", "timings"]

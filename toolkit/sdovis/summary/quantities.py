@@ -1,0 +1,178 @@
+"""What is measured of each image of a corpus, and its aggregation to the independent unit."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sdovis.corpus.build import Corpus
+from sdovis.sun.channels import Channel
+
+#: Columns of a corpus that are names, provenance or described in their own way; any other number is a quantity.
+NOT_QUANTITIES = frozenset(
+    "id image label noaa_ar observed group frame latitude_deg longitude_deg x_px y_px label_text source_file "
+    "source_sheet source_row image_file image_sha256 pixels_sha256 header split".split()
+)
+ASTRONOMICAL_UNIT_M = 149_597_870_700.0  # IAU 2012, resolution B2
+ARCSEC = np.pi / 180 / 3600
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something measured of each image. ``place`` marks where and when, which first against last does not ask for."""
+
+    name: str
+    label: str
+    unit: str
+    meaning: str
+    place: bool = False
+
+    @property
+    def axis(self) -> str:
+        """Label of an axis: name and unit."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+@dataclass(frozen=True)
+class Measured:
+    """``images``: a row an image: group, class (a name), observed, longitude_deg, and a column a quantity.
+
+    ``regions``: a row a region (index: group) of the class that most of its images have, a tie going to the class seen
+    first; each value is the median over the region's images of that class, so that a region counts once in all.
+    ``several_classes`` regions were seen in more than one class; ``left_out`` of their images are not of theirs.
+    """
+
+    quantities: tuple[Quantity, ...]
+    images: pd.DataFrame
+    regions: pd.DataFrame
+    several_classes: int
+    left_out: int
+
+
+def measure(corpus: Corpus, channel: Channel) -> Measured:
+    """Measure every image of ``corpus``: place and time, what its pixels hold, and every extra numeric column.
+
+    A quantity that no image has is left out; an infinite value counts as missing.
+    """
+    rows = corpus.rows
+    columns: dict[str, Any] = {}
+    quantities = []
+    for quantity, values in (*_places(rows), *_pixels(corpus, channel), *_extras(rows)):
+        known = np.where(np.isfinite(values), values, np.nan)
+        if not np.isnan(known).all():
+            quantities.append(quantity)
+            columns[quantity.name] = known
+    fixed = {
+        "group": rows["group"].to_numpy(),
+        "class": np.asarray(corpus.classes, dtype=object)[rows["label"].to_numpy()],
+        "observed": rows["observed"],
+        "longitude_deg": rows["longitude_deg"].to_numpy(dtype=float),
+    }
+    images = pd.DataFrame(fixed | columns)
+    home = home_classes(images)
+    own = images[images["class"] == images["group"].map(home)]
+    regions = own.groupby("group", sort=True)[["longitude_deg", *columns]].median()
+    regions.insert(0, "class", home)
+    regions.insert(1, "observed", own.groupby("group")["observed"].median())
+    several = int((images.groupby("group")["class"].nunique() > 1).sum())
+    return Measured(tuple(quantities), images, regions, several, len(images) - len(own))
+
+
+def home_classes(images: pd.DataFrame) -> pd.Series:
+    """group -> the class most of its images have; a tie goes to the class that was seen first."""
+    seen = images.groupby(["group", "class"], as_index=False).agg(n=("class", "size"), first=("observed", "min"))
+    seen = seen.sort_values(["group", "n", "first", "class"], ascending=[True, False, True, True])
+    return seen.drop_duplicates("group").set_index("group")["class"]
+
+
+Column = tuple[Quantity, NDArray[np.float64]]
+
+
+def _places(rows: pd.DataFrame) -> Iterator[Column]:
+    latitude = rows["latitude_deg"].to_numpy(dtype=float)
+    longitude = rows["longitude_deg"].to_numpy(dtype=float)
+    yield (
+        Quantity("latitude_deg", "latitude", "°", "Stonyhurst latitude, north positive", True),
+        latitude,
+    )
+    yield (
+        Quantity("equator_distance_deg", "distance from the equator", "°", "absolute value of the latitude", True),
+        np.abs(latitude),
+    )
+    yield (
+        Quantity(
+            "meridian_distance_deg", "distance from the central meridian", "°", "absolute value of the longitude", True
+        ),
+        np.abs(longitude),
+    )
+    time = rows["observed"].dt
+    year_begins = pd.to_datetime(time.year.astype(str) + "-01-01", utc=True)
+    length = np.where(time.is_leap_year, 366.0, 365.0)
+    year = time.year + (rows["observed"] - year_begins) / pd.Timedelta(days=1) / length
+    yield (
+        Quantity("year", "time of observation", "year", "decimal year of the observation, UTC", True),
+        year.to_numpy(dtype=float),
+    )
+
+
+def _pixels(corpus: Corpus, channel: Channel) -> Iterator[Column]:
+    """Brightness, or field, from the pixels that the network sees, decoded to the channel's unit."""
+    size, side = corpus.facts["size_px"], corpus.facts["cutout_arcsec"]
+    flux = channel.signed and channel.unit == "G" and side is not None
+    levels = np.abs(channel.levels) if channel.signed else channel.levels
+    missing, found = np.zeros(len(corpus.rows)), np.full(len(corpus.rows), np.nan)
+    for i, (png, header) in enumerate(zip(corpus.rows["image"], corpus.rows["header"], strict=True)):
+        codes = pixels(png)
+        values = levels[codes].astype(np.float64)
+        known = np.isfinite(values)
+        missing[i] = 1 - known.mean()
+        if known.any():
+            found[i] = values[known].mean()
+            if flux:
+                found[i] = values[known].sum() * pixel_area_cm2(side / size, header)
+    unit, title = channel.unit, channel.title
+    if flux:
+        meaning = (
+            f"sum of |B| times pixel area over the whole cutout ({side:g} arcsec wide), {title}: line of sight, no "
+            "threshold, not corrected for foreshortening; noise adds to it"
+        )
+        yield Quantity("unsigned_flux_mx", "total unsigned flux", "Mx", meaning), found
+    elif channel.signed:
+        yield Quantity("mean_unsigned", "mean unsigned value", unit, f"mean of |value| over the image, {title}"), found
+    else:
+        yield Quantity("brightness", "mean brightness", unit, f"mean over the image, {title}"), found
+    if missing.any():
+        meaning = "share of the image's pixels that hold no value: beyond the frame, or not a number"
+        yield Quantity("missing_share", "missing pixels", "share", meaning), missing
+
+
+def pixels(png: bytes) -> NDArray[np.uint8]:
+    """The 8-bit codes (H, W) of a corpus' image."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
+        return np.asarray(picture.convert("L"), dtype=np.uint8)
+
+
+def pixel_area_cm2(arcsec_per_px: float, header: str) -> float:
+    """Area of a pixel on the Sun seen face on; the distance is the header's DSUN_OBS (metres), else 1 au."""
+    facts: Mapping[str, Any] = json.loads(header) if header else {}
+    distance = facts.get("DSUN_OBS")
+    metres = float(distance) if isinstance(distance, int | float) and distance > 0 else ASTRONOMICAL_UNIT_M
+    return float((arcsec_per_px * ARCSEC * metres * 100) ** 2)
+
+
+def _extras(rows: pd.DataFrame) -> Iterator[Column]:
+    for name in rows.columns:
+        column = rows[name]
+        number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+        if name not in NOT_QUANTITIES and number:
+            values = column.to_numpy(dtype=float, na_value=np.nan)
+            yield Quantity(str(name), str(name), "", "a column of the workbook, as it stands there"), values
