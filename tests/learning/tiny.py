@@ -64,13 +64,13 @@ def write_corpus(folder: Path, train: int = 30, validation: int = 12, test: int 
     return folder
 
 
-def study(name: str = "tiny", backbone: str = "vit", **sections: dict[str, Any]) -> Study:
+def study(name: str = "tiny", kind: str = "vit", **sections: dict[str, Any]) -> Study:
     """A study of the tiny corpus; ``training={...}`` and the like are laid over the defaults."""
     data: dict[str, dict[str, Any]] = {
         "study": {"name": name, "seed": 5},
         "source": {"workbook": "regions.xlsx"},
         "images": {"channel": "hmi-los", "size_px": SIZE},
-        "backbone": {"config": BACKBONES[backbone]},
+        "backbone": {"config": BACKBONES[kind]},
         "training": {
             "num_train_epochs": 3, "per_device_train_batch_size": 4, "learning_rate": 3e-3, "disable_tqdm": True,
         },

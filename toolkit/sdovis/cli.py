@@ -8,7 +8,6 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 
 from sdovis import __version__, errors
@@ -47,16 +46,15 @@ def main() -> None:
 def run_command(arguments: list[str]) -> int:
     """Run one command; its exit code (see `sdovis.errors`). Errors are printed to stderr, a line each."""
     try:
-        app(args=arguments, prog_name="sdovis", standalone_mode=False)
+        app(args=arguments, prog_name="sdovis")
+    except SystemExit as ended:  # how typer ends a command: with a code of its own for --help, usage errors, Ctrl-C
+        code = ended.code if isinstance(ended.code, int) else errors.EXIT_BAD_INPUT
+        if code == errors.EXIT_INTERRUPTED:
+            print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        return code
     except SdovisError as error:
         _report(error)
         return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return errors.EXIT_BAD_INPUT
-    except (KeyboardInterrupt, click.Abort):
-        print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
-        return errors.EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away (`| head`): not an error of ours, and nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -91,3 +91,144 @@ def cutouts(images: Sequence[NDArray[Any]], titles: Sequence[str], colormap: str
         axes.set_title(title, fontsize=8)
         axes.set_axis_off()
     return figure
+
+
+#: Okabe and Ito's colours, told apart by the colour-blind; with a shape each, so that grey prints are told apart too.
+INKS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+SHAPES = ("o", "^", "s", "D", "v", "P", "X", "*")
+#: Longest name written out in a figure.
+NAME_LENGTH = 40
+
+
+def plain(text: str) -> str:
+    """``text`` as matplotlib draws it unchanged: on one line, cut at 40 characters, a dollar sign opening no formula."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    short = line if len(line) <= NAME_LENGTH else line[: NAME_LENGTH - 1] + "…"
+    # A legend leaves out names that begin with an underscore.
+    return (" " if short.startswith("_") else "") + short.replace("$", r"\$")
+
+
+def class_balance(images: NDArray[Any], regions: NDArray[Any], parts: Sequence[str], classes: Sequence[str]) -> Figure:
+    """Bars of the classes' shares in each part, from counts (parts, classes) that stand beside the bars."""
+    figure = _figure(2.0 + 2.9 * len(parts), 1.0 + 0.5 * len(classes))
+    share = images / np.maximum(images.sum(axis=1, keepdims=True), 1)
+    panels = figure.subplots(1, len(parts), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, part, bars, n, of in zip(panels, parts, share, images, regions, strict=True):
+        axes.barh(range(len(classes)), 100 * bars, color=_inks(len(classes)), edgecolor="black", linewidth=0.4)
+        for y, (width, count, distinct) in enumerate(zip(bars, n, of, strict=True)):
+            axes.annotate(
+                f"{width:.0%}   {count} ({distinct})", (100 * width, y), (4, 0), textcoords="offset points", va="center",
+                fontsize=8,
+            )  # fmt: skip
+        axes.set_title(f"{part}: {n.sum()} images", fontsize=10)
+        axes.set_yticks(range(len(classes)), [plain(name) for name in classes])
+        axes.set_ylim(len(classes) - 0.5, -0.5)
+        axes.set_xlim(0, 100 * min(1.0, share.max()) * 1.6)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel("share of the part's images (%); beside it: images (regions)", fontsize=10)
+    return figure
+
+
+def histograms(samples: Mapping[str, NDArray[Any]], quantity: str, unit_of_count: str) -> Figure:
+    """A histogram a sample, one above the other on a common axis, with a line at each median; nan is left out."""
+    from matplotlib.ticker import MaxNLocator
+
+    known = {name: values[np.isfinite(values)] for name, values in samples.items()}
+    pooled = np.concatenate(list(known.values()))
+    bins = np.histogram_bin_edges(pooled, bins=int(np.clip(np.sqrt(len(pooled)), 8, 30)))
+    figure = _figure(5.5, 0.8 + 1.15 * len(known))
+    panels = figure.subplots(len(known), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, ink, (name, values) in zip(panels, _inks(len(known)), known.items(), strict=True):
+        axes.hist(values, bins=bins, color=ink, edgecolor="white", linewidth=0.4)
+        if len(values):
+            axes.axvline(float(np.median(values)), color="black", linestyle="--", linewidth=1)
+        axes.set_title(f"{plain(name)}, n = {len(values)}", fontsize=9, loc="left")
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[-1].set_xlabel(f"{quantity}; dashed: median")
+    figure.supylabel(unit_of_count, fontsize=10)
+    return figure
+
+
+def boxes(samples: Mapping[str, NDArray[Any]], quantity: str, *, log: bool = False) -> Figure:
+    """A box a sample (quartiles, median; whiskers to 1.5 interquartile ranges) over its single values."""
+    known = {name: values[np.isfinite(values)] for name, values in samples.items()}
+    figure = _figure(1.6 + 1.1 * max(len(known), 3), 3.6)
+    axes = figure.subplots()
+    jitter = np.random.default_rng(0)
+    for x, (ink, values) in enumerate(zip(_inks(len(known)), known.values(), strict=True)):
+        alpha = float(np.clip(12 / np.sqrt(len(values) + 1), 0.25, 0.9))
+        spread = x + jitter.uniform(-0.28, 0.28, len(values))
+        axes.plot(spread, values, "o", color=ink, markersize=3, alpha=alpha, mew=0)
+    axes.boxplot(
+        list(known.values()), positions=range(len(known)), widths=0.62, showfliers=False,
+        medianprops={"color": "black", "linewidth": 2}, boxprops={"linewidth": 1.1},
+    )  # fmt: skip
+    axes.set_xticks(range(len(known)), [f"{plain(name)}\nn = {len(values)}" for name, values in known.items()])
+    if len(known) > 3:
+        axes.tick_params(axis="x", labelrotation=30)
+    if log:
+        axes.set_yscale("log")
+    axes.set_ylabel(quantity)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def scatter(
+    points: Mapping[str, tuple[NDArray[Any], NDArray[Any]]],
+    x: str,
+    y: str,
+    *,
+    x_limits: tuple[float, float] | None = None,
+    y_limits: tuple[float, float] | None = None,
+    degrees: bool = False,
+) -> Figure:
+    """Points (x, y) of each class in its colour and shape; x may be datetime64. ``degrees``: equal axes, 30 degrees a tick."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.ticker import MultipleLocator
+
+    figure = _figure(7.0, 4.2)
+    axes = figure.subplots()
+    inks = dict(zip(points, _inks(len(points)), strict=True))
+    drawn = {}
+    # The class with the most points lies at the bottom, that it may not hide the others.
+    for name in sorted(points, key=lambda name: -len(points[name][0])):
+        shape = SHAPES[list(points).index(name) % len(SHAPES)]
+        alpha = float(np.clip(25 / np.sqrt(len(points[name][0]) + 1), 0.45, 0.9))
+        (drawn[name],) = axes.plot(
+            *points[name], shape, color=inks[name], markersize=4.5, alpha=alpha, mec="white", mew=0.3, linestyle=""
+        )
+    labels = [f"{plain(name)}, n = {len(points[name][0])}" for name in points]
+    axes.legend([drawn[name] for name in points], labels, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    if any(np.asarray(values[0]).dtype.kind == "M" for values in points.values()):
+        locator = AutoDateLocator()
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.set_xlim(x_limits)
+    axes.set_ylim(y_limits)
+    if degrees:
+        axes.set_aspect("equal")
+        axes.xaxis.set_major_locator(MultipleLocator(30))
+        axes.yaxis.set_major_locator(MultipleLocator(30))
+    axes.grid(color="0.88", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def paired(x: NDArray[Any], y: NDArray[Any], x_label: str, y_label: str) -> Figure:
+    """Pairs of durations on equal logarithmic axes; on the dashed line both are the same."""
+    figure = _figure(4.4, 4.2)
+    axes = figure.subplots()
+    ends = np.array([min(x.min(), y.min()) * 0.95, max(x.max(), y.max()) * 1.05])
+    axes.plot(ends, ends, color="grey", linestyle="--", linewidth=1)
+    axes.plot(x, y, "o", color=INKS[0], markersize=4, alpha=0.7, mew=0)
+    axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, aspect="equal", xlabel=x_label, ylabel=y_label)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _inks(n: int) -> list[str]:
+    return [INKS[i % len(INKS)] for i in range(n)]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from sdovis.errors import BadInput, Problem
 from sdovis.learning import backbones, loader
-from sdovis.sun.channels import channel, to_picture
+from sdovis.sun.channels import Channel, channel, to_picture
 from sdovis.sun.images import SolarImage, read_image
 
 if TYPE_CHECKING:
@@ -52,11 +52,20 @@ def picture(source: Any, about: Mapping[str, Any]) -> Image.Image:
     if not isinstance(source, SolarImage | np.ndarray):
         raise BadInput(Problem(f"a {type(source).__name__} is no image", "give a path, a PIL image or a numpy array"))
     if "channel" in about:
-        return to_picture(source, channel(str(about["channel"])))
+        return to_picture(source, _channel(about["channel"]))
     values = source.values if isinstance(source, SolarImage) else source
     if values.dtype != np.uint8:
         raise BadInput(Problem("this model does not say which channel it sees", "give it 8-bit pictures"))
     return Image.fromarray(values)
+
+
+def _channel(trained: Mapping[str, Any]) -> Channel:
+    """The channel that the model was trained with, by name and version. Raises `BadInput` where it is not here."""
+    found = channel(str(trained["name"]))
+    if found.version != trained["version"]:
+        what = f"the model sees {found.name} version {trained['version']}, installed is version {found.version}"
+        raise BadInput(Problem(what, "install the versions that the model card names"))
+    return found
 
 
 def probabilities(
@@ -126,8 +135,8 @@ def _pipeline_class() -> type[ImageClassificationPipeline]:
     class SolarPipeline(ImageClassificationPipeline):
         """`ImageClassificationPipeline` that is shown every source through the model's channel."""
 
-        def preprocess(self, image: Any, timeout: float | None = None) -> Any:
+        def preprocess(self, input_: Any, **preprocess_parameters: Any) -> Any:
             about = getattr(self.model.config, "sdovis", {})
-            return super().preprocess(picture(image, about), timeout=timeout)
+            return super().preprocess(picture(input_, about), **preprocess_parameters)
 
     return SolarPipeline

@@ -93,6 +93,7 @@ def train(study: Study, folders: Folders, say: Say, *, restart: bool = False) ->
 
     corpus = Corpus.load(folders.corpus)
     made_from = training_made_from(study, corpus)
+    from sdovis.learning import augment
     from sdovis.learning.training import TrainingRecord
     from sdovis.learning.training import train as learn
 
@@ -107,7 +108,8 @@ def train(study: Study, folders: Folders, say: Say, *, restart: bool = False) ->
             corpus,
             folder=folders.training,
             model_folder=folders.model,
-            augmentations=frozenset(corpus.facts["scheme"]["augmentations"]),
+            # A scheme may allow more than training knows to do, such as a rotation by any angle.
+            augmentations=frozenset(corpus.facts["scheme"]["augmentations"]) & set(augment.NAMES),
             signed=corpus.facts["channel"]["signed"],
             about={key: corpus.facts[key] for key in ABOUT},
             made_from=made_from,

@@ -61,9 +61,9 @@ def reload(folder: Path) -> Any:
         model, report = AutoModelForImageClassification.from_pretrained(
             folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
         )
-    lost = sorted(map(str, [*report["missing_keys"], *report["unexpected_keys"], *report["mismatched_keys"]]))
-    if lost or report["error_msgs"]:
-        raise SdovisError(f"{folder}: {len(lost)} tensors were not restored: {', '.join(lost[:5])}")
+    lost = [*report["missing_keys"], *report["unexpected_keys"], *report["mismatched_keys"], *report["error_msgs"]]
+    if lost:
+        raise SdovisError(f"{folder}: not restored: {_named(lost)}")
     return model.eval()
 
 
@@ -95,6 +95,8 @@ def _pretrained(name: str, revision: str | None, labels: Mapping[str, Any]) -> A
     import torch
     from transformers import AutoModelForImageClassification
 
+    if Path(name).is_dir() and not (Path(name) / "config.json").is_file():
+        raise BadInput(Problem(f"backbone.id {name!r} holds no config.json", "name the folder of a saved model"))
     try:
         # The backbone may be stored in half precision and have another number of classes.
         model, report = AutoModelForImageClassification.from_pretrained(
@@ -120,14 +122,18 @@ def _pretrained(name: str, revision: str | None, labels: Mapping[str, Any]) -> A
     lost = [key for key in [*report["missing_keys"], *shapes] if key.startswith(body)]
     lost += [key for key in report["unexpected_keys"] if not _OTHER_HEADS.search(key)]
     if lost:
-        named = ", ".join(sorted(lost)[:3])
         raise BadInput(
             Problem(
-                f"backbone.id {name!r}: {len(lost)} tensors do not fit its configuration: {named}",
-                "its weights and its config.json belong to different networks",
+                f"backbone.id {name!r}: weights and config.json do not fit together: {_named(lost)}",
+                "take both from the same network",
             )
-        ) from None
+        )
     return model
+
+
+def _named(tensors: Sequence[object]) -> str:
+    """The first three, and how many there are."""
+    return ", ".join(sorted(map(str, tensors))[:3]) + (f" ... ({len(tensors)} in all)" if len(tensors) > 3 else "")
 
 
 def _unreachable(name: str, revision: str | None, error: OSError) -> SdovisError:
@@ -138,7 +144,7 @@ def _unreachable(name: str, revision: str | None, error: OSError) -> SdovisError
         chain.append(deeper)
     what = f"backbone.id {name!r}" + (f" at revision {revision!r}" if revision else "")
     if Path(name).is_dir():
-        return BadInput(Problem(f"{what} holds no model", "it needs config.json and model.safetensors"))
+        return BadInput(Problem(f"{what} holds no weights", "it needs model.safetensors"))
     if any(isinstance(e, HFValidationError) for e in chain):
         return BadInput(Problem(f"{what} is neither a folder that is there nor a Hub id", "check the spelling"))
     if any(isinstance(e, RepositoryNotFoundError | RevisionNotFoundError) for e in chain):

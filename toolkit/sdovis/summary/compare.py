@@ -81,7 +81,7 @@ def first_and_last(measured: Measured, confidence: float) -> list[Row]:
         if quantity.place:
             continue
         ends = first_last(measured.images, quantity.name)
-        days = (ends["last_seen"] - ends["first_seen"]) / pd.Timedelta(days=1)
+        days = (ends["last_seen"] - ends["first_seen"]).dt.total_seconds() / 86400
         row = {"family": "first and last", "quantity": quantity.name, "unit": quantity.unit, "a": "last", "b": "first"}
         row |= signed_rank_row(ends["last"].to_numpy(), ends["first"].to_numpy(), confidence)
         found.append(row | ({"note": f"median {days.median():.1f} days apart"} if len(ends) else {}))
@@ -93,9 +93,12 @@ def first_last(images: pd.DataFrame, quantity: str) -> pd.DataFrame:
     known = images[images[quantity].notna()]
     moments = known.groupby(["group", "observed"], as_index=False)[quantity].median()
     ends = moments.groupby("group").agg(
-        first=(quantity, "first"), last=(quantity, "last"), first_seen=("observed", "min"), last_seen=("observed", "max")
+        first=(quantity, "first"),
+        last=(quantity, "last"),
+        first_seen=("observed", "min"),
+        last_seen=("observed", "max"),
     )
-    return ends[ends["first_seen"] < ends["last_seen"]]
+    return ends.loc[ends["first_seen"] < ends["last_seen"]]
 
 
 def rank_sum_row(a: ArrayLike, b: ArrayLike, confidence: float) -> Row:
@@ -136,7 +139,7 @@ def _kruskal(quantity: Quantity, samples: Mapping[str, NDArray[np.float64]]) -> 
 
 def _known(table: pd.DataFrame, name: str, quantity: str) -> NDArray[np.float64]:
     values = table.loc[table["class"] == name, quantity].to_numpy(dtype=np.float64)
-    return values[~np.isnan(values)]
+    return np.asarray(values[~np.isnan(values)])
 
 
 def adjusted(family: Iterable[Row]) -> list[Row]:
@@ -170,7 +173,9 @@ def on_log_scale(make: Maker, a: NDArray[np.float64], b: NDArray[np.float64], co
     row = make(np.log(a), np.log(b), confidence)
     if "shift" not in row:
         return row
-    ratios = {f"ratio{tail}": float(np.exp(row.pop(key))) for tail, key in zip(("", "_low", "_high"), SHIFT, strict=True)}
+    ratios = {
+        f"ratio{tail}": float(np.exp(row.pop(key))) for tail, key in zip(("", "_low", "_high"), SHIFT, strict=True)
+    }
     return row | ratios | {"ratio_of_geometric_means": float(np.exp(np.log(a).mean() - np.log(b).mean()))}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 from collections.abc import Mapping, Sequence
@@ -91,8 +92,10 @@ def read_steps(path: Path) -> NDArray[np.float64]:
     """
     if not path.is_file():
         return np.empty(0)
+    text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        table = pd.read_csv(path, on_bad_lines="skip", dtype=str)[["session", "step", "seconds"]]
+        # Without its line break a number may have lost digits.
+        table = pd.read_csv(io.StringIO(text[: text.rfind("\n") + 1]), dtype=str)[["session", "step", "seconds"]]
     except (ValueError, KeyError) as error:
         raise BadInput(Problem(f"is not a table of steps: {error}", "delete it", str(path))) from error
     table = table.apply(pd.to_numeric, errors="coerce").dropna()

@@ -205,7 +205,7 @@ def _fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Mapping[
     """The first two-dimensional image, rows as stored (row 0 first), missing = nan, and its header."""
     from astropy.io import fits
 
-    if data.find(b"END" + b" " * 77, 0, MAX_HEADER_BYTES) < 0:
+    if len(data) < 2880 or data.find(b"END" + b" " * 77, 0, MAX_HEADER_BYTES) < 0:
         raise UnreadableImage(path, "truncated: the FITS header has no end")
     try:
         with warnings.catch_warnings():
@@ -230,17 +230,18 @@ def _fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Mapping[
 
 def _cards(fits: Any, header: Any) -> dict[str, Any]:
     """The header's readable values, comments and history joined under COMMENT."""
-    cards: dict[str, Any] = {"COMMENT": ""}
+    cards: dict[str, Any] = {}
+    remarks = []
     for card in header.cards:
         try:
             key, value = card.keyword, card.value
         except fits.VerifyError:  # JSOC writes "R_VALUE = nan", which is no FITS
             continue
         if key in ("COMMENT", "HISTORY"):
-            cards["COMMENT"] += f"{value} "
+            remarks.append(str(value))
         elif isinstance(value, str | int | float):
             cards.setdefault(key, value)
-    return cards
+    return cards | {"COMMENT": " ".join(remarks)}
 
 
 def _first_image(fits: Any, data: bytes, path: Path) -> int:
@@ -342,8 +343,8 @@ def _north_up(
     try:
         matrix, shift = _pixel_to_arcsec(cards)
         scale = math.sqrt(abs(np.linalg.det(matrix)))
-        if not (math.isfinite(scale) and scale > 0 and np.isfinite(shift).all()):
-            raise ValueError("it has no scale")
+        if not (1e-3 < scale < 1e4 and np.linalg.cond(matrix) < 10 and np.isfinite(shift).all()):
+            raise ValueError(f"{scale:.3g} arcsec a pixel")
         middle = [(n + 1) / 2 for n in values.shape]
         origin = np.array([cards.get("CRPIX1", middle[1]), cards.get("CRPIX2", middle[0])], float) - 1
         center = origin - np.linalg.solve(matrix, shift)

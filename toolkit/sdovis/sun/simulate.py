@@ -72,7 +72,7 @@ def _passages(regions: int, seed: int, days: tuple[int, int], size_px: int) -> l
     start, end = (np.datetime64(day) for day in _YEARS)
     first = np.sort(rng.uniform(0, (end - start).astype(int) - days[1], regions))
     counts = rng.integers(days[0], days[1] + 1, regions)
-    ages = [np.arange(n) + rng.normal(0, 0.02, n) for n in counts]
+    ages = [np.arange(n) + rng.normal(0, 0.02, n) * (np.arange(n) > 0) for n in counts]
     elapsed = np.concatenate([day + age for day, age in zip(first, ages, strict=True)])
     with iers.conf.set_temp("auto_download", False), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # IERS tables may be old: they move the Sun by less than a milliarcsecond
@@ -97,7 +97,7 @@ def _passages(regions: int, seed: int, days: tuple[int, int], size_px: int) -> l
         within = np.degrees(np.arccos(np.cos(np.radians(MAX_ANGLE_DEG)) / np.cos(np.radians(abs(latitude) + 7.3))))
         within -= 3 * _POSITION_SD_DEG
         path = _rotation_deg_per_day(latitude) * age
-        longitude = rng.uniform(-within - path[0], within - path[-1]) + path
+        longitude = rng.uniform(-within, within - path[-1]) + path
         offset = np.clip(rng.normal(0, _POSITION_SD_DEG, (len(path), 2)), -2, 2)
         offset[:, 0] /= np.cos(np.radians(latitude))
         names = int(noaa[i]), int(harp[i])

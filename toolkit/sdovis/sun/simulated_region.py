@@ -207,24 +207,33 @@ def design(rng: np.random.Generator, mount_wilson: str, latitude_deg: float) -> 
     return Region(mount_wilson, latitude_deg, spots, plage, plage_flux if hale > 0 else plage_flux[::-1])
 
 
+def _keeps_class(region: Region) -> bool:
+    kind, spots = region.mount_wilson, region.spots
+    parted = kind == "Alpha" or (dividing_gap(spots) > 0) == ("Gamma" not in kind)
+    return parted and (delta_pairs(spots) > 0) == ("Delta" in kind)
+
+
 def evolve(region: Region, rng: np.random.Generator, days: int) -> list[Region]:
     """The region on ``days`` successive days: it grows or decays, spreads and shears; its class stays."""
-    growth, spreading = rng.normal(0, 0.06), rng.normal(0.01, 0.015)
     sin_b = np.sin(np.radians(region.latitude_deg))
-    story = [region]
-    for _ in range(days - 1):
-        today = story[-1]
-        spots, plage = today.spots.copy(), today.plage.copy()
-        factor = np.exp(growth + rng.normal(0, 0.03))
-        spots[:, 3] *= np.sqrt(factor)
-        for part, walk in ((spots, 0.03), (plage, 0.2)):
-            # Differential rotation, Snodgrass & Ulrich 1990: d(omega)/d(latitude) in degrees a day a degree.
-            shear = -(2 * 2.396 + 4 * 1.787 * sin_b**2) * sin_b * (1 - sin_b**2) * np.pi / 180
-            part[:, 0] += shear * part[:, 1]
-            part[:, :2] = part[:, :2] * (1 + spreading) + rng.normal(0, walk, (len(part), 2))
-        fluxes = today.plage_flux[0] * factor, today.plage_flux[1] * factor
-        story.append(replace(today, spots=spots, plage=plage, plage_flux=fluxes))
-    return story
+    # Differential rotation, Snodgrass & Ulrich 1990: d(omega)/d(latitude) in degrees a day a degree.
+    shear = -(2 * 2.396 + 4 * 1.787 * sin_b**2) * sin_b * (1 - sin_b**2) * np.pi / 180
+    for _ in range(1000):
+        growth, spreading = rng.normal(0, 0.06), rng.normal(0.01, 0.015)
+        story = [region]
+        while len(story) < days and _keeps_class(story[-1]):
+            today = story[-1]
+            spots, plage = today.spots.copy(), today.plage.copy()
+            factor = np.exp(growth + rng.normal(0, 0.03))
+            spots[:, 3] *= np.sqrt(factor)
+            for part, walk in ((spots, 0.03), (plage, 0.2)):
+                part[:, 0] += shear * part[:, 1]
+                part[:, :2] = part[:, :2] * (1 + spreading) + rng.normal(0, walk, (len(part), 2))
+            fluxes = today.plage_flux[0] * factor, today.plage_flux[1] * factor
+            story.append(replace(today, spots=spots, plage=plage, plage_flux=fluxes))
+        if len(story) == days and _keeps_class(story[-1]):
+            return story
+    raise RuntimeError(f"a region of class {region.mount_wilson} does not keep it for {days} days")
 
 
 def _blurred(at: Array, weights: Array | None = None) -> NDArray[np.float32]:

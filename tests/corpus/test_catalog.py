@@ -1,0 +1,139 @@
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sdovis import study as studies
+from sdovis.corpus import build
+from sdovis.corpus.catalog import catalog, understand
+from sdovis.corpus.rows import RawRow
+from sdovis.sun import labels
+
+
+@pytest.fixture
+def study(small_study):
+    return studies.load(small_study)
+
+
+def _raw(study, row=2, **cells) -> RawRow:
+    """A good row, with some cells changed."""
+    good = build.read_rows(study)[0]
+    return RawRow("book.xlsx", "Regions", row, {**good.cells, **cells}, good.headings)
+
+
+def _understood(study, *rows):
+    return understand(study, rows, labels.scheme("mount-wilson-3"))
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("11158", 11158), ("1158", 11158), ("AR 11158", 11158), ("NOAA AR11158", 11158), ("", None)]
+)
+def test_noaa_numbers_are_understood_as_people_write_them(study, text, number):
+    (row,) = _understood(study, _raw(study, noaa_ar=text)).kept
+    assert row.noaa_ar == number
+
+
+@given(st.text(max_size=8))
+def test_no_text_is_ever_taken_for_a_number_it_does_not_show(text):
+    from sdovis.corpus.catalog import _noaa_ar
+
+    problems = []
+    number = _noaa_ar(RawRow("f", "s", 2, {"noaa_ar": text}, {"noaa_ar": "AR"}), problems)
+    if number is None:
+        assert problems or not text
+    else:
+        assert not problems
+        assert str(number).endswith("".join(c for c in text if c.isdecimal())[-4:]) or not text.isascii()
+
+
+@pytest.mark.parametrize(
+    "text", ["2011-02-15 01:30:00", "2011/02/15 01:30", "2011-02-15T01:30:00Z", "2011-02-15T02:30:00+01:00"]
+)
+def test_times_are_understood_in_the_ways_people_write_them_and_are_utc(study, text):
+    from sdovis.corpus.catalog import _observed
+
+    problems = []
+    time = _observed(RawRow("f", "s", 2, {"observed": text}, {}), problems)
+    assert time == datetime(2011, 2, 15, 1, 30, tzinfo=UTC)
+    assert not problems
+
+
+@pytest.mark.parametrize("text", ["15.02.2011", "02/15/2011", "40589", "yesterday", "1995-01-01", "2211-01-01"])
+def test_a_time_that_is_ambiguous_or_outside_sdo_is_a_problem(study, text):
+    found = _understood(study, _raw(study, observed=text))
+    assert not found.kept
+    assert "2011-02-15 01:30:00" in str(found.problems[0][1])
+
+
+def test_a_row_without_a_class_is_rejected_and_not_guessed(study):
+    found = _understood(study, _raw(study, label=""))
+    assert found.rejects[0].reason == "no class: the cell 'Mount Wilson' is empty"
+
+
+def test_a_repeated_row_is_rejected_and_a_contradicting_one_is_a_problem(study):
+    found = _understood(
+        study, _raw(study, label="Alpha"), _raw(study, row=3, label="alpha"), _raw(study, row=4, label="Beta")
+    )
+    assert len(found.kept) == 1
+    assert found.rejects[0].reason == "repeats row 2"
+    assert "says 'beta' and row 2 says 'alpha'" in str(found.problems[0][1])
+
+
+def test_every_row_becomes_an_example_a_reject_or_a_problem(study):
+    rows = build.read_rows(study)
+    found = catalog(study, rows, progress=False)
+    assert len(found.rows) + len(found.rejects) == len(rows)
+    assert found.rows["id"].is_unique
+
+
+def test_rows_far_from_the_meridian_are_rejected_with_their_angle(study):
+    strict = study.model_copy(update={"images": study.images.model_copy(update={"max_longitude_deg": 30.0})})
+    found = catalog(strict, build.read_rows(strict), progress=False)
+    assert (found.rows["longitude_deg"].abs() <= 30).all()
+    assert found.rejects["reason"].str.contains("degrees from the central meridian, beyond 30").any()
+
+
+def test_the_same_file_under_two_names_is_used_once(study):
+    rows = build.read_rows(study)[:3]
+    first = study.image_root / rows[0].text("image")
+    (study.image_root / "copy.fits").write_bytes(first.read_bytes())
+    again = RawRow("book", "s", 99, {**rows[0].cells, "image": "copy.fits"}, rows[0].headings)
+    found = catalog(study, [*rows, again], progress=False)
+    assert "the image is the same file as" in found.rejects["reason"].iloc[0]
+
+
+def test_the_result_does_not_depend_on_the_number_of_workers(study):
+    rows = build.read_rows(study)[:40]
+    one, two = (catalog(study, rows, progress=False, workers=n).rows for n in (1, 2))
+    pd.testing.assert_frame_equal(one, two)
+
+
+def _real(shared_data, example: str, **more):
+    from conftest import ROOT
+
+    return studies.load(
+        ROOT / "examples" / example, [f"source.root={shared_data}", *(f"{k}={v}" for k, v in more.items())]
+    )
+
+
+def test_the_off_pointed_frame_of_the_real_archive_is_rejected_by_looking_at_it(shared_data):
+    study = _real(shared_data, "aia211.toml")
+    rows = [row for row in build.read_rows(study) if "201311" in row.text("image")]
+    found = catalog(study, rows, progress=False)
+    bad = found.rejects[found.rejects["image"] == "20131128_195937_512_0211.jpg"]
+    assert len(bad) == sum(row.text("image").startswith("20131128") for row in rows)
+    assert bad["reason"].str.startswith("off-pointed").all()
+    assert (
+        not found.rejects[found.rejects["image"] != "20131128_195937_512_0211.jpg"]["reason"].str.contains("off").any()
+    )
+    assert set(found.rows["label"]) == {"spotted", "plage", "quiet"}
+
+
+def test_the_real_mount_wilson_study_keeps_its_spotted_regions_and_rejects_plages(shared_data):
+    study = _real(shared_data, "hmi_continuum.toml")
+    rows = [row for row in build.read_rows(study) if row.text("image").startswith("201102")]
+    found = catalog(study, rows, progress=False)
+    assert set(found.rows["label"]) <= {"alpha", "beta", "complex"}
+    plage = found.rejects["reason"] == "no class: the cell 'Mount Wilson' is empty"
+    assert plage.sum() == sum(not row.text("label") for row in rows)

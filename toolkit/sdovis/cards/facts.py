@@ -1,0 +1,383 @@
+"""What a card may say: built from what the stages of a run saved, and from nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sdovis import __version__, manifests
+from sdovis.cards.evidence import (
+    Audit,
+    Channel,
+    ConfigFile,
+    CorpusFile,
+    Estimate,
+    Part,
+    ProcessorFile,
+    Scheme,
+    Scores,
+    read,
+)
+from sdovis.cards.markdown import without_folders
+from sdovis.corpus.split import PARTS
+from sdovis.errors import BadInput, Problem
+from sdovis.learning.training import TrainingRecord
+from sdovis.manifests import Manifest
+from sdovis.study import Study
+
+#: Stands for the account where a study names none: a release in a folder is not on the Hub yet.
+PLACEHOLDER = "your-name"
+#: Rows of a table; what is beyond is counted in one line.
+MAX_LINES = 12
+RESAMPLING = {0: "nearest", 1: "Lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "Hamming"}
+
+
+@dataclass(frozen=True)
+class Repositories:
+    """Where the three repositories of a release are, or will be, and the tag that all of them carry."""
+
+    dataset: str
+    model: str
+    space: str
+    pin: str
+    placeholder: bool
+
+
+@dataclass(frozen=True)
+class ClassFacts:
+    """One class: what it means, what the field's classes were merged into it, and how the workbook wrote it."""
+
+    name: str
+    meaning: str
+    merged: tuple[str, ...]
+    spellings: Mapping[str, int]
+    other_spellings: int
+    other_spelling_rows: int
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where rows and images come from."""
+
+    workbook: str
+    sheets: tuple[str, ...]
+    reader: str
+    licence: str
+    credit: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """How rows were divided. ``parts`` in the order train, validation, test."""
+
+    method: str
+    gap_days: float | None
+    leaks: Mapping[str, int]
+    parts: Mapping[str, Part]
+
+
+@dataclass(frozen=True)
+class Rejects:
+    """Rows left out: reason -> rows; ``other_reasons`` are those beyond the first dozen."""
+
+    rows: int
+    reasons: Mapping[str, int]
+    other_reasons: int
+    other_rows: int
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The Parquet files: the Hub's description of their columns, and part -> (examples, bytes in memory)."""
+
+    features: Sequence[Mapping[str, Any]]
+    splits: Mapping[str, tuple[int, int]]
+    download_bytes: int
+    dataset_bytes: int
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network. ``hub_id`` is empty for local weights and from scratch, ``backbone`` from scratch."""
+
+    backbone: str
+    hub_id: str
+    revision: str
+    folder_sha256: str
+    architecture: str
+    model_type: str
+    size_px: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    resampling: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """A test image that travels with the model: the first of its class, not chosen by its outcome."""
+
+    id: str
+    label: str
+    file: str
+    png: bytes = field(repr=False)
+    probabilities: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The score to name first, and the strongest baseline's. ``beats``: the difference's interval lies above 0."""
+
+    score: str
+    model: Estimate
+    rival: str
+    rival_score: Estimate | None
+    difference: Estimate | None
+    beats: bool
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that dataset card and model card say."""
+
+    name: str
+    title: str
+    description: str
+    simulated: bool
+    licence: str
+    authors: tuple[str, ...]
+    notes: tuple[str, ...]
+    repositories: Repositories
+    classes: tuple[ClassFacts, ...]
+    scheme: Scheme
+    channel: Channel
+    rows: int
+    size_px: int
+    cutout_arcsec: float | None
+    max_longitude_deg: float | None
+    provenance: Provenance
+    split: Split
+    rejects: Rejects
+    storage: Storage
+    network: Network
+    trainable: str
+    training: TrainingRecord
+    scores: Scores
+    examples: tuple[Example, ...]
+    figures: tuple[str, ...]
+    sdovis: str
+
+    @property
+    def headline(self) -> Headline:
+        """The score that speaks for the model: balanced accuracy, or the first that is one number."""
+        overall, baselines = self.scores.overall, self.scores.baselines
+        score = "balanced-accuracy" if "balanced-accuracy" in overall else next(iter(overall))
+        rivals = {name: scores[score].estimate for name, scores in baselines.items()}
+        known = {name: estimate for name, estimate in rivals.items() if estimate is not None}
+        if not known:
+            return Headline(score, overall[score], "", None, None, beats=False)
+        best = max(known, key=lambda name: known[name])
+        difference = self.scores.difference_to[best][score]
+        beats = difference.low is not None and difference.low > 0
+        return Headline(score, overall[score], best, baselines[best][score], difference, beats)
+
+    @property
+    def scarcest(self) -> str:
+        """The class with the fewest regions in the test part: its scores are the least certain."""
+        regions = self.split.parts["test"].regions_by_class
+        return min(regions, key=lambda name: regions[name])
+
+
+def pin(corpus: Manifest, model: Manifest, scores: Manifest) -> str:
+    """The tag of a release, known before anything is published: a function of what it holds."""
+    return "r-" + manifests.sha256_text("\n".join(m.digest for m in (corpus, model, scores)))[:12]
+
+
+def gather(study: Study, run_dir: Path) -> Facts:
+    """The facts of a finished run.
+
+    Raises `BadInput` naming the file for everything that is missing, damaged, or made from something else than the
+    stage before it or than ``study`` says.
+    """
+    corpus_folder, model_folder, scores_folder = (run_dir / name for name in ("corpus", "model", "scores"))
+    made = {
+        "corpus": manifests.read(corpus_folder, made_by="prepare"),
+        "model": manifests.read(model_folder, made_by="train"),
+        "scores": manifests.read(scores_folder, made_by="evaluate"),
+    }
+    corpus = read(CorpusFile, corpus_folder / "corpus.json", made_by="prepare")
+    audit = read(Audit, corpus_folder / "audit.json", made_by="prepare")
+    scores = read(Scores, scores_folder / "scores.json", made_by="evaluate")
+    config = read(ConfigFile, model_folder / "config.json", made_by="train")
+    processor = read(ProcessorFile, model_folder / "preprocessor_config.json", made_by="train")
+    training = TrainingRecord.load(run_dir / "training")
+    disagreements = [
+        *_disagreements(study, made, training, corpus, run_dir),
+        *_other_classes(corpus, scores, config, run_dir),
+    ]
+    if not scores.overall:
+        hint = "add balanced-accuracy to evaluation.metrics, then sdovis evaluate"
+        disagreements.append(Problem("holds no score that is one number", hint, str(scores_folder / "scores.json")))
+    if disagreements:
+        raise BadInput(disagreements)
+    return Facts(
+        name=study.name,
+        title=study.study.title or study.name,
+        description=study.study.description,
+        simulated=corpus.simulated,
+        licence=study.publish.licence,
+        authors=study.publish.authors,
+        notes=study.publish.notes,
+        repositories=_repositories(study, made),
+        classes=class_facts(corpus.classes, corpus.scheme, corpus.spellings),
+        scheme=corpus.scheme,
+        channel=corpus.channel,
+        rows=corpus.rows,
+        size_px=corpus.size_px,
+        cutout_arcsec=corpus.cutout_arcsec,
+        max_longitude_deg=study.images.max_longitude_deg,
+        provenance=Provenance(
+            Path(study.source.workbook).name,
+            study.source.sheets,
+            made["corpus"].made_from["reader"],
+            study.source.licence,
+            study.source.credit,
+        ),
+        split=Split(study.split.method, audit.gap_days, audit.leaks, {name: audit.parts[name] for name in PARTS}),
+        rejects=rejects(corpus.rejects_by_reason),
+        storage=_storage(corpus_folder),
+        network=_network(study, training, config, processor),
+        trainable=study.method.trainable,
+        training=training,
+        scores=scores,
+        examples=_examples(run_dir, tuple(corpus.classes)),
+        figures=tuple(sorted(f for f in made["scores"].files if f.startswith("figures/"))),
+        sdovis=__version__,
+    )
+
+
+def _disagreements(
+    study: Study, made: Mapping[str, Manifest], training: TrainingRecord, corpus: CorpusFile, run_dir: Path
+) -> Iterator[Problem]:
+    """Everything that was made from something else than what is there now."""
+    mend = "run sdovis run"
+    data, network, scores = made["corpus"], made["model"], made["scores"]
+    if data.made_from["study"] != study.digest_of("source", "images", "labels", "split") or corpus.study != study.name:
+        yield Problem("the study says otherwise than what the corpus was made from", mend, str(run_dir / "corpus"))
+    settings = {f"training.{k}": repr(v) for k, v in study.training.items()}
+    settings |= {f"method.{k}": repr(v) for k, v in study.method} | {"study.seed": str(study.study.seed)}
+    for name in sorted(k for k, v in settings.items() if training.made_from.get(k) != v):
+        yield Problem(f"{name} of the study is not what the model was trained with", mend, str(run_dir / "training"))
+    if training.corpus != data.digest or {**training.made_from, "sdovis": ""} != {**network.made_from, "sdovis": ""}:
+        yield Problem("was not made from this corpus and this training", mend, str(run_dir / "model"))
+    if (scores.made_from["corpus"], scores.made_from["model"]) != (data.digest, network.digest):
+        yield Problem("were not made from this corpus and this model", mend, str(run_dir / "scores"))
+    if scores.made_from["study"] != study.digest_of("evaluation"):
+        yield Problem("[evaluation] of the study is not what the scores were made with", mend, str(run_dir / "scores"))
+
+
+def _other_classes(corpus: CorpusFile, scores: Scores, config: ConfigFile, run_dir: Path) -> Iterator[Problem]:
+    classes = list(corpus.classes)
+    found = {
+        "model/config.json": [name for _, name in sorted(config.id2label.items(), key=lambda item: int(item[0]))],
+        "scores/scores.json": scores.classes,
+    }
+    for file, names in found.items():
+        if names != classes:
+            yield Problem("has other classes than the corpus", "run sdovis run", str(run_dir / file))
+
+
+def _repositories(study: Study, made: Mapping[str, Manifest]) -> Repositories:
+    namespace = study.publish.namespace or PLACEHOLDER
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9]|[._-](?=[A-Za-z0-9])){0,95}", namespace):
+        raise BadInput(Problem(f"publish.namespace {namespace!r} is not the name of a user or organisation on the Hub"))
+    where = f"{namespace}/{study.name}"
+    return Repositories(where, where, where, pin(**made), placeholder=not study.publish.namespace)
+
+
+def class_facts(
+    meanings: Mapping[str, str], scheme: Scheme, spellings: Mapping[str, Mapping[str, int]]
+) -> tuple[ClassFacts, ...]:
+    """The classes in the model's order, each with every spelling counted."""
+    found = []
+    for name, meaning in meanings.items():
+        first, others, rows = _first(spellings.get(name, {}))
+        merged = tuple(old for old, new in scheme.merged.items() if new == name)
+        found.append(ClassFacts(name, meaning, merged, first, others, rows))
+    return tuple(found)
+
+
+def rejects(by_reason: Mapping[str, int]) -> Rejects:
+    """The rejected rows by reason, the commonest first."""
+    return Rejects(sum(by_reason.values()), *_first(by_reason))
+
+
+def _first(counts: Mapping[str, int]) -> tuple[dict[str, int], int, int]:
+    """The commonest entries, ties by name; how many others there are; and how many rows these have."""
+    public: dict[str, int] = {}
+    for text, rows in counts.items():
+        shown = without_folders(text)
+        public[shown] = public.get(shown, 0) + rows
+    ordered = sorted(public.items(), key=lambda item: (-item[1], item[0]))
+    rest = ordered[MAX_LINES:]
+    return dict(ordered[:MAX_LINES]), len(rest), sum(n for _, n in rest)
+
+
+def _storage(folder: Path) -> Storage:
+    import datasets
+    import pyarrow.parquet as pq
+
+    splits, download = {}, 0
+    features: list[Mapping[str, Any]] = []
+    for part in PARTS:
+        rows = size = 0
+        for path in sorted((folder / "data").glob(f"{part}-*.parquet")):
+            file = pq.ParquetFile(path)
+            features = datasets.Features.from_arrow_schema(file.schema_arrow)._to_yaml_list()
+            rows += file.metadata.num_rows
+            size += sum(file.read_row_group(i).nbytes for i in range(file.num_row_groups))
+            download += path.stat().st_size
+        splits[part] = (rows, size)
+    return Storage(features, splits, download, sum(size for _, size in splits.values()))
+
+
+def _network(study: Study, training: TrainingRecord, config: ConfigFile, processor: ProcessorFile) -> Network:
+    # What training recorded decides: a folder is known by its contents, all else by the study's own words.
+    recorded = training.made_from["backbone"]
+    local = re.fullmatch("[0-9a-f]{64}", recorded) is not None
+    given = {} if local else json.loads(recorded)
+    hub_id = given.get("id") or ""
+    return Network(
+        backbone=Path(study.backbone.id or "").resolve().name if local else hub_id,
+        hub_id=hub_id,
+        revision=given.get("revision") or "",
+        folder_sha256=recorded if local else "",
+        architecture=config.architectures[0],
+        model_type=config.model_type,
+        size_px=processor.size["height"],
+        mean=tuple(processor.image_mean),
+        std=tuple(processor.image_std),
+        resampling=RESAMPLING[processor.resample],
+    )
+
+
+def _examples(run_dir: Path, classes: Sequence[str]) -> tuple[Example, ...]:
+    import pandas as pd
+    import pyarrow.dataset as ds
+
+    files = sorted((run_dir / "corpus" / "data").glob("test-*.parquet"))
+    data = ds.dataset(files, format="parquet")
+    labels = data.to_table(columns=["label"]).column("label").to_pylist()
+    first = [labels.index(index) for index in range(len(classes)) if index in labels]
+    predictions = pd.read_parquet(run_dir / "scores" / "predictions.parquet").set_index("id")
+    found = []
+    for row in data.take(first, columns=["id", "label", "image"]).to_pylist():
+        name = classes[row["label"]]
+        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "class"
+        shares = {c: float(predictions.loc[row["id"], f"prob_{c}"]) for c in classes}
+        ranked = dict(sorted(shares.items(), key=lambda item: -item[1]))
+        found.append(Example(row["id"], name, f"examples/{row['label']}-{slug}.png", row["image"]["bytes"], ranked))
+    return tuple(found)

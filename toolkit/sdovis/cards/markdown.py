@@ -1,0 +1,137 @@
+"""Text of a workbook or a study as Markdown, YAML and BibTeX that it cannot break; numbers as a card prints them."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]  # PyYAML ships no types
+
+from sdovis.cards.evidence import Estimate
+
+UNDEFINED = "not defined"
+
+
+class Markdown(str):
+    """Markdown that is meant to be: it is printed as it is, any other text is escaped."""
+
+
+def plain(text: str) -> str:
+    """One line of visible characters: no control or format characters, white space collapsed."""
+    kept = (" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
+    return " ".join("".join(c for c in kept if unicodedata.category(c) not in ("Cf", "Cs", "Co", "Cn")).split())
+
+
+# As entities: a table cell, a Jinja template or HTML would read these whether escaped by a backslash or not.
+_ENTITIES = {c: f"&#{ord(c)};" for c in "|`{}$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_BACKSLASHED = frozenset("\\*_[]#~!")
+
+
+def md(text: str) -> Markdown:
+    """``text`` as inline Markdown that shows it letter by letter, also in a table and at the start of a line."""
+    line = plain(text)
+    shown = "".join(_ENTITIES.get(c, f"\\{c}" if c in _BACKSLASHED else c) for c in line)
+    # A list or a heading begins with one of these; so does a numbered item.
+    shown = re.sub(r"^([-+=])", r"\\\1", shown)
+    return Markdown(re.sub(r"^(\d+)([.)])", r"\1\\\2", shown))
+
+
+def code(value: object) -> Markdown:
+    """A name or value in code type; what code type cannot show safely is escaped instead."""
+    text = plain(str(value))
+    return Markdown(f"`{text}`") if re.fullmatch(r"[^`|<>{}&$]+", text) else md(text)
+
+
+_BIBTEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}"}
+_BIBTEX |= {">": r"\textgreater{}", "`": "'"} | {c: f"\\{c}" for c in "{}%&#_$"}
+
+
+def bibtex(text: str) -> Markdown:
+    """``text`` as the value of a BibTeX field inside a fenced block."""
+    return Markdown("".join(_BIBTEX.get(c, c) for c in plain(text)))
+
+
+def score(value: float | None) -> Markdown:
+    """Two decimals."""
+    # Adding zero turns -0.0 into 0.0.
+    defined = value is not None and math.isfinite(value)
+    return Markdown(f"{round(value, 2) + 0.0:.2f}" if defined and value is not None else UNDEFINED)
+
+
+def interval(entry: Estimate) -> Markdown:
+    """``0.71 [0.66, 0.75]``."""
+    if entry.estimate is None or not math.isfinite(entry.estimate):
+        return Markdown(UNDEFINED)
+    if entry.low is None or entry.high is None:
+        return Markdown(f"{score(entry.estimate)} (no interval)")
+    return Markdown(f"{score(entry.estimate)} [{score(entry.low)}, {score(entry.high)}]")
+
+
+def difference(entry: Estimate) -> Markdown:
+    """``+0.05 [-0.01, 0.11]``."""
+    text = interval(entry)
+    return Markdown(text if text.startswith(("-", UNDEFINED)) else f"+{text}")
+
+
+def percent(share: float) -> Markdown:
+    """A share as a whole percentage."""
+    return Markdown(f"{share * 100:.0f} %")
+
+
+def count(number: int) -> Markdown:
+    """An integer with its thousands parted."""
+    return Markdown(f"{number:,}")
+
+
+def number(value: float) -> Markdown:
+    """A number with up to three significant digits."""
+    return Markdown(f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}")
+
+
+def day(moment: str) -> Markdown:
+    """The date of an ISO time."""
+    if not re.match(r"\d{4}-\d\d-\d\d", moment):
+        raise ValueError(f"{moment!r} is not an ISO time")
+    return Markdown(moment[:10])
+
+
+_QUOTED = re.compile(r"""(['"])(?:~|[A-Za-z]:)?[\\/][^'"]*[\\/]([^'"\\/]*)\1""")
+_FOLDERS = re.compile(r"(?<![\w:/\\.])(?:~|[A-Za-z]:)?[\\/](?:[^\\/\s'\"]+[\\/])+([^\\/\s'\"]*)")
+
+
+def without_folders(text: str) -> str:
+    """``text`` with each absolute path in it cut down to its last name: cells and messages may hold one."""
+    return _FOLDERS.sub(r"…/\1", _QUOTED.sub(r"\1…/\2\1", text))
+
+
+def setting(value: object) -> Markdown:
+    """A value of a configuration, in code type; a path in it is cut down to its last name."""
+    return code(without_folders(str(value)))
+
+
+_ABBREVIATED = {"tss": "TSS", "hss": "HSS", "f1": "F1"}
+
+
+def named(score_name: str) -> Markdown:
+    """A score's registered name as people write it: ``macro-f1`` is macro F1."""
+    return md(" ".join(_ABBREVIATED.get(word, word) for word in score_name.split("-")))
+
+
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML ships no types
+    """Quotes every string that another reader of YAML might take for something else, such as 1e3."""
+
+
+def _quoted(dumper: Any, text: str) -> Any:
+    style = None if re.fullmatch(r"[A-Za-z][\w ./()-]*", text, re.ASCII) else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _quoted)
+
+
+def front_matter(data: dict[str, Any]) -> str:
+    """The YAML block at the head of a card, its fences included."""
+    text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
+    return f"---\n{text}---\n"

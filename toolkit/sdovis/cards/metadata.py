@@ -1,0 +1,130 @@
+"""The cards' front matter, as the Hub reads it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sdovis.cards.evidence import Estimate
+from sdovis.cards.facts import Facts
+from sdovis.cards.markdown import plain
+
+#: Upper limits of the Hub's size categories.
+_SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10_000_000: "1M<n<10M"}
+#: The Hub's names of metrics, where ours differ by more than a hyphen.
+_METRICS = {"macro-f1": "f1"}
+
+
+def dataset_metadata(facts: Facts) -> dict[str, Any]:
+    """Front matter of the dataset card."""
+    from huggingface_hub import DatasetCardData
+
+    storage = facts.storage
+    licences = list(dict.fromkeys(filter(None, (facts.provenance.licence, facts.licence))))
+    card = DatasetCardData(
+        pretty_name=plain(facts.title),
+        task_categories=["image-classification"],
+        size_categories=[next((name for limit, name in _SIZES.items() if facts.rows < limit), "n>10M")],
+        **_licence(licences),
+        tags=_tags(facts),
+        configs=[
+            {
+                "config_name": "default",
+                "data_files": [{"split": part, "path": f"data/{part}-*.parquet"} for part in storage.splits],
+            }
+        ],
+        dataset_info={
+            "features": [dict(feature) for feature in storage.features],
+            "splits": [
+                {"name": part, "num_bytes": size, "num_examples": rows} for part, (rows, size) in storage.splits.items()
+            ],
+            "download_size": storage.download_bytes,
+            "dataset_size": storage.dataset_bytes,
+        },
+    )
+    return {key: value for key, value in card.to_dict().items() if value is not None}
+
+
+def model_metadata(facts: Facts) -> dict[str, Any]:
+    """Front matter of the model card. The intervals' bounds are metrics of their own: there is no field for them."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    where = facts.repositories
+    shared = {
+        "task_type": "image-classification",
+        "task_name": "Image Classification",
+        "dataset_type": where.dataset,
+        "dataset_name": plain(facts.title),
+        "dataset_split": facts.scores.part,
+        "dataset_revision": where.pin,
+    }
+    card = ModelCardData(
+        **_licence([facts.licence] if facts.licence else []),
+        library_name="transformers",
+        pipeline_tag="image-classification",
+        base_model=facts.network.hub_id or None,
+        datasets=[where.dataset],
+        metrics=[_metric(name) for name in facts.scores.overall],
+        tags=_tags(facts),
+        model_name=facts.name,
+        eval_results=[EvalResult(**shared, **metric) for metric in _metrics(facts)],
+        widget=[
+            {
+                "src": example.file,
+                "example_title": plain(example.label),
+                "output": [{"label": plain(name), "score": round(p, 4)} for name, p in example.probabilities.items()],
+            }
+            for example in facts.examples
+        ],
+    )
+    return {key: value for key, value in card.to_dict().items() if value is not None}
+
+
+def _metric(name: str) -> str:
+    return _METRICS.get(name, name.replace("-", "_"))
+
+
+def _metrics(facts: Facts) -> list[dict[str, Any]]:
+    bootstrap = facts.scores.bootstrap
+    how = {
+        "unit": "region",
+        "regions": facts.scores.regions,
+        "samples": bootstrap.samples,
+        "confidence": bootstrap.confidence,
+    }
+    found = []
+    for name, entry in facts.scores.overall.items():
+        title = name.replace("-", " ")
+        rows = [("", title, entry.estimate, None)] + _bounds(title, entry, how)
+        found += [
+            {"metric_type": f"{_metric(name)}{end}", "metric_name": text, "metric_value": round(v, 4), "metric_args": a}
+            for end, text, v, a in rows
+            if v is not None
+        ]
+    return found
+
+
+def _bounds(
+    title: str, entry: Estimate, how: dict[str, Any]
+) -> list[tuple[str, str, float | None, dict[str, Any] | None]]:
+    level = f"{how['confidence']:.0%} interval by region"
+    return [
+        ("_low", f"{title}, lower bound of the {level}", entry.low, how),
+        ("_high", f"{title}, upper bound of the {level}", entry.high, how),
+    ]
+
+
+def _licence(given: list[str]) -> dict[str, Any]:
+    """The Hub knows licences by an identifier; another text becomes the name of an `other` licence."""
+    names = [plain(text).lower() for text in given]
+    if not names:
+        return {"license": "unknown"}
+    if all(re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name) for name in names):
+        return {"license": names[0] if len(names) == 1 else names}
+    return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", "-".join(names)).strip("-") or "other"}
+
+
+def _tags(facts: Facts) -> list[str]:
+    instrument = facts.channel.name.partition("-")[0]
+    about = ["solar-physics", "heliophysics", "sdovis", instrument, facts.channel.name, facts.scheme.name]
+    return list(dict.fromkeys([*(["simulated"] if facts.simulated else ["sdo"]), *map(plain, about)]))

@@ -1,0 +1,73 @@
+"""What an image says of itself, as rows for a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sdovis.sun.geometry import unproject
+from sdovis.sun.images import SolarImage
+
+
+def facts(image: SolarImage, spot: tuple[float, float] | None = None) -> list[tuple[str, str]]:
+    """(name, value) of what is known of ``image``, and of the position ``spot`` (x, y in pixels) in it."""
+    header = image.header
+    height, width = image.values.shape[:2]
+    rows = [
+        ("Telescope", _text(header, "TELESCOP")),
+        ("Instrument", _text(header, "INSTRUME")),
+        ("Content", _text(header, "CONTENT")),
+        ("Observed (UTC)", image.observed.strftime("%Y-%m-%d %H:%M:%S") if image.observed else ""),
+        ("Wavelength", _wavelength(header)),
+        ("NOAA active region", _regions(header)),
+        ("HARP", _text(header, "HARPNUM")),
+        ("Unit", image.unit if not image.is_picture else f"8-bit {'grey' if image.unit == 'grey' else 'colour'}"),
+        ("Exposure", f"{header['EXPTIME']:g} s" if _is_number(header.get("EXPTIME")) else ""),
+        ("Size", f"{width} × {height} px"),
+        ("Scale", _scale(image)),
+        ("Position", _position(image, spot)),
+        ("File", image.format + (", says that it is simulated" if image.simulated else "")),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def _text(header: Mapping[str, Any], key: str) -> str:
+    return str(header.get(key, "")).strip()
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _wavelength(header: Mapping[str, Any]) -> str:
+    value = header.get("WAVELNTH")
+    return f"{value:g} Å" if _is_number(value) else _text(header, "WAVELNTH")
+
+
+def _regions(header: Mapping[str, Any]) -> str:
+    several = _text(header, "NOAA_ARS")
+    one = _text(header, "NOAA_AR")
+    found = several or one
+    return "" if found in ("0", "MISSING") else found.replace(",", ", ")
+
+
+def _scale(image: SolarImage) -> str:
+    if image.frame is not None:
+        return f"{image.frame.arcsec_per_px:.4g}″ a pixel"
+    step, kind = image.header.get("CDELT1"), str(image.header.get("CTYPE1", ""))
+    if not _is_number(step):
+        return ""
+    return f"{abs(float(step)):.4g}{'°' if kind.startswith(('CRLN', 'HGLN')) else '″'} a pixel"
+
+
+def _position(image: SolarImage, spot: tuple[float, float] | None) -> str:
+    if image.frame is None:
+        return ""
+    height, width = image.values.shape[:2]
+    x, y = spot or ((width - 1) / 2, (height - 1) / 2)
+    latitude, longitude = map(float, unproject(x, y, image.frame))
+    if latitude != latitude:  # nan: off the disc
+        return "off the solar disc"
+    whose = "cutout's" if spot else "image's"
+    north, west = "N" if latitude >= 0 else "S", "W" if longitude >= 0 else "E"
+    return f"{north}{abs(latitude):.1f} {west}{abs(longitude):.1f} ({whose} centre, Stonyhurst degrees)"

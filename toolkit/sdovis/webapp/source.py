@@ -1,0 +1,124 @@
+"""Which model a page shows, where it lies, and what is missing when it cannot be opened."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sdovis.errors import BadInput, HubFailure, Problem
+
+#: What the page needs of a model repository; never a pickle.
+MODEL_FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model: a local ``folder``, or else the Hub's ``model`` at ``revision``.
+
+    ``model``, ``dataset`` and ``revision`` are what links and snippets name; "" where there is nothing to name.
+    ``examples`` is the folder of example images. ``title`` and ``description`` are the study's, where the release wrote
+    them.
+    """
+
+    model: str = ""
+    dataset: str = ""
+    revision: str = ""
+    folder: Path | None = None
+    examples: Path | None = None
+    title: str = ""
+    description: str = ""
+
+
+def locate(model: str | Path | None, space: Path) -> Source:
+    """The model that is asked for.
+
+    ``model`` is a model folder, a run or a release (a folder that holds ``model/``), or a Hub id, optionally with
+    ``@revision``. None: the environment's SDOVIS_MODEL and SDOVIS_MODEL_REVISION, else ``space.json`` in the folder
+    ``space``, which the release wrote. Raises `BadInput` where nothing says which model.
+    """
+    if model is None and (named := os.environ.get("SDOVIS_MODEL")):
+        revision = os.environ.get("SDOVIS_MODEL_REVISION", "")
+        model = f"{named}@{revision}" if revision and not Path(named).is_dir() else named
+    if model is None:
+        return _written(space)
+    folder = Path(model)
+    if (folder / "config.json").is_file():
+        return Source(folder=folder)
+    if (folder / "model" / "config.json").is_file():
+        release = folder if (folder / "space" / "space.json").is_file() else folder / "release"
+        known = _written(release / "space") if (release / "space" / "space.json").is_file() else Source()
+        return replace(known, folder=folder / "model")
+    name, _, revision = str(model).partition("@")
+    if not _HUB_ID.fullmatch(name) or folder.exists():
+        hint = "give runs/NAME/model, a release folder, or a Hub id like name/model"
+        raise BadInput(Problem("is neither a folder that holds a model nor a Hub id", hint, file=str(model)))
+    return Source(model=name, revision=revision)
+
+
+def _written(space: Path) -> Source:
+    file = space / "space.json"
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        known = {key: str(facts.get(key) or "") for key in ("model", "dataset", "revision", "title", "description")}
+    except FileNotFoundError:
+        hint = "set SDOVIS_MODEL to a Hub id or a folder, or put space.json beside app.py"
+        raise BadInput(Problem("nothing says which model to show", hint)) from None
+    except (OSError, ValueError, AttributeError) as error:
+        raise BadInput(Problem("is not the JSON that a release writes", str(error), file=file.name)) from error
+    for key in ("model", "dataset"):
+        if known[key] and not _HUB_ID.fullmatch(known[key]):
+            raise BadInput(Problem(f"{key} {known[key]!r} is not a Hub id", "write it as name/repository", file=file.name))
+    examples = space / "examples"
+    return Source(**known, examples=examples if examples.is_dir() else None)
+
+
+def fetch(source: Source) -> Path:
+    """The folder of the model, downloaded where it lies on the Hub.
+
+    Raises `BadInput` or `HubFailure` with words for the page: what is missing, and who can mend it.
+    """
+    if source.folder is not None:
+        return source.folder
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+    what = f"the model {source.model}" + (f" at revision {source.revision}" if source.revision else "")
+    try:
+        return Path(
+            snapshot_download(source.model, revision=source.revision or None, allow_patterns=list(MODEL_FILES))
+        )
+    except GatedRepoError as error:
+        hint = "its owner must let the account of the HF_TOKEN secret in"
+        raise BadInput(Problem(f"{what} is behind a gate", hint)) from error
+    except RepositoryNotFoundError as error:
+        if os.environ.get("HF_TOKEN"):
+            problem = Problem(
+                f"{what} is not on the Hub, or the HF_TOKEN secret may not read it",
+                "check the name, and give the Space a token with read access to it",
+            )
+        else:
+            problem = Problem(
+                f"{what} is private, or not on the Hub, and there is no HF_TOKEN secret",
+                "add a token with read access as the secret HF_TOKEN (Settings, Variables and secrets) and restart",
+            )
+        raise BadInput(problem) from error
+    except RevisionNotFoundError as error:
+        raise BadInput(Problem(f"{what} does not exist: the repository has no such revision")) from error
+    except OSError as error:  # the client's own errors of the network and of its cache are OSErrors
+        raise HubFailure(f"{what} cannot be fetched: the Hub cannot be reached; try again later") from error
+
+
+def address(source: Source, kind: str) -> str:
+    """The web page of the "model" or the "dataset" at the pinned revision; "" where it is not on the Hub."""
+    name = source.model if kind == "model" else source.dataset
+    if not name or name.startswith("your-name/"):  # a release to a folder has no owner yet
+        return ""
+    from huggingface_hub.constants import ENDPOINT
+
+    prefix = "" if kind == "model" else "datasets/"
+    tree = f"/tree/{source.revision}" if source.revision else ""
+    return f"{ENDPOINT}/{prefix}{name}{tree}"
