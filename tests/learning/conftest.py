@@ -24,7 +24,7 @@ def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def corpus(corpus_folder: Path):  # noqa: ANN201
+def corpus(corpus_folder: Path):
     from sdovis.corpus.build import Corpus
 
     return Corpus.load(corpus_folder)

@@ -1,8 +1,9 @@
 """Runs trainings one after another, each in a process of its own that may be told to kill itself with signal 9.
 
-Usage: sessions.py JOBS.json, a list of {folder, corpus, study (of tiny.study), made_from, kill: [where, count]}.
+Usage: sessions.py JOBS.json STATUSES. The jobs are a list of {folder, corpus, study (of tiny.study), made_from,
+kill: [where, count], cwd}; STATUSES gets a line for each job: its exit status, as `os.waitpid` gives it.
 Importing torch and transformers takes seconds: it is done once, and each job is forked from here before torch has
-started a thread. Prints a line of JSON for each job: its exit status, as `os.waitpid` gives it.
+started a thread.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ def run(job: dict[str, Any]) -> Any:
 
     folder = Path(job["folder"])
     study = tiny.study(**job["study"])
+    os.chdir(job.get("cwd", "."))
     if "kill" in job:
         arm(*job["kill"])
     return train(
@@ -74,7 +76,8 @@ def main() -> None:
                 print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
             finally:
                 os._exit(code)
-        print(json.dumps(os.waitpid(child, 0)[1]), flush=True)
+        with Path(sys.argv[2]).open("a") as statuses:
+            print(os.waitpid(child, 0)[1], file=statuses)
 
 
 if __name__ == "__main__":

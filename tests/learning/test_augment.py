@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-
 from sdovis.errors import BadInput
 from sdovis.learning.augment import NAMES, apply, augmented, chosen
 

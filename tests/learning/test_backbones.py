@@ -8,7 +8,6 @@ import pytest
 import tiny
 import torch
 from PIL import Image
-
 from sdovis.errors import BadInput, HubFailure, SdovisError
 from sdovis.learning import backbones
 from sdovis.learning.training import weights_sha256
@@ -21,7 +20,7 @@ KINDS = tiny.BACKBONES | {
 ABOUT = {"channel": "hmi-magnetogram", "size_px": 32, "simulated": True, "meanings": {"alpha": "one polarity"}}
 
 
-def build(size_px: int = tiny.SIZE, **backbone: object):  # noqa: ANN201
+def build(size_px: int = tiny.SIZE, **backbone: object):
     study = tiny.study(images={"size_px": size_px}, backbone=backbone)
     return backbones.build(study, tiny.CLASSES, ABOUT)
 
@@ -109,10 +108,10 @@ def test_dinov2_small_is_read_in_fp32_and_ready_for_the_studys_size(shared_weigh
 @pytest.mark.parametrize(
     ("backbone", "size_px", "error", "line"),
     [
-        ({"id": "nobody/nothing"}, 32, HubFailure, r"cannot be reached; go online, or point to a copy with --set backbone.id=FOLDER"),
+        ({"id": "nobody/nothing"}, 32, HubFailure, r"reached; go online, or .* --set backbone.id=FOLDER$"),
         ({"id": "./nowhere"}, 32, BadInput, r"'./nowhere' is neither a folder that is there nor a Hub id"),
         ({"config": {"model_type": "vitt"}}, 32, BadInput, r"'vitt' is not an image classifier .* did you mean 'vit'\?"),
-        ({"config": {"model_type": "vit", "hiden_size": 8}}, 32, BadInput, r"hiden_size is unknown to vit; did you mean 'hidden_size'\?"),
+        ({"config": {"model_type": "vit", "hiden_size": 8}}, 32, BadInput, r"unknown to vit; did you mean 'hidden_size'\?"),
         ({"config": {"model_type": "vit", "image_size": 64}}, 32, BadInput, r"image_size differs from images.size_px"),
         ({"config": KINDS["vit"]}, 36, BadInput, r"36 is no multiple of the backbone's patches of 8 px.*; take 32 or 40"),
         ({"config": KINDS["vit"] | {"num_channels": 1}}, 32, BadInput, r"does not take colour images of 32 x 32 px"),
@@ -127,7 +126,7 @@ def test_a_backbone_that_cannot_be_used_is_one_clear_line(
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="holds no config.json"):
+    with pytest.raises(BadInput, match=r"holds no config\.json"):
         build(id=str(tmp_path))
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(BadInput, match="not an image-classification model"):

@@ -5,7 +5,6 @@ import logging
 from pathlib import Path
 
 import pytest
-
 from sdovis.errors import Conflict
 from sdovis.learning import checkpoints
 

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import tiny
 from PIL import Image
-
 from sdovis.errors import BadInput
 from sdovis.learning import backbones, loader
 
 
 @pytest.fixture(scope="module")
-def processor():  # noqa: ANN201
+def processor():
     return backbones._processor(tiny.SIZE)
 
 
@@ -20,7 +19,11 @@ def processor():  # noqa: ANN201
 @pytest.mark.parametrize("resample", [2, 3])
 def test_a_batch_is_bit_for_bit_what_the_processor_makes_of_each_picture(shape: tuple[int, ...], resample: int) -> None:
     processor = backbones._processor(tiny.SIZE)
-    processor.resample, processor.image_mean, processor.image_std = resample, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    processor.resample, processor.image_mean, processor.image_std = (
+        resample,
+        (0.485, 0.456, 0.406),
+        (0.229, 0.224, 0.225),
+    )
     rng = np.random.default_rng(3)
     pictures = [rng.integers(0, 256, shape, dtype=np.uint8) for _ in range(4)]
     codes = loader.decode([tiny.png(p) for p in pictures], processor)
@@ -31,14 +34,14 @@ def test_a_batch_is_bit_for_bit_what_the_processor_makes_of_each_picture(shape: 
     assert np.array_equal(batch, reference["pixel_values"])
 
 
-def test_grey_and_colour_together_are_kept_in_colour(processor) -> None:  # noqa: ANN001
+def test_grey_and_colour_together_are_kept_in_colour(processor) -> None:
     rng = np.random.default_rng(3)
     grey, colour = (rng.integers(0, 256, shape, dtype=np.uint8) for shape in ((32, 32), (32, 32, 3)))
     codes = loader.decode([tiny.png(grey), tiny.png(colour)], processor)
     assert np.array_equal(codes, [np.repeat(grey[..., None], 3, 2), colour])
 
 
-def test_sixteen_bit_pictures_are_refused_and_counted(processor) -> None:  # noqa: ANN001
+def test_sixteen_bit_pictures_are_refused_and_counted(processor) -> None:
     deep = io.BytesIO()
     Image.fromarray(np.full((32, 32), 1000, np.uint16)).save(deep, "PNG")
     with pytest.raises(BadInput) as raised:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import tiny
 import torch
-
 from sdovis.errors import BadInput, Conflict
 from sdovis.learning import backbones, checkpoints
 from sdovis.learning.training import TrainingRecord, class_weights, train, weights_sha256
@@ -24,10 +23,12 @@ Train = Callable[..., TrainingRecord]
 
 
 @pytest.fixture
-def run(corpus, tmp_path: Path) -> Train:  # noqa: ANN001
+def run(corpus, tmp_path: Path) -> Train:
     """Trains a tiny study in ``tmp_path``; sections are laid over the quick defaults."""
 
-    def trained(kind: str = "vit", made_from: dict[str, str] | None = None, restart: bool = False, **sections: Any) -> TrainingRecord:
+    def trained(
+        kind: str = "vit", made_from: dict[str, str] | None = None, restart: bool = False, **sections: Any
+    ) -> TrainingRecord:
         study = tiny.study("quick", kind, **{"training": QUICK} | sections)
         return train(
             study, corpus, folder=tmp_path / "training", model_folder=tmp_path / "model", augmentations=AUGMENTATIONS,
@@ -39,9 +40,8 @@ def run(corpus, tmp_path: Path) -> Train:  # noqa: ANN001
 
 @pytest.mark.parametrize("kind", ["vit", "dinov2"])
 def test_the_stock_trainer_loses_tensors_on_resume_and_ours_none(kind: str, tmp_path: Path) -> None:
-    from transformers import Trainer, TrainingArguments
-
     from sdovis.learning.trainer import restore
+    from transformers import Trainer, TrainingArguments
 
     model, _ = backbones.build(tiny.study(kind=kind), tiny.CLASSES, {})
     with torch.no_grad():
@@ -66,7 +66,7 @@ def test_the_stock_trainer_loses_tensors_on_resume_and_ours_none(kind: str, tmp_
     assert len(lost) > len(model.state_dict()) // 4
 
 
-def test_a_trained_model_is_saved_whole_and_the_record_says_how_it_was_made(run: Train, corpus, tmp_path: Path) -> None:  # noqa: ANN001
+def test_a_trained_model_is_saved_whole_and_the_record_says_how_it_was_made(run: Train, corpus, tmp_path: Path) -> None:
     record = run()
     assert weights_sha256(backbones.reload(tmp_path / "model")) == record.weights_sha256
     assert TrainingRecord.load(tmp_path / "training") == record
@@ -136,7 +136,7 @@ def test_a_model_that_was_deleted_is_made_again_from_the_checkpoints(run: Train,
     assert again.kept_step == record.kept_step and again.curves == record.curves
 
 
-def test_a_moved_run_still_finds_its_best_checkpoint(run: Train, corpus, tmp_path: Path) -> None:  # noqa: ANN001
+def test_a_moved_run_still_finds_its_best_checkpoint(run: Train, corpus, tmp_path: Path) -> None:
     record = run(training=QUICK | {"num_train_epochs": 4, "learning_rate": 0.05})
     (tmp_path / "training").rename(tmp_path / "elsewhere")
     moved = train(
@@ -207,7 +207,7 @@ def test_balanced_weights_give_every_class_the_same_say() -> None:
         ({"training": QUICK | {"eval_strategy": "no"}}, "method.keep = 'best' needs an evaluation with every checkpoint"),
         ({"training": QUICK | {"save_steps": 4, "eval_steps": 3}}, "needs an evaluation with every checkpoint"),
         ({"method": {"keep_by": "balanced_acuracy"}}, "did you mean 'balanced_accuracy'?"),
-        ({"training": QUICK | {"optim": "adamm"}}, "training: 'adamm' is not a valid OptimizerNames"),
+        ({"training": QUICK | {"optim": "adamm"}}, "training: adamm is not a valid OptimizerNames"),
     ],
 )  # fmt: skip
 def test_settings_that_contradict_themselves_are_refused_before_anything_is_written(
@@ -240,5 +240,7 @@ def test_saving_and_evaluating_follow_each_other_where_the_study_names_only_one(
         arguments = training_arguments(tiny.study(training=QUICK | given), Path("nowhere"))
         assert (arguments.save_strategy, arguments.eval_strategy) == ("steps", "steps")
         assert arguments.save_steps == arguments.eval_steps == 7
-    arguments = training_arguments(tiny.study(training=QUICK | {"eval_strategy": "no"}, method={"keep": "last"}), Path("n"))
+    arguments = training_arguments(
+        tiny.study(training=QUICK | {"eval_strategy": "no"}, method={"keep": "last"}), Path("n")
+    )
     assert (arguments.save_strategy, arguments.eval_strategy) == ("epoch", "no")

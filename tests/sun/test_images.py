@@ -275,12 +275,14 @@ def test_hostile_headers_are_refused_before_anything_is_decoded(
     assert re.search(why, refused(tmp_path / "bad.fits", data))
 
 
-def test_a_tile_compressed_giant_is_refused_unopened(tmp_path: Path) -> None:
+@pytest.mark.parametrize("keys", [("ZNAXIS1", "ZTILE1"), ("ZTILE1",)])
+def test_a_tile_compressed_giant_is_refused_unopened(tmp_path: Path, keys: tuple[str, ...]) -> None:
     path = write(tmp_path / "rice.fits", np.zeros((64, 48), np.int32), compress=True)
     with fits.open(path, disable_image_compression=True) as file:
-        file[1].header["ZNAXIS1"] = file[1].header["ZTILE1"] = 2_000_000
+        for key in keys:
+            file[1].header[key] = 2_000_000
         file.writeto(tmp_path / "bomb.fits", output_verify="ignore")
-    assert "2000000 x 64 pixels" in refused(tmp_path / "bomb.fits", (tmp_path / "bomb.fits").read_bytes())
+    assert "2000000 x " in refused(tmp_path / "bomb.fits", (tmp_path / "bomb.fits").read_bytes())
 
 
 def test_a_gzip_bomb_is_refused_at_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,6 +315,7 @@ def test_cubes_tables_and_empty_or_senseless_images_are_refused(tmp_path: Path) 
         ({"CDELT1": "twelve"}, "coordinate system is broken"),
         ({"CRPIX1": "one"}, "coordinate system is broken"),
         ({"CDELT2": 1e300}, "coordinate system is broken"),
+        ({"CDELT2": 1200.0}, "coordinate system is broken"),
         ({"CDELT1": 1e9, "CDELT2": 1e9}, "coordinate system is broken"),
         ({"RSUN_OBS": 3.0}, "cannot be seen from the Earth"),
     ],

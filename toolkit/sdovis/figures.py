@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 
@@ -129,13 +130,15 @@ def class_balance(images: NDArray[Any], regions: NDArray[Any], parts: Sequence[s
     return figure
 
 
-def histograms(samples: Mapping[str, NDArray[Any]], quantity: str, unit_of_count: str) -> Figure:
+def histograms(samples: Mapping[str, NDArray[Any]], quantity: str, unit_of_count: str, *, log: bool = False) -> Figure:
     """A histogram a sample, one above the other on a common axis, with a line at each median; nan is left out."""
     from matplotlib.ticker import MaxNLocator
 
     known = {name: values[np.isfinite(values)] for name, values in samples.items()}
     pooled = np.concatenate(list(known.values()))
-    bins = np.histogram_bin_edges(pooled, bins=int(np.clip(np.sqrt(len(pooled)), 8, 30)))
+    count = int(np.clip(np.sqrt(len(pooled)), 8, 30))
+    bins = np.histogram_bin_edges(np.log10(pooled) if log else pooled, bins=count)
+    bins = 10**bins if log else bins
     figure = _figure(5.5, 0.8 + 1.15 * len(known))
     panels = figure.subplots(len(known), 1, sharex=True, squeeze=False)[:, 0]
     for axes, ink, (name, values) in zip(panels, _inks(len(known)), known.items(), strict=True):
@@ -145,6 +148,9 @@ def histograms(samples: Mapping[str, NDArray[Any]], quantity: str, unit_of_count
         axes.set_title(f"{plain(name)}, n = {len(values)}", fontsize=9, loc="left")
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.spines[["top", "right"]].set_visible(False)
+    if log:
+        panels[-1].set_xscale("log")
+        _plain_numbers(panels[-1].xaxis)
     panels[-1].set_xlabel(f"{quantity}; dashed: median")
     figure.supylabel(unit_of_count, fontsize=10)
     return figure
@@ -169,6 +175,7 @@ def boxes(samples: Mapping[str, NDArray[Any]], quantity: str, *, log: bool = Fal
         axes.tick_params(axis="x", labelrotation=30)
     if log:
         axes.set_yscale("log")
+        _plain_numbers(axes.yaxis)
     axes.set_ylabel(quantity)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
@@ -179,11 +186,14 @@ def scatter(
     x: str,
     y: str,
     *,
-    x_limits: tuple[float, float] | None = None,
-    y_limits: tuple[float, float] | None = None,
+    log: bool = False,
     degrees: bool = False,
 ) -> Figure:
-    """Points (x, y) of each class in its colour and shape; x may be datetime64. ``degrees``: equal axes, 30 degrees a tick."""
+    """Points (x, y) of each class in its colour and shape; x may be datetime64, ``log`` is of y.
+
+    ``degrees``: x and y are longitude and latitude, drawn from -90 to 90 and -60 to 60, or farther where points lie
+    there.
+    """
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.ticker import MultipleLocator
 
@@ -193,7 +203,9 @@ def scatter(
     drawn = {}
     # The class with the most points lies at the bottom, that it may not hide the others.
     for name in sorted(points, key=lambda name: -len(points[name][0])):
-        shape = SHAPES[list(points).index(name) % len(SHAPES)]
+        i = list(points).index(name)
+        # Colour and shape part company after the first eight, so that no two classes share both.
+        shape = SHAPES[(i + i // len(SHAPES)) % len(SHAPES)]
         alpha = float(np.clip(25 / np.sqrt(len(points[name][0]) + 1), 0.45, 0.9))
         (drawn[name],) = axes.plot(
             *points[name], shape, color=inks[name], markersize=4.5, alpha=alpha, mec="white", mew=0.3, linestyle=""
@@ -204,9 +216,13 @@ def scatter(
         locator = AutoDateLocator()
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    axes.set_xlim(x_limits)
-    axes.set_ylim(y_limits)
+    if log:
+        axes.set_yscale("log")
+        _plain_numbers(axes.yaxis)
     if degrees:
+        (x_low, x_high), (y_low, y_high) = axes.get_xlim(), axes.get_ylim()
+        axes.set_xlim(min(x_low, -90), max(x_high, 90))
+        axes.set_ylim(min(y_low, -60), max(y_high, 60))
         axes.set_aspect("equal")
         axes.xaxis.set_major_locator(MultipleLocator(30))
         axes.yaxis.set_major_locator(MultipleLocator(30))
@@ -226,8 +242,18 @@ def paired(x: NDArray[Any], y: NDArray[Any], x_label: str, y_label: str) -> Figu
     axes.plot(ends, ends, color="grey", linestyle="--", linewidth=1)
     axes.plot(x, y, "o", color=INKS[0], markersize=4, alpha=0.7, mew=0)
     axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, aspect="equal", xlabel=x_label, ylabel=y_label)
+    _plain_numbers(axes.xaxis)
+    _plain_numbers(axes.yaxis)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def _plain_numbers(axis: Axis) -> None:
+    """Label a logarithmic axis 1, 10, 100 and, where it spans less than two decades, some of what lies between."""
+    from matplotlib.ticker import LogFormatter
+
+    axis.set_major_formatter(LogFormatter(labelOnlyBase=False))
+    axis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
 
 
 def _inks(n: int) -> list[str]:

@@ -41,7 +41,9 @@ def pipeline(model: str | Path, **kwargs: Any) -> ImageClassificationPipeline:
 def picture(source: Any, about: Mapping[str, Any]) -> Image.Image:
     """What the network is shown of ``source``, before its processor: 8-bit grey in the channel of ``about``.
 
-    ``source`` is a path, a PIL image, or an array: uint8 is a picture, any other type physical values.
+    ``source`` is a path, a PIL image, or an array: uint8 is a picture, any other type physical values. Of ``about``, the
+    ``sdovis`` in the model's configuration, this reads ``channel``, ``channel_version`` and ``cutout_arcsec``. Raises
+    `BadInput` where the channel has changed since, or the image's header says that it spans something else.
     """
     if isinstance(source, str) and source.startswith(("http://", "https://")):
         raise BadInput(Problem("web addresses are not opened", "download the image first", file=source))
@@ -51,21 +53,14 @@ def picture(source: Any, about: Mapping[str, Any]) -> Image.Image:
         source = _from_pil(source)
     if not isinstance(source, SolarImage | np.ndarray):
         raise BadInput(Problem(f"a {type(source).__name__} is no image", "give a path, a PIL image or a numpy array"))
+    if isinstance(source, SolarImage):
+        _refuse_other_span(source, about.get("cutout_arcsec"))
     if "channel" in about:
-        return to_picture(source, _channel(about["channel"]))
+        return to_picture(source, _channel(str(about["channel"]), about.get("channel_version")))
     values = source.values if isinstance(source, SolarImage) else source
     if values.dtype != np.uint8:
         raise BadInput(Problem("this model does not say which channel it sees", "give it 8-bit pictures"))
     return Image.fromarray(values)
-
-
-def _channel(trained: Mapping[str, Any]) -> Channel:
-    """The channel that the model was trained with, by name and version. Raises `BadInput` where it is not here."""
-    found = channel(str(trained["name"]))
-    if found.version != trained["version"]:
-        what = f"the model sees {found.name} version {trained['version']}, installed is version {found.version}"
-        raise BadInput(Problem(what, "install the versions that the model card names"))
-    return found
 
 
 def probabilities(
@@ -120,6 +115,33 @@ def _loaded(model_folder: Path) -> tuple[Any, Any, Any]:
     return backbones.reload(model_folder).to(device), backbones.load_processor(model_folder), device
 
 
+def _channel(name: str, version: str | None) -> Channel:
+    found = channel(name)
+    if version is not None and version != found.version:
+        raise BadInput(
+            Problem(
+                f"the model was trained on version {version} of channel {name}, and version {found.version} is installed",
+                "install the sdovis that its card names",
+            )
+        )
+    return found
+
+
+def _refuse_other_span(image: SolarImage, cutout_arcsec: float | None) -> None:
+    """A whole disc gets probabilities like any picture, and they mean nothing to a network that learned cutouts."""
+    if cutout_arcsec is None or image.frame is None:
+        return
+    span = max(image.values.shape[:2]) * image.frame.arcsec_per_px
+    if not 0.9 < span / cutout_arcsec < 1.1:
+        raise BadInput(
+            Problem(
+                f"spans {span:.0f} arcsec, and the model was trained on cutouts of {cutout_arcsec:.0f}",
+                "cut the region out first",
+                file=str(image.path or ""),
+            )
+        )
+
+
 def _from_pil(image: Image.Image) -> SolarImage:
     if image.mode[:1] in "IF":
         raise BadInput(Problem(f"a picture of mode {image.mode} would be cut off at 255", "give it as an array"))
@@ -135,8 +157,7 @@ def _pipeline_class() -> type[ImageClassificationPipeline]:
     class SolarPipeline(ImageClassificationPipeline):
         """`ImageClassificationPipeline` that is shown every source through the model's channel."""
 
-        def preprocess(self, input_: Any, **preprocess_parameters: Any) -> Any:
-            about = getattr(self.model.config, "sdovis", {})
-            return super().preprocess(picture(input_, about), **preprocess_parameters)
+        def preprocess(self, image: Any, timeout: float | None = None) -> Any:  # type: ignore[override]
+            return super().preprocess(picture(image, getattr(self.model.config, "sdovis", {})), timeout=timeout)
 
     return SolarPipeline

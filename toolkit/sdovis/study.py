@@ -158,6 +158,7 @@ class Publish(_Section):
     namespace: str = Field("", description="User or organisation on the Hub.")
     licence: str = Field("", description="Licence of the model and of the dataset's annotations.")
     authors: tuple[str, ...] = Field((), description="For the citation.")
+    notes: tuple[str, ...] = Field((), description="Remarks for the model card's limits, a sentence or two each.")
 
 
 class Study(_Section):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sdovis import __version__, manifests
+from sdovis.cards import sources
 from sdovis.cards.evidence import (
     Audit,
     Channel,
@@ -23,6 +22,7 @@ from sdovis.cards.evidence import (
     read,
 )
 from sdovis.cards.markdown import without_folders
+from sdovis.cards.sources import Example, Network, Storage
 from sdovis.corpus.split import PARTS
 from sdovis.errors import BadInput, Problem
 from sdovis.learning.training import TrainingRecord
@@ -33,7 +33,8 @@ from sdovis.study import Study
 PLACEHOLDER = "your-name"
 #: Rows of a table; what is beyond is counted in one line.
 MAX_LINES = 12
-RESAMPLING = {0: "nearest", 1: "Lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "Hamming"}
+#: After about this long a region that lives on is back on the disc, under a new number.
+ROTATION_DAYS = 27.0
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,11 @@ class Split:
     leaks: Mapping[str, int]
     parts: Mapping[str, Part]
 
+    @property
+    def spans_a_rotation(self) -> bool:
+        """Whether a region cannot end one part and, returned, begin the next."""
+        return self.gap_days is not None and self.gap_days >= ROTATION_DAYS
+
 
 @dataclass(frozen=True)
 class Rejects:
@@ -88,43 +94,6 @@ class Rejects:
     reasons: Mapping[str, int]
     other_reasons: int
     other_rows: int
-
-
-@dataclass(frozen=True)
-class Storage:
-    """The Parquet files: the Hub's description of their columns, and part -> (examples, bytes in memory)."""
-
-    features: Sequence[Mapping[str, Any]]
-    splits: Mapping[str, tuple[int, int]]
-    download_bytes: int
-    dataset_bytes: int
-
-
-@dataclass(frozen=True)
-class Network:
-    """The network. ``hub_id`` is empty for local weights and from scratch, ``backbone`` from scratch."""
-
-    backbone: str
-    hub_id: str
-    revision: str
-    folder_sha256: str
-    architecture: str
-    model_type: str
-    size_px: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    resampling: str
-
-
-@dataclass(frozen=True)
-class Example:
-    """A test image that travels with the model: the first of its class, not chosen by its outcome."""
-
-    id: str
-    label: str
-    file: str
-    png: bytes = field(repr=False)
-    probabilities: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -248,12 +217,12 @@ def gather(study: Study, run_dir: Path) -> Facts:
         ),
         split=Split(study.split.method, audit.gap_days, audit.leaks, {name: audit.parts[name] for name in PARTS}),
         rejects=rejects(corpus.rejects_by_reason),
-        storage=_storage(corpus_folder),
-        network=_network(study, training, config, processor),
+        storage=sources.storage(corpus_folder),
+        network=sources.network(study.backbone.id, training, config, processor),
         trainable=study.method.trainable,
         training=training,
         scores=scores,
-        examples=_examples(run_dir, tuple(corpus.classes)),
+        examples=sources.examples(run_dir, tuple(corpus.classes)),
         figures=tuple(sorted(f for f in made["scores"].files if f.startswith("figures/"))),
         sdovis=__version__,
     )
@@ -324,60 +293,3 @@ def _first(counts: Mapping[str, int]) -> tuple[dict[str, int], int, int]:
     ordered = sorted(public.items(), key=lambda item: (-item[1], item[0]))
     rest = ordered[MAX_LINES:]
     return dict(ordered[:MAX_LINES]), len(rest), sum(n for _, n in rest)
-
-
-def _storage(folder: Path) -> Storage:
-    import datasets
-    import pyarrow.parquet as pq
-
-    splits, download = {}, 0
-    features: list[Mapping[str, Any]] = []
-    for part in PARTS:
-        rows = size = 0
-        for path in sorted((folder / "data").glob(f"{part}-*.parquet")):
-            file = pq.ParquetFile(path)
-            features = datasets.Features.from_arrow_schema(file.schema_arrow)._to_yaml_list()
-            rows += file.metadata.num_rows
-            size += sum(file.read_row_group(i).nbytes for i in range(file.num_row_groups))
-            download += path.stat().st_size
-        splits[part] = (rows, size)
-    return Storage(features, splits, download, sum(size for _, size in splits.values()))
-
-
-def _network(study: Study, training: TrainingRecord, config: ConfigFile, processor: ProcessorFile) -> Network:
-    # What training recorded decides: a folder is known by its contents, all else by the study's own words.
-    recorded = training.made_from["backbone"]
-    local = re.fullmatch("[0-9a-f]{64}", recorded) is not None
-    given = {} if local else json.loads(recorded)
-    hub_id = given.get("id") or ""
-    return Network(
-        backbone=Path(study.backbone.id or "").resolve().name if local else hub_id,
-        hub_id=hub_id,
-        revision=given.get("revision") or "",
-        folder_sha256=recorded if local else "",
-        architecture=config.architectures[0],
-        model_type=config.model_type,
-        size_px=processor.size["height"],
-        mean=tuple(processor.image_mean),
-        std=tuple(processor.image_std),
-        resampling=RESAMPLING[processor.resample],
-    )
-
-
-def _examples(run_dir: Path, classes: Sequence[str]) -> tuple[Example, ...]:
-    import pandas as pd
-    import pyarrow.dataset as ds
-
-    files = sorted((run_dir / "corpus" / "data").glob("test-*.parquet"))
-    data = ds.dataset(files, format="parquet")
-    labels = data.to_table(columns=["label"]).column("label").to_pylist()
-    first = [labels.index(index) for index in range(len(classes)) if index in labels]
-    predictions = pd.read_parquet(run_dir / "scores" / "predictions.parquet").set_index("id")
-    found = []
-    for row in data.take(first, columns=["id", "label", "image"]).to_pylist():
-        name = classes[row["label"]]
-        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "class"
-        shares = {c: float(predictions.loc[row["id"], f"prob_{c}"]) for c in classes}
-        ranked = dict(sorted(shares.items(), key=lambda item: -item[1]))
-        found.append(Example(row["id"], name, f"examples/{row['label']}-{slug}.png", row["image"]["bytes"], ranked))
-    return tuple(found)

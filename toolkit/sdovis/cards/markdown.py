@@ -10,6 +10,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]  # PyYAML ships no types
 
 from sdovis.cards.evidence import Estimate
+from sdovis.errors import SdovisError
 
 UNDEFINED = "not defined"
 
@@ -35,13 +36,20 @@ def md(text: str) -> Markdown:
     shown = "".join(_ENTITIES.get(c, f"\\{c}" if c in _BACKSLASHED else c) for c in line)
     # A list or a heading begins with one of these; so does a numbered item.
     shown = re.sub(r"^([-+=])", r"\\\1", shown)
-    return Markdown(re.sub(r"^(\d+)([.)])", r"\1\\\2", shown))
+    return Markdown(re.sub(r"^(\d+)([.)])(?= |$)", r"\1\\\2", shown))
 
 
 def code(value: object) -> Markdown:
     """A name or value in code type; what code type cannot show safely is escaped instead."""
     text = plain(str(value))
     return Markdown(f"`{text}`") if re.fullmatch(r"[^`|<>{}&$]+", text) else md(text)
+
+
+def verbatim(text: str) -> Markdown:
+    """A repository's name, a tag: inside code and addresses, where nothing can be escaped, so nothing may need it."""
+    if not re.fullmatch(r"[A-Za-z0-9._/-]+", text):
+        raise SdovisError(f"a card would show {text!r} where only letters, digits and . _ / - may stand")
+    return Markdown(text)
 
 
 _BIBTEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}"}

@@ -20,12 +20,11 @@ def dataset_metadata(facts: Facts) -> dict[str, Any]:
     from huggingface_hub import DatasetCardData
 
     storage = facts.storage
-    licences = list(dict.fromkeys(filter(None, (facts.provenance.licence, facts.licence))))
     card = DatasetCardData(
         pretty_name=plain(facts.title),
         task_categories=["image-classification"],
         size_categories=[next((name for limit, name in _SIZES.items() if facts.rows < limit), "n>10M")],
-        **_licence(licences),
+        **_licence(facts.provenance.licence, facts.licence),
         tags=_tags(facts),
         configs=[
             {
@@ -50,7 +49,7 @@ def model_metadata(facts: Facts) -> dict[str, Any]:
     from huggingface_hub import EvalResult, ModelCardData
 
     where = facts.repositories
-    shared = {
+    shared: dict[str, Any] = {
         "task_type": "image-classification",
         "task_name": "Image Classification",
         "dataset_type": where.dataset,
@@ -59,7 +58,7 @@ def model_metadata(facts: Facts) -> dict[str, Any]:
         "dataset_revision": where.pin,
     }
     card = ModelCardData(
-        **_licence([facts.licence] if facts.licence else []),
+        **_licence(facts.licence),
         library_name="transformers",
         pipeline_tag="image-classification",
         base_model=facts.network.hub_id or None,
@@ -95,7 +94,7 @@ def _metrics(facts: Facts) -> list[dict[str, Any]]:
     found = []
     for name, entry in facts.scores.overall.items():
         title = name.replace("-", " ")
-        rows = [("", title, entry.estimate, None)] + _bounds(title, entry, how)
+        rows = [("", title, entry.estimate, None), *_bounds(title, entry, how)]
         found += [
             {"metric_type": f"{_metric(name)}{end}", "metric_name": text, "metric_value": round(v, 4), "metric_args": a}
             for end, text, v, a in rows
@@ -114,9 +113,9 @@ def _bounds(
     ]
 
 
-def _licence(given: list[str]) -> dict[str, Any]:
+def _licence(*given: str) -> dict[str, Any]:
     """The Hub knows licences by an identifier; another text becomes the name of an `other` licence."""
-    names = [plain(text).lower() for text in given]
+    names = list(dict.fromkeys(plain(text).lower() for text in given if plain(text)))
     if not names:
         return {"license": "unknown"}
     if all(re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name) for name in names):

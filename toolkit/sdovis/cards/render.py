@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined
+from jinja2 import StrictUndefined, Template, Undefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from sdovis import figures, manifests
@@ -75,8 +77,8 @@ def _finalize(value: object) -> str:
         return value
     if isinstance(value, str):
         return md(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+    if isinstance(value, Undefined) or (isinstance(value, int) and not isinstance(value, bool)):
+        return str(value)  # of what is undefined: raises, and says its name
     raise SdovisError(f"a card's template prints {value!r} without saying how: use a filter")
 
 
@@ -90,14 +92,20 @@ def _environment() -> SandboxedEnvironment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    filters = "md code setting named bibtex score interval difference percent count number day".split()
+    filters = "md code verbatim setting named bibtex score interval difference percent count number day".split()
     environment.filters |= {name: getattr(markdown, name) for name in filters}
     return environment
 
 
-def _card(package: str, metadata: dict[str, Any], facts: Facts) -> str:
+@cache
+def _template(package: str) -> Template:
+    # By name: nothing of the package imports the folders that are data to it.
     source = files(f"sdovis.{package}").joinpath("README.md.j2").read_text(encoding="utf-8")
-    body = _environment().from_string(source).render(facts=facts, learning_curve=Markdown(LEARNING_CURVE))
+    return _environment().from_string(source)
+
+
+def _card(package: str, metadata: dict[str, Any], facts: Facts) -> str:
+    body = _template(package).render(facts=facts, learning_curve=Markdown(LEARNING_CURVE))
     card = front_matter(metadata) + "\n" + re.sub(r"\n{3,}", "\n\n", body).strip() + "\n"
     _refuse_private(card)
     return card
@@ -109,12 +117,12 @@ _TOKEN = re.compile(r"\b(?:hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,})\b")
 
 def _refuse_private(card: str) -> None:
     """Raise `BadInput` where a card holds a token, or a folder of this machine."""
-    found = [match[0][:6] + "..." for match in _TOKEN.finditer(card)]
+    bare = html.unescape(card.replace("\\", ""))
+    found = [match[0][:6] + "..." for match in _TOKEN.finditer(bare)]
     for folder in sorted({str(Path.home()), str(Path.cwd())} - {"/"}):
-        written = "|".join(map(re.escape, (folder, md(folder))))
-        found += [folder] if re.search(rf"(?<![\w.-])(?:{written})(?![\w.-])", card) else []
+        found += [folder] if re.search(rf"(?<![\w.-]){re.escape(folder)}(?![\w.-])", bare) else []
     secret = os.environ.get("HF_TOKEN", "")
-    found += ["the value of HF_TOKEN"] if len(secret) >= 8 and secret in card else []
+    found += ["the value of HF_TOKEN"] if len(secret) >= 8 and secret in bare else []
     if found:
         what = f"a card would hold {', '.join(found)}"
         raise BadInput(Problem(what, "take it out of the study's texts or of the workbook's cells"))

@@ -32,10 +32,12 @@ def audit(rows: pd.DataFrame, classes: Sequence[str], *, gap_days: float | None)
     Raises `BadInput` when a region, an image or identical pixels lie in two parts, or a temporal gap is too short.
     """
     problems = leaks(rows, {"group": "region", "frame": "image", "pixels_sha256": "an identical cutout"})
-    spans = rows.groupby("split")["observed"].agg(["min", "max"])
+    times = {str(name): part["observed"] for name, part in rows.groupby("split", sort=False)}
+    first = {name: pd.Timestamp(part.min()) for name, part in times.items()}
+    last = {name: pd.Timestamp(part.max()) for name, part in times.items()}
     if gap_days is not None:
         for earlier, later in (("train", "validation"), ("validation", "test")):
-            gap = (spans.loc[later, "min"] - spans.loc[earlier, "max"]) / pd.Timedelta(days=1)
+            gap = (first[later] - last[earlier]) / pd.Timedelta(days=1)
             if gap < gap_days:
                 problems.append(Problem(f"leak: {gap:.1f} days between {earlier} and {later}, {gap_days:g} asked for"))
     if problems:
@@ -44,7 +46,7 @@ def audit(rows: pd.DataFrame, classes: Sequence[str], *, gap_days: float | None)
         "leaks": {"region": 0, "image": 0, "identical_cutout": 0},
         "gap_days": gap_days,
         "parts": {
-            name: _part(part, classes) | {"first": str(spans.loc[name, "min"]), "last": str(spans.loc[name, "max"])}
+            str(name): _part(part, classes) | {"first": str(first[str(name)]), "last": str(last[str(name)])}
             for name, part in rows.groupby("split", sort=False)
         },
     }

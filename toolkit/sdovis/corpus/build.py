@@ -147,12 +147,12 @@ def _facts(study: Study, scheme: LabelScheme, kept: pd.DataFrame, rejects: pd.Da
         "cutout_arcsec": study.images.cutout_arcsec,
         "rows": len(kept),
         "rejects": len(rejects),
-        "rejects_by_reason": _reasons(rejects["reason"]),
+        "rejects_by_reason": count_reasons(rejects["reason"]),
     }  # fmt: skip
 
 
-def _reasons(reasons: pd.Series) -> dict[str, int]:
-    """How often each reason, its figures left out, was given."""
+def count_reasons(reasons: pd.Series) -> dict[str, int]:
+    """Reason, its figures left out -> how often it was given."""
     general = reasons.str.replace(r"^\d+(\.\d+)? degrees", "too many degrees", regex=True)
     general = general.str.replace(r"row \d+", "another row", regex=True)
     return {str(reason): int(n) for reason, n in general.value_counts().items()}

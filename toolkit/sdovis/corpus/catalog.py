@@ -299,9 +299,9 @@ def _look(task: _Frame) -> tuple[str, Sorted]:
         out.rejects = [Reject(row.raw, reason) for row in task.rows]
         return picture.sha256, out
     for row in task.rows:
-        example, problem = _example(task.study, row, picture, values, kind)
-        if problem:
-            out.problems.append((row.raw, problem))
+        example, wrong = _example(task.study, row, picture, values, kind)
+        if wrong:
+            out.problems.append((row.raw, wrong))
         elif isinstance(example, str):
             out.rejects.append(Reject(row.raw, example))
         else:
@@ -406,28 +406,29 @@ def _off_disc(row: Observation, frame: DiscFrame | None) -> Problem | None:
 
 
 def _placed(row: Observation, frame: DiscFrame | None) -> tuple[Observation, Problem | None]:
-    """The row with pixel and heliographic position filled in from each other."""
-    pixel = None not in (row.x_px, row.y_px)
-    helio = None not in (row.latitude_deg, row.longitude_deg)
-    if not (pixel or helio):
+    """The row with pixel and heliographic position filled in from each other; where both are given they must agree."""
+    pixel = (row.x_px, row.y_px) if row.x_px is not None and row.y_px is not None else None
+    both = row.latitude_deg is not None and row.longitude_deg is not None
+    place = (row.latitude_deg or 0.0, row.longitude_deg or 0.0) if both else None
+    if pixel is None and place is None:
         return row, None
     if frame is None:
         hint = "set images.center_px and images.arcsec_per_px"
         return row, row.raw.problem("the image has no coordinates, so a position means nothing", hint, field="image")
-    if pixel:
-        latitude, longitude = map(float, unproject(row.x_px, row.y_px, frame))
-        if not np.isfinite(latitude):
-            what = f"position x {row.x_px:g}, y {row.y_px:g} lies off the solar disc"
-            return row, row.raw.problem(what, "x counts from the left, y from the top, in pixels", field="x_px")
-        if not helio:
-            return replace(row, latitude_deg=latitude, longitude_deg=longitude), None
-    x, y, _ = map(float, project(row.latitude_deg, row.longitude_deg, frame))
-    if not pixel:
-        if not np.isfinite(x):
-            what = f"position {row.latitude_deg:g}, {row.longitude_deg:g} lies behind the limb, off the solar disc"
-            return row, row.raw.problem(what, "longitude counts from the central meridian", field="longitude_deg")
+    if pixel is not None and not np.isfinite(unproject(*pixel, frame)[0]):
+        what = f"position x {pixel[0]:g}, y {pixel[1]:g} lies off the solar disc"
+        return row, row.raw.problem(what, "x counts from the left, y from the top, in pixels", field="x_px")
+    if place is None:
+        assert pixel is not None
+        latitude, longitude = map(float, unproject(*pixel, frame))
+        return replace(row, latitude_deg=latitude, longitude_deg=longitude), None
+    x, y, _ = map(float, project(*place, frame))
+    if pixel is None and not np.isfinite(x):
+        what = f"position {place[0]:g}, {place[1]:g} lies behind the limb, off the solar disc"
+        return row, row.raw.problem(what, "longitude counts from the central meridian", field="longitude_deg")
+    if pixel is None:
         return replace(row, x_px=x, y_px=y), None
-    apart = float(np.hypot(x - (row.x_px or 0.0), y - (row.y_px or 0.0)))
+    apart = float(np.hypot(x - pixel[0], y - pixel[1]))
     if apart > MAX_POSITION_GAP * frame.radius_px:
         what = f"pixel and heliographic position lie {apart:.0f} px apart"
         return row, row.raw.problem(what, "y counts from the top, west is to the right, north is up", field="x_px")

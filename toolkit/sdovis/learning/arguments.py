@@ -86,7 +86,7 @@ def tracked_in(logs: Path, trackers: list[str]) -> Iterator[None]:
     finally:
         wandb: Any = sys.modules.get("wandb") if "wandb" in trackers else None
         if wandb is not None and wandb.run is not None:
-            wandb.finish(quiet=True)
+            wandb.finish()
         for name in added if trackers else ():
             os.environ.pop(name, None)
 

@@ -6,12 +6,13 @@ Importing this module imports torch. The traps it closes, all of transformers 5.
   `save_pretrained` wrote: a ViT gets back 8 of 40 tensors (transformers #43701, #48805).
 - Checkpoints are written in place and older ones deleted before the new one is whole.
 - Where batches are shared among processes, accelerate does not tell the dataset which epoch it is.
-- An evaluation draws from the global random stream; the loss logged after a resume leaves out what came before it.
+- Data loaders draw from the global random stream; the loss logged after a resume leaves out what came before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +103,20 @@ class ExactTrainer(Trainer):
             return int(self.state.best_global_step)
         return int(self.state.global_step)
 
+    # Fetching the first batch of an epoch and evaluating each draw from the global random stream, and how often depends
+    # on the workers and on whether the run was resumed: neither may move the stream that dropout draws from.
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        with self._apart():
+            return super().get_batch_samples(*args, **kwargs)
+
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        # A resumed run does not repeat an evaluation: it must not move the random stream of the training.
-        devices = [torch.cuda.current_device()] if self.args.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
+        with self._apart():
             return dict(super().evaluate(*args, **kwargs))
+
+    def _apart(self) -> AbstractContextManager[None]:
+        cuda = self.args.device.type == "cuda"
+        return torch.random.fork_rng(devices=[torch.cuda.current_device()] if cuda else [])
 
 
 def restore(model: Any, checkpoint: Path) -> None:

@@ -228,7 +228,7 @@ def _record(
         seed=study.study.seed,
         precision=study.precision,
         processes=arguments.world_size,
-        augmentations=names,
+        augmentations=list(names),
         class_weights=dict(zip(corpus.classes, map(float, session.weights), strict=True)),
         arguments={name: arguments.to_dict()[name] for name in recorded},
         parameters=sum(p.numel() for p in parameters),

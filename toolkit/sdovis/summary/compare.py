@@ -53,6 +53,8 @@ def descriptions(measured: Measured, classes: Sequence[str]) -> list[Row]:
     found = []
     for level, table in (("region", measured.regions), ("image", measured.images)):
         for quantity in measured.quantities:
+            if level == "region" and not quantity.per_region:
+                continue
             for name in (*classes, None):
                 values = table[quantity.name] if name is None else table.loc[table["class"] == name, quantity.name]
                 entry = {"level": level, "quantity": quantity.name, "unit": quantity.unit, "class": name}
@@ -63,7 +65,7 @@ def descriptions(measured: Measured, classes: Sequence[str]) -> list[Row]:
 def between_classes(measured: Measured, classes: Sequence[str], confidence: float) -> list[Row]:
     """Families ``classes`` (three classes or more) and ``pairs of classes``, on one value a region."""
     overall, pairs = [], []
-    for quantity in measured.quantities:
+    for quantity in (quantity for quantity in measured.quantities if quantity.per_region):
         samples = {name: _known(measured.regions, name, quantity.name) for name in classes}
         filled = {name: values for name, values in samples.items() if len(values)}
         if len(filled) > 2:
@@ -98,7 +100,7 @@ def first_last(images: pd.DataFrame, quantity: str) -> pd.DataFrame:
         first_seen=("observed", "min"),
         last_seen=("observed", "max"),
     )
-    return ends.loc[ends["first_seen"] < ends["last_seen"]]
+    return pd.DataFrame(ends[ends["first_seen"] < ends["last_seen"]])
 
 
 def rank_sum_row(a: ArrayLike, b: ArrayLike, confidence: float) -> Row:
@@ -108,7 +110,7 @@ def rank_sum_row(a: ArrayLike, b: ArrayLike, confidence: float) -> Row:
     if not (len(x) and len(y)):
         return row | {"note": "not tested: a sample is empty"}
     found = rank_tests.rank_sum(x, y, confidence=confidence)
-    shift = {"shift": found.shift, "low": found.low, "high": found.high, "confidence": confidence}
+    shift = _shift(found, np.concatenate([x, y]))
     effect = {"effect_size": "Cliff's delta", "effect": found.cliffs_delta, "method": found.method}
     return row | {"value": found.statistic, "p_value": found.p_value, "ties": found.ties} | shift | effect
 
@@ -120,10 +122,18 @@ def signed_rank_row(a: ArrayLike, b: ArrayLike, confidence: float) -> Row:
     if not len(x):
         return row | {"note": "not tested: there is no pair"}
     found = rank_tests.wilcoxon_signed_rank(x, y, confidence=confidence)
-    shift = {"shift": found.shift, "low": found.low, "high": found.high, "confidence": confidence}
+    shift = _shift(found, np.concatenate([x, y]))
     effect = {"effect_size": "rank-biserial", "effect": found.rank_biserial, "method": found.method}
     counted = {"value": found.statistic, "p_value": found.p_value, "zeros": found.zeros, "ties": found.ties}
     return row | counted | shift | effect
+
+
+def _shift(found: rank_tests.RankSum | rank_tests.SignedRank, values: NDArray[np.float64]) -> Row:
+    """Shift and interval to 12 digits of the largest value: what lies below is the search's rounding."""
+    largest = float(np.abs(values).max())
+    digits = 12 - int(np.ceil(np.log10(largest))) if largest else 0
+    bounds = {"shift": found.shift, "low": found.low, "high": found.high}
+    return {key: round(value, digits) + 0.0 for key, value in bounds.items()} | {"confidence": found.confidence}
 
 
 def _kruskal(quantity: Quantity, samples: Mapping[str, NDArray[np.float64]]) -> Row:

@@ -42,14 +42,24 @@ def draw(corpus: Corpus, measured: Measured, counts: Sequence[Row], timings: Tim
     keep("cutouts", _cutouts(corpus), "Images of each class as the network sees them, spread over the years.")
     _draw_places(keep, measured, corpus.classes)
     for quantity in measured.quantities:
-        samples = by_class(measured.regions, quantity.name, corpus.classes)
+        table, unit = (measured.regions, "region") if quantity.per_region else (measured.images, "image")
+        samples, log = by_class(table, quantity.name, corpus.classes), spans(table[quantity.name])
         name, axis = slug(quantity.name, measured.quantities), figures.plain(quantity.axis)
-        caption = f"{quantity.axis[0].upper()}{quantity.axis[1:]} of each class, a value a region."
-        keep(f"histogram_{name}", figures.histograms(samples, axis, "regions"), caption)
-        keep(f"box_{name}", figures.boxes(samples, axis), caption)
+        caption = f"{_sentence(quantity)} of each class, a value a{'n' if unit == 'image' else ''} {unit}."
+        keep(f"histogram_{name}", figures.histograms(samples, axis, f"{unit}s", log=log), caption)
+        keep(f"box_{name}", figures.boxes(samples, axis, log=log), caption)
     if timings is not None:
         _draw_timings(keep, timings)
     return captions
+
+
+def _sentence(quantity: Quantity) -> str:
+    return quantity.axis[:1].upper() + quantity.axis[1:]
+
+
+def spans(values: pd.Series) -> bool:
+    """Whether positive values span two decades or more: a linear axis would crowd most of them into a corner."""
+    return bool(values.min() > 0 and values.max() >= 100 * values.min())
 
 
 def by_class(table: pd.DataFrame, quantity: str, classes: Sequence[str]) -> dict[str, NDArray[np.float64]]:
@@ -67,43 +77,44 @@ def slug(name: str, quantities: Sequence[Quantity]) -> str:
 def _cutouts(corpus: Corpus) -> Any:
     import sunpy.visualization.colormaps  # noqa: F401  # gives matplotlib the colour tables of SDO
 
-    images, titles = [], []
+    images: list[NDArray[Any]] = []
+    titles: list[str] = []
     for index, name in enumerate(corpus.classes):
         own = corpus.rows[corpus.rows["label"] == index].sort_values(["observed", "id"])
         # A region once, while there are regions enough.
         once = own.drop_duplicates("group")
         own = once if len(once) >= SAMPLES else own
-        chosen = own.iloc[np.unique(np.linspace(0, len(own) - 1, SAMPLES).round().astype(int))]
+        chosen = own.iloc[np.unique(np.linspace(0, len(own) - 1, SAMPLES).round().astype(int))] if len(own) else own
         for png, number, time in zip(chosen["image"], chosen["noaa_ar"], chosen["observed"], strict=True):
             images.append(pixels(png))
             region = "" if pd.isna(number) else f"AR {int(number)}, "
             titles.append(f"{figures.plain(name)}\n{region}{time:%Y-%m-%d}")
-        for _ in range(SAMPLES - len(chosen)):  # a class with few images leaves its line unfinished
-            images.append(np.full_like(images[-1], 0))
-            titles.append("")
+        left = SAMPLES - len(chosen)  # a class with few images leaves its line unfinished: nan is drawn as nothing
+        images += [np.full((1, 1), np.nan)] * left
+        titles += [""] * left
     return figures.cutouts(images, titles, corpus.facts["channel"]["colormap"], columns=SAMPLES)
 
 
 def _draw_places(keep: Any, measured: Measured, classes: Sequence[str]) -> None:
     names = {quantity.name: quantity for quantity in measured.quantities}
-    regions, images = measured.regions, measured.images
+    images = measured.images
     if "latitude_deg" in names:
-        points = _points(
-            regions.assign(observed=regions["observed"].dt.tz_localize(None)), "observed", "latitude_deg", classes
-        )
-        caption = "Butterfly diagram: median latitude of each region against its median time."
+        naive = images.assign(observed=images["observed"].dt.tz_localize(None))
+        points = _points(naive, "observed", "latitude_deg", classes)
+        caption = "Butterfly diagram: latitude against time, a point an image."
         x, y = "time of observation (UTC)", "Stonyhurst latitude (°, north positive)"
         keep("butterfly", figures.scatter(points, x, y), caption)
         if images["longitude_deg"].notna().any():
             points = _points(images, "longitude_deg", "latitude_deg", classes)
             x = "Stonyhurst longitude (°, west positive)"
-            figure = figures.scatter(points, x, y, x_limits=(-90, 90), y_limits=(-60, 60), degrees=True)
+            figure = figures.scatter(points, x, y, degrees=True)
             keep("positions", figure, "Where on the disc the images lie, a point an image.")
     for quantity in measured.quantities:
         if not quantity.place and quantity.name != "missing_share" and "meridian_distance_deg" in names:
             points = _points(images, "meridian_distance_deg", quantity.name, classes)
-            caption = f"{quantity.axis} against the distance from the central meridian, a point an image."
-            figure = figures.scatter(points, names["meridian_distance_deg"].axis, figures.plain(quantity.axis))
+            caption = f"{_sentence(quantity)} against the distance from the central meridian, a point an image."
+            x, y, log = names["meridian_distance_deg"].axis, figures.plain(quantity.axis), spans(images[quantity.name])
+            figure = figures.scatter(points, x, y, log=log)
             keep(f"{slug(quantity.name, measured.quantities)}_by_longitude", figure, caption)
 
 

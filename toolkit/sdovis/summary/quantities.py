@@ -26,13 +26,18 @@ ARCSEC = np.pi / 180 / 3600
 
 @dataclass(frozen=True)
 class Quantity:
-    """Something measured of each image. ``place`` marks where and when, which first against last does not ask for."""
+    """Something measured of each image.
+
+    ``place`` marks where and when, which first against last does not ask for. What is not ``per_region`` is described
+    by image only and not tested.
+    """
 
     name: str
     label: str
     unit: str
     meaning: str
     place: bool = False
+    per_region: bool = True
 
     @property
     def axis(self) -> str:
@@ -98,28 +103,20 @@ Column = tuple[Quantity, NDArray[np.float64]]
 def _places(rows: pd.DataFrame) -> Iterator[Column]:
     latitude = rows["latitude_deg"].to_numpy(dtype=float)
     longitude = rows["longitude_deg"].to_numpy(dtype=float)
-    yield (
-        Quantity("latitude_deg", "latitude", "°", "Stonyhurst latitude, north positive", True),
-        latitude,
-    )
-    yield (
-        Quantity("equator_distance_deg", "distance from the equator", "°", "absolute value of the latitude", True),
-        np.abs(latitude),
-    )
-    yield (
-        Quantity(
-            "meridian_distance_deg", "distance from the central meridian", "°", "absolute value of the longitude", True
-        ),
-        np.abs(longitude),
-    )
+    # Quiet positions of one image lie in both hemispheres: their median latitude would be a place that nobody saw.
+    north = Quantity("latitude_deg", "latitude", "°", "Stonyhurst, north positive", place=True, per_region=False)
+    yield north, latitude
+    meaning = "absolute value of the latitude"
+    yield Quantity("equator_distance_deg", "distance from the equator", "°", meaning, place=True), np.abs(latitude)
+    meaning = "absolute value of the longitude"
+    label = "distance from the central meridian"
+    yield Quantity("meridian_distance_deg", label, "°", meaning, place=True), np.abs(longitude)
     time = rows["observed"].dt
     year_begins = pd.to_datetime(time.year.astype(str) + "-01-01", utc=True)
     length = np.where(time.is_leap_year, 366.0, 365.0)
     year = time.year + (rows["observed"] - year_begins) / pd.Timedelta(days=1) / length
-    yield (
-        Quantity("year", "time of observation", "year", "decimal year of the observation, UTC", True),
-        year.to_numpy(dtype=float),
-    )
+    meaning = "decimal year of the observation, UTC"
+    yield Quantity("year", "time of observation", "year", meaning, place=True), year.to_numpy(dtype=float)
 
 
 def _pixels(corpus: Corpus, channel: Channel) -> Iterator[Column]:
@@ -145,7 +142,8 @@ def _pixels(corpus: Corpus, channel: Channel) -> Iterator[Column]:
         )
         yield Quantity("unsigned_flux_mx", "total unsigned flux", "Mx", meaning), found
     elif channel.signed:
-        yield Quantity("mean_unsigned", "mean unsigned value", unit, f"mean of |value| over the image, {title}"), found
+        label = "mean unsigned field" if unit == "G" else "mean unsigned value"
+        yield Quantity("mean_unsigned", label, unit, f"mean of |value| over the image, {title}"), found
     else:
         yield Quantity("brightness", "mean brightness", unit, f"mean over the image, {title}"), found
     if missing.any():

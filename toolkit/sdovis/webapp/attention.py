@@ -56,7 +56,8 @@ def _relative(joint: NDArray[np.float64], prefix: int, shape: tuple[int, int]) -
     low, high = patches.min(), patches.max()
     if not high - low > 1e-9:
         return None
-    return ((patches - low) / (high - low)).reshape(shape).astype(np.float32)
+    relative: NDArray[np.float32] = ((patches - low) / (high - low)).reshape(shape).astype(np.float32)
+    return relative
 
 
 def _grid(config: Any, size: Any) -> tuple[int, int] | None:

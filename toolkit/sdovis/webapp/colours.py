@@ -17,8 +17,8 @@ FRAME = (255, 255, 255)
 RGB = NDArray[np.uint8]
 
 
-def coloured(values: NDArray[Any], channel: Channel | None) -> RGB:
-    """``values`` (H, W) in the channel's unit as (H, W, 3) in its colour table; nan is a dark grey.
+def coloured(values: NDArray[Any], channel: Channel | None, *, table: str = "") -> RGB:
+    """``values`` (H, W) in the channel's unit as (H, W, 3) in its colour table, or in ``table``; nan is a dark grey.
 
     Fields in gauss are shown linearly to +-1500 G; all else by code, for the tables of AIA are made for the logarithm.
     Without a channel, ``values`` are an 8-bit picture already.
@@ -31,7 +31,7 @@ def coloured(values: NDArray[Any], channel: Channel | None) -> RGB:
             index = np.clip(np.nan_to_num(values) / (2 * MAGNETOGRAM_LIMIT_G) + 0.5, 0, 1)
     else:
         index = channel.encode(values) / np.float32(255)
-    shown: RGB = _colormap(channel.colormap)(index, bytes=True)[..., :3].copy()
+    shown: RGB = _colormap(table or channel.colormap)(index, bytes=True)[..., :3].copy()
     shown[np.isnan(values)] = MISSING
     return shown
 
@@ -91,13 +91,13 @@ def framed(image: Image.Image, x: float, y: float, side: float) -> Image.Image:
     return copy
 
 
-def overlaid(image: Image.Image, attention: NDArray[np.float32]) -> Image.Image:
-    """The image in grey with ``attention`` (rows, columns; 0 to 1), smoothly enlarged, glowing over it."""
+def overlaid(grey: Image.Image, attention: NDArray[np.float32]) -> Image.Image:
+    """``grey`` with ``attention`` (rows, columns; 0 to 1), smoothly enlarged, glowing over it."""
     import matplotlib
 
-    weight = np.asarray(Image.fromarray(attention).resize(image.size, Image.Resampling.BICUBIC)).clip(0, 1)
-    glow = matplotlib.colormaps["inferno"](weight)[..., :3]
-    grey = np.asarray(image.convert("L"), np.float32)[..., None] / 255
-    opacity = (0.15 + 0.6 * weight)[..., None]
-    mixed = (1 - opacity) * grey + opacity * glow
+    weight = np.asarray(Image.fromarray(attention).resize(grey.size, Image.Resampling.BICUBIC)).clip(0, 1)
+    glow = matplotlib.colormaps["inferno"](0.35 + 0.6 * weight)[..., :3]
+    under = np.asarray(grey.convert("L"), np.float32)[..., None] / 255
+    opacity = 0.75 * weight[..., None]
+    mixed = (1 - opacity) * under + opacity * glow
     return Image.fromarray((255 * mixed).round().astype(np.uint8))

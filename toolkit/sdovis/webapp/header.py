@@ -17,7 +17,7 @@ def facts(image: SolarImage, spot: tuple[float, float] | None = None) -> list[tu
         ("Telescope", _text(header, "TELESCOP")),
         ("Instrument", _text(header, "INSTRUME")),
         ("Content", _text(header, "CONTENT")),
-        ("Observed (UTC)", image.observed.strftime("%Y-%m-%d %H:%M:%S") if image.observed else ""),
+        ("Observed (UTC)", _observed(image)),
         ("Wavelength", _wavelength(header)),
         ("NOAA active region", _regions(header)),
         ("HARP", _text(header, "HARPNUM")),
@@ -33,6 +33,13 @@ def facts(image: SolarImage, spot: tuple[float, float] | None = None) -> list[tu
 
 def _text(header: Mapping[str, Any], key: str) -> str:
     return str(header.get(key, "")).strip()
+
+
+def _observed(image: SolarImage) -> str:
+    if image.observed is None:
+        return ""
+    by_name = " (by the file's name)" if image.format != "FITS" else ""
+    return image.observed.strftime("%Y-%m-%d %H:%M:%S") + by_name
 
 
 def _is_number(value: object) -> bool:
@@ -55,7 +62,7 @@ def _scale(image: SolarImage) -> str:
     if image.frame is not None:
         return f"{image.frame.arcsec_per_px:.4g}″ a pixel"
     step, kind = image.header.get("CDELT1"), str(image.header.get("CTYPE1", ""))
-    if not _is_number(step):
+    if not isinstance(step, int | float):
         return ""
     return f"{abs(float(step)):.4g}{'°' if kind.startswith(('CRLN', 'HGLN')) else '″'} a pixel"
 
@@ -64,6 +71,8 @@ def _position(image: SolarImage, spot: tuple[float, float] | None) -> str:
     if image.frame is None:
         return ""
     height, width = image.values.shape[:2]
+    if spot is None and 2 * image.frame.radius_px < max(height, width):  # the whole disc: its centre says nothing
+        return ""
     x, y = spot or ((width - 1) / 2, (height - 1) / 2)
     latitude, longitude = map(float, unproject(x, y, image.frame))
     if latitude != latitude:  # nan: off the disc

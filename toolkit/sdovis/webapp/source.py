@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,11 +48,13 @@ def locate(model: str | Path | None, space: Path) -> Source:
         return _written(space)
     folder = Path(model)
     if (folder / "config.json").is_file():
-        return Source(folder=folder)
+        return _of_run(Source(folder=folder), folder.parent)
     if (folder / "model" / "config.json").is_file():
-        release = folder if (folder / "space" / "space.json").is_file() else folder / "release"
-        known = _written(release / "space") if (release / "space" / "space.json").is_file() else Source()
-        return replace(known, folder=folder / "model")
+        if (folder / "space" / "space.json").is_file():
+            return replace(_written(folder / "space"), folder=folder / "model")
+        examples = folder / "release" / "space" / "examples"
+        source = Source(folder=folder / "model", examples=examples if examples.is_dir() else None)
+        return _of_run(source, folder)
     name, _, revision = str(model).partition("@")
     if not _HUB_ID.fullmatch(name) or folder.exists():
         hint = "give runs/NAME/model, a release folder, or a Hub id like name/model"
@@ -59,21 +62,39 @@ def locate(model: str | Path | None, space: Path) -> Source:
     return Source(model=name, revision=revision)
 
 
+def _of_run(source: Source, run: Path) -> Source:
+    """With the study's title and description, where the model still lies in its run."""
+    try:
+        about = tomllib.loads((run / "study.toml").read_text(encoding="utf-8"))["study"]
+    except (OSError, ValueError, KeyError):  # a model folder that was copied elsewhere: nothing is missing
+        return source
+    return replace(source, title=str(about.get("title", "")), description=str(about.get("description", "")))
+
+
 def _written(space: Path) -> Source:
     file = space / "space.json"
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))
-        known = {key: str(facts.get(key) or "") for key in ("model", "dataset", "revision", "title", "description")}
+        found = {key: str(facts.get(key) or "") for key in ("model", "dataset", "revision", "title", "description")}
     except FileNotFoundError:
         hint = "set SDOVIS_MODEL to a Hub id or a folder, or put space.json beside app.py"
         raise BadInput(Problem("nothing says which model to show", hint)) from None
     except (OSError, ValueError, AttributeError) as error:
         raise BadInput(Problem("is not the JSON that a release writes", str(error), file=file.name)) from error
     for key in ("model", "dataset"):
-        if known[key] and not _HUB_ID.fullmatch(known[key]):
-            raise BadInput(Problem(f"{key} {known[key]!r} is not a Hub id", "write it as name/repository", file=file.name))
+        if found[key] and not _HUB_ID.fullmatch(found[key]):
+            raise BadInput(
+                Problem(f"{key} {found[key]!r} is not a Hub id", "write it as name/repository", file=file.name)
+            )
     examples = space / "examples"
-    return Source(**known, examples=examples if examples.is_dir() else None)
+    return Source(
+        found["model"],
+        found["dataset"],
+        found["revision"],
+        examples=examples if examples.is_dir() else None,
+        title=found["title"],
+        description=found["description"],
+    )
 
 
 def fetch(source: Source) -> Path:
@@ -88,9 +109,7 @@ def fetch(source: Source) -> Path:
 
     what = f"the model {source.model}" + (f" at revision {source.revision}" if source.revision else "")
     try:
-        return Path(
-            snapshot_download(source.model, revision=source.revision or None, allow_patterns=list(MODEL_FILES))
-        )
+        return Path(snapshot_download(source.model, revision=source.revision or None, allow_patterns=list(MODEL_FILES)))
     except GatedRepoError as error:
         hint = "its owner must let the account of the HF_TOKEN secret in"
         raise BadInput(Problem(f"{what} is behind a gate", hint)) from error

@@ -1,0 +1,3 @@
+import sdovis.webapp
+
+sdovis.webapp.launch(space=__file__)

@@ -1,0 +1,606 @@
+"""A Hub on 127.0.0.1 for tests: the real HTTP interface, spoken to the unmodified ``huggingface_hub`` client.
+
+In memory, content addressed, standard library (YAML apart). It keeps the Hub's rules that a publisher meets: ``private``
+of an existing repository is ignored, ``parentCommit`` is checked (412), an LFS file must have been uploaded before it is
+committed, a private repository does not exist for whoever has no token.
+
+    with LoopbackHub() as hub:
+        HfApi(endpoint=hub.endpoint, token=hub.token).create_repo("org/name")
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+
+import yaml
+
+KINDS = ("model", "dataset", "space")
+LFS_SUFFIXES = (".parquet", ".safetensors", ".bin", ".pt", ".png", ".jpg", ".fits", ".npz", ".gz", ".zip")
+GITATTRIBUTES = b"*.parquet filter=lfs diff=lfs merge=lfs -text\n*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
+SPACE_README = b"---\ntitle: Space\nsdk: gradio\napp_file: app.py\npinned: false\n---\n"
+
+
+def git_oid(kind: str, content: bytes) -> str:
+    return hashlib.sha1(f"{kind} {len(content)}\0".encode() + content).hexdigest()
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A file's contents; ``lfs`` is its sha256 where it is stored in LFS."""
+
+    content: bytes
+    lfs: str | None = None
+
+    @property
+    def pointer(self) -> bytes:
+        return f"version https://git-lfs.github.com/spec/v1\noid sha256:{self.lfs}\nsize {len(self.content)}\n".encode()
+
+    @property
+    def oid(self) -> str:
+        return git_oid("blob", self.pointer if self.lfs else self.content)
+
+    def described(self, path: str) -> dict[str, Any]:
+        found: dict[str, Any] = {"type": "file", "oid": self.oid, "size": len(self.content), "path": path}
+        if self.lfs:
+            found["lfs"] = {"oid": self.lfs, "size": len(self.content), "pointerSize": len(self.pointer)}
+        return found
+
+
+@dataclass(frozen=True)
+class Commit:
+    id: str
+    title: str
+    message: str
+    author: str
+    date: str
+    tree: Mapping[str, Blob]
+
+
+@dataclass
+class Repository:
+    kind: str
+    id: str
+    private: bool
+    commits: list[Commit] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
+    branches: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, dict[str, str]] = field(default_factory=dict)
+    variables: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def head(self) -> Commit:
+        return self.commits[-1]
+
+    def at(self, revision: str) -> Commit | None:
+        wanted = revision.removeprefix("refs/heads/").removeprefix("refs/tags/")
+        wanted = {"main": self.head.id, **self.tags, **self.branches}.get(wanted, wanted)
+        return next((commit for commit in self.commits if commit.id == wanted), None)
+
+    def add(self, tree: Mapping[str, Blob], title: str, author: str, message: str = "") -> Commit:
+        parent = self.commits[-1].id if self.commits else ""
+        listing = "\n".join(f"{path} {blob.oid}" for path, blob in sorted(tree.items()))
+        text = f"{self.kind} {self.id}\n{parent}\n{title}\n{author}\n{len(self.commits)}\n{listing}"
+        date = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=len(self.commits))
+        stamp = date.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        self.commits.append(Commit(git_oid("commit", text.encode()), title, message, author, stamp, dict(tree)))
+        return self.head
+
+
+@dataclass
+class Fault:
+    """The next request whose ``METHOD /path`` matches: ``drop`` it after it was done, or answer ``status`` instead."""
+
+    match: str
+    status: int | None = None
+    drop: bool = False
+
+
+class Refused(Exception):
+    def __init__(self, status: int, message: str, code: str = "") -> None:
+        self.status, self.message, self.code = status, message, code
+
+
+class Dropped(Exception):
+    """The reply is lost on its way."""
+
+
+class LoopbackHub:
+    """The server; a context manager. ``token`` belongs to ``user``, who may write to ``namespaces``."""
+
+    def __init__(self, token: str = "hf_loopback", user: str = "ada", namespaces: tuple[str, ...] = ("org",)) -> None:
+        self.token, self.user, self.namespaces = token, user, (user, *namespaces)
+        self.repositories: dict[tuple[str, str], Repository] = {}
+        self.objects: dict[str, bytes] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.faults: list[Fault] = []
+        self.page_size = 1000
+        self.born_public = False
+        self.lock = threading.RLock()
+        # Large files lie on another host, as on the real Hub: the client must not send its token there.
+        handler = type("Handler", (_Handler,), {"hub": self})
+        self._servers = [ThreadingHTTPServer(("127.0.0.1", 0), handler) for _ in range(2)]
+        self.endpoint, self.storage = (f"http://127.0.0.1:{server.server_port}" for server in self._servers)
+
+    def __enter__(self) -> LoopbackHub:
+        for server in self._servers:
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+
+    def repository(self, kind: str, name: str) -> Repository:
+        return self.repositories[kind, name]
+
+    def writes(self) -> list[tuple[str, str]]:
+        """The requests so far that change something (checks that are POSTs left out)."""
+        harmless = re.compile(r"/(preupload|paths-info)/|/api/validate-yaml$")
+        return [(m, p) for m, p in self.requests if m not in ("GET", "HEAD") and not harmless.search(p)]
+
+    def files(self, kind: str, name: str, revision: str = "main") -> dict[str, bytes]:
+        commit = self.repository(kind, name).at(revision)
+        assert commit, f"no revision {revision}"
+        return {path: blob.content for path, blob in commit.tree.items()}
+
+    def commit_as(self, author: str, kind: str, name: str, changes: Mapping[str, bytes | None], title: str) -> str:
+        """A commit that somebody else makes; None deletes a file."""
+        with self.lock:
+            repository = self.repository(kind, name)
+            tree = {p: b for p, b in repository.head.tree.items() if changes.get(p, b"") is not None}
+            tree |= {p: self.store(p, content) for p, content in changes.items() if content is not None}
+            return repository.add(tree, title, author).id
+
+    def create(self, kind: str, name: str, *, private: bool, author: str = "") -> Repository:
+        """A new repository with the Hub's own first commit."""
+        repository = self.repositories[kind, name] = Repository(kind, name, private)
+        first = {".gitattributes": Blob(GITATTRIBUTES)}
+        first |= {"README.md": Blob(SPACE_README)} if kind == "space" else {}
+        repository.add(first, "initial commit", author or self.user)
+        return repository
+
+    def store(self, path: str, content: bytes) -> Blob:
+        if not is_lfs(path, content[:512], len(content)):
+            return Blob(content)
+        digest = hashlib.sha256(content).hexdigest()
+        self.objects[digest] = content
+        return Blob(content, digest)
+
+
+def is_lfs(path: str, sample: bytes, size: int) -> bool:
+    return bool(size) and (path.endswith(LFS_SUFFIXES) or size > 10_000_000 or b"\0" in sample)
+
+
+def front_matter(readme: bytes) -> tuple[dict[str, Any], str]:
+    """The card's metadata, and what is wrong with it."""
+    found = re.match(r"---\r?\n(.*?)\r?\n---\s*(\n|$)", readme.decode("utf-8", "replace"), re.DOTALL)
+    try:
+        data = yaml.safe_load(found[1]) if found else {}
+    except yaml.YAMLError as error:
+        return {}, str(error)
+    return (data, "") if isinstance(data, dict) else ({}, "the metadata is not a mapping")
+
+
+Reply = tuple[int, Any, dict[str, str]]
+_REPO = r"/api/(?P<kind>model|dataset|space)s/(?P<id>[^/]+/[^/]+)"
+_GIT = r"/(?:(?P<kind>dataset|space)s/)?(?P<id>[^/]+/[^/]+)"
+_ROUTES: list[tuple[str, re.Pattern[str], str]] = [
+    (method, re.compile(pattern + "$"), name)
+    for method, pattern, name in [
+        ("GET", "/api/whoami-v2", "whoami"),
+        ("POST", "/api/validate-yaml", "validate_yaml"),
+        ("POST", "/api/repos/create", "create_repository"),
+        ("DELETE", "/api/repos/delete", "delete_repository"),
+        ("GET", _REPO, "info"),
+        ("GET", _REPO + "/revision/(?P<rev>.+)", "info"),
+        ("GET", _REPO + "/tree/(?P<rev>[^/]+)(?:/(?P<path>.*))?", "tree"),
+        ("POST", _REPO + "/paths-info/(?P<rev>.+)", "paths_info"),
+        ("GET", _REPO + "/refs", "refs"),
+        ("GET", _REPO + "/commits/(?P<rev>.+)", "commits"),
+        ("POST", _REPO + "/preupload/(?P<rev>.+)", "preupload"),
+        ("POST", _REPO + "/commit/(?P<rev>.+)", "commit"),
+        ("POST", _REPO + "/tag/(?P<rev>.+)", "tag"),
+        ("DELETE", _REPO + "/tag/(?P<rev>.+)", "untag"),
+        ("POST", _REPO + "/branch/(?P<rev>.+)", "branch"),
+        ("PUT", _REPO + "/settings", "settings"),
+        ("GET", _REPO + "/(?P<what>secrets|variables)", "space_values"),
+        ("POST", _REPO + "/(?P<what>secrets|variables)", "set_space_value"),
+        ("DELETE", _REPO + "/(?P<what>secrets|variables)", "delete_space_value"),
+        ("POST", _GIT + r"\.git/info/lfs/objects/batch", "lfs_batch"),
+        ("PUT", "/lfs/(?P<oid>[0-9a-f]{64})", "lfs_put"),
+        ("POST", "/lfs/verify", "lfs_verify"),
+        ("GET", "/lfs/(?P<oid>[0-9a-f]{64})", "lfs_get"),
+        ("GET", _GIT + "/resolve/(?P<rev>[^/]+)/(?P<path>.+)", "resolve"),
+    ]
+]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: LoopbackHub
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self._serve("GET")
+
+    def do_HEAD(self) -> None:
+        self._serve("HEAD")
+
+    def do_POST(self) -> None:
+        self._serve("POST")
+
+    def do_PUT(self) -> None:
+        self._serve("PUT")
+
+    def do_DELETE(self) -> None:
+        self._serve("DELETE")
+
+    # -- plumbing ------------------------------------------------------------------------------------------------
+
+    def _serve(self, method: str) -> None:
+        url = urlsplit(self.path)
+        # An id is one segment of the path for some callers (org%2Fname), two for others; a revision may hold a slash.
+        self.where, self.query = unquote(url.path), parse_qs(url.query)
+        self.body = self._read_body()
+        try:
+            with self.hub.lock:
+                self.hub.requests.append((method, self.where))
+                status, content, headers = self._answer(method, url.path)
+        except Dropped:
+            self.close_connection = True
+            return
+        except Refused as error:
+            status, content = error.status, {"error": error.message}
+            headers = {"X-Error-Message": error.message} | ({"X-Error-Code": error.code} if error.code else {})
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
+        headers = {"Content-Type": "application/json", **headers} if not isinstance(content, bytes) else headers
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(data))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if method != "HEAD":
+            self.wfile.write(data)
+
+    def _read_body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            parts = []
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(parts)
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def _answer(self, method: str, raw_path: str) -> Reply:
+        if raw_path.startswith("/lfs/") and raw_path != "/lfs/verify" and self.headers.get("Authorization"):
+            raise Refused(400, "a token does not belong here")
+        fault = next((f for f in self.hub.faults if re.search(f.match, f"{method} {self.where}")), None)
+        if fault:
+            self.hub.faults.remove(fault)
+        if fault and fault.status:
+            raise Refused(fault.status, "the Hub is not well")
+        for allowed, pattern, name in _ROUTES:
+            found = pattern.match(raw_path) or pattern.match(self.where)
+            if found and allowed == ("GET" if method == "HEAD" else method):
+                arguments = {k: unquote(v) if v else v for k, v in found.groupdict().items()}
+                action: Callable[..., Reply] = getattr(self, f"_{name}")
+                reply = action(**arguments)
+                if fault and fault.drop:
+                    raise Dropped
+                return reply
+        raise Refused(404, f"no such page: {method} {self.where}")
+
+    def _json(self) -> Any:
+        return json.loads(self.body or b"{}")
+
+    @property
+    def _known(self) -> bool:
+        return self.headers.get("Authorization") == f"Bearer {self.hub.token}"
+
+    def _repository(self, kind: str | None, id: str, *, write: bool = False) -> Repository:
+        found = self.hub.repositories.get((kind or "model", id))
+        if not self._known and (found is None or found.private or write):
+            raise Refused(401, "Invalid username or password.", "RepoNotFound")
+        if found is None:
+            raise Refused(404, "Repository not found", "RepoNotFound")
+        if write and id.split("/")[0] not in self.hub.namespaces:
+            raise Refused(403, "You don't have the rights to write to this repository")
+        return found
+
+    @staticmethod
+    def _at(repository: Repository, revision: str | None) -> Commit:
+        commit = repository.at(revision or "main")
+        if commit is None:
+            raise Refused(404, f"Invalid rev id: {revision}", "RevisionNotFound")
+        return commit
+
+    # -- account, repositories -----------------------------------------------------------------------------------
+
+    def _whoami(self) -> Reply:
+        if not self._known:
+            raise Refused(401, "Invalid credentials in Authorization header")
+        orgs = [{"type": "org", "name": name} for name in self.hub.namespaces[1:]]
+        return 200, {"type": "user", "name": self.hub.user, "orgs": orgs, "auth": {"type": "access_token"}}, {}
+
+    def _validate_yaml(self) -> Reply:
+        _, wrong = front_matter(self._json()["content"].encode())
+        return (400 if wrong else 200), {"errors": [{"message": wrong}] if wrong else [], "warnings": []}, {}
+
+    def _named(self) -> tuple[str, str]:
+        given = self._json()
+        return given.get("type") or "model", f"{given.get('organization') or self.hub.user}/{given['name']}"
+
+    def _create_repository(self) -> Reply:
+        kind, name = self._named()
+        if not self._known:
+            raise Refused(401, "Invalid username or password.")
+        if name.split("/")[0] not in self.hub.namespaces:
+            raise Refused(403, f"You don't have the rights to create a {kind} under this namespace")
+        prefix = "" if kind == "model" else f"{kind}s/"
+        answer = {"url": f"{self.hub.endpoint}/{prefix}{name}", "name": name}
+        if (kind, name) in self.hub.repositories:
+            return 409, {**answer, "error": f"You already created this {kind} repo"}, {}
+        given = self._json()
+        if kind == "space" and not given.get("sdk"):
+            raise Refused(400, "sdk is required")
+        private = given.get("visibility") == "private" or given.get("private") is True
+        self.hub.create(kind, name, private=private and not self.hub.born_public)
+        return 200, answer, {}
+
+    def _delete_repository(self) -> Reply:
+        kind, name = self._named()
+        self._repository(kind, name, write=True)
+        del self.hub.repositories[kind, name]
+        return 200, {}, {}
+
+    def _settings(self, kind: str, id: str) -> Reply:
+        repository = self._repository(kind, id, write=True)
+        given = self._json()
+        if "visibility" in given or "private" in given:
+            repository.private = given.get("visibility") == "private" or given.get("private") is True
+        return 200, {"private": repository.private}, {}
+
+    def _space_values(self, kind: str, id: str, what: str) -> Reply:
+        values = getattr(self._repository(kind, id, write=True), what)
+        hidden = ("value",) if what == "secrets" else ()
+        return 200, {key: {k: v for k, v in entry.items() if k not in hidden} for key, entry in values.items()}, {}
+
+    def _set_space_value(self, kind: str, id: str, what: str) -> Reply:
+        given = self._json()
+        entry = {**given, "updatedAt": "2026-01-01T00:00:00.000Z"}
+        getattr(self._repository(kind, id, write=True), what)[given["key"]] = entry
+        return self._space_values(kind, id, what)
+
+    def _delete_space_value(self, kind: str, id: str, what: str) -> Reply:
+        getattr(self._repository(kind, id, write=True), what).pop(self._json()["key"], None)
+        return self._space_values(kind, id, what)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def _info(self, kind: str, id: str, rev: str | None = None) -> Reply:
+        repository = self._repository(kind, id)
+        commit = self._at(repository, rev)
+        card, _ = front_matter(commit.tree["README.md"].content) if "README.md" in commit.tree else ({}, "")
+        siblings: list[dict[str, Any]] = [{"rfilename": path} for path in sorted(commit.tree)]
+        if "blobs" in self.query:
+            for entry in siblings:
+                blob = commit.tree[entry["rfilename"]]
+                entry |= {"size": len(blob.content), "blobId": blob.oid}
+                if blob.lfs:
+                    size, pointer = len(blob.content), len(blob.pointer)
+                    entry["lfs"] = {"sha256": blob.lfs, "size": size, "pointerSize": pointer}
+        return 200, {
+            "_id": git_oid("blob", id.encode())[:24], "id": id, "author": id.split("/")[0], "sha": commit.id,
+            "lastModified": commit.date, "createdAt": repository.commits[0].date, "private": repository.private,
+            "gated": False, "disabled": False, "tags": card.get("tags", []), "downloads": 0, "likes": 0,
+            "siblings": siblings, "cardData": card,
+            **{k: card[k] for k in ("pipeline_tag", "library_name") if kind == "model" and k in card},
+            **({"modelId": id} if kind == "model" else {}), **({"sdk": "gradio"} if kind == "space" else {}),
+        }, {}  # fmt: skip
+
+    def _tree(self, kind: str, id: str, rev: str, path: str | None = None) -> Reply:
+        commit = self._at(self._repository(kind, id), rev)
+        inside = f"{path.strip('/')}/" if path else ""
+        deep = self.query.get("recursive", ["false"])[0].lower() in ("true", "1")
+        entries: dict[str, dict[str, Any]] = {}
+        for name, blob in sorted(commit.tree.items()):
+            if not name.startswith(inside):
+                continue
+            parts = name[len(inside) :].split("/")
+            for depth in range(1, len(parts) if deep else min(len(parts), 2)):
+                folder = inside + "/".join(parts[:depth])
+                entries[folder] = {
+                    "type": "directory",
+                    "oid": git_oid("tree", folder.encode()),
+                    "size": 0,
+                    "path": folder,
+                }
+            if deep or len(parts) == 1:
+                entries[name] = blob.described(name)
+        if inside and not entries:
+            raise Refused(404, f"{path} does not exist on {rev!r}", "EntryNotFound")
+        start = int(self.query.get("cursor", ["0"])[0])
+        page = [self._expanded(e, commit) for e in list(entries.values())[start : start + self.hub.page_size]]
+        headers = {}
+        if start + self.hub.page_size < len(entries):
+            query = {k: v[0] for k, v in self.query.items()} | {"cursor": str(start + self.hub.page_size)}
+            headers["Link"] = f'<{self.hub.endpoint}{urlsplit(self.path).path}?{urlencode(query)}>; rel="next"'
+        return 200, page, headers
+
+    def _expanded(self, entry: dict[str, Any], commit: Commit) -> dict[str, Any]:
+        if self.query.get("expand", ["false"])[0].lower() not in ("true", "1"):
+            return entry
+        return {**entry, "lastCommit": {"id": commit.id, "title": commit.title, "date": commit.date}}
+
+    def _paths_info(self, kind: str, id: str, rev: str) -> Reply:
+        commit = self._at(self._repository(kind, id), rev)
+        if "json" in (self.headers.get("Content-Type") or ""):
+            wanted = self._json()["paths"]
+        else:
+            wanted = parse_qs(self.body.decode()).get("paths", [])
+        found = []
+        for path in wanted:
+            if path in commit.tree:
+                found.append(self._expanded(commit.tree[path].described(path), commit))
+            elif any(name.startswith(f"{path}/") for name in commit.tree):
+                found.append({"type": "directory", "oid": git_oid("tree", path.encode()), "size": 0, "path": path})
+        return 200, found, {}
+
+    def _refs(self, kind: str, id: str) -> Reply:
+        repository = self._repository(kind, id)
+        branches = {"main": repository.head.id, **repository.branches}
+        return (
+            200,
+            {
+                "branches": [{"name": n, "ref": f"refs/heads/{n}", "targetCommit": c} for n, c in branches.items()],
+                "tags": [{"name": n, "ref": f"refs/tags/{n}", "targetCommit": c} for n, c in repository.tags.items()],
+                "converts": [],
+                "pullRequests": [],
+            },
+            {},
+        )
+
+    def _commits(self, kind: str, id: str, rev: str) -> Reply:
+        repository = self._repository(kind, id)
+        until = repository.commits.index(self._at(repository, rev)) + 1
+        return 200, [
+            {"id": c.id, "title": c.title, "message": c.message, "date": c.date, "authors": [{"user": c.author}]}
+            for c in reversed(repository.commits[:until])
+        ], {"X-Total-Count": str(until)}  # fmt: skip
+
+    def _resolve(self, kind: str | None, id: str, rev: str, path: str) -> Reply:
+        commit = self._at(self._repository(kind, id), rev)
+        headers = {"X-Repo-Commit": commit.id, "Accept-Ranges": "bytes"}
+        if path not in commit.tree:
+            raise Refused(404, "Entry not found", "EntryNotFound")
+        blob = commit.tree[path]
+        if blob.lfs:
+            linked = {"X-Linked-Etag": f'"{blob.lfs}"', "X-Linked-Size": str(len(blob.content))}
+            return 302, b"", {**headers, **linked, "Location": f"{self.hub.storage}/lfs/{blob.lfs}"}
+        return self._bytes(blob.content, {**headers, "ETag": f'"{blob.oid}"'})
+
+    def _lfs_get(self, oid: str) -> Reply:
+        if oid not in self.hub.objects:
+            raise Refused(404, "no such object")
+        return self._bytes(self.hub.objects[oid], {"ETag": f'"{oid}"', "Accept-Ranges": "bytes"})
+
+    def _bytes(self, content: bytes, headers: dict[str, str]) -> Reply:
+        headers = {"Content-Type": "application/octet-stream", **headers}
+        wanted = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
+        if not wanted or not content:
+            return 200, content, headers
+        first = int(wanted[1]) if wanted[1] else max(len(content) - int(wanted[2]), 0)
+        last = min(int(wanted[2]) if wanted[1] and wanted[2] else len(content) - 1, len(content) - 1)
+        if first > last:
+            return 416, b"", {"Content-Range": f"bytes */{len(content)}"}
+        return 206, content[first : last + 1], {**headers, "Content-Range": f"bytes {first}-{last}/{len(content)}"}
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def _preupload(self, kind: str, id: str, rev: str) -> Reply:
+        commit = self._at(self._repository(kind, id, write=True), rev)
+        answers = []
+        for file in self._json()["files"]:
+            mode = "lfs" if is_lfs(file["path"], base64.b64decode(file["sample"]), file["size"]) else "regular"
+            answer = {"path": file["path"], "uploadMode": mode, "shouldIgnore": False}
+            if there := commit.tree.get(file["path"]):
+                answer["oid"] = there.lfs or there.oid
+            answers.append(answer)
+        return 200, {"files": answers}, {}
+
+    def _lfs_batch(self, kind: str | None, id: str) -> Reply:
+        self._repository(kind, id, write=True)
+        objects = []
+        for item in self._json()["objects"]:
+            entry: dict[str, Any] = {"oid": item["oid"], "size": item["size"]}
+            if item["oid"] not in self.hub.objects:
+                upload = {"href": f"{self.hub.storage}/lfs/{item['oid']}", "header": {}}
+                entry["actions"] = {
+                    "upload": upload,
+                    "verify": {"href": f"{self.hub.endpoint}/lfs/verify", "header": {}},
+                }
+            objects.append(entry)
+        return 200, {"transfer": "basic", "objects": objects}, {}
+
+    def _lfs_put(self, oid: str) -> Reply:
+        if hashlib.sha256(self.body).hexdigest() != oid:
+            raise Refused(400, "the contents are not what their name says")
+        self.hub.objects[oid] = self.body
+        return 200, b"", {}
+
+    def _lfs_verify(self) -> Reply:
+        given = self._json()
+        if len(self.hub.objects.get(given["oid"], b"")) != given["size"]:
+            raise Refused(422, "the object was not uploaded whole")
+        return 200, {}, {}
+
+    def _commit(self, kind: str, id: str, rev: str) -> Reply:
+        repository = self._repository(kind, id, write=True)
+        if rev not in ("main", "refs/heads/main"):
+            raise Refused(400, f"{rev} is not a branch")
+        lines = [json.loads(line) for line in self.body.splitlines() if line.strip()]
+        header = next(line["value"] for line in lines if line["key"] == "header")
+        if header.get("parentCommit") not in (None, repository.head.id):
+            raise Refused(412, "A commit has happened since. Please refresh and try again.")
+        tree = dict(repository.head.tree)
+        for line in lines:
+            self._apply(tree, line["key"], line["value"])
+        made = repository.add(tree, header["summary"], self.hub.user, header.get("description", ""))
+        prefix = "" if kind == "model" else f"{kind}s/"
+        url = f"{self.hub.endpoint}/{prefix}{id}/commit/{made.id}"
+        return 200, {"success": True, "commitOid": made.id, "commitUrl": url}, {}
+
+    def _apply(self, tree: dict[str, Blob], key: str, value: dict[str, Any]) -> None:
+        path = value.get("path", "")
+        if key == "file":
+            tree[path] = Blob(base64.b64decode(value["content"]))
+        elif key == "lfsFile":
+            if value["oid"] not in self.hub.objects:
+                raise Refused(400, f"the LFS object of {path} was not uploaded")
+            tree[path] = Blob(self.hub.objects[value["oid"]], value["oid"])
+        elif key == "deletedFile":
+            if path not in tree:
+                raise Refused(404, "A file with this name doesn't exist", "EntryNotFound")
+            del tree[path]
+        elif key == "deletedFolder":
+            for name in [name for name in tree if name.startswith(path.rstrip("/") + "/")]:
+                del tree[name]
+        elif key != "header":
+            raise Refused(400, f"unknown operation {key!r}")
+
+    def _tag(self, kind: str, id: str, rev: str) -> Reply:
+        repository, name = self._repository(kind, id, write=True), self._json()["tag"]
+        commit = self._at(repository, rev)
+        if name in repository.tags:
+            raise Refused(409, f"Tag reference exists: {name}")
+        repository.tags[name] = commit.id
+        return 200, {}, {}
+
+    def _untag(self, kind: str, id: str, rev: str) -> Reply:
+        if self._repository(kind, id, write=True).tags.pop(rev, None) is None:
+            raise Refused(404, f"Invalid rev id: {rev}", "RevisionNotFound")
+        return 200, {}, {}
+
+    def _branch(self, kind: str, id: str, rev: str) -> Reply:
+        repository = self._repository(kind, id, write=True)
+        if rev in repository.branches or rev == "main":
+            raise Refused(409, f"Reference already exists: {rev}")
+        repository.branches[rev] = self._at(repository, self._json().get("startingPoint")).id
+        return 200, {}, {}

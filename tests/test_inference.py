@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent / "learning"))
+
+import tiny
+from sdovis import inference
+from sdovis.errors import BadInput, UnreadableImage
+from sdovis.learning import backbones
+from sdovis.sun.channels import channel, to_picture
+
+ABOUT = {"channel": "hmi-magnetogram", "channel_version": channel("hmi-magnetogram").version, "cutout_arcsec": 60.0}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network with weights far from zero, saved as training saves it."""
+    import torch
+
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("inference") / "model"
+    network, processor = backbones.build(tiny.study(), tiny.CLASSES, ABOUT)
+    with torch.no_grad():
+        network.classifier.weight.mul_(30)
+    network.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def field() -> np.ndarray:
+    """A bipole of +-1500 G in noise, 60 x 60 px of 1 arcsec, with a missing corner."""
+    values = np.random.default_rng(0).normal(0, 20, (60, 60)).astype(np.float32)
+    values[10:25, 8:20], values[35:50, 30:50] = 1500, -1500
+    values[:4, :4] = np.nan
+    return values
+
+
+def write_fits(path: Path, values: np.ndarray) -> Path:
+    from astropy.io import fits
+
+    side = values.shape[0]
+    header = fits.Header({
+        "BUNIT": "Gauss", "INSTRUME": "HMI_FRONT2", "TELESCOP": "SDO/HMI", "T_OBS": "2014.01.01_00:00:00_TAI",
+        "CTYPE1": "HPLN-TAN", "CTYPE2": "HPLT-TAN", "CUNIT1": "arcsec", "CUNIT2": "arcsec", "CDELT1": 1.0, "CDELT2": 1.0,
+        "CRPIX1": (side + 1) / 2, "CRPIX2": (side + 1) / 2, "CRVAL1": 100.0, "CRVAL2": -150.0, "CROTA2": 0.0,
+        "RSUN_OBS": 975.0, "CRLT_OBS": -3.0,
+    })  # fmt: skip
+    fits.writeto(path, values[::-1], header)  # FITS stores the south first
+    return path
+
+
+def scores(answers: list[dict[str, Any]]) -> list[float]:
+    return [next(a["score"] for a in answers if a["label"] == name) for name in tiny.CLASSES]
+
+
+def test_array_fits_file_and_saved_picture_get_equal_probabilities(
+    model: Path, field: np.ndarray, tmp_path: Path
+) -> None:
+    to_picture(field, channel("hmi-magnetogram")).save(tmp_path / "region.png")
+    fits = write_fits(tmp_path / "region.fits", field)
+    write_fits(tmp_path / "region.fits.gz", field)
+    disguised = tmp_path / "region.jpg"
+    disguised.write_bytes(fits.read_bytes())
+    picture = Image.open(tmp_path / "region.png")
+    classify = inference.pipeline(model)
+    expected = scores(classify(field))
+    assert max(expected) - min(expected) > 0.1
+    for source in (
+        fits,
+        str(fits),
+        tmp_path / "region.fits.gz",
+        disguised,
+        tmp_path / "region.png",
+        picture,
+        np.array(picture),
+    ):
+        assert scores(classify(source)) == expected, source
+    assert [scores(answers) for answers in classify([str(fits), field])] == [expected, expected]
+    assert scores(classify(field[::-1].copy())) != expected
+
+
+def test_a_fits_file_never_reaches_pillow(
+    model: Path, field: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fits = write_fits(tmp_path / "region.fits", field)
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("Pillow was asked to open a file")
+
+    classify = inference.pipeline(model)
+    monkeypatch.setattr(Image, "open", refuse)
+    assert len(classify(fits)) == 3
+
+
+def test_the_stock_pipeline_gives_the_probabilities_of_the_scoring_path(model: Path, tmp_path: Path) -> None:
+    """In a fresh process that does not import sdovis; sizes other than the network's included."""
+    rng = np.random.default_rng(1)
+    pictures = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in [(32, 32)] * 3 + [(50, 41), (32, 32, 3)]]
+    files = [tmp_path / f"{i}.png" for i in range(len(pictures))]
+    for file, picture in zip(files, pictures, strict=True):
+        file.write_bytes(tiny.png(picture))
+    program = (
+        "import json, sys; from transformers import pipeline; import torch; torch.set_num_threads(1)\n"
+        "classify = pipeline('image-classification', model=sys.argv[1]); assert 'sdovis' not in sys.modules\n"
+        "json.dump([classify(file) for file in sys.argv[3:]], open(sys.argv[2], 'w'))"
+    )
+    subprocess.run([sys.executable, "-c", program, model, tmp_path / "answers.json", *files], check=True, timeout=120)
+    stock = np.array([scores(answers) for answers in json.loads((tmp_path / "answers.json").read_text())])
+    ours = inference.probabilities(model, [f.read_bytes() for f in files], batch_size=2, progress=False)
+    assert ours.shape == (5, 3) and ours.dtype == np.float32
+    assert np.abs(ours - stock).max() < 1e-6
+    assert np.ptp(stock, axis=0).max() > 0.05
+
+
+def test_probabilities_do_not_depend_on_the_batch_size_and_no_images_give_no_rows(model: Path) -> None:
+    rng = np.random.default_rng(2)
+    images = [tiny.png(rng.integers(0, 256, (32, 32), dtype=np.uint8)) for _ in range(7)]
+    one, all_at_once = (inference.probabilities(model, images, batch_size=n, progress=False) for n in (1, 7))
+    assert np.allclose(one, all_at_once, atol=1e-6) and np.allclose(one.sum(axis=1), 1)
+    assert inference.probabilities(model, [], progress=False).shape == (0, 3)
+
+
+def test_latency_is_one_positive_time_for_each_image(model: Path) -> None:
+    images = [tiny.png(np.zeros((32, 32), np.uint8))] * 4
+    seconds = inference.latency(model, images, warmup=2)
+    assert seconds.shape == (4,) and (seconds > 0).all() and (seconds < 5).all()
+
+
+def test_web_addresses_and_files_that_are_no_images_are_refused(model: Path, tmp_path: Path) -> None:
+    classify = inference.pipeline(model)
+    (tmp_path / "notes.png").write_text("not an image")
+    with pytest.raises(BadInput, match="web addresses are not opened"):
+        classify("https://example.org/region.fits")
+    with pytest.raises(UnreadableImage, match="not a FITS, JPEG or PNG file"):
+        classify(str(tmp_path / "notes.png"))
+    with pytest.raises(UnreadableImage, match="there is no such image"):
+        classify(tmp_path / "absent.fits")
+    with pytest.raises(BadInput, match="mode F would be cut off"):
+        classify(Image.fromarray(np.zeros((8, 8), np.float32)))
+
+
+def test_a_whole_disc_is_refused_by_a_model_of_cutouts(model: Path, tmp_path: Path) -> None:
+    disc = write_fits(tmp_path / "disc.fits", np.zeros((200, 200), np.float32))
+    with pytest.raises(BadInput, match="spans 200 arcsec, and the model was trained on cutouts of 60"):
+        inference.pipeline(model)(disc)
+
+
+def test_a_model_of_another_channel_version_is_refused(field: np.ndarray) -> None:
+    with pytest.raises(BadInput, match="trained on version 0 of channel hmi-magnetogram"):
+        inference.picture(field, ABOUT | {"channel_version": "0"})
+
+
+def test_a_model_that_names_no_channel_takes_pictures_alone(field: np.ndarray) -> None:
+    codes = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    assert np.array_equal(np.asarray(inference.picture(codes, {})), codes)
+    file = io.BytesIO()
+    Image.fromarray(codes).save(file, "PNG")
+    assert np.array_equal(np.asarray(inference.picture(Image.open(file), {})), codes)
+    with pytest.raises(BadInput, match="does not say which channel it sees"):
+        inference.picture(field, {})
+
+
+def test_importing_inference_does_not_import_torch() -> None:
+    program = "import sys, sdovis.inference; assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -1,0 +1,49 @@
+"""Networks that answer in milliseconds, saved as a study would save them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+MEANINGS = {
+    "alpha": "One polarity: a single spot or group.",
+    "beta": "Two polarities with a simple division <between> them.",
+    "complex": "Polarities so mixed that no single line divides them.",
+}
+SIZE = 32
+CONFIGS: dict[str, dict[str, Any]] = {
+    "vit": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "patch_size": 8},
+    "dinov2": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "mlp_ratio": 2, "patch_size": 8},
+    "swin": {"embed_dim": 16, "depths": [1, 1], "num_heads": [1, 2], "window_size": 2, "patch_size": 4},
+    "convnext": {"hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1]},
+}  # fmt: skip
+
+
+def network(kind: str = "vit", size_px: int = SIZE) -> Any:
+    """An untrained network of ``kind`` whose weights are large enough to tell images apart."""
+    import torch
+    from transformers import AutoConfig, AutoModelForImageClassification
+
+    labels = {"id2label": dict(enumerate(MEANINGS)), "label2id": {name: i for i, name in enumerate(MEANINGS)}}
+    config = AutoConfig.for_model(kind, image_size=size_px, **CONFIGS[kind], **labels)
+    torch.manual_seed(0)
+    model = AutoModelForImageClassification.from_config(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3)
+    return model
+
+
+def save_model(folder: Path, channel: str = "hmi-magnetogram", kind: str = "vit", **about: Any) -> Path:
+    """A model folder with the facts that a study leaves in config.json."""
+    from transformers import ViTImageProcessorPil
+
+    model = network(kind)
+    model.config.sdovis = {
+        "study": "tiny", "simulated": True, "classes": MEANINGS, "scheme": {"name": "mount-wilson-3", "version": "1"},
+        "channel": {"name": channel, "version": "1"}, "size_px": SIZE, "cutout_arcsec": None,
+    } | about  # fmt: skip
+    model.save_pretrained(folder)
+    size = {"height": SIZE, "width": SIZE}
+    ViTImageProcessorPil(do_resize=True, size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3).save_pretrained(folder)
+    return folder

@@ -1,0 +1,214 @@
+"""Every number on the cards computed again, from the rows and not from the summaries that the cards were made of.
+
+What has a second source is recomputed: counts, spellings, the split's audit and the rejects from the corpus' Parquet and
+``rejects.csv``; scores, intervals, baselines and differences from ``predictions.parquet`` and ``baselines.parquet``;
+latency from ``latency.parquet``; the release's tag from the sums of all files. The course of the training has none: its
+record is tied to the model by what both were made from.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sdovis import study as studies
+from sdovis.cards.evidence import Estimate, Latency, LongitudeBin, Part, Scores, Validation
+from sdovis.cards.facts import Facts, class_facts, gather, rejects
+from sdovis.cards.render import README, dataset_card, merge, model_card
+from sdovis.corpus.build import Corpus, count_reasons
+from sdovis.corpus.split import PARTS
+from sdovis.errors import BadInput, Problem
+from sdovis.evaluation.metrics import spec
+from sdovis.evaluation.scores import LONGITUDE_EDGES
+from sdovis.statistics import skill
+from sdovis.statistics.bootstrap import Interval, by_cluster, cluster_bootstrap, paired_difference
+
+#: A probability's rounding in fp32, summed over classes.
+_SUM_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A line of a card that says otherwise than what it is recomputed to be; ``file`` is relative to the run."""
+
+    file: str
+    line: int
+    printed: str
+    recomputed: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}: {self.printed!r} should be {self.recomputed!r}"
+
+
+def verify(run_dir: Path) -> list[Mismatch]:
+    """Every line of the run's cards, and of their copies in its release, that recomputing does not give.
+
+    What is written by hand in kept sections is left alone. Raises `BadInput` where files are missing, changed since they
+    were made, or do not belong together.
+    """
+    facts = gather(studies.load(run_dir / "study.toml"), run_dir)
+    again = recomputed(facts, run_dir)
+    right = {"dataset": dataset_card(again), "model": model_card(again)}
+    found: list[Mismatch] = []
+    for kind, text in right.items():
+        card = run_dir / "cards" / kind / README
+        if not card.is_file():
+            raise BadInput(Problem("is not there yet", "run sdovis card first", str(card)))
+        copy = run_dir / "release" / kind / README
+        for path in [card, copy] if copy.is_file() else [card]:
+            printed = path.read_text(encoding="utf-8")
+            found += _differences(str(path.relative_to(run_dir)), printed, merge(text, printed))
+    return found
+
+
+def _differences(file: str, printed: str, right: str) -> Iterator[Mismatch]:
+    old, new = printed.splitlines(), right.splitlines()
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind != "equal":
+            pairs = itertools.zip_longest(range(a, b), range(c, d))
+            for i, j in pairs:
+                yield Mismatch(
+                    file, (b if i is None else i) + 1, "" if i is None else old[i], "" if j is None else new[j]
+                )
+
+
+def recomputed(facts: Facts, run_dir: Path) -> Facts:
+    """``facts`` with every number that the rows of the run determine computed from them."""
+    corpus = Corpus.load(run_dir / "corpus")
+    rows = corpus.rows.assign(label_name=[corpus.classes[i] for i in corpus.rows["label"]])
+    predictions = _predictions(corpus, run_dir)
+    spellings = {
+        str(name): {str(text): int(n) for text, n in group["label_text"].value_counts().items()}
+        for name, group in rows.groupby("label_name")
+    }
+    reasons = pd.read_csv(run_dir / "corpus" / "rejects.csv", dtype=str, keep_default_na=False)["reason"]
+    keys = {"region": "group", "image": "frame", "identical_cutout": "pixels_sha256"}
+    meanings = {each.name: each.meaning for each in facts.classes}
+    return replace(
+        facts,
+        rows=len(rows),
+        classes=class_facts(meanings, facts.scheme, spellings),
+        rejects=rejects(count_reasons(reasons)),
+        split=replace(
+            facts.split,
+            leaks={what: _shared(rows, column) for what, column in keys.items()},
+            parts={name: _part(rows[rows["split"] == name], corpus.classes) for name in PARTS},
+        ),
+        training=replace(
+            facts.training, images={name: int((rows["split"] == name).sum()) for name in ("train", "validation")}
+        ),
+        scores=_scores(facts.scores, rows, predictions, corpus.classes, run_dir / "scores"),
+    )
+
+
+def _shared(rows: pd.DataFrame, column: str) -> int:
+    """How many values of a column occur in more than one part."""
+    return int((rows.groupby(column)["split"].nunique() > 1).sum())
+
+
+def _part(part: pd.DataFrame, classes: tuple[str, ...]) -> Part:
+    per_region = part.groupby("group").size()
+    largest = part["group"].value_counts().index[0]
+    by_class = {name: part[part["label_name"] == name] for name in classes}
+    return Part(
+        rows=len(part),
+        regions=len(per_region),
+        images=part["frame"].nunique(),
+        largest_region=str(largest),
+        largest_region_share=float(per_region.max() / len(part)),
+        rows_by_class={name: len(each) for name, each in by_class.items()},
+        regions_by_class={name: each["group"].nunique() for name, each in by_class.items()},
+        first=str(part["observed"].min()),
+        last=str(part["observed"].max()),
+    )
+
+
+def _predictions(corpus: Corpus, run_dir: Path) -> NDArray[np.float64]:
+    """Probabilities (N, K) in the corpus' order. Raises `BadInput` where they are of other rows, or are none."""
+    file = run_dir / "scores" / "predictions.parquet"
+    table = pd.read_parquet(file)
+    for column in ("id", "group", "split", "label"):
+        if table[column].tolist() != corpus.rows[column].tolist():
+            raise BadInput(Problem(f"{column} differs from the corpus", "run sdovis evaluate", str(file)))
+    found = table[[f"prob_{name}" for name in corpus.classes]].to_numpy(dtype=np.float64)
+    if not (np.isfinite(found).all() and (np.abs(found.sum(axis=1) - 1) < _SUM_TOLERANCE).all()):
+        raise BadInput(Problem("holds what are no probabilities", "run sdovis evaluate", str(file)))
+    return found
+
+
+def _scores(
+    saved: Scores, rows: pd.DataFrame, probabilities: NDArray[np.float64], classes: tuple[str, ...], folder: Path
+) -> Scores:
+    k, predicted = len(classes), probabilities.argmax(axis=1)
+    label = rows["label"].to_numpy()
+    parts = {name: (rows["split"] == name).to_numpy() for name in PARTS}
+    test = parts["test"]
+    truth, groups = label[test], rows["group"][test]
+    bootstrap = saved.bootstrap
+    draws: dict[str, Any] = {
+        "samples": bootstrap.samples,
+        "confidence": bootstrap.confidence,
+        "seed": bootstrap.seed,
+    }
+    model = by_cluster(truth, predicted[test], groups, k)
+    rivals = {}
+    if saved.baselines:
+        table = pd.read_parquet(folder / "baselines.parquet")
+        if table["id"].tolist() != rows["id"].tolist():
+            raise BadInput(Problem("is of other rows", "run sdovis evaluate", str(folder / "baselines.parquet")))
+        rivals = {name: by_cluster(truth, table[name].to_numpy()[test], groups, k) for name in saved.baselines}
+
+    def scored(name: str, entry: Estimate | dict[str, Estimate]) -> Estimate | dict[str, Estimate]:
+        interval = cluster_bootstrap(model, spec(name).function, **draws)
+        if isinstance(entry, Estimate):
+            return _estimate(interval)
+        return {each: _estimate(part) for each, part in zip(classes, interval.each(), strict=True)}
+
+    climatology = np.bincount(label[parts["train"]], minlength=k) / parts["train"].sum()
+    seconds = pd.read_parquet(folder / "latency.parquet")["seconds"].to_numpy()
+    validation = skill.confusion(label[parts["validation"]], predicted[parts["validation"]], k)
+    return replace(
+        saved,
+        rows=int(test.sum()),
+        regions=int(groups.nunique()),
+        prevalence={name: float((truth == i).mean()) for i, name in enumerate(classes)},
+        confusion_matrix=skill.confusion(truth, predicted[test], k).tolist(),
+        model={name: scored(name, entry) for name, entry in saved.model.items()},
+        baselines={
+            rival: {name: _estimate(cluster_bootstrap(matrices, spec(name).function, **draws)) for name in scores}
+            for (rival, scores), matrices in zip(saved.baselines.items(), rivals.values(), strict=True)
+        },
+        difference_to={
+            rival: {
+                name: _estimate(paired_difference(model, rivals[rival], spec(name).function, **draws))
+                for name in scores
+            }
+            for rival, scores in saved.difference_to.items()
+        },
+        by_longitude=list(_by_longitude(rows[test], truth, predicted[test], k)),
+        validation=Validation(float(skill.balanced_accuracy(validation)), int(parts["validation"].sum())),
+        brier_skill=skill.brier_skill(truth, probabilities[test], climatology),
+        latency_ms=Latency(float(np.median(seconds) * 1e3), float(np.percentile(seconds, 95) * 1e3)),
+    )
+
+
+def _estimate(interval: Interval) -> Estimate:
+    values = (interval.estimate, interval.low, interval.high)
+    return Estimate(*(float(value) if np.isfinite(value) else None for value in values))
+
+
+def _by_longitude(rows: pd.DataFrame, truth: NDArray[Any], predicted: NDArray[Any], k: int) -> Iterator[LongitudeBin]:
+    distance = rows["longitude_deg"].abs().to_numpy(dtype=float)
+    for low, high in itertools.pairwise(LONGITUDE_EDGES):
+        inside = (distance >= low) & (distance < high)
+        if inside.any():
+            score = skill.balanced_accuracy(skill.confusion(truth[inside], predicted[inside], k))
+            yield LongitudeBin(low, high, int(inside.sum()), float(score))

@@ -1,0 +1,64 @@
+"""What was published from a run: ``release.journal.json`` beside its release, so that a stranger's commit is seen."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sdovis.errors import BadInput, Problem
+from sdovis.hub.plan import Contents
+
+NAME = "release.journal.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One repository's contents as we sent them. ``commit`` is "" while the Hub's answer is awaited."""
+
+    pin: str
+    commit: str
+    files: Mapping[str, Contents]
+    readme: str
+
+
+class Journal:
+    """The newest entries of each repository on each Hub: what was published, and what was being sent."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        try:
+            self._data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        except ValueError as error:
+            what = f"is damaged: {error}"
+            raise BadInput(Problem(what, "delete it, and name the newest commits with --accept", str(file))) from error
+
+    def entries(self, endpoint: str, kind: str, name: str) -> list[Entry]:
+        """What the repository may hold if nobody else wrote to it: the last published, then what was being sent."""
+        found = self._data.get(endpoint, {}).get(f"{kind} {name}", {})
+        return [
+            Entry(**{**entry, "files": {path: Contents(**sums) for path, sums in entry["files"].items()}})
+            for entry in (found.get("published"), found.get("sending"))
+            if entry
+        ]
+
+    def sending(self, endpoint: str, kind: str, name: str, entry: Entry) -> None:
+        """To be called before a commit is sent: its answer may be lost."""
+        self._put(endpoint, f"{kind} {name}", "sending", entry)
+
+    def published(self, endpoint: str, kind: str, name: str, entry: Entry) -> None:
+        """To be called when the repository is known to hold the entry."""
+        self._data.get(endpoint, {}).get(f"{kind} {name}", {}).pop("sending", None)
+        self._put(endpoint, f"{kind} {name}", "published", entry)
+
+    def _put(self, endpoint: str, key: str, what: str, entry: Entry) -> None:
+        self._data.setdefault(endpoint, {}).setdefault(key, {})[what] = asdict(entry)
+        beside = self.file.with_name(f".{self.file.name}")
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(self._data, indent=1) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self.file)

@@ -1,0 +1,148 @@
+"""What must never leave this machine: tokens, and where its files lie."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sdovis.errors import Problem
+
+#: Suffixes whose contents `problems` can look through. Nothing else is released.
+TEXT = (".md", ".py", ".txt", ".typed", ".toml", ".css", ".js", ".svg", ".html", "METADATA")
+READABLE = (*TEXT, ".json", ".csv", ".parquet", ".safetensors", ".png", ".jpg", ".jpeg", ".fits")
+
+_TOKEN = re.compile(r"\b(?:hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,})")
+_HOME = re.compile(r"(?<![\w.:/~})\]-])/(?:home|Users)/[\w.-]+|\b[A-Za-z]:\\{1,2}Users\\{1,2}\w")
+#: A value of a table or of a JSON file that is nothing but a path from the root.
+_ABSOLUTE = re.compile(r"(?:/[^/\s]+){2,}/?|[A-Za-z]:[\\/]\S.*|~[\w-]*/\S+|file://\S+")
+_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|API_?KEY", re.IGNORECASE)
+
+
+class Private:
+    """Knows this machine's secrets and folders; `problems` finds them in the files of a release."""
+
+    def __init__(self, folders: Iterable[Path] = ()) -> None:
+        from huggingface_hub import get_token
+
+        named = {f"the value of {n}": v for n, v in os.environ.items() if _SECRET_NAME.search(n) and len(v) >= 8}
+        self.secrets = {**named, **({"your Hub token": token} if (token := get_token()) else {})}
+        homes = {str(Path.home()), os.environ.get("HOME", "")}
+        # A working directory such as /app would be found in half of all texts; a home never is.
+        others = {str(p) for p in (Path.cwd(), Path(tempfile.gettempdir()), *folders) if len(p.parts) > 2}
+        self.folders = sorted((homes | others) - {"", "/"}, key=len, reverse=True)
+        self._folders = re.compile(rf"(?<![\w.}})-])(?:{'|'.join(map(re.escape, self.folders))})(?![\w.-])")
+
+    def problems(self, folder: Path) -> list[Problem]:
+        """Everything private in the files of ``folder``, a problem a file. Secrets are named, never printed."""
+        found = []
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            name = path.relative_to(folder).as_posix()
+            try:
+                what = next(self._in_file(path, name), "")
+            except (ValueError, OSError) as error:
+                what = f"cannot be looked through: {error}"
+            if what:
+                found.append(Problem(what, "it would be published; take it out where it comes from", file=name))
+        return found
+
+    def in_text(self, text: str) -> Iterator[str]:
+        """What is private in ``text``, in words."""
+        for name, secret in self.secrets.items():
+            if secret in text:
+                yield f"holds {name}"
+        if _TOKEN.search(text):
+            yield "holds an access token"
+        for pattern in (self._folders, _HOME):
+            if match := pattern.search(text):
+                yield f"names a folder of this machine: {match[0]}"
+
+    def _in_value(self, value: str) -> Iterator[str]:
+        yield from self.in_text(value)
+        if _ABSOLUTE.fullmatch(value):
+            yield f"holds an absolute path: {value}"
+
+    def _in_file(self, path: Path, name: str) -> Iterator[str]:
+        yield from self.in_text(name)
+        if path.suffix == ".parquet":
+            yield from self._in_parquet(path)
+        elif path.suffix == ".json":
+            for value in _strings(json.loads(path.read_text(encoding="utf-8"))):
+                yield from self._in_value(value)
+        elif path.suffix == ".csv":
+            text = path.read_text(encoding="utf-8")
+            for value in {cell for row in csv.reader(io.StringIO(text)) for cell in row}:
+                yield from self._in_value(value)
+        elif path.suffix == ".safetensors":
+            with path.open("rb") as file:
+                header = file.read(min(int.from_bytes(file.read(8), "little"), path.stat().st_size))
+            for value in _strings(json.loads(header)):
+                yield from self._in_value(value)
+        elif path.name.endswith(TEXT):
+            yield from self.in_text(path.read_text(encoding="utf-8"))
+        elif path.name.endswith(READABLE):
+            yield from self._in_bytes(path.read_bytes())
+        else:
+            yield "is of a kind that is never released"
+
+    def _in_bytes(self, content: bytes) -> Iterator[str]:
+        """In an image: its pixels are noise to a pattern, so only what is known word for word is looked for."""
+        for name, secret in self.secrets.items():
+            if secret.encode() in content:
+                yield f"holds {name}"
+        for folder in self.folders:
+            if f"{folder}/".encode() in content:
+                yield f"names a folder of this machine: {folder}"
+
+    def _in_parquet(self, path: Path) -> Iterator[str]:
+        import pyarrow.parquet as pq
+
+        file = pq.ParquetFile(path)
+        for value in (file.schema_arrow.metadata or {}).values():
+            yield from self.in_text(value.decode("utf-8", "replace"))
+        # By row group: a part of a large corpus need not fit into memory.
+        for group in range(file.num_row_groups):
+            columns = file.read_row_group(group).flatten()
+            for name, column in zip(columns.column_names, columns.columns, strict=True):
+                for value in set(column.to_pylist()) if _is_plain(column.type) else _leaves(column.to_pylist()):
+                    for what in self._in_bytes(value) if isinstance(value, bytes) else self._in_any(value):
+                        yield f"column {name!r} {what}"
+
+    def _in_any(self, value: object) -> Iterator[str]:
+        if isinstance(value, str):
+            yield from self._in_value(value)
+
+
+def _is_plain(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    return not types.is_nested(kind)
+
+
+def _leaves(value: object) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _leaves(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _leaves(inner)
+    else:
+        yield value
+
+
+def _strings(value: object) -> Iterator[str]:
+    """Every string of a JSON document, keys included."""
+    if isinstance(value, Mapping):
+        yield from value.keys()
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
+    elif isinstance(value, str):
+        yield value

@@ -1,0 +1,94 @@
+"""The sources that a Space carries so that it starts alone: sdovis itself, and the plug-ins the study names."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+from collections.abc import Iterable
+from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+import sdovis
+from sdovis.cards.facts import Facts
+from sdovis.errors import BadInput, Problem
+
+#: Of a package's folder, what is source; never caches, tests or whatever else lies there.
+SOURCES = (".py", ".typed", ".css", ".js", ".svg", ".html", ".json", ".csv", ".txt")
+SPACE_FILES = ("app.py", "requirements.txt")
+
+
+def write_space(facts: Facts, folder: Path) -> None:
+    """Fill ``folder``, new and empty, with all of the Space repository but space.json and examples."""
+    space = files("sdovis.space")
+    for name in SPACE_FILES:
+        (folder / name).write_text(space.joinpath(name).read_text(encoding="utf-8"), encoding="utf-8")
+    template = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False).from_string(
+        space.joinpath("README.md.j2").read_text(encoding="utf-8")
+    )
+    (folder / "README.md").write_text(template.render(facts=facts), encoding="utf-8")
+    _copy(Path(sdovis.__file__).parent, folder / "sdovis")
+    ours = {point.dist.name: point.dist for point in _points() if point.dist and point.dist.name == "sdovis"}
+    if not ours:
+        raise BadInput(Problem("sdovis is not installed, only its source is on the path", "pip install it"))
+    _describe(ours["sdovis"], folder)
+    named = (("sdovis.channels", facts.channel.name), ("sdovis.labels", facts.scheme.name))
+    for group, name in named:
+        for point in entry_points(group=group, name=name):
+            _plug_in(point, folder)
+
+
+def _points() -> Iterable[EntryPoint]:
+    return entry_points(group="sdovis.readers")
+
+
+def _plug_in(point: EntryPoint, folder: Path) -> None:
+    distribution = point.dist
+    if distribution is None or distribution.name == "sdovis":
+        return
+    top = point.module.partition(".")[0]
+    found = importlib.util.find_spec(top)
+    if found is None or found.origin is None:
+        what = f"plug-in {point.name!r} of {distribution.name} has no source file that the Space could carry"
+        raise BadInput(Problem(what, "make it an ordinary module or package"))
+    source = Path(found.origin)
+    if source.name == "__init__.py":
+        _copy(source.parent, folder / top)
+    else:
+        shutil.copyfile(source, folder / source.name)
+    _describe(distribution, folder)
+    _require(distribution, folder / "requirements.txt")
+
+
+def _copy(source: Path, target: Path) -> None:
+    for path in sorted(source.rglob("*")):
+        inside = path.relative_to(source)
+        hidden = any(part == "__pycache__" or part.startswith(".") for part in inside.parts)
+        if path.is_file() and path.suffix in SOURCES and not hidden:
+            (target / inside).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target / inside)
+
+
+def _describe(distribution: Distribution, folder: Path) -> None:
+    """What `importlib.metadata` needs to find the entry points beside the source: name, version and their list."""
+    escaped = re.sub(r"[-_.]+", "_", distribution.name)
+    info = folder / f"{escaped}-{distribution.version}.dist-info"
+    info.mkdir(exist_ok=True)
+    about = f"Metadata-Version: 2.1\nName: {distribution.name}\nVersion: {distribution.version}\n"
+    (info / "METADATA").write_text(about, encoding="utf-8")
+    (info / "entry_points.txt").write_text(distribution.read_text("entry_points.txt") or "", encoding="utf-8")
+
+
+def _require(distribution: Distribution, requirements: Path) -> None:
+    text = requirements.read_text(encoding="utf-8")
+    there = {_project(line) for line in text.splitlines()} | {"sdovis"}
+    needed = [line for line in distribution.requires or () if "extra ==" not in line and _project(line) not in there]
+    if needed:
+        requirements.write_text(text.rstrip("\n") + "\n" + "\n".join(needed) + "\n", encoding="utf-8")
+
+
+def _project(requirement: str) -> str:
+    return re.sub(r"[-_.]+", "-", re.split(r"[\s\[<>=!~;#@]", requirement.strip(), maxsplit=1)[0]).lower()

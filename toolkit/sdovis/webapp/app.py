@@ -1,0 +1,124 @@
+"""The interface in Gradio, and its server, set up to face strangers."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+# Read when Gradio is imported: without it the page reports its visitors to a server.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+import gradio as gr
+
+from sdovis.errors import Conflict, SdovisError
+from sdovis.webapp import page
+from sdovis.webapp.interface import MAX_FILE, Page, empty_blocks, endpoint
+from sdovis.webapp.source import Source, fetch, locate
+
+log = logging.getLogger(__name__)
+
+QUEUE = 40
+
+
+def build(model: str | Path | None = None, *, examples: Path | None = None, space: Path | None = None) -> gr.Blocks:
+    """The page of a model (see `source.locate`), ready for `serve`.
+
+    ``examples`` is a folder of small images; ``space`` the folder that may hold ``space.json`` and ``examples/``, by
+    default the working directory. A model that cannot be opened raises its error (`BadInput`, `HubFailure`); where none
+    was named, as in a Space, nobody would read it: the page then says what is missing.
+    """
+    source = Source()
+    try:
+        source = locate(model, space or Path.cwd())
+        from sdovis.webapp.classifier import Classifier
+
+        classifier = Classifier(fetch(source))
+    except SdovisError as error:
+        if model is not None:
+            raise
+        log.warning("the page starts without its model: %s", error)
+        return _closed(source, error)
+    return Page(source, classifier, examples or source.examples).blocks()
+
+
+def launch(
+    model: str | Path | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    *,
+    examples: Path | None = None,
+    space: Path | str | None = None,
+    block: bool = True,
+) -> str:
+    """Build the page and serve it; its address.
+
+    ``host`` None: GRADIO_SERVER_NAME (a Space sets it), else 127.0.0.1; ``port`` None: the first free one from 7860.
+    ``space`` is the folder, or a file in it, that holds ``space.json``. With ``block`` it returns when interrupted.
+    """
+    folder = Path(space).resolve() if space else None
+    page_ = build(model, examples=examples, space=folder.parent if folder and folder.is_file() else folder)
+    return serve(page_, host, port, block=block)
+
+
+def serve(blocks: gr.Blocks, host: str | None = None, port: int | None = None, *, block: bool = True) -> str:
+    """Serve ``blocks`` bounded in files, queue and memory, asking nobody outside. Returns the address.
+
+    Raises `Conflict` where the port is taken.
+    """
+    blocks.queue(max_size=QUEUE, default_concurrency_limit=1)
+    try:
+        url = _launched(blocks, host, port)
+    except OSError as error:
+        raise Conflict(f"port {port or 7860} cannot be opened: something else listens there; choose another") from error
+    if block:
+        print(f"the page is at {url}", flush=True)
+        blocks.block_thread()
+    return url
+
+
+def _launched(blocks: gr.Blocks, host: str | None, port: int | None) -> str:
+    _, url, _ = blocks.launch(
+        server_name=host,
+        server_port=port,
+        prevent_thread_lock=True,
+        max_file_size=MAX_FILE.replace(" ", "").lower(),
+        share=False,
+        quiet=True,
+        show_error=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        run_history=False,
+        footer_links=["api", "settings"],
+        state_session_capacity=200,
+        theme=theme(),
+        css=page.CSS,
+    )
+    return str(url)
+
+
+def theme() -> Any:
+    """Sober, light and dark, and with the fonts that are there: a web font would be a request to a stranger."""
+    base = gr.themes.Base(
+        primary_hue="amber", secondary_hue="slate", neutral_hue="slate", font=page.FONTS, font_mono=page.MONO
+    )
+    # The theme's own second voice is too faint to read: 2.6 to 1 on white.
+    return base.set(body_text_color_subdued="#526071", body_text_color_subdued_dark="#aab6c5")
+
+
+def _closed(source: Source, error: SdovisError) -> gr.Blocks:
+    """The page of a model that cannot be opened."""
+    name = source.title or source.model or "SDOVIS"
+
+    def classify(file: str | None, latitude_deg: float | None = None, longitude_deg: float | None = None) -> Any:
+        raise gr.Error(page.plain(error), print_exception=False)
+
+    blocks = empty_blocks(name)
+    with blocks:
+        gr.HTML(page.head(source, {}, name, ""))
+        gr.HTML(page.failure(error))
+        endpoint(classify)
+    return blocks

@@ -1,0 +1,274 @@
+"""The interface of one model in Gradio: what stands on the page, and what its buttons do."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+# Read when Gradio is imported: without it the page reports its visitors to a server.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+import gradio as gr
+
+from sdovis.errors import BadInput, SdovisError
+from sdovis.webapp import page
+from sdovis.webapp.source import Source
+
+if TYPE_CHECKING:
+    from sdovis.webapp.classifier import Answer, Classifier, Spot
+
+log = logging.getLogger(__name__)
+
+SUFFIXES = (".fits", ".fit", ".fts", ".gz", ".png", ".jpg", ".jpeg")
+#: A full-disc FITS file of 4096 x 4096 float32 has 67 MB.
+MAX_FILE = "80 MB"
+CACHE_SWEEP_S, CACHE_AGE_S = 1800, 3600
+MAX_EXAMPLES = 8
+INTERNAL = "Something went wrong here, and not on your side. Please tell the owner of this page what you did."
+
+
+def empty_blocks(title: str) -> gr.Blocks:
+    """A page without anything on it, whose uploads do not stay."""
+    return gr.Blocks(title=title, analytics_enabled=False, delete_cache=(CACHE_SWEEP_S, CACHE_AGE_S))
+
+
+def endpoint(classify: Callable[..., Any]) -> None:
+    """``/classify`` for programs: file (and a position, degrees) in, label and probabilities out."""
+    file = gr.File(visible=False, label="file", file_types=list(SUFFIXES))
+    latitude, longitude = (
+        gr.Number(visible=False, label="latitude_deg"),
+        gr.Number(visible=False, label="longitude_deg"),
+    )
+    gr.Button(visible=False).click(
+        classify,
+        [file, latitude, longitude],
+        gr.JSON(visible=False, label="label and probabilities"),
+        api_name="classify",
+        concurrency_id="network",
+        concurrency_limit=1,
+    )
+
+
+class Page:
+    """One page: the model it shows, and what its buttons do."""
+
+    def __init__(self, source: Source, classifier: Classifier, examples: Path | None) -> None:
+        self.source, self.classifier = source, classifier
+        if examples is not None:
+            gr.set_static_paths([str(examples.resolve())])  # Gradio hands out no other file from outside its cache
+        self.examples = [(file, answer) for file in _example_files(examples) if (answer := self._example(file))]
+        about, channel = classifier.about, classifier.channel
+        self.name = str(about.get("study") or source.model or "SDOVIS")
+        self.channel_title = channel.title if channel else ""
+        self.browse = channel.browse if channel else True
+
+    def blocks(self) -> gr.Blocks:
+        """The page, not yet served."""
+        about = self.classifier.about
+        blocks = empty_blocks(self.source.title or self.name)
+        with blocks:
+            gr.HTML(page.head(self.source, about, self.name, self.channel_title))
+            if about.get("simulated"):
+                gr.HTML(page.simulated())
+            with gr.Row():
+                with gr.Column(scale=5, min_width=320):
+                    file = gr.File(label="FITS, PNG or JPEG", file_types=list(SUFFIXES), elem_id="sdovis-file")
+                    gr.HTML(page.what_to_send(about, self.channel_title, self.browse, MAX_FILE))
+                    gallery = self._gallery()
+                with gr.Column(scale=6, min_width=320):
+                    verdict = gr.HTML(page.invitation(self.classifier.meanings))
+            with gr.Row(visible=False) as pictures:
+                with gr.Column(min_width=320):
+                    picture = _picture("The image", "sdovis-picture")
+                    caption = gr.HTML()
+                    with gr.Row(visible=False) as position:
+                        latitude = gr.Number(value=0, label="Latitude, ° north", minimum=-90, maximum=90, min_width=130)
+                        longitude = gr.Number(
+                            value=0, label="Longitude, ° west", minimum=-180, maximum=180, min_width=130
+                        )
+                        there = gr.Button("Classify there", min_width=130)
+                with gr.Column(min_width=320):
+                    overlay = _picture("Where the network looked", "sdovis-overlay")
+                    guide = gr.HTML()
+            facts = gr.HTML(visible=False)
+            with gr.Accordion("The same from Python", open=False):
+                gr.Code(page.snippet(self.source, self.name), "python", label="on your machine", interactive=False)
+                where = os.environ.get("SPACE_ID") or "http://127.0.0.1:7860"
+                gr.Code(page.client_snippet(where), "python", label="asking this page", interactive=False)
+            with gr.Accordion("Limits", open=True):
+                gr.Markdown(page.LIMITS)
+
+            shown = [verdict, pictures, picture, caption, position, overlay, guide, facts]
+            bounded: Any = {"concurrency_id": "network", "concurrency_limit": 1, "api_visibility": "private"}
+            file.upload(self._look, file, shown, **bounded)
+            picture.select(self._click, file, shown, **bounded)
+            there.click(self._type, [file, latitude, longitude], shown, **bounded)
+            file.clear(self._empty, None, shown, api_visibility="private")
+            if gallery is not None:
+                gallery.select(self._take_example, None, [file, *shown], **bounded)
+            endpoint(self._classify)
+        return blocks
+
+    def _gallery(self) -> gr.Gallery | None:
+        if not self.examples:
+            return None
+        captions = _captions(self.examples[0][0].parent)
+        thumbnails = [(a.picture, captions.get(f.name) or _named(f, a)) for f, a in self.examples]
+        return gr.Gallery(
+            thumbnails,
+            label="Examples: click to try",
+            columns=4,
+            object_fit="cover",
+            allow_preview=False,
+            interactive=False,
+            buttons=[],
+            format="png",
+            elem_id="sdovis-examples",
+        )
+
+    def _example(self, file: Path) -> Answer | None:
+        try:
+            return self.classifier.answer(file)
+        except BadInput as error:
+            log.warning("example left out: %s", error)
+            return None
+
+    # --- what buttons do ---------------------------------------------------------------------------------------------
+
+    def _look(self, path: str | None) -> list[Any]:
+        return self._answer(path, None)
+
+    def _click(self, path: str | None, event: gr.SelectData) -> list[Any]:
+        from sdovis.webapp.classifier import Spot
+
+        try:
+            x, y = (float(part) for part in event.index)
+        except (TypeError, ValueError):
+            return self._fail(BadInput("that click gave no position; try once more"))
+        return self._answer(path, Spot(shown_px=(x, y)), only_if_wanted=True)
+
+    def _type(self, path: str | None, latitude_deg: float | None, longitude_deg: float | None) -> list[Any]:
+        from sdovis.webapp.classifier import Spot
+
+        if latitude_deg is None or longitude_deg is None:
+            return self._fail(BadInput("give both latitude and longitude"), keep_picture=True)
+        return self._answer(path, Spot(latitude_deg, longitude_deg))
+
+    def _take_example(self, event: gr.SelectData) -> list[Any]:
+        file = self.examples[int(event.index)][0]
+        return [str(file), *self._answer(str(file), None)]
+
+    def _classify(
+        self, file: str | None, latitude_deg: float | None = None, longitude_deg: float | None = None
+    ) -> Mapping[str, Any]:
+        from sdovis.webapp.classifier import Spot
+
+        try:
+            if not file:
+                raise BadInput("no file was sent")
+            answer = self.classifier.answer(file, Spot(latitude_deg, longitude_deg))
+            if not answer.probabilities:
+                raise BadInput(
+                    f"the image shows more than one cutout of {self.classifier.about['cutout_arcsec']:g} arcsec; "
+                    "send latitude_deg and longitude_deg of the region as well"
+                )
+        except SdovisError as error:
+            raise gr.Error(page.plain(error), print_exception=False) from None
+        except Exception:
+            log.exception("classify failed")
+            raise gr.Error(INTERNAL, print_exception=False) from None
+        label = next(iter(answer.probabilities))
+        facts = dict(answer.facts)
+        return {"label": label, "probabilities": dict(answer.probabilities), "facts": facts, "notes": answer.notes}
+
+    # --- what the page then shows ------------------------------------------------------------------------------------
+
+    def _answer(self, path: str | None, spot: Spot | None, *, only_if_wanted: bool = False) -> list[Any]:
+        if not path:
+            return self._empty()
+        try:
+            answer = self.classifier.answer(path, spot)
+        except SdovisError as error:
+            return self._fail(error, keep_picture=spot is not None)
+        except Exception:
+            # The visitor gets a sentence, the owner's log the traceback.
+            log.exception("an upload failed")
+            return self._fail(SdovisError(INTERNAL))
+        if only_if_wanted and not answer.wants_spot:  # a click into a cutout means nothing
+            return [gr.skip()] * 8
+        return self._shown(answer)
+
+    def _shown(self, answer: Answer) -> list[Any]:
+        side = self.classifier.about.get("cutout_arcsec")
+        if answer.probabilities:
+            said = page.verdict(answer.probabilities, self.classifier.meanings, answer.notes)
+        else:
+            assert side
+            said = page.choose_spot(float(side), can_type=answer.has_coordinates)
+        second = answer.overlay or answer.seen
+        has_map = answer.overlay is not None
+        label = "Where the network looked" if has_map else "What the network was shown"
+        if answer.probabilities:  # said here too: on a phone the answer itself is out of sight by now
+            best, p = next(iter(answer.probabilities.items()))
+            label = f"{label}: {best} {100 * p:.1f} %"
+        return [
+            said,
+            gr.Row(visible=True),
+            answer.picture,
+            f'<p class="sdovis-small">{answer.caption}</p>',
+            gr.Row(visible=answer.wants_spot and answer.has_coordinates),
+            gr.Image(second, label=label, visible=second is not None),
+            page.reading_guide(bool(answer.probabilities), has_map),
+            gr.HTML(page.fact_table(answer.facts, answer.is_picture), visible=True),
+        ]
+
+    def _fail(self, error: SdovisError, *, keep_picture: bool = False) -> list[Any]:
+        shown = self._empty()
+        if keep_picture:
+            shown = [gr.skip()] * len(shown)
+        shown[0] = page.failure(error)
+        return shown
+
+    def _empty(self) -> list[Any]:
+        hidden = gr.Row(visible=False)
+        return [
+            page.invitation(self.classifier.meanings), hidden, None, "", gr.Row(visible=False),
+            gr.Image(None, visible=False), "", gr.HTML("", visible=False),
+        ]  # fmt: skip
+
+
+def _picture(label: str, elem_id: str) -> gr.Image:
+    return gr.Image(
+        label=label,
+        format="png",
+        interactive=False,
+        buttons=["download", "fullscreen"],
+        elem_id=elem_id,
+        elem_classes="sdovis-picture",
+        alt_text=label,
+    )
+
+
+def _example_files(folder: Path | None) -> list[Path]:
+    if folder is None or not folder.is_dir():
+        return []
+    files = sorted(file for file in folder.iterdir() if file.name.lower().endswith(SUFFIXES) and file.is_file())
+    return files[:MAX_EXAMPLES]
+
+
+def _captions(folder: Path) -> Mapping[str, str]:
+    """``captions.json`` in the examples' folder: file name -> caption."""
+    file = folder / "captions.json"
+    if not file.is_file():
+        return {}
+    known = json.loads(file.read_text(encoding="utf-8"))
+    return {str(name): str(text) for name, text in known.items()}
+
+
+def _named(file: Path, answer: Answer) -> str:
+    region = dict(answer.facts).get("NOAA active region")
+    return f"AR {region}" if region else file.name.partition(".")[0].replace("_", " ")

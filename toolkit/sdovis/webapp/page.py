@@ -1,0 +1,227 @@
+"""The page's words and styles: facts in, HTML out, everything escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from sdovis.errors import Problem, SdovisError
+from sdovis.webapp.source import Source, address
+
+FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica", "Arial", "sans-serif")
+MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")
+
+CSS = """
+.gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
+.sdovis-head h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .3rem; letter-spacing: -.01em; overflow-wrap: anywhere; }
+.sdovis-head p { margin: .2rem 0; color: var(--body-text-color-subdued); max-width: 46rem; }
+.sdovis-head nav { display: flex; flex-wrap: wrap; gap: .35rem 1.1rem; margin-top: .5rem; font-size: .92rem; }
+.sdovis-head nav a, .sdovis-head nav span { overflow-wrap: anywhere; }
+.sdovis-tag { border: 1px solid var(--border-color-primary); border-radius: 999px; padding: 0 .6rem; font-size: .85rem;
+  color: var(--body-text-color-subdued); }
+.sdovis-box { border: 1px solid var(--border-color-primary); border-radius: 8px; padding: 1rem 1.1rem;
+  background: var(--block-background-fill); }
+.sdovis-box h2 { font-size: 1rem; margin: 0 0 .6rem; font-weight: 600; }
+.sdovis-warn { border-left: 4px solid #c98500; padding: .6rem .9rem; background: rgba(201, 133, 0, .10);
+  border-radius: 0 6px 6px 0; margin: .5rem 0; }
+.sdovis-fail { border-left: 4px solid #c62828; padding: .6rem .9rem; background: rgba(198, 40, 40, .10);
+  border-radius: 0 6px 6px 0; overflow-wrap: anywhere; }
+.sdovis-fail strong, .sdovis-warn strong { display: block; }
+.sdovis-answer { font-size: 1.5rem; font-weight: 700; margin: 0; line-height: 1.2; overflow-wrap: anywhere; }
+.sdovis-answer small { font-size: 1rem; font-weight: 500; color: var(--body-text-color-subdued); }
+.sdovis-class { margin-top: .85rem; }
+.sdovis-class .line { display: flex; justify-content: space-between; gap: 1rem; font-weight: 600; overflow-wrap: anywhere; }
+.sdovis-class .line span:last-child { font-variant-numeric: tabular-nums; }
+.sdovis-bar { height: .55rem; border-radius: 4px; background: var(--border-color-primary); overflow: hidden; margin: .2rem 0; }
+.sdovis-bar i { display: block; height: 100%; background: var(--body-text-color-subdued); border-radius: 4px; }
+.sdovis-class.first .sdovis-bar i { background: #d97706; }
+.sdovis-class p, .sdovis-small { margin: .15rem 0 0; font-size: .9rem; color: var(--body-text-color-subdued); }
+.sdovis-facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); gap: .7rem 1.4rem;
+  margin: 0 0 .5rem; }
+@media (max-width: 640px) { .sdovis-facts { grid-template-columns: 1fr 1fr; } }
+.sdovis-facts dt { font-size: .8rem; color: var(--body-text-color-subdued); }
+.sdovis-facts dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
+.html-container { padding: 0 !important; }
+#sdovis-file { min-height: 9rem; }
+#sdovis-examples .grid-wrap { min-height: 0 !important; max-height: none !important; height: auto !important; }
+#sdovis-examples .grid-container { grid-template-columns: repeat(auto-fill, minmax(88px, 1fr)) !important;
+  padding-top: 2rem !important; }
+#sdovis-examples .caption-label { left: 0; right: 0; bottom: 0; max-width: none; padding: .1rem .3rem; border: 0;
+  border-radius: 0; font-size: .75rem; color: #fff; background: rgba(12, 16, 22, .72); }
+#sdovis-picture img { cursor: crosshair; }
+"""
+
+
+def head(source: Source, about: Mapping[str, object], name: str, channel: str) -> str:
+    """Title, what it is, links to model and dataset."""
+    title = source.title or str(about.get("title") or "") or name
+    tags = [channel] if channel else []
+    tags += [f"cutouts of {about['cutout_arcsec']:g}″"] if about.get("cutout_arcsec") else []
+    links = [
+        f'<a href="{escape(url)}" target="_blank" rel="noopener">{kind}: {escape(of)}</a>'
+        for kind, of, url in (
+            ("Model", source.model, address(source, "model")),
+            ("Dataset", source.dataset, address(source, "dataset")),
+        )
+        if url
+    ]
+    links = links or [f"<span>Model: {escape(source.model or name)} (a local folder, not published)</span>"]
+    links += [f'<span class="sdovis-tag">{escape(tag)}</span>' for tag in tags]
+    description = f"<p>{escape(source.description)}</p>" if source.description else ""
+    return f'<div class="sdovis-head"><h1>{escape(title)}</h1>{description}<nav>{"".join(links)}</nav></div>'
+
+
+def simulated() -> str:
+    """The notice of a model that was trained on simulated images."""
+    return (
+        '<div class="sdovis-warn" role="note"><strong>Simulated data</strong>This model was trained on simulated images. '
+        "What it says about the real Sun has no scientific meaning.</div>"
+    )
+
+
+def invitation(meanings: Mapping[str, str]) -> str:
+    """What stands in place of an answer before there is one: the classes and their meanings."""
+    rows = "".join(
+        f'<div class="sdovis-class"><div class="line"><span>{escape(name)}</span></div><p>{escape(meaning)}</p></div>'
+        for name, meaning in meanings.items()
+    )
+    return f'<div class="sdovis-box"><h2>The classes</h2>{rows}</div>'
+
+
+def verdict(probabilities: Mapping[str, float], meanings: Mapping[str, str], notes: Sequence[str]) -> str:
+    """The probabilities, largest first, each with what the class means."""
+    rows = []
+    for place, (name, p) in enumerate(probabilities.items()):
+        share = f"{100 * p:.1f} %"
+        rows.append(
+            f'<div class="sdovis-class{" first" if not place else ""}"><div class="line"><span>{escape(name)}</span>'
+            f'<span>{share}</span></div><div class="sdovis-bar" role="img" aria-label="{share}">'
+            f'<i style="width:{100 * p:.2f}%"></i></div><p>{escape(meanings.get(name, ""))}</p></div>'
+        )
+    best, p = next(iter(probabilities.items()))
+    said = f'<p class="sdovis-answer" data-testid="label">{escape(best)} <small>{100 * p:.1f} %</small></p>'
+    cautions = "".join(f'<div class="sdovis-warn" role="note">{escape(note)}</div>' for note in notes)
+    return (
+        f'<div class="sdovis-box" aria-live="polite"><h2>Most probable class</h2>{said}{cautions}{"".join(rows)}</div>'
+    )
+
+
+def choose_spot(side_arcsec: float, can_type: bool) -> str:
+    """The request to say where to cut out."""
+    typed = " or type its position below it" if can_type else ""
+    return (
+        '<div class="sdovis-box" aria-live="polite"><h2>Which region?</h2><div class="sdovis-warn" role="note">'
+        f"<strong>Click on a region in the picture{typed}.</strong>The image shows more than one cutout, and the model "
+        f"reads squares of {side_arcsec:g}″.</div></div>"
+    )
+
+
+def failure(error: SdovisError) -> str:
+    """An error in plain words."""
+    lines = "".join(f"<div>{escape(line)}</div>" for line in plain(error).split("\n"))
+    return f'<div class="sdovis-fail" role="alert"><strong>This did not work</strong>{lines}</div>'
+
+
+def plain(error: SdovisError) -> str:
+    """The error's text, with file names but no folders: where uploads lie is nobody's business."""
+    problems: tuple[Problem, ...] = getattr(error, "problems", ())
+    lines = []
+    for problem in problems:
+        name = problem.file.replace("\\", "/").rpartition("/")[2]
+        folder = problem.file[: len(problem.file) - len(name)]
+        text = str(Problem(problem.what, problem.hint, name))
+        lines.append(text.replace(folder, "") if len(folder) > 1 else text)
+    return "\n".join(lines) or str(error)
+
+
+def fact_table(rows: Sequence[tuple[str, str]], is_picture: bool) -> str:
+    """What the file says of itself."""
+    cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in rows)
+    note = (
+        '<p class="sdovis-small">PNG and JPEG pictures carry no solar header: telescope, channel and units are unknown.</p>'
+        if is_picture
+        else ""
+    )
+    return f'<div class="sdovis-box"><h2>What the file says</h2><dl class="sdovis-facts">{cells}</dl>{note}</div>'
+
+
+def reading_guide(answered: bool, has_map: bool) -> str:
+    """How to read the overlay, or why there is none."""
+    if not answered:
+        return '<p class="sdovis-small">The cutout, and where the network looked in it, will appear here.</p>'
+    if has_map:
+        return (
+            '<p class="sdovis-small">Bright: where the network drew most from (attention rollout, Abnar &amp; Zuidema 2020), '
+            "relative to the least and most attended patch. It shows where the network looked, not why it decided.</p>"
+        )
+    return (
+        '<p class="sdovis-small">The picture as the network was shown it. This kind of network has no attention map over '
+        "the whole image.</p>"
+    )
+
+
+def what_to_send(about: Mapping[str, object], channel: str, browse: bool, limit: str) -> str:
+    """Which files fit."""
+    side = about.get("cutout_arcsec")
+    want = channel or "solar images"
+    if side:
+        want += (
+            f", as a cutout of {side:g}″ centred on the region or as a full-disc image in which you then point at one"
+        )
+    form = (
+        "JPEG or PNG as published, solar north up" if browse else "FITS (north is read from the header), or 8-bit PNG"
+    )
+    return (
+        f'<p class="sdovis-small">Made for: {escape(want)}. {form}; at most {escape(limit)}. '
+        "Uploads are deleted within two hours and used for nothing else.</p>"
+    )
+
+
+LIMITS = """
+**A demonstration, not a forecast.** The answer is a class of the picture, not a statement about what the region will do;
+do not base operations or warnings on it.
+
+- The probabilities are the network's own and are not calibrated unless the model's card says so.
+- The network answers for any picture, also one that shows no active region or comes from another instrument.
+- Beyond about 60° from the central meridian foreshortening makes the classes unreliable.
+- How good it is, on regions it has never seen and beside simple baselines, is in the model's card; how the labels were
+  made is in the dataset's.
+
+SDO images are courtesy of NASA/SDO and the AIA, EVE and HMI science teams.
+"""
+
+
+def snippet(source: Source, name: str) -> str:
+    """Python that does the same, with the revision pinned where there is one; ``name`` is the study's."""
+    model = source.model or f"runs/{name}/model"
+    pin = f', revision="{source.revision}"' if source.revision and source.model else ""
+    lines = [
+        "# pip install sdovis",
+        "import sdovis",
+        "",
+        f'classify = sdovis.pipeline("{model}"{pin})',
+        'classify("image.fits")  # also PNG, JPEG and arrays of physical values',
+        "",
+        "# 8-bit cutouts need transformers only",
+        "from transformers import pipeline",
+        "",
+        f'pipeline("image-classification", model="{model}"{pin})("cutout.png")',
+    ]
+    if source.dataset:
+        load = f'load_dataset("{source.dataset}"{pin})'
+        lines += ["", "from datasets import load_dataset", "", load]
+    return "\n".join(lines)
+
+
+def client_snippet(where: str) -> str:
+    """Python that asks this very page."""
+    return "\n".join(
+        [
+            "# pip install gradio_client",
+            "from gradio_client import Client, handle_file",
+            "",
+            f'client = Client("{where}")',
+            'answer = client.predict(handle_file("image.fits"), api_name="/classify")',
+            'answer["label"], answer["probabilities"]',
+        ]
+    )
