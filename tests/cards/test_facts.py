@@ -70,7 +70,7 @@ def test_a_missing_entry_is_named_with_its_file(run, file, entry):
 
 
 def test_an_entry_of_another_type_is_refused(run):
-    run.edit("corpus/corpus.json", lambda data: data.update(rows="many"))
+    run.edit("corpus/corpus.json", lambda data: data.update(rows="174"))
     with pytest.raises(BadInput, match=r"corpus\.json: rows: .*integer"):
         gather(run.study, run.folder)
 

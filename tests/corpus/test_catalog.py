@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sdovis import study as studies
 from sdovis.corpus import build
-from sdovis.corpus.catalog import catalog, understand
+from sdovis.corpus.catalog import catalog
+from sdovis.corpus.observations import understand
 from sdovis.corpus.rows import RawRow
 from sdovis.sun import labels
 
@@ -36,7 +37,7 @@ def test_noaa_numbers_are_understood_as_people_write_them(study, text, number):
 
 @given(st.text(max_size=8))
 def test_no_text_is_ever_taken_for_a_number_it_does_not_show(text):
-    from sdovis.corpus.catalog import _noaa_ar
+    from sdovis.corpus.observations import _noaa_ar
 
     problems = []
     number = _noaa_ar(RawRow("f", "s", 2, {"noaa_ar": text}, {"noaa_ar": "AR"}), problems)
@@ -51,7 +52,7 @@ def test_no_text_is_ever_taken_for_a_number_it_does_not_show(text):
     "text", ["2011-02-15 01:30:00", "2011/02/15 01:30", "2011-02-15T01:30:00Z", "2011-02-15T02:30:00+01:00"]
 )
 def test_times_are_understood_in_the_ways_people_write_them_and_are_utc(study, text):
-    from sdovis.corpus.catalog import _observed
+    from sdovis.corpus.observations import _observed
 
     problems = []
     time = _observed(RawRow("f", "s", 2, {"observed": text}, {}), problems)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from loopback import LoopbackHub
+from runs import Run, make
 from sdovis import manifests
 
 CARD = """---
@@ -77,3 +78,12 @@ def crafted(tmp_path: Path) -> Crafted:
         return folder
 
     return craft
+
+
+@pytest.fixture(scope="session")
+def finished_run(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A small, real run with its cards, done once. Do not write into it."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return make(folder, simulated)

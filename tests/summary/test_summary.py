@@ -88,8 +88,9 @@ def test_every_figure_named_is_there_and_not_blank(made):
 
 
 def _rounded(row):
-    """Excel keeps 15 to 16 digits."""
-    return {key: float(f"{value:.13g}") if isinstance(value, float) else value for key, value in row.items()}
+    """Excel keeps 15 to 16 digits, and no empty text."""
+    known = {key: None if value == "" else value for key, value in row.items()}
+    return {key: float(f"{value:.13g}") if isinstance(value, float) else value for key, value in known.items()}
 
 
 def test_the_workbook_holds_what_the_json_holds_and_no_formula(made):

@@ -23,7 +23,7 @@ SETS = {
 
 
 def drawn(kind: str, dx: float = 0, dy: float = 0) -> np.ndarray:
-    """A disc of 200 pixels: dark-limbed, with a bright corona, or with field inside and nothing outside."""
+    """A disc of 200 pixels: dark-limbed, with a bright corona, or with field inside and nan or 0 outside."""
     rng = np.random.default_rng(3)
     y, x = np.mgrid[:512, :512]
     r = np.hypot(x - 255.5 - dx, y - 255.5 - dy) / 200
@@ -33,12 +33,12 @@ def drawn(kind: str, dx: float = 0, dy: float = 0) -> np.ndarray:
         )
     if kind == "corona":
         return np.where(r < 1, 80 + 40 * rng.random(r.shape), 150 * np.exp(-(r - 1) * 6))
-    field = np.where(r < 1, rng.normal(0, 10, r.shape), np.nan)
+    field = np.where(r < 1, rng.normal(0, 10, r.shape), 0 if kind == "zero-filled" else np.nan)
     field[240:250, 200:215] += 800
     return field
 
 
-@pytest.mark.parametrize("kind", ["continuum", "corona", "magnetogram"])
+@pytest.mark.parametrize("kind", ["continuum", "corona", "magnetogram", "zero-filled"])
 def test_a_drawn_disc_passes_in_place_and_fails_when_moved(kind: str) -> None:
     assert pointing_problem(drawn(kind, 1.5, -1), FRAME) is None
     for dx, dy in ((30, 0), (-25, 25), (0, 80), (210, 210)):

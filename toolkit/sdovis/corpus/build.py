@@ -134,6 +134,7 @@ def _facts(study: Study, scheme: LabelScheme, kept: pd.DataFrame, rejects: pd.Da
             "merged": dict(scheme.merged),
             "absent": [name for name in scheme.classes if name not in occurring],
             "augmentations": sorted(scheme.augmentations),
+            "agreement": scheme.agreement,
         },
         "spellings": {
             name: {str(text): int(n) for text, n in group["label_text"].value_counts().items()}
@@ -141,7 +142,7 @@ def _facts(study: Study, scheme: LabelScheme, kept: pd.DataFrame, rejects: pd.Da
         },
         "channel": {
             "name": kind.name, "version": kind.version, "title": kind.title, "unit": kind.unit,
-            "signed": kind.signed, "source": kind.source, "colormap": kind.colormap,
+            "signed": kind.signed, "browse": kind.browse, "source": kind.source, "colormap": kind.colormap,
         },
         "size_px": study.images.size_px,
         "cutout_arcsec": study.images.cutout_arcsec,

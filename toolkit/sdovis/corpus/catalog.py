@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from sdovis.corpus.observations import Observation, Reject, Sorted, stem_of, understand
 from sdovis.corpus.rows import RawRow
 from sdovis.errors import BadInput, Problem, UnreadableImage
 from sdovis.manifests import sha256_file
@@ -23,10 +23,8 @@ from sdovis.sun import labels as label_schemes
 from sdovis.sun.channels import Channel, channel
 from sdovis.sun.geometry import DiscFrame, cutout, project, unproject
 from sdovis.sun.images import SolarImage, inside, pointing_problem, read_image
-from sdovis.sun.labels import LabelScheme, UnknownLabel
+from sdovis.sun.labels import LabelScheme
 
-#: SDO's first public images; an earlier date is a typing error or an unformatted spreadsheet serial number.
-SDO_FIRST_LIGHT = datetime(2010, 3, 1, tzinfo=UTC)
 #: A workbook's time and its image's may differ by one 720 s HMI cadence.
 MAX_TIME_GAP = timedelta(seconds=720)
 #: The two ways to give a position may differ by this share of the disc's radius: a flipped axis differs by more.
@@ -35,51 +33,6 @@ MAX_POSITION_GAP = 0.1
 MAX_LONGITUDE_DEG = 105.0
 MAX_DISC_DISTANCE = 1.05
 REJECT_COLUMNS = ("file", "sheet", "row", "image", "noaa_ar", "label", "reason")
-
-
-@dataclass(frozen=True)
-class Observation:
-    """A row understood: what was seen (``label``, a class), where, when, in which image."""
-
-    raw: RawRow
-    image: str
-    label: str
-    noaa_ar: int | None
-    observed: datetime | None
-    latitude_deg: float | None
-    longitude_deg: float | None
-    x_px: float | None
-    y_px: float | None
-
-    @property
-    def id(self) -> str:
-        """The image's name with the region's number, or with the row for what has no number."""
-        stem = _stem(self.image)
-        if self.noaa_ar is not None:
-            return f"{stem}-ar{self.noaa_ar}"
-        return "-".join(filter(None, [stem, re.sub(r"\W+", "-", self.raw.sheet.lower()), str(self.raw.row)]))
-
-    @property
-    def group(self) -> str:
-        """The independent unit: the region; for what has no number, its image."""
-        return f"ar{self.noaa_ar}" if self.noaa_ar is not None else f"frame-{_stem(self.image)}"
-
-
-@dataclass(frozen=True)
-class Reject:
-    """A row left out on purpose, and why."""
-
-    raw: RawRow
-    reason: str
-
-
-@dataclass
-class Sorted:
-    """Where rows go while the catalog is made."""
-
-    kept: list[Any] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-    problems: list[tuple[RawRow, Problem]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -117,126 +70,6 @@ def catalog(study: Study, rows: Sequence[RawRow], *, progress: bool = True, work
         reasons = table["reason"].value_counts().head(3).to_dict()
         raise BadInput(Problem(f"no row is left: {reasons}", "see [images] and [labels]", study.source.workbook))
     return Catalog(pd.DataFrame(seen.kept), table, scheme)
-
-
-# --- rows -----------------------------------------------------------------------------------------------------------
-
-
-def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sorted:
-    """Parse every cell that the study maps. ``kept`` holds `Observation`."""
-    out = Sorted()
-    first: dict[str, Observation] = {}
-    for raw in rows:
-        problems: list[Problem] = []
-        label = _label(raw, scheme, problems)
-        observation = Observation(
-            raw,
-            _image(study, raw, problems),
-            label or "",
-            _noaa_ar(raw, problems),
-            _observed(raw, problems),
-            _number(raw, "latitude_deg", problems, -90, 90),
-            _number(raw, "longitude_deg", problems, -180, 180),
-            _number(raw, "x_px", problems),
-            _number(raw, "y_px", problems),
-        )
-        if study.images.cutout_arcsec and not problems and not _has_position(observation):
-            hint = "fill in latitude and longitude or x and y; [source.columns] names the columns"
-            problems.append(raw.problem("no position to cut out", hint))
-        twin = None if problems else first.setdefault(observation.id, observation)
-        if twin is not None and twin is not observation and twin.label != label:
-            what = f"says {label!r} and row {twin.raw.row} says {twin.label!r} of the same region in the same image"
-            problems.append(raw.problem(what, "keep one of the rows", field="label"))
-        if problems:
-            out.problems += [(raw, problem) for problem in problems]
-        elif label is None:
-            out.rejects.append(Reject(raw, f"no class: the cell {raw.headings['label']!r} is empty"))
-        elif twin is not observation and twin is not None:
-            out.rejects.append(Reject(raw, f"repeats row {twin.raw.row}"))
-        else:
-            out.kept.append(observation)
-    return out
-
-
-def _has_position(row: Observation) -> bool:
-    return None not in (row.x_px, row.y_px) or None not in (row.latitude_deg, row.longitude_deg)
-
-
-def _label(raw: RawRow, scheme: LabelScheme, problems: list[Problem]) -> str | None:
-    text = raw.text("label")
-    try:
-        return scheme.label(text)
-    except UnknownLabel as error:
-        problems.append(
-            raw.problem(f"label {text!r} is not known to the scheme {scheme.name}", error.hint, field="label")
-        )
-        return None
-
-
-def _image(study: Study, raw: RawRow, problems: list[Problem]) -> str:
-    name = raw.text("image")
-    if not name:
-        problems.append(raw.problem("no image is named", "fill in the file name", field="image"))
-        return name
-    try:
-        inside(study.image_root, name)
-    except UnreadableImage as error:
-        problems.append(raw.problem(f"image {name!r}: {error.why}", error.problems[0].hint, field="image"))
-    return name
-
-
-def _noaa_ar(raw: RawRow, problems: list[Problem]) -> int | None:
-    text = raw.text("noaa_ar")
-    if not text:
-        return None
-    digits = re.sub(r"^(NOAA)?\s*(AR)?\s*", "", text, flags=re.IGNORECASE)
-    if re.fullmatch(r"0\d+", digits):
-        what = f"NOAA number {text!r} begins with a zero, so it is unclear which region is meant"
-        problems.append(raw.problem(what, f"write it as {int(digits)} if that is the region", field="noaa_ar"))
-    elif not re.fullmatch(r"\d{4,5}", digits):
-        hint = "active-region numbers have four or five digits, like 11158"
-        problems.append(raw.problem(f"NOAA number {text!r} is not one", hint, field="noaa_ar"))
-    else:
-        number = int(digits)
-        # NOAA's own lists keep four digits since number 10000 (2002-06-15); every SDO region is beyond it.
-        return number + 10000 if number < 10000 else number
-    return None
-
-
-def _observed(raw: RawRow, problems: list[Problem]) -> datetime | None:
-    text = raw.text("observed")
-    if not text:
-        return None
-    hint = "write it in UTC as 2011-02-15 01:30:00"
-    try:
-        time = datetime.fromisoformat(text.replace("/", "-"))
-    except ValueError:
-        problems.append(raw.problem(f"time {text!r} is not understood", hint, field="observed"))
-        return None
-    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    if not SDO_FIRST_LIGHT <= time <= datetime.now(UTC) + timedelta(days=1):
-        problems.append(raw.problem(f"time {text!r} lies outside SDO's years", hint, field="observed"))
-    return time
-
-
-def _number(
-    raw: RawRow, name: str, problems: list[Problem], low: float = -np.inf, high: float = np.inf
-) -> float | None:
-    text = raw.text(name)
-    if not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = np.nan
-    if not (np.isfinite(value) and low <= value <= high):
-        limits = f"a number between {low:g} and {high:g}" if np.isfinite(low) else "a number"
-        problems.append(raw.problem(f"{text!r} is not {limits}", "correct the cell", field=name))
-        return None
-    return value
-
-
-# --- images ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -358,7 +191,7 @@ def _example(
         "noaa_ar": row.noaa_ar,
         "observed": time,
         "group": row.group,
-        "frame": _stem(row.image),
+        "frame": stem_of(row.image),
         "latitude_deg": row.latitude_deg,
         "longitude_deg": row.longitude_deg,
         "x_px": row.x_px,
@@ -437,18 +270,11 @@ def _placed(row: Observation, frame: DiscFrame | None) -> tuple[Observation, Pro
 
 def _png(codes: np.ndarray) -> tuple[bytes, str]:
     """8-bit codes as PNG, and the sha256 of the pixels."""
-    import hashlib
-
     from PIL import Image
 
     buffer = io.BytesIO()
     Image.fromarray(codes).save(buffer, "PNG")
     return buffer.getvalue(), hashlib.sha256(codes.tobytes() + repr(codes.shape).encode()).hexdigest()
-
-
-def _stem(image: str) -> str:
-    """The image's path without suffix, fit for an id: folders become part of it, so that names stay apart."""
-    return re.sub(r"[^\w.-]+", "_", str(Path(image).with_suffix("")))
 
 
 def _reject_row(reject: Reject) -> dict[str, Any]:

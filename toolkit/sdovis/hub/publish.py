@@ -89,12 +89,19 @@ def _check_owner(release: Release, namespace: str | None) -> None:
 
 def _notes(hub: Hub, release: Release, private: bool, space: Plan, dry_run: bool) -> tuple[str, ...]:
     name = release.repositories["space"].id
-    if not private or (space.parent and not dry_run and "HF_TOKEN" in hub.secrets(name)):
+    if not private or ((space.parent or not dry_run) and "HF_TOKEN" in _secrets(hub, name)):
         return ()
     return (
         f"the model is private: the Space {name} opens it only with a secret HF_TOKEN, a token that may read it. "
         f"sdovis never sends yours; add one at {hub.endpoint}/spaces/{name}/settings",
     )
+
+
+def _secrets(hub: Hub, space: str) -> set[str]:
+    try:
+        return hub.secrets(space)
+    except HubFailure:  # all is published by now: a token that may not look there only costs a needless note
+        return set()
 
 
 class _Work:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sdovis import __version__, manifests
 from sdovis.cards import render
-from sdovis.cards.facts import Facts
+from sdovis.cards.facts import Facts, pin
 from sdovis.errors import BadInput, Problem
 from sdovis.hub import vendor
 from sdovis.hub.private import Private
@@ -119,8 +119,10 @@ def differ_in_kept_sections_only(ours: str, theirs: str) -> bool:
 
 def _made_from(facts: Facts, run_dir: Path) -> dict[str, str]:
     made_by = {"corpus": "prepare", "model": "train", "scores": "evaluate", "cards": "card"}
-    digests = {name: manifests.read(run_dir / name, made_by=verb).digest for name, verb in made_by.items()}
-    return {**digests, "pin": facts.repositories.pin}
+    made = {name: manifests.read(run_dir / name, made_by=verb) for name, verb in made_by.items()}
+    if pin(made["corpus"], made["model"], made["scores"]) != facts.repositories.pin:
+        raise BadInput(Problem("what lies there is not what the facts were gathered from", "gather anew", str(run_dir)))
+    return {**{name: manifest.digest for name, manifest in made.items()}, "pin": facts.repositories.pin}
 
 
 def _check_names(facts: Facts) -> None:

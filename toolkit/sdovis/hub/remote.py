@@ -149,25 +149,20 @@ class Hub:
 
     @contextmanager
     def _told(self, doing: str) -> Iterator[None]:
-        from huggingface_hub.errors import (
-            HfHubHTTPError,
-            HFValidationError,
-            HTTPError,  # type: ignore[attr-defined] # whichever library it speaks with
-            OfflineModeIsEnabled,
-        )
+        from huggingface_hub import errors
         from huggingface_hub.utils.tqdm import disable_progress_bars
 
         disable_progress_bars()
         try:
             yield
-        except HFValidationError as error:
+        except errors.HFValidationError as error:
             raise BadInput(f"{doing}: {_line(error)}") from error
-        except OfflineModeIsEnabled as error:
+        except errors.OfflineModeIsEnabled as error:
             raise HubFailure(f"{doing}: HF_HUB_OFFLINE is set, so nothing was asked; unset it") from error
-        except (OSError, HTTPError, RuntimeError, ValueError) as error:
+        except (OSError, errors.HTTPError, RuntimeError, ValueError) as error:  # type: ignore[attr-defined]
             # An upload in a thread comes back wrapped: what the Hub said is the cause.
             cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ else error
-            if not isinstance(cause, HfHubHTTPError):
+            if not isinstance(cause, errors.HfHubHTTPError):
                 raise HubFailure(f"{doing}: {self.endpoint}: {_line(cause)}") from error
             status = cause.response.status_code
             if status == 412:

@@ -81,13 +81,13 @@ def enlarged(picture: RGB, side: int) -> tuple[Image.Image, int]:
 
 
 def framed(image: Image.Image, x: float, y: float, side: float) -> Image.Image:
-    """A copy with the square of ``side`` pixels about (x, y) outlined, light on dark so that it is seen on anything."""
+    """A copy with the square of ``side`` pixels about (x, y) framed, light between dark so that it is seen on anything."""
     copy = image.copy()
     draw = ImageDraw.Draw(copy)
     width = max(2, copy.width // 300)
-    box = (x - side / 2, y - side / 2, x + side / 2, y + side / 2)
-    draw.rectangle([box[0] - width, box[1] - width, box[2] + width, box[3] + width], outline=(0, 0, 0), width=3 * width)
-    draw.rectangle(box, outline=FRAME, width=width)
+    for grown, ink, thick in ((3 * width, (0, 0, 0), 3 * width), (2 * width, FRAME, width)):
+        half = side / 2 + grown
+        draw.rectangle((x - half, y - half, x + half, y + half), outline=ink, width=thick)
     return copy
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -271,4 +272,5 @@ def _captions(folder: Path) -> Mapping[str, str]:
 
 def _named(file: Path, answer: Answer) -> str:
     region = dict(answer.facts).get("NOAA active region")
-    return f"AR {region}" if region else file.name.partition(".")[0].replace("_", " ")
+    # A release numbers its examples by class: 0-alpha.png.
+    return f"AR {region}" if region else re.sub(r"^\d+-|[_-]+", " ", file.name.partition(".")[0]).strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,13 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def network(kind: str = "vit", size_px: int = SIZE) -> Any:
+def network(kind: str = "vit", classes: Iterable[str] = MEANINGS) -> Any:
     """An untrained network of ``kind`` whose weights are large enough to tell images apart."""
     import torch
     from transformers import AutoConfig, AutoModelForImageClassification
 
-    labels = {"id2label": dict(enumerate(MEANINGS)), "label2id": {name: i for i, name in enumerate(MEANINGS)}}
-    config = AutoConfig.for_model(kind, image_size=size_px, **CONFIGS[kind], **labels)
+    labels = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
+    config = AutoConfig.for_model(kind, image_size=SIZE, **CONFIGS[kind], **labels)
     torch.manual_seed(0)
     model = AutoModelForImageClassification.from_config(config).eval()
     with torch.no_grad():
@@ -38,10 +39,10 @@ def save_model(folder: Path, channel: str = "hmi-magnetogram", kind: str = "vit"
     """A model folder with the facts that a study leaves in config.json."""
     from transformers import ViTImageProcessorPil
 
-    model = network(kind)
+    model = network(kind, about.get("classes", MEANINGS))
     model.config.sdovis = {
         "study": "tiny", "simulated": True, "classes": MEANINGS, "scheme": {"name": "mount-wilson-3", "version": "1"},
-        "channel": {"name": channel, "version": "1"}, "size_px": SIZE, "cutout_arcsec": None,
+        "channel": channel, "channel_version": "1", "size_px": SIZE, "cutout_arcsec": None,
     } | about  # fmt: skip
     model.save_pretrained(folder)
     size = {"height": SIZE, "width": SIZE}

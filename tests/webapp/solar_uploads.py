@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-
 from sdovis.sun.channels import channel, to_picture
 from sdovis.sun.images import read_image
 

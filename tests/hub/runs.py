@@ -1,0 +1,91 @@
+"""A small, real run, and how to change a finished folder of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sdovis import manifests
+from sdovis.cards.facts import Facts
+
+STUDY = """
+[study]
+name = "small"
+simulated = true
+[source]
+root = "data"
+workbook = "SDO_Simulated_Active_Regions.xlsx"
+images = "images"
+[source.columns]
+image = "Image"
+observed = "Observed (UTC)"
+noaa_ar = "NOAA AR"
+label = "Mount Wilson"
+latitude_deg = "Latitude (deg)"
+longitude_deg = "Longitude (deg)"
+[images]
+channel = "hmi-magnetogram"
+size_px = 64
+max_longitude_deg = 60.0
+[labels]
+scheme = "mount-wilson-3"
+[split]
+gap_days = 14.0
+[backbone.config]
+model_type = "vit"
+hidden_size = 16
+num_hidden_layers = 1
+num_attention_heads = 2
+intermediate_size = 32
+patch_size = 16
+[training]
+num_train_epochs = 1
+per_device_train_batch_size = 32
+learning_rate = 1e-3
+[evaluation]
+bootstrap_samples = 100
+[publish]
+namespace = "org"
+licence = "mit"
+authors = ["Ada Lovelace"]
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder with everything up to its cards, and the facts of it."""
+
+    folder: Path
+    facts: Facts
+
+
+def make(folder: Path, data: Path) -> Run:
+    """Run a small study in ``folder`` on a copy of the simulated ``data``, up to its cards."""
+    from sdovis import stages
+    from sdovis import study as studies
+    from sdovis.cards import render
+    from sdovis.cards.facts import gather
+
+    shutil.copytree(data, folder / "data")
+    (folder / "study.toml").write_text(STUDY)
+    study = studies.load(folder / "study.toml")
+    with stages.opened(study) as folders:
+        stages.prepare(study, folders, print)
+        stages.train(study, folders, print)
+        stages.evaluate(study, folders, print)
+    facts = gather(study, folders.run)
+    render.write(facts, folders.run)
+    return Run(folders.run.resolve(), facts)
+
+
+def remade(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Add ``files`` to a finished folder as if its stage had written them."""
+    old = manifests.Manifest(**json.loads((folder / "manifest.json").read_text()))
+    with manifests.whole(folder, stage=old.stage, made_from=old.made_from) as beside:
+        shutil.copytree(folder, beside, dirs_exist_ok=True, symlinks=True)
+        (beside / "manifest.json").unlink()
+        for name, content in files.items():
+            (beside / name).write_bytes(content)

@@ -1,0 +1,53 @@
+"""The page's words: everything escaped, nothing of the machine in them."""
+
+from __future__ import annotations
+
+import ast
+
+from sdovis.errors import BadInput, HubFailure, Problem, UnreadableImage
+from sdovis.webapp import page
+from sdovis.webapp.source import Source
+
+EVIL = '<img src=x onerror="alert(1)">'
+
+
+def test_words_from_workbooks_headers_and_studies_are_escaped_wherever_they_appear():
+    texts = [
+        page.head(Source(title=EVIL, description=EVIL), {}, EVIL, EVIL),
+        page.invitation({EVIL: EVIL}),
+        page.verdict({EVIL: 1.0}, {EVIL: EVIL}, [EVIL]),
+        page.failure(BadInput(EVIL)),
+        page.fact_table([(EVIL, EVIL)], is_picture=False),
+        page.what_to_send({}, EVIL, False, EVIL),
+    ]
+    for text in texts:
+        assert "<img" not in text
+        assert "&lt;img" in text
+
+
+def test_an_error_names_the_file_but_not_where_it_lies():
+    error = UnreadableImage(
+        "/tmp/gradio/0123abc/spot.fits", "cannot be read: '/tmp/gradio/0123abc/spot.fits'", "try again"
+    )
+    assert page.plain(error) == "spot.fits: cannot be read: 'spot.fits'; try again"
+    assert page.plain(BadInput([Problem("one"), Problem("two", file="b.png")])) == "one\nb.png: two"
+    assert page.plain(HubFailure("the Hub is away")) == "the Hub is away"
+
+
+def test_the_snippets_are_python_that_pins_the_revision_everywhere():
+    text = page.snippet(Source("sun/m", "sun/d", "r-0123456789ab"), "study")
+    ast.parse(text)
+    assert text.count('revision="r-0123456789ab"') == 3
+    ast.parse(page.client_snippet("sun/space"))
+    assert "runs/study/model" in page.snippet(Source(), "study")
+
+
+def test_the_answer_shows_percentages_and_what_each_class_means():
+    text = page.verdict({"beta": 0.875, "alpha": 0.125}, {"beta": "Two.", "alpha": "One."}, [])
+    assert text.index("beta") < text.index("alpha")
+    assert "87.5 %" in text and "Two." in text and "12.5 %" in text and "One." in text
+
+
+def test_a_picture_is_said_to_have_no_header_and_a_fits_file_is_not():
+    assert "no solar header" in page.fact_table([], is_picture=True)
+    assert "no solar header" not in page.fact_table([], is_picture=False)

@@ -1,0 +1,124 @@
+"""Which model a page shows, and what it says when that model cannot be had."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sdovis.errors import BadInput, HubFailure
+from sdovis.webapp.source import Source, address, fetch, locate
+
+PIN = "r-0123456789ab"
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch):
+    for name in ("SDOVIS_MODEL", "SDOVIS_MODEL_REVISION", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def write_space(folder, **facts):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "space.json").write_text(json.dumps({"model": "sun/m", "dataset": "sun/d", "revision": PIN} | facts))
+
+
+def test_a_space_shows_the_model_that_its_release_wrote_down(tmp_path):
+    write_space(tmp_path, title="Spots")
+    (tmp_path / "examples").mkdir()
+    found = locate(None, tmp_path)
+    assert found == Source("sun/m", "sun/d", PIN, examples=tmp_path / "examples", title="Spots")
+    assert address(found, "model") == f"https://huggingface.co/sun/m/tree/{PIN}"
+    assert address(found, "dataset") == f"https://huggingface.co/datasets/sun/d/tree/{PIN}"
+
+
+def test_the_environment_goes_before_what_the_release_wrote(tmp_path, monkeypatch):
+    write_space(tmp_path)
+    monkeypatch.setenv("SDOVIS_MODEL", "other/m")
+    monkeypatch.setenv("SDOVIS_MODEL_REVISION", "main")
+    assert locate(None, tmp_path) == Source("other/m", revision="main")
+
+
+def test_a_model_by_name_may_say_its_revision(tmp_path):
+    assert locate(f"sun/m@{PIN}", tmp_path) == Source("sun/m", revision=PIN)
+
+
+def test_a_run_a_release_and_a_model_folder_are_all_understood(tmp_path):
+    run = tmp_path / "run"
+    for folder in (run / "model", run / "release" / "model"):
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+    (run / "study.toml").write_text('[study]\nname = "s"\ntitle = "Spots"\n')
+    write_space(run / "release" / "space")
+    assert locate(run, tmp_path) == Source(folder=run / "model", title="Spots")
+    assert locate(run / "model", tmp_path) == Source(folder=run / "model", title="Spots")
+    assert locate(run / "release", tmp_path) == Source("sun/m", "sun/d", PIN, folder=run / "release" / "model")
+
+
+@pytest.mark.parametrize("name", ["nowhere", "a/b/c", "../../etc", "https://example.org/m"])
+def test_what_is_neither_a_folder_nor_a_hub_id_is_refused(name, tmp_path):
+    with pytest.raises(BadInput, match="neither a folder that holds a model nor a Hub id"):
+        locate(name, tmp_path)
+
+
+def test_without_any_word_about_the_model_the_page_says_what_to_set(tmp_path):
+    with pytest.raises(BadInput, match="set SDOVIS_MODEL"):
+        locate(None, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"model": "no hub id"}'])
+def test_a_damaged_space_json_is_told_apart_from_a_missing_one(text, tmp_path):
+    (tmp_path / "space.json").write_text(text)
+    with pytest.raises(BadInput, match=r"space\.json"):
+        locate(None, tmp_path)
+
+
+def test_a_release_without_an_owner_links_nowhere():
+    assert address(Source("your-name/m", "your-name/d"), "model") == ""
+
+
+def _refusal(monkeypatch, kind):
+    import httpx
+    import huggingface_hub
+
+    def refuse(*args, **kwargs):
+        reply = httpx.Response(404, request=httpx.Request("GET", "https://hub.invalid"))
+        raise kind("no", response=reply) if kind is not ConnectionError else kind("no route")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+
+
+def test_a_private_model_without_a_token_asks_for_the_secret(monkeypatch):
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    _refusal(monkeypatch, RepositoryNotFoundError)
+    with pytest.raises(BadInput, match="private, or not on the Hub, and there is no HF_TOKEN secret"):
+        fetch(Source("sun/m"))
+    monkeypatch.setenv("HF_TOKEN", "hf_x")
+    with pytest.raises(BadInput, match="the HF_TOKEN secret may not read it"):
+        fetch(Source("sun/m"))
+
+
+def test_a_gate_a_missing_revision_and_a_dead_network_are_told_apart(monkeypatch):
+    from huggingface_hub.errors import GatedRepoError, RevisionNotFoundError
+
+    _refusal(monkeypatch, GatedRepoError)
+    with pytest.raises(BadInput, match="behind a gate"):
+        fetch(Source("sun/m"))
+    _refusal(monkeypatch, RevisionNotFoundError)
+    with pytest.raises(BadInput, match=f"at revision {PIN} does not exist"):
+        fetch(Source("sun/m", revision=PIN))
+    _refusal(monkeypatch, ConnectionError)
+    with pytest.raises(HubFailure, match="cannot be reached"):
+        fetch(Source("sun/m"))
+
+
+def test_only_weights_and_settings_are_downloaded(monkeypatch, tmp_path):
+    import huggingface_hub
+
+    asked = {}
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", lambda name, **options: asked.update(options) or str(tmp_path)
+    )
+    assert fetch(Source("sun/m", revision=PIN)) == tmp_path
+    assert asked["revision"] == PIN
+    assert not any("bin" in pattern or "pkl" in pattern or pattern == "*" for pattern in asked["allow_patterns"])
