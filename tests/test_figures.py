@@ -72,7 +72,7 @@ def test_a_name_is_drawn_as_it_stands_and_opens_no_formula(name):
     assert len(np.unique(_pixels(drawn))) > 10
     (legend,) = [axes.get_legend() for axes in drawn.axes]
     assert len(legend.get_texts()) == 1
-    assert len(figures.plain(name).replace("\\$", "$").strip()) <= figures.NAME_LENGTH
+    assert len(figures.plain(name).replace("\\$", "$")) <= figures.NAME_LENGTH
     assert "\n" not in figures.plain(name)
 
 

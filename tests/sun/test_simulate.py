@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from sdovis.errors import BadInput, Conflict
-from sdovis.sun.magnetogram import View, observe, sun_centre_px, to_fits
+from sdovis.sun.magnetogram import View, observe, sun_centre_px, surface, to_fits
 from sdovis.sun.simulate import simulate
 from sdovis.sun.simulated_region import (
     DELTA_DEG,
@@ -295,6 +295,35 @@ def test_off_the_disc_is_nan_in_the_file(tmp_path: Path) -> None:
     )
     assert 0 < np.isnan(read).mean() < 0.9
     np.testing.assert_allclose(read, image, atol=0.051)
+
+
+@pytest.mark.parametrize("roll", [180.0, 155.0])
+def test_every_pixel_lies_where_the_header_says(tmp_path: Path, roll: float) -> None:
+    import astropy.units as u
+    import sunpy.map
+    from sunpy.coordinates import frames
+
+    view = View(0.99 * AU_M, 6.5, roll, sun_centre_px(-20.0, 40.0, 0.99 * AU_M, 6.5, roll, 96), 96)
+    keywords = [
+        ("DATE-OBS", "2012-08-20T00:00:00", ""),
+        ("HGLT_OBS", 6.5, ""),
+        ("T_OBS", "2012.08.20_00:00:35_TAI", ""),
+    ]
+    (tmp_path / "turned.fits").write_bytes(to_fits(np.zeros((96, 96), np.float32), view, keywords))
+    longitude, latitude, (upward, westward, northward) = surface(view)
+    row, column = np.array([0, 0, 95, 95, 30]), np.array([0, 95, 0, 95, 70])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        opened = sunpy.map.Map(tmp_path / "turned.fits")
+        where = opened.pixel_to_world(column * u.pix, row * u.pix)
+        there = where.transform_to(frames.HeliographicStonyhurst(obstime=opened.reference_date))
+    np.testing.assert_allclose(np.degrees(longitude[row, column]), there.lon.deg, atol=2e-3)
+    np.testing.assert_allclose(np.degrees(latitude[row, column]), there.lat.deg, atol=2e-3)
+    # The weights are the observer's direction: up, and east and north of a region in the south-west.
+    np.testing.assert_allclose(upward**2 + westward**2 + northward**2, 1, atol=1e-9)
+    assert westward.max() < 0 < northward.min()
+    sun_radii = np.hypot(where.Tx.to_value("arcsec"), where.Ty.to_value("arcsec")) / view.sun_arcsec
+    np.testing.assert_allclose(upward[row, column], np.sqrt(1 - sun_radii**2), atol=1e-3)
 
 
 def test_the_west_is_darkened_by_projection_as_cosine() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -29,11 +28,8 @@ def served(folder: Path, **environment: str) -> Iterator[str]:
         try:
             yield _address(process, log)
         finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            process.kill()
+            process.wait()
 
 
 def _address(process: subprocess.Popen, log: Path) -> str:

@@ -198,8 +198,83 @@ def evaluate(study_file: StudyFile, sets: Sets = None) -> None:
 
 
 @app.command()
+def describe(
+    study_file: StudyFile,
+    sets: Sets = None,
+    others: Annotated[
+        list[Path] | None, typer.Option("--with", metavar="RUN", help="Another run folder, to compare timings with.")
+    ] = None,
+) -> None:
+    """Describe the corpus: counts, distributions, rank tests by region, timings; as JSON, workbook and figures."""
+    study = studies.load(study_file, sets or ())
+    from sdovis import stages
+
+    with stages.opened(study) as folders:
+        stages.describe(study, folders, say, others or ())
+    typer.echo(f"{folders.summary}: summary.xlsx, summary.json, figures/")
+
+
+@app.command()
+def card(study_file: StudyFile, sets: Sets = None) -> None:
+    """Write both cards and the release folder from what the stages saved. Sections kept by hand are carried over."""
+    study = studies.load(study_file, sets or ())
+    from sdovis import stages
+
+    with stages.opened(study) as folders:
+        stages.release(study, folders, say)
+    typer.echo(f"{folders.cards}/model/README.md, {folders.cards}/dataset/README.md, {folders.release}/")
+
+
+@app.command()
+def verify(run: Annotated[Path, typer.Argument(help="A run folder, runs/NAME.", show_default=False)]) -> None:
+    """Recompute every number on the cards from the saved predictions and the corpus, and compare."""
+    from sdovis.cards.verify import verify as recompute
+
+    if mismatches := recompute(run):
+        raise BadInput(
+            Problem(f"printed {m.printed!r}, recomputed {m.recomputed!r}", "run sdovis card", m.file, row=m.line)
+            for m in mismatches
+        )
+    typer.echo(f"{run}: every number on its cards was recomputed and agrees")
+
+
+@app.command()
+def publish(
+    run: Annotated[Path, typer.Argument(help="A run folder, runs/NAME, with its release.", show_default=False)],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")] = False,
+    public: Annotated[
+        bool, typer.Option("--public", help="Make the repositories public; they are private else.")
+    ] = False,
+    accept: Annotated[
+        list[str] | None, typer.Option(metavar="COMMIT", help="Build upon this commit of somebody else.")
+    ] = None,
+) -> None:
+    """Send the release to the Hub: dataset, then model, then Space, one commit each; what is there is not sent again.
+
+    HF_ENDPOINT names another Hub; the token comes from HF_TOKEN or `hf auth login`.
+    """
+    from sdovis.hub.publish import publish as send
+
+    found = send(run / "release", private=not public, dry_run=dry_run, accept=accept or (), say=say)
+    for line in found.lines():
+        typer.echo(line)
+
+
+@app.command()
+def serve(
+    model: Annotated[str, typer.Argument(help="A run folder, a model folder, or a Hub id.", show_default=False)],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(help="Port; the first free one from 7860.")] = None,
+) -> None:
+    """Open the Space's page here, for a model of yours."""
+    from sdovis.webapp import launch
+
+    launch(model, host, port)
+
+
+@app.command()
 def run(study_file: StudyFile, sets: Sets = None) -> None:
-    """All stages in order: prepare, train, evaluate. Finished ones are not run again."""
+    """All stages in order: prepare, train, evaluate, describe, release. Finished ones are not run again."""
     study = studies.load(study_file, sets or ())
     from sdovis import stages
 
@@ -207,6 +282,8 @@ def run(study_file: StudyFile, sets: Sets = None) -> None:
         stages.prepare(study, folders, say)
         stages.train(study, folders, say)
         scores = stages.evaluate(study, folders, say)
+        stages.describe(study, folders, say)
+        stages.release(study, folders, say)
     _print_scores(scores)
     _print_ending(study_file, folders)
 
@@ -274,5 +351,9 @@ def _print_ending(study_file: Path, folders: Any) -> None:
         "model", str(folders.model), f"transformers.pipeline('image-classification', model='{folders.model}')"
     )
     table.add_row("scores", str(folders.scores), f"{folders.scores}/scores.json, {folders.scores}/figures/")
+    table.add_row("summary", str(folders.summary), f"{folders.summary}/summary.xlsx, {folders.summary}/figures/")
+    table.add_row("release", str(folders.release), f"{folders.release}/model/README.md")
     Console().print(table)
-    typer.echo(f"next: sdovis predict {folders.model} IMAGE")
+    typer.echo(
+        f"next: sdovis serve {folders.run}    opens the page; sdovis predict {folders.model} IMAGE    classifies"
+    )

@@ -105,8 +105,7 @@ def plain(text: str) -> str:
     """``text`` as matplotlib draws it unchanged: on one line, cut at 40 characters, a dollar sign opening no formula."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     short = line if len(line) <= NAME_LENGTH else line[: NAME_LENGTH - 1] + "…"
-    # A legend leaves out names that begin with an underscore.
-    return (" " if short.startswith("_") else "") + short.replace("$", r"\$")
+    return short.replace("$", r"\$")
 
 
 def class_balance(images: NDArray[Any], regions: NDArray[Any], parts: Sequence[str], classes: Sequence[str]) -> Figure:

@@ -157,7 +157,7 @@ def _pipeline_class() -> type[ImageClassificationPipeline]:
     class SolarPipeline(ImageClassificationPipeline):
         """`ImageClassificationPipeline` that is shown every source through the model's channel."""
 
-        def preprocess(self, image: Any, timeout: float | None = None) -> Any:  # type: ignore[override]
+        def preprocess(self, image: Any, timeout: float | None = None) -> Any:
             return super().preprocess(picture(image, getattr(self.model.config, "sdovis", {})), timeout=timeout)
 
     return SolarPipeline

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,9 @@ from sdovis.study import Study
 if TYPE_CHECKING:
     from sdovis.corpus.build import Corpus
     from sdovis.evaluation.scores import Scores
+    from sdovis.hub.release import Release
     from sdovis.learning.training import TrainingRecord
+    from sdovis.summary import Summary
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -44,6 +46,18 @@ class Folders:
     @property
     def scores(self) -> Path:
         return self.run / "scores"
+
+    @property
+    def summary(self) -> Path:
+        return self.run / "summary"
+
+    @property
+    def cards(self) -> Path:
+        return self.run / "cards"
+
+    @property
+    def release(self) -> Path:
+        return self.run / "release"
 
 
 @contextmanager
@@ -150,3 +164,35 @@ def evaluate(study: Study, folders: Folders, say: Say) -> Scores:
         say("evaluate: nothing changed, the scores stay")
         return scores.Scores.load(folders.scores)
     return _timed(say, "evaluate", lambda: scores.evaluate(study, corpus, folders.model, folders.scores))
+
+
+def describe(study: Study, folders: Folders, say: Say, others: Sequence[Path] = ()) -> Summary:
+    """Corpus, and the timings of this run and of ``others`` (run folders), in numbers, tests and figures."""
+    from sdovis import summary
+    from sdovis.corpus.build import Corpus
+
+    corpus = Corpus.load(folders.corpus)
+    timed = [run for run in (folders.run, *others) if (run / "scores" / manifests.NAME).is_file() or run in others]
+    measured = summary.timings(
+        {run.name: run / "scores" for run in timed},
+        training_folders={run.name: run / "training" for run in timed},
+        confidence=study.evaluation.confidence,
+    )
+    if manifests.finished(folders.summary, summary.made_from(study, corpus, measured)):
+        say("describe: nothing changed, the summary stays")
+        return summary.Summary.load(folders.summary)
+    return _timed(say, "describe", lambda: summary.summarise(study, corpus, folders.summary, measured))
+
+
+def release(study: Study, folders: Folders, say: Say) -> Release:
+    """What the stages saved -> cards -> the three repositories in a folder."""
+    from sdovis.cards import facts, render
+    from sdovis.hub import release as releases
+
+    gathered = facts.gather(study, folders.run)
+    # Written every time: what was written into a kept section by hand since then is carried over.
+    render.write(gathered, folders.run)
+    if manifests.finished(folders.release, releases.made_from(gathered, folders.run)):
+        say("release: nothing changed, the release stays")
+        return releases.Release.load(folders.release)
+    return _timed(say, "release", lambda: releases.release(gathered, folders.run))

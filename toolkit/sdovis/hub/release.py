@@ -92,11 +92,11 @@ def release(facts: Facts, run_dir: Path) -> Release:
     Raises `BadInput` where a stage is missing or harmed, where the cards were written for something else, for names
     that no Hub takes, and where a file holds a token or a path of this machine.
     """
-    made_from = _made_from(facts, run_dir)
+    inputs = made_from(facts, run_dir)
     _check_names(facts)
     _check_cards(facts, run_dir)
     folder = run_dir / "release"
-    with manifests.whole(folder, stage="release", made_from=made_from) as beside:
+    with manifests.whole(folder, stage="release", made_from=inputs) as beside:
         for kind, allowed in ALLOWED.items():
             for source, pattern in allowed:
                 _copy(run_dir / source, pattern, beside / kind)
@@ -117,7 +117,8 @@ def differ_in_kept_sections_only(ours: str, theirs: str) -> bool:
         return False
 
 
-def _made_from(facts: Facts, run_dir: Path) -> dict[str, str]:
+def made_from(facts: Facts, run_dir: Path) -> dict[str, str]:
+    """What a release depends on. Raises `BadInput` where a stage is missing, harmed or not what ``facts`` speak of."""
     made_by = {"corpus": "prepare", "model": "train", "scores": "evaluate", "cards": "card"}
     made = {name: manifests.read(run_dir / name, made_by=verb) for name, verb in made_by.items()}
     if pin(made["corpus"], made["model"], made["scores"]) != facts.repositories.pin:

@@ -26,9 +26,12 @@ def write_space(facts: Facts, folder: Path) -> None:
     space = files("sdovis.space")
     for name in SPACE_FILES:
         (folder / name).write_text(space.joinpath(name).read_text(encoding="utf-8"), encoding="utf-8")
-    template = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False).from_string(
-        space.joinpath("README.md.j2").read_text(encoding="utf-8")
+    environment = Environment(
+        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
+    # A title's characters beyond the 65,536th would become surrogates, which YAML does not have.
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
+    template = environment.from_string(space.joinpath("README.md.j2").read_text(encoding="utf-8"))
     (folder / "README.md").write_text(template.render(facts=facts), encoding="utf-8")
     _copy(Path(sdovis.__file__).parent, folder / "sdovis")
     ours = {point.dist.name: point.dist for point in _points() if point.dist and point.dist.name == "sdovis"}

@@ -49,6 +49,7 @@ def training_arguments(study: Study, checkpoints: Path) -> TrainingArguments:
         "run_name": study.name,
         "project": "sdovis",
         "log_level": "error",
+        "disable_tqdm": False,
     }
     ours = {
         "output_dir": str(checkpoints),

@@ -115,8 +115,9 @@ class ExactTrainer(Trainer):
             return dict(super().evaluate(*args, **kwargs))
 
     def _apart(self) -> AbstractContextManager[None]:
-        cuda = self.args.device.type == "cuda"
-        return torch.random.fork_rng(devices=[torch.cuda.current_device()] if cuda else [])
+        devices = [torch.cuda.current_device()] if self.args.device.type == "cuda" else []
+        apart: AbstractContextManager[None] = torch.random.fork_rng(devices=devices)
+        return apart
 
 
 def restore(model: Any, checkpoint: Path) -> None:
@@ -194,6 +195,9 @@ class _Bar(ProgressCallback):
             self.training_bar = tqdm(
                 total=state.max_steps, initial=state.global_step, desc="train", unit="step", dynamic_ncols=True
             )
+
+    def on_prediction_step(self, *args: Any, **kwargs: Any) -> None:
+        """No bar of its own for a validation that takes seconds."""
 
     def on_log(
         self,

@@ -202,6 +202,8 @@ def _save_model(session: _Session, model_folder: Path, made_from: Mapping[str, s
         with backbones.quiet():
             model.save_pretrained(beside)
             session.trainer.processor.save_pretrained(beside)
+        for file in beside.iterdir():
+            file.chmod(0o644)  # safetensors lets nobody else read what it writes
         if weights_sha256(backbones.reload(beside)) != weights_sha256(model):
             raise SdovisError("the saved network differs from the trained one")
 

@@ -97,9 +97,10 @@ class Page:
                     guide = gr.HTML()
             facts = gr.HTML(visible=False)
             with gr.Accordion("The same from Python", open=False):
-                gr.Code(page.snippet(self.source, self.name), "python", label="on your machine", interactive=False)
+                code: Any = {"language": "python", "interactive": False, "wrap_lines": True}
+                gr.Code(page.snippet(self.source, self.name), label="on your machine", **code)
                 where = os.environ.get("SPACE_ID") or "http://127.0.0.1:7860"
-                gr.Code(page.client_snippet(where), "python", label="asking this page", interactive=False)
+                gr.Code(page.client_snippet(where), label="asking this page", **code)
             with gr.Accordion("Limits", open=True):
                 gr.Markdown(page.LIMITS)
 

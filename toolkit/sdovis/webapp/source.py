@@ -41,19 +41,19 @@ def locate(model: str | Path | None, space: Path) -> Source:
     ``@revision``. None: the environment's SDOVIS_MODEL and SDOVIS_MODEL_REVISION, else ``space.json`` in the folder
     ``space``, which the release wrote. Raises `BadInput` where nothing says which model.
     """
-    if model is None and (named := os.environ.get("SDOVIS_MODEL")):
-        revision = os.environ.get("SDOVIS_MODEL_REVISION", "")
-        model = f"{named}@{revision}" if revision and not Path(named).is_dir() else named
     if model is None:
-        return _written(space)
+        named, revision = os.environ.get("SDOVIS_MODEL"), os.environ.get("SDOVIS_MODEL_REVISION", "")
+        if not named:
+            return _written(space)
+        found = locate(f"{named}@{revision}" if revision and not Path(named).is_dir() else named, space)
+        return replace(found, examples=found.examples or _examples(space))
     folder = Path(model)
     if (folder / "config.json").is_file():
         return _of_run(Source(folder=folder), folder.parent)
     if (folder / "model" / "config.json").is_file():
         if (folder / "space" / "space.json").is_file():
             return replace(_written(folder / "space"), folder=folder / "model")
-        examples = folder / "release" / "space" / "examples"
-        source = Source(folder=folder / "model", examples=examples if examples.is_dir() else None)
+        source = Source(folder=folder / "model", examples=_examples(folder / "release" / "space"))
         return _of_run(source, folder)
     name, _, revision = str(model).partition("@")
     if not _HUB_ID.fullmatch(name) or folder.exists():
@@ -86,15 +86,19 @@ def _written(space: Path) -> Source:
             raise BadInput(
                 Problem(f"{key} {found[key]!r} is not a Hub id", "write it as name/repository", file=file.name)
             )
-    examples = space / "examples"
     return Source(
         found["model"],
         found["dataset"],
         found["revision"],
-        examples=examples if examples.is_dir() else None,
+        examples=_examples(space),
         title=found["title"],
         description=found["description"],
     )
+
+
+def _examples(space: Path) -> Path | None:
+    folder = space / "examples"
+    return folder if folder.is_dir() else None
 
 
 def fetch(source: Source) -> Path:
