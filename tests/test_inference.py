@@ -19,7 +19,10 @@ from sdovis.errors import BadInput, UnreadableImage
 from sdovis.learning import backbones
 from sdovis.sun.channels import channel, to_picture
 
-ABOUT = {"channel": "hmi-magnetogram", "channel_version": channel("hmi-magnetogram").version, "cutout_arcsec": 60.0}
+ABOUT = {
+    "channel": {"name": "hmi-magnetogram", "version": channel("hmi-magnetogram").version},
+    "cutout_arcsec": 60.0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +160,8 @@ def test_a_whole_disc_is_refused_by_a_model_of_cutouts(model: Path, tmp_path: Pa
 
 
 def test_a_model_of_another_channel_version_is_refused(field: np.ndarray) -> None:
-    with pytest.raises(BadInput, match="trained on version 0 of channel hmi-magnetogram"):
-        inference.picture(field, ABOUT | {"channel_version": "0"})
+    with pytest.raises(BadInput, match="sees hmi-magnetogram in version 0, and version 1 is installed"):
+        inference.picture(field, ABOUT | {"channel": {"name": "hmi-magnetogram", "version": "0"}})
 
 
 def test_a_model_that_names_no_channel_takes_pictures_alone(field: np.ndarray) -> None:

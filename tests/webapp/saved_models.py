@@ -42,7 +42,7 @@ def save_model(folder: Path, channel: str = "hmi-magnetogram", kind: str = "vit"
     model = network(kind, about.get("classes", MEANINGS))
     model.config.sdovis = {
         "study": "tiny", "simulated": True, "classes": MEANINGS, "scheme": {"name": "mount-wilson-3", "version": "1"},
-        "channel": channel, "channel_version": "1", "size_px": SIZE, "cutout_arcsec": None,
+        "channel": {"name": channel, "version": "1"}, "size_px": SIZE, "cutout_arcsec": None,
     } | about  # fmt: skip
     model.save_pretrained(folder)
     size = {"height": SIZE, "width": SIZE}

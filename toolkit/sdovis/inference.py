@@ -42,7 +42,7 @@ def picture(source: Any, about: Mapping[str, Any]) -> Image.Image:
     """What the network is shown of ``source``, before its processor: 8-bit grey in the channel of ``about``.
 
     ``source`` is a path, a PIL image, or an array: uint8 is a picture, any other type physical values. Of ``about``, the
-    ``sdovis`` in the model's configuration, this reads ``channel``, ``channel_version`` and ``cutout_arcsec``. Raises
+    ``sdovis`` in the model's configuration, this reads ``channel`` (name, version) and ``cutout_arcsec``. Raises
     `BadInput` where the channel has changed since, or the image's header says that it spans something else.
     """
     if isinstance(source, str) and source.startswith(("http://", "https://")):
@@ -56,7 +56,7 @@ def picture(source: Any, about: Mapping[str, Any]) -> Image.Image:
     if isinstance(source, SolarImage):
         _refuse_other_span(source, about.get("cutout_arcsec"))
     if "channel" in about:
-        return to_picture(source, _channel(str(about["channel"]), about.get("channel_version")))
+        return to_picture(source, _channel(about["channel"]))
     values = source.values if isinstance(source, SolarImage) else source
     if values.dtype != np.uint8:
         raise BadInput(Problem("this model does not say which channel it sees", "give it 8-bit pictures"))
@@ -115,15 +115,12 @@ def _loaded(model_folder: Path) -> tuple[Any, Any, Any]:
     return backbones.reload(model_folder).to(device), backbones.load_processor(model_folder), device
 
 
-def _channel(name: str, version: str | None) -> Channel:
-    found = channel(name)
-    if version is not None and version != found.version:
-        raise BadInput(
-            Problem(
-                f"the model was trained on version {version} of channel {name}, and version {found.version} is installed",
-                "install the sdovis that its card names",
-            )
-        )
+def _channel(trained: Mapping[str, Any]) -> Channel:
+    """The channel that a model was trained with, by name and version. Raises `BadInput` where another is installed."""
+    found = channel(str(trained["name"]))
+    if found.version != trained["version"]:
+        what = f"the model sees {found.name} in version {trained['version']}, and version {found.version} is installed"
+        raise BadInput(Problem(what, "install the sdovis that its card names"))
     return found
 
 

@@ -127,7 +127,7 @@ def named(score_name: str) -> Markdown:
     return md(" ".join(_ABBREVIATED.get(word, word) for word in score_name.split("-")))
 
 
-class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML ships no types
+class _Dumper(yaml.SafeDumper):
     """Quotes every string that another reader of YAML might take for something else, such as 1e3."""
 
 

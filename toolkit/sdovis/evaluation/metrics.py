@@ -106,7 +106,7 @@ def _metric_class() -> type[Any]:
     import datasets
     import evaluate
 
-    class ConfusionMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate is untyped
+    class ConfusionMetric(evaluate.Metric):
         """A score of the confusion matrix."""
 
         def __init__(self, of: MetricSpec, n_classes: int | None) -> None:

@@ -83,8 +83,7 @@ class Classifier:
         self.classes: tuple[str, ...] = tuple(config.id2label[i] for i in range(config.num_labels))
         meanings = self.about.get("classes") or {}
         self.meanings = {name: str(meanings.get(name, "")) for name in self.classes}
-        named = self.about.get("channel") or ""
-        name = str(named.get("name", "") if isinstance(named, Mapping) else named)
+        name = str((self.about.get("channel") or {}).get("name", ""))
         self.channel: Channel | None = channel(name) if name else None
         self._one_at_a_time = threading.Lock()  # attention maps switch the model's kernels and back
 
