@@ -15,7 +15,7 @@ from runs import Run, remade
 from sdovis import manifests
 from sdovis.cards import render
 from sdovis.errors import BadInput
-from sdovis.hub.release import Release, release
+from sdovis.hub.release import Release, made_from, release
 
 KINDS = ("dataset", "model", "space")
 
@@ -162,6 +162,20 @@ def test_an_earlier_release_stays_when_the_new_one_fails(run: Run):
     with pytest.raises(BadInput, match=r"the model has no training\.json"):
         release(run.facts, run.folder)
     assert Release.load(run.folder / "release") == made
+
+
+def test_a_release_is_made_again_when_anything_in_it_would_be_another(run: Run, monkeypatch: pytest.MonkeyPatch):
+    before = made_from(run.facts, run.folder)
+    release(run.facts, run.folder)
+    assert manifests.finished(run.folder / "release", before)
+    assert made_from(run.facts, run.folder) == before
+    assert made_from(dataclasses.replace(run.facts, description="Another"), run.folder) != before
+    with monkeypatch.context() as patch:
+        patch.setattr("sdovis.hub.vendor.SOURCES", (".py",))  # as if a file of the package were gone
+        assert made_from(run.facts, run.folder) != before
+    record = run.folder / "training" / "training.json"
+    record.write_text(record.read_text() + "\n")
+    assert made_from(run.facts, run.folder) != before
 
 
 def test_cards_of_something_else_are_refused(run: Run):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,8 +17,8 @@ START_S = 120
 
 
 @contextmanager
-def served(folder: Path, **environment: str) -> Iterator[str]:
-    """The address of ``space/app.py``, started in ``folder`` beside ``space.json``; stopped afterwards."""
+def started(folder: Path, **environment: str) -> Iterator[Callable[[], str]]:
+    """``space/app.py`` started in ``folder``, beside space.json; the call waits for its address. Stopped afterwards."""
     app = folder / "app.py"
     app.write_text(SPACE_APP.read_text(encoding="utf-8"), encoding="utf-8")
     log = folder / "log.txt"
@@ -26,7 +27,7 @@ def served(folder: Path, **environment: str) -> Iterator[str]:
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen([sys.executable, "-u", str(app)], stdout=output, stderr=output, env=settings)
         try:
-            yield _address(process, log)
+            yield lambda: _address(process, log)
         finally:
             process.kill()
             process.wait()
@@ -40,3 +41,10 @@ def _address(process: subprocess.Popen, log: Path) -> str:
             break
         time.sleep(0.2)
     raise AssertionError(f"the page did not start:\n{log.read_text(encoding='utf-8')}")
+
+
+def free_port() -> int:
+    """A port that nobody listens on: servers that start at once would all choose Gradio's first."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import sys
 
+import pytest
+import sdovis.webapp
 from sdovis.errors import BadInput, HubFailure, Problem, UnreadableImage
 from sdovis.webapp import page
 from sdovis.webapp.source import Source
@@ -51,3 +54,11 @@ def test_the_answer_shows_percentages_and_what_each_class_means():
 def test_a_picture_is_said_to_have_no_header_and_a_fits_file_is_not():
     assert "no solar header" in page.fact_table([], is_picture=True)
     assert "no solar header" not in page.fact_table([], is_picture=False)
+
+
+def test_without_gradio_the_error_says_what_to_install(monkeypatch):
+    for name in ("sdovis.webapp.app", "sdovis.webapp.interface"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    with pytest.raises(BadInput, match=r"pip install 'sdovis\[space\]'"):
+        sdovis.webapp.launch  # noqa: B018

@@ -13,27 +13,40 @@ import numpy as np
 import pytest
 from saved_models import MEANINGS
 from sdovis import inference
-from server import served
+from server import free_port, started
 
 CHROMIUM = "/usr/bin/chromium"
 PHONE = {"width": 375, "height": 800}
 
 
 @pytest.fixture(scope="module")
-def address(magnetogram_model, uploads, tmp_path_factory):
-    """The page of the magnetogram model with one example, started by space/app.py."""
-    folder = tmp_path_factory.mktemp("space")
-    (folder / "examples").mkdir()
-    shutil.copy(uploads / "region.fits", folder / "examples")
-    with served(folder, SDOVIS_MODEL=str(magnetogram_model)) as url:
-        yield url
+def addresses(magnetogram_model, cutout_model, uploads, tmp_path_factory):
+    """Three pages, started by space/app.py at once: of whole images, of cutouts, and of a model that cannot be had."""
+    regions, cutouts, nothing = (tmp_path_factory.mktemp("space") for _ in range(3))
+    (regions / "examples").mkdir()
+    shutil.copy(uploads / "region.fits", regions / "examples")
+    (nothing / "space.json").write_text(json.dumps({"model": "sun/private", "dataset": "sun/d", "revision": "r-0"}))
+    with (
+        started(regions, SDOVIS_MODEL=str(magnetogram_model), GRADIO_SERVER_PORT=str(free_port())) as first,
+        started(cutouts, SDOVIS_MODEL=str(cutout_model), GRADIO_SERVER_PORT=str(free_port())) as second,
+        # Port 9 is discard: nobody answers there.
+        started(
+            nothing, HF_HUB_OFFLINE="0", HF_ENDPOINT="http://127.0.0.1:9", GRADIO_SERVER_PORT=str(free_port())
+        ) as third,
+    ):
+        yield first(), second(), third()
 
 
-@pytest.fixture(scope="module")
-def disc_address(cutout_model, tmp_path_factory):
+@pytest.fixture
+def address(addresses):
+    """The page of the magnetogram model, with one example."""
+    return addresses[0]
+
+
+@pytest.fixture
+def disc_address(addresses):
     """The page of a model that reads cutouts."""
-    with served(tmp_path_factory.mktemp("space"), SDOVIS_MODEL=str(cutout_model)) as url:
-        yield url
+    return addresses[1]
 
 
 @pytest.fixture(scope="module")
@@ -274,11 +287,9 @@ def test_a_click_on_a_full_disc_classifies_the_region_there(visit, disc_address,
 
 
 @pytest.mark.browser
-def test_a_model_that_cannot_be_had_leaves_a_page_that_says_what_is_missing(chromium, tmp_path):
-    (tmp_path / "space.json").write_text(json.dumps({"model": "sun/private", "dataset": "sun/d", "revision": "r-0"}))
-    with served(tmp_path, HF_HUB_OFFLINE="0", HF_ENDPOINT="http://127.0.0.1:9") as url:
-        page = chromium.new_page()
-        page.goto(url)
-        said = page.wait_for_selector("[role=alert]").inner_text()
-        page.close()
+def test_a_model_that_cannot_be_had_leaves_a_page_that_says_what_is_missing(chromium, addresses):
+    page = chromium.new_page()
+    page.goto(addresses[2])
+    said = page.wait_for_selector("[role=alert]").inner_text()
+    page.close()
     assert "the model sun/private at revision r-0 cannot be fetched" in said

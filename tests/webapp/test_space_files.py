@@ -64,7 +64,7 @@ def test_a_title_cannot_break_the_front_matter():
 
 def test_a_missing_fact_is_an_error_and_not_an_empty_place():
     with pytest.raises(UndefinedError):
-        rendered(repositories=SimpleNamespace(model="sun/m"))
+        rendered(repositories=SimpleNamespace(model="sun/m", dataset="sun/d", space="sun/s"))
 
 
 def test_the_app_is_three_lines_and_leaves_the_rest_to_the_package():

@@ -35,8 +35,8 @@ def confusion_matrix(matrix: NDArray[Any], classes: Sequence[str]) -> Figure:
     for (i, j), count in np.ndenumerate(matrix):
         ink = "white" if share[i, j] > 0.55 else "black"
         axes.text(j, i, f"{count}\n{share[i, j]:.0%}", ha="center", va="center", color=ink, fontsize=9)
-    axes.set_xticks(range(len(classes)), classes, rotation=30, ha="right")
-    axes.set_yticks(range(len(classes)), classes)
+    axes.set_xticks(range(len(classes)), [plain(name) for name in classes], rotation=30, ha="right")
+    axes.set_yticks(range(len(classes)), [plain(name) for name in classes])
     axes.set_xlabel("predicted")
     axes.set_ylabel("observed")
     axes.spines[:].set_visible(False)
@@ -54,7 +54,7 @@ def intervals(rows: Mapping[str, Mapping[str, float | None]], quantity: str, *, 
         axes.annotate(f"{estimate:.2f}", (estimate, y), (0, 6), textcoords="offset points", ha="center", fontsize=8)
     if chance is not None:
         axes.axvline(chance, color="grey", linestyle="--", linewidth=1)
-    axes.set_yticks(range(len(rows)), list(rows))
+    axes.set_yticks(range(len(rows)), [plain(name) for name in rows])
     axes.set_ylim(len(rows) - 0.5, -0.7)
     axes.set_xlim(0, 1)
     axes.set_xlabel(quantity)

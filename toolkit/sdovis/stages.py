@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sdovis import manifests
-from sdovis.errors import Conflict
+from sdovis.errors import BadInput, Conflict
 from sdovis.manifests import sha256_file, sha256_text
 from sdovis.study import Study
 
@@ -173,9 +173,11 @@ def describe(study: Study, folders: Folders, say: Say, others: Sequence[Path] = 
 
     corpus = Corpus.load(folders.corpus)
     timed = [run for run in (folders.run, *others) if (run / "scores" / manifests.NAME).is_file() or run in others]
+    if len({run.resolve().name for run in timed}) < len(timed):
+        raise BadInput("--with: two runs have the same name; rename one of the folders")
     measured = summary.timings(
-        {run.name: run / "scores" for run in timed},
-        training_folders={run.name: run / "training" for run in timed},
+        {run.resolve().name: run / "scores" for run in timed},
+        training_folders={run.resolve().name: run / "training" for run in timed},
         confidence=study.evaluation.confidence,
     )
     if manifests.finished(folders.summary, summary.made_from(study, corpus, measured)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -123,7 +124,14 @@ def made_from(facts: Facts, run_dir: Path) -> dict[str, str]:
     made = {name: manifests.read(run_dir / name, made_by=verb) for name, verb in made_by.items()}
     if pin(made["corpus"], made["model"], made["scores"]) != facts.repositories.pin:
         raise BadInput(Problem("what lies there is not what the facts were gathered from", "gather anew", str(run_dir)))
-    return {**{name: manifest.digest for name, manifest in made.items()}, "pin": facts.repositories.pin}
+    digests = {name: manifest.digest for name, manifest in made.items()}
+    record = run_dir / "training" / "training.json"
+    digests["training"] = manifests.sha256_file(record) if record.is_file() else ""
+    # The Space is source code and templates, ours and the plug-ins': they may change under the same version.
+    with tempfile.TemporaryDirectory() as beside:
+        _space(facts, Path(beside))
+        digests["space"] = manifests.sha256_text(json.dumps(_sums(Path(beside))))
+    return {**digests, "pin": facts.repositories.pin}
 
 
 def _check_names(facts: Facts) -> None:

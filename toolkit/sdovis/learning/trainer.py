@@ -11,6 +11,7 @@ Importing this module imports torch. The traps it closes, all of transformers 5.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -35,6 +36,9 @@ from sdovis.learning import checkpoints
 from sdovis.learning.backbones import quiet, reload
 from sdovis.learning.loader import Collator, Pictures
 from sdovis.statistics import skill
+
+#: Step times, beside ``training.json``: what the summary compares runs by.
+STEPS = "steps.csv"
 
 
 class ExactTrainer(Trainer):
@@ -61,7 +65,7 @@ class ExactTrainer(Trainer):
             processing_class=processor,
             compute_loss_func=loss,
             compute_metrics=scores,
-            callbacks=[_Epoch(training), _LogBeforeSave()],
+            callbacks=[_Epoch(training), _LogBeforeSave(), _Steps(Path(str(args.output_dir)).parent / STEPS)],
         )
         self.network, self.processor = model, processor
         self.root = Path(str(args.output_dir))
@@ -182,6 +186,38 @@ class _LogBeforeSave(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         control.should_log |= control.should_save
+
+
+class _Steps(TrainerCallback):
+    """Appends the wall-clock time of every optimizer step to a table: ``session`` counts the starts of the training."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.session, self.begun = path, 1, 0.0
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if not state.is_world_process_zero:
+            return
+        if state.global_step == 0 or not self.path.is_file():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_text("session,step,seconds\n", encoding="utf-8")
+            return
+        # A kill may have cut the last line short: it goes.
+        whole, _, _ = self.path.read_text(encoding="utf-8", errors="replace").rpartition("\n")
+        self.path.write_text(whole + "\n", encoding="utf-8")
+        sessions = [line.partition(",")[0] for line in whole.splitlines()[1:]]
+        self.session = 1 + max(map(int, sessions), default=0)
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.begun = time.perf_counter()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(f"{self.session},{state.global_step},{time.perf_counter() - self.begun:.6f}\n")
 
 
 class _Bar(ProgressCallback):

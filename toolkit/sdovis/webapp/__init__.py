@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sdovis.errors import BadInput, Problem
+
 __all__ = ["build", "launch"]
 
 if TYPE_CHECKING:
@@ -15,4 +17,11 @@ def __getattr__(name: str) -> Any:
     # Lazily: Gradio takes seconds to import.
     if name not in __all__:
         raise AttributeError(f"module 'sdovis.webapp' has no attribute {name!r}")
-    return getattr(import_module("sdovis.webapp.app"), name)
+    try:
+        return getattr(import_module("sdovis.webapp.app"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        raise BadInput(
+            Problem("the page needs gradio, which is not installed", "pip install 'sdovis[space]'")
+        ) from error

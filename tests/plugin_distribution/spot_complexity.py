@@ -1,0 +1,31 @@
+"""A stranger's plug-ins: a label scheme and a channel, in a distribution of their own."""
+
+from __future__ import annotations
+
+import numpy as np
+from sdovis.sun.channels import HMI_MAGNETOGRAM, Channel
+from sdovis.sun.labels import LabelScheme
+
+SCHEME = LabelScheme(
+    name="spot-complexity",
+    version="1",
+    classes=("simple", "complex"),
+    meanings={"simple": "One polarity, or two with a single dividing line.", "complex": "Polarities intermixed."},
+    ordered=True,
+    merged={
+        "alpha": "simple", "beta": "simple", "gamma": "complex",
+        "beta-gamma": "complex", "beta-delta": "complex", "beta-gamma-delta": "complex",
+    },
+    augmentations=frozenset({"flip_ns", "flip_ew", "rotate90"}),
+)  # fmt: skip
+
+UNSIGNED = Channel(
+    name="hmi-unsigned",
+    version="1",
+    title="HMI unsigned line-of-sight field",
+    unit="G",
+    source="|B| in equal steps to 1000 G",
+    colormap="gray",
+    levels=np.concatenate([[np.nan], np.linspace(0, 1000, 255)]).astype(np.float32),
+    physical=lambda image: np.abs(HMI_MAGNETOGRAM.physical(image)),
+)
