@@ -15,7 +15,7 @@ def test_rolling_out_one_layer_mixes_the_mean_of_the_heads_with_the_residual_in_
 
 
 def test_rolling_out_layers_multiplies_the_later_one_from_the_left():
-    first, second = (np.array([[[p, 1 - p], [q, 1 - q]]]) for p, q in ((0.2, 0.6), (1.0, 0.0)))
+    first, second = (np.array([[[p, 1 - p], [q, 1 - q]]]) for p, q in ((0.2, 0.6), (1.0, 1.0)))
     half = [(layer[0] + np.eye(2)) / 2 for layer in (first, second)]
     assert rolled_out([first, second]) == pytest.approx(half[1] @ half[0])
     assert rolled_out([first, second]).sum(axis=1) == pytest.approx([1, 1])

@@ -13,9 +13,9 @@ def test_a_magnetogram_is_shown_as_sunpy_shows_it():
     import matplotlib
     import sunpy.visualization.colormaps  # noqa: F401
 
-    values = np.array([[-3000.0, -1500.0, 0.0, 1500.0, 3000.0]], np.float32)
+    values = np.array([[-3000.0, -1500.0, 0.0, 300.0, 1500.0]], np.float32)
     table = matplotlib.colormaps["hmimag"]
-    expected = table([0.0, 0.0, 0.5, 1.0, 1.0], bytes=True)[:, :3]
+    expected = table([0.0, 0.0, 0.5, 0.6, 1.0], bytes=True)[:, :3]
     assert colours.coloured(values, channel("hmi-magnetogram"))[0].tolist() == expected.tolist()
 
 

@@ -16,6 +16,7 @@ from sdovis.errors import BadInput, Conflict, Problem, SdovisError
 
 if TYPE_CHECKING:
     from sdovis.evaluation.scores import Scores
+    from sdovis.stages import Folders
 
 #: Problems printed one by one; a flipped column would fill the screen with thousands.
 MAX_PROBLEMS = 200
@@ -285,7 +286,7 @@ def run(study_file: StudyFile, sets: Sets = None) -> None:
         stages.describe(study, folders, say)
         stages.release(study, folders, say)
     _print_scores(scores)
-    _print_ending(study_file, folders)
+    _print_ending(folders)
 
 
 @app.command()
@@ -341,19 +342,16 @@ def _print_scores(scores: Scores) -> None:
     Console().print(table)
 
 
-def _print_ending(study_file: Path, folders: Any) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("made", "where", "look at it with", show_header=True)
-    table.add_row("dataset", str(folders.corpus), f"datasets.load_dataset('{folders.corpus}')")
-    table.add_row(
-        "model", str(folders.model), f"transformers.pipeline('image-classification', model='{folders.model}')"
-    )
-    table.add_row("scores", str(folders.scores), f"{folders.scores}/scores.json, {folders.scores}/figures/")
-    table.add_row("summary", str(folders.summary), f"{folders.summary}/summary.xlsx, {folders.summary}/figures/")
-    table.add_row("release", str(folders.release), f"{folders.release}/model/README.md")
-    Console().print(table)
-    typer.echo(
-        f"next: sdovis serve {folders.run}    opens the page; sdovis predict {folders.model} IMAGE    classifies"
-    )
+def _print_ending(folders: Folders) -> None:
+    """Where to look and what to do next. Plain lines: a table would cut the paths that people copy."""
+    made = {
+        "dataset": f"{folders.corpus}  (datasets.load_dataset opens it; rejects.csv says what was left out)",
+        "model": f"{folders.model}  (transformers.pipeline opens it)",
+        "scores": f"{folders.scores}/scores.json, {folders.scores}/figures/",
+        "summary": f"{folders.summary}/summary.xlsx, {folders.summary}/figures/",
+        "cards": f"{folders.cards}/model/README.md, {folders.cards}/dataset/README.md",
+        "release": f"{folders.release}/  (dataset, model and Space as they would be on the Hub)",
+    }
+    for name, where in made.items():
+        typer.echo(f"{name:8} {where}")
+    typer.echo(f"next:    sdovis serve {folders.run}  (the page),  sdovis publish {folders.run} --dry-run")
