@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from studies import ROOT, STUDY
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
 # On a busy machine, threads that spin while they wait take the time of those that work.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 
 
@@ -43,47 +45,6 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-STUDY = """
-[study]
-name = "small"
-simulated = true
-[source]
-root = "data"
-workbook = "SDO_Simulated_Active_Regions.xlsx"
-images = "images"
-[source.columns]
-image = "Image"
-observed = "Observed (UTC)"
-noaa_ar = "NOAA AR"
-label = "Mount Wilson"
-latitude_deg = "Latitude (deg)"
-longitude_deg = "Longitude (deg)"
-[images]
-channel = "hmi-magnetogram"
-size_px = 96
-max_longitude_deg = 60.0
-[labels]
-scheme = "mount-wilson-3"
-[split]
-gap_days = 14.0
-validation = 0.2
-test = 0.25
-[backbone.config]
-model_type = "vit"
-hidden_size = 16
-num_hidden_layers = 1
-num_attention_heads = 2
-intermediate_size = 32
-patch_size = 16
-[training]
-num_train_epochs = 2
-per_device_train_batch_size = 16
-learning_rate = 1e-3
-[evaluation]
-bootstrap_samples = 200
-"""
-
-
 @pytest.fixture
 def small_study(simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A study file beside its own copy of the simulated data, in a working directory of its own."""
@@ -91,3 +52,13 @@ def small_study(simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "study.toml").write_text(STUDY)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "study.toml"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """In CI Chromium is there: a browser test that is skipped has not been run, and fails."""
+    report = yield
+    if report.skipped and item.get_closest_marker("browser") and os.environ.get("CI"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and CI wants it run: {report.longrepr}"
+    return report

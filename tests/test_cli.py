@@ -16,7 +16,7 @@ from sdovis.cli import run_command
 @pytest.fixture(scope="module")
 def finished(simulated, tmp_path_factory):
     """A working directory in which the small study was run to its end."""
-    from conftest import STUDY
+    from studies import STUDY
 
     folder = tmp_path_factory.mktemp("line")
     (folder / "study.toml").write_text(STUDY)

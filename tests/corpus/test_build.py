@@ -11,7 +11,7 @@ from sdovis.errors import BadInput
 @pytest.fixture(scope="module")
 def made(simulated, tmp_path_factory):
     """(study, its corpus), built once."""
-    from conftest import STUDY
+    from studies import STUDY
 
     folder = tmp_path_factory.mktemp("build")
     (folder / "study.toml").write_text(STUDY)

@@ -111,7 +111,7 @@ def test_the_result_does_not_depend_on_the_number_of_workers(study):
 
 
 def _real(shared_data, example: str, **more):
-    from conftest import ROOT
+    from studies import ROOT
 
     return studies.load(
         ROOT / "examples" / example, [f"source.root={shared_data}", *(f"{k}={v}" for k, v in more.items())]

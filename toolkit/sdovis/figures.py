@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +22,16 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path | io.BytesIO) -> None:
     """Write a PNG of 144 dots an inch; the same figure gives the same bytes."""
-    figure.savefig(path, dpi=144, metadata={"Software": None})
+    figure.savefig(path, format="png", dpi=144, metadata={"Software": None})
+
+
+def png(figure: Figure) -> bytes:
+    """The bytes that `save` writes."""
+    buffer = io.BytesIO()
+    save(figure, buffer)
+    return buffer.getvalue()
 
 
 def confusion_matrix(matrix: NDArray[Any], classes: Sequence[str]) -> Figure:

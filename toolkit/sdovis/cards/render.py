@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import os
 import re
@@ -44,17 +45,18 @@ def write(facts: Facts, run_dir: Path) -> Path:
     for kind, text in cards.items():
         old = folder / kind / README
         cards[kind] = merge(text, old.read_text(encoding="utf-8")) if old.exists() else text
-    with manifests.whole(folder, stage="card", made_from={"pin": facts.repositories.pin}) as beside:
-        for kind, text in cards.items():
-            (beside / kind).mkdir()
-            (beside / kind / README).write_text(text, encoding="utf-8")
-        for name, content in _shown(facts, run_dir).items():
-            path = beside / "model" / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(content)
-        training = facts.training
-        curve = figures.learning_curve(training.curves, _kept_by(facts), training.kept_step)
-        figures.save(curve, beside / "model" / LEARNING_CURVE)
+    made_from = {"pin": facts.repositories.pin}
+    wanted = {f"{kind}/{README}": text.encode() for kind, text in cards.items()}
+    wanted |= {f"model/{name}": content for name, content in _shown(facts, run_dir).items()}
+    curve = figures.learning_curve(facts.training.curves, _kept_by(facts), facts.training.kept_step)
+    wanted[f"model/{LEARNING_CURVE}"] = figures.png(curve)
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in wanted.items()}
+    if manifests.finished(folder, made_from) and manifests.read(folder, made_by="card").files == sums:
+        return folder
+    with manifests.whole(folder, stage="card", made_from=made_from) as beside:
+        for name, content in wanted.items():
+            (beside / name).parent.mkdir(parents=True, exist_ok=True)
+            (beside / name).write_bytes(content)
     return folder
 
 
