@@ -258,9 +258,11 @@ def test_the_page_asks_nobody_but_its_own_server(visit, address, uploads):
 
 @pytest.mark.browser
 def test_simulated_data_limits_and_snippet_are_on_the_page(visit, address, disc_address):
-    text = visit(address).inner_text("body")
-    assert "Simulated data" in text and "A demonstration, not a forecast" in text
+    page = visit(address)
+    page.get_by_text("A demonstration, not a forecast").wait_for()  # the last part of the page to be drawn
+    assert "Simulated data" in page.inner_text("body")
     page = visit(disc_address)
+    page.get_by_text("A demonstration, not a forecast").wait_for()
     assert "Simulated data" not in page.inner_text("body")
     page.get_by_text("The same from Python").click()
     page.wait_for_selector(".cm-content >> visible=true")
