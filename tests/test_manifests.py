@@ -69,3 +69,9 @@ def test_a_damaged_manifest_is_a_clear_error(tmp_path):
     (tmp_path / "corpus" / manifests.NAME).write_text(json.dumps({"stage": "prepare"}))
     with pytest.raises(BadInput, match="the manifest is damaged"):
         manifests.read(tmp_path / "corpus", made_by="prepare")
+
+
+def test_what_a_killed_process_left_beside_the_folder_is_cleared_away(tmp_path):
+    (tmp_path / ".corpus-x1y2").mkdir()
+    _write(tmp_path / "corpus")
+    assert [p.name for p in tmp_path.iterdir()] == ["corpus"]

@@ -303,8 +303,9 @@ def predict(
     from sdovis.inference import pipeline
 
     classify: Any = pipeline(model)
+    classes = classify.model.config.num_labels  # the pipeline would stop at five
     for path in tqdm(images, "predict", leave=False, disable=len(images) < 10):
-        answer = classify(str(path), top_k=None)
+        answer = classify(str(path), top_k=classes)
         typer.echo(f"{path}\t" + "\t".join(f"{entry['label']} {entry['score']:.4f}" for entry in answer))
 
 

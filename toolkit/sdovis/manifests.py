@@ -85,6 +85,8 @@ def _stamped(made_from: Mapping[str, str]) -> dict[str, str]:
 def whole(folder: Path, *, stage: str, made_from: Mapping[str, str]) -> Iterator[Path]:
     """A new folder to write into; it takes the place of ``folder`` when the block ends without an error."""
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for stale in folder.parent.glob(f".{folder.name}-*"):  # of a process that was killed
+        shutil.rmtree(stale, ignore_errors=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         yield beside

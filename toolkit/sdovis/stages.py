@@ -111,7 +111,8 @@ def train(study: Study, folders: Folders, say: Say, *, restart: bool = False) ->
     from sdovis.learning.training import TrainingRecord
     from sdovis.learning.training import train as learn
 
-    if not restart and manifests.finished(folders.model, made_from):
+    recorded = (folders.training / "training.json").is_file()
+    if not restart and recorded and manifests.finished(folders.model, made_from):
         say("train: nothing changed, the model stays")
         return TrainingRecord.load(folders.training)
     return _timed(
@@ -125,7 +126,7 @@ def train(study: Study, folders: Folders, say: Say, *, restart: bool = False) ->
             # A scheme may allow more than training knows to do, such as a rotation by any angle.
             augmentations=frozenset(corpus.facts["scheme"]["augmentations"]) & set(augment.NAMES),
             signed=corpus.facts["channel"]["signed"],
-            about={key: corpus.facts[key] for key in ABOUT},
+            about={key: corpus.facts[key] for key in ABOUT} | _geometry(study),
             made_from=made_from,
             restart=restart,
         ),
@@ -136,11 +137,18 @@ def train(study: Study, folders: Folders, say: Say, *, restart: bool = False) ->
 ABOUT = ("study", "simulated", "classes", "scheme", "channel", "size_px", "cutout_arcsec")
 
 
+def _geometry(study: Study) -> dict[str, object]:
+    """Where the Sun is in images without a header, so that the page can cut a region out of a full disc."""
+    given = study.images
+    return {"center_px": list(given.center_px) if given.center_px else None, "arcsec_per_px": given.arcsec_per_px}
+
+
 def training_made_from(study: Study, corpus: Corpus) -> dict[str, str]:
     """What a model depends on, a line each so that a refusal to resume can say which changed."""
     made_from = {f"training.{name}": repr(value) for name, value in sorted(study.training.items())}
     made_from |= {f"method.{name}": repr(value) for name, value in study.method}
     made_from |= {"images.size_px": str(study.images.size_px), "study.seed": str(study.study.seed)}
+    made_from |= {f"images.{name}": repr(value) for name, value in _geometry(study).items()}
     return {**made_from, "backbone": _backbone(study), "corpus": corpus.manifest.digest}
 
 

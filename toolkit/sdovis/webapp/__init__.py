@@ -22,6 +22,4 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != "gradio":
             raise
-        raise BadInput(
-            Problem("the page needs gradio, which is not installed", "pip install 'sdovis[space]'")
-        ) from error
+        raise BadInput(Problem("the page needs gradio, which is not installed", "pip install gradio")) from error
