@@ -6,7 +6,7 @@ BIN := .venv/bin
 .PHONY: demo test check format clean
 
 demo: .venv/installed
-	test -e simulated || $(BIN)/sdovis simulate simulated
+	$(BIN)/sdovis simulate simulated
 	$(BIN)/sdovis run examples/simulated.toml
 
 test: .venv/installed

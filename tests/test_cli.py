@@ -203,3 +203,19 @@ def test_every_verb_explains_itself(verb, capfd):
 def test_schema_is_json(capfd):
     assert run_command(["schema"]) == 0
     assert "learning_rate" in json.loads(capfd.readouterr().out)["properties"]["training"]["properties"]
+
+
+def test_a_model_that_is_not_there_is_bad_input(finished, simulated, capfd):
+    image = next((simulated / "images").glob("*.fits"))
+    assert run_command(["predict", "runs/none", str(image)]) == 2
+    assert "no model can be opened there" in capfd.readouterr().err
+
+
+def test_predict_takes_a_run_folder_too(finished, simulated):
+    assert run_command(["predict", "runs/small", str(next((simulated / "images").glob("*.fits")))]) == 0
+
+
+def test_a_refused_study_leaves_the_resolved_one_of_a_finished_run_as_it_was(finished):
+    before = (finished / "runs/small/study.toml").read_text()
+    assert run_command(["prepare", "study.toml", "--set", "split.gap_days=2000"]) == 2
+    assert (finished / "runs/small/study.toml").read_text() == before

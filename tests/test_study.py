@@ -149,3 +149,20 @@ def test_the_json_schema_accepts_a_good_study_and_refuses_a_misspelt_training_ar
     data["training"]["learning_rat"] = 1
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(data, schema)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("training.per_device_train_batch_size='32'", "is not a number"),
+        ("training.report_to='wnadb'", "did you mean 'wandb'?"),
+        ("method.keep_by='balanced-accuracy'", "method.keep_by"),
+    ],
+)
+def test_what_would_stop_the_training_is_said_before_it_begins(study_file, assignment, said):
+    assert said in _problems(study_file, assignment)[0]
+
+
+def test_words_for_the_cards_do_not_change_what_a_corpus_is(study_file):
+    here, there = studies.load(study_file), studies.load(study_file, ["source.credit='Courtesy of NASA/SDO'"])
+    assert here.digest_of("source") == there.digest_of("source")

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -138,3 +139,28 @@ def test_the_real_mount_wilson_study_keeps_its_spotted_regions_and_rejects_plage
     assert set(found.rows["label"]) <= {"alpha", "beta", "complex"}
     plage = found.rejects["reason"] == "no class: the cell 'Mount Wilson' is empty"
     assert plage.sum() == sum(not row.text("label") for row in rows)
+
+
+def test_two_rows_without_a_class_for_one_region_are_both_rejected(study):
+    found = _understood(study, _raw(study, label=""), _raw(study, row=3, label=""), _raw(study, row=4, label="Beta"))
+    assert (len(found.kept), len(found.rejects), found.problems) == (1, 2, [])
+
+
+def test_a_row_with_two_faults_is_one_reject(study):
+    lenient = study.model_copy(update={"source": study.source.model_copy(update={"on_problem": "reject"})})
+    rows = build.read_rows(study)
+    faulty = RawRow("book", "s", 99, {**rows[0].cells, "label": "Btea", "noaa_ar": "012192"}, rows[0].headings)
+    rejects = catalog(lenient, [*rows, faulty], progress=False).rejects
+    (reason,) = rejects[rejects["row"] == 99]["reason"]
+    assert "Btea" in reason and "012192" in reason
+
+
+def test_a_position_beside_a_picture_that_is_one_region_needs_no_coordinates(study):
+    from PIL import Image
+
+    rows = build.read_rows(study)[:1]
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 255, (96, 96), dtype=np.uint8)).save(study.image_root / "region.png")
+    picture = RawRow("book", "s", 2, {**rows[0].cells, "image": "region.png"}, rows[0].headings)
+    kept = catalog(study, [picture], progress=False).rows
+    assert kept["longitude_deg"].iloc[0] == float(rows[0].text("longitude_deg"))

@@ -145,3 +145,8 @@ def test_the_real_workbook_is_read_with_both_sheets(shared_data):
     rows = spreadsheet.read(source)
     assert len(rows) == 2394 + 674
     assert {row.text("label") for row in rows} == {"spotted", "plage", "quiet"}
+
+
+def test_the_headings_of_a_file_that_is_not_there_are_one_clear_line(tmp_path):
+    with pytest.raises(BadInput, match="there is no such workbook"):
+        spreadsheet.headings_of(tmp_path / "none.csv")

@@ -72,7 +72,7 @@ def _report(error: SdovisError) -> None:
         print(f"error: {problem}", file=sys.stderr)
     if len(problems) > 1:
         rest = f", the first {MAX_PROBLEMS} are shown" if len(problems) > MAX_PROBLEMS else ""
-        print(f"{len(problems)} problems{rest}; nothing was written", file=sys.stderr)
+        print(f"{len(problems)} problems{rest}", file=sys.stderr)
 
 
 def say(line: str) -> None:
@@ -112,6 +112,7 @@ def init(
     text = draft(workbook, output.parent)
     if output.exists():
         raise Conflict(f"{output}: is there already and was left as it is; choose another --output")
+    output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text, encoding="utf-8")
     typer.echo(f"wrote {output}; look through it, then: sdovis check {output}")
 
@@ -147,8 +148,6 @@ def simulate(
     """Write labelled HMI-like magnetograms as FITS, and the workbook that goes with them."""
     from sdovis.sun.simulate import simulate as write
 
-    if directory.exists() and any(directory.iterdir()):
-        raise Conflict(f"{directory}: is not empty and was left as it is; choose another folder")
     typer.echo(f"wrote {write(directory, regions=regions, seed=seed)} and {directory / 'images'}")
 
 
@@ -291,7 +290,7 @@ def run(study_file: StudyFile, sets: Sets = None) -> None:
 
 @app.command()
 def predict(
-    model: Annotated[str, typer.Argument(help="A model folder, runs/NAME/model, or a Hub id.", show_default=False)],
+    model: Annotated[str, typer.Argument(help="A run or model folder, or a Hub id.", show_default=False)],
     images: Annotated[list[Path], typer.Argument(help="FITS, PNG or JPEG files.", show_default=False)],
 ) -> None:
     """Classify images with a trained model; prints a line an image, classes by falling probability."""
@@ -302,7 +301,12 @@ def predict(
 
     from sdovis.inference import pipeline
 
-    classify: Any = pipeline(model)
+    try:
+        classify: Any = pipeline(Path(model) / "model" if (Path(model) / "model").is_dir() else model)
+    except OSError as error:
+        reason = str(error).partition("\n")[0]
+        hint = "name runs/NAME, a model folder or a Hub id"
+        raise BadInput(Problem(f"no model can be opened there: {reason}", hint, model)) from error
     classes = classify.model.config.num_labels  # the pipeline would stop at five
     for path in tqdm(images, "predict", leave=False, disable=len(images) < 10):
         answer = classify(str(path), top_k=classes)

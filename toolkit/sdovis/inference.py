@@ -79,7 +79,7 @@ def probabilities(
     starts = range(0, len(images), batch_size)
     for start in tqdm(starts, desc="score", unit="batch", disable=not progress, dynamic_ncols=True):
         batch = loader.normalised(loader.decode(images[start : start + batch_size], processor), answers)
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             logits = model(torch.from_numpy(batch).to(device)).logits
         scored.append(torch.softmax(logits.float(), dim=1).cpu().numpy())
     return np.concatenate([np.empty((0, model.config.num_labels), np.float32), *scored])

@@ -62,7 +62,7 @@ class Folders:
 
 @contextmanager
 def opened(study: Study) -> Iterator[Folders]:
-    """The study's run folder, with the resolved study in it, kept from other processes meanwhile.
+    """The study's run folder, kept from other processes meanwhile.
 
     Raises `Conflict` when another process works on it.
     """
@@ -74,12 +74,19 @@ def opened(study: Study) -> Iterator[Folders]:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise Conflict(f"{study.run_dir}: another sdovis works on this study; wait for it, or stop it") from None
-    with lock:
-        resolved = study.run_dir / "study.toml"
-        text = study.to_toml(study.run_dir)
-        if not resolved.exists() or resolved.read_text(encoding="utf-8") != text:
-            resolved.write_text(text, encoding="utf-8")
-        yield Folders(study.run_dir)
+    folders = Folders(study.run_dir)
+    try:
+        yield folders
+        _resolve(study, folders)
+    finally:
+        lock.release()
+
+
+def _resolve(study: Study, folders: Folders) -> None:
+    """Keep the study as it was understood beside what was made from it."""
+    resolved, text = folders.run / "study.toml", study.to_toml(folders.run)
+    if not resolved.exists() or resolved.read_text(encoding="utf-8") != text:
+        resolved.write_text(text, encoding="utf-8")
 
 
 def _timed(say: Say, name: str, work: Callable[[], T]) -> T:
@@ -97,8 +104,11 @@ def prepare(study: Study, folders: Folders, say: Say) -> Corpus:
     rows = build.read_rows(study)
     if manifests.finished(folders.corpus, build.made_from(study, rows)):
         say("prepare: nothing changed, the corpus stays")
-        return build.Corpus.load(folders.corpus)
-    return _timed(say, "prepare", lambda: build.build(study, folders.corpus, rows))
+        corpus = build.Corpus.load(folders.corpus)
+    else:
+        corpus = _timed(say, "prepare", lambda: build.build(study, folders.corpus, rows))
+    _resolve(study, folders)
+    return corpus
 
 
 def train(study: Study, folders: Folders, say: Say, *, restart: bool = False) -> TrainingRecord:

@@ -26,6 +26,7 @@ OURS = frozenset(
 )
 #: Fields that hold a path. In the file they are relative to the file, in ``--set`` to the working directory.
 PATHS = ("source.root", "backbone.id")
+TRACKERS = ("wandb", "tensorboard", "trackio", "none")
 
 
 class _Section(BaseModel):
@@ -137,7 +138,9 @@ class Method(_Section):
     class_weights: Literal["balanced", "none"] = Field("balanced", description="Weight of the classes in the loss.")
     augment: bool = Field(True, description="Flips, rotations, polarity reversal: those that keep the scheme's label.")
     keep: Literal["best", "last"] = Field("best", description="Which checkpoint becomes the model.")
-    keep_by: str = Field("balanced_accuracy", description="Validation score that decides which is best.")
+    keep_by: Literal["balanced_accuracy", "macro_f1", "accuracy", "loss"] = Field(
+        "balanced_accuracy", description="Validation score that decides which is best."
+    )
 
 
 class Evaluation(_Section):
@@ -206,9 +209,10 @@ class Study(_Section):
         return "bf16" if self.training.get("bf16") else "fp16" if self.training.get("fp16") else "no"
 
     def digest_of(self, *sections: str) -> str:
-        """JSON of those sections, without what does not change a result (where the root happens to lie)."""
+        """JSON of those sections, without what does not change a result: where the root lies, and words for the cards."""
         data = self.model_dump(mode="json", include=set(sections))
-        data.get("source", {}).pop("root", None)
+        for name in ("root", "licence", "credit"):
+            data.get("source", {}).pop(name, None)
         return json.dumps(data, sort_keys=True)
 
     def to_toml(self, folder: Path) -> str:
@@ -230,6 +234,10 @@ def _training_fields() -> dict[str, Any]:
     return {f.name: f.default for f in dataclasses.fields(TrainingArguments) if f.init}
 
 
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
 def _training_problem(name: str, value: Any) -> str:
     if name in OURS:
         mend = {"seed": "set study.seed", "data_seed": "set study.seed", "metric_for_best_model": "set method.keep_by"}
@@ -241,7 +249,11 @@ def _training_problem(name: str, value: Any) -> str:
     default = fields[name]
     if isinstance(default, bool) and not isinstance(value, bool):
         return f"training.{name}: {value!r} is not true or false; write {name} = true or {name} = false"
-    if isinstance(default, float) and (isinstance(value, bool) or not isinstance(value, int | float)):
+    if name == "report_to" and (unknown := [t for t in _listed(value) if t not in TRACKERS]):
+        return f"training.report_to: {unknown[0]!r} is unknown; {nearest(str(unknown[0]), TRACKERS)}"
+    # An integer default does not forbid a fraction: warmup_steps = 0.1 is a share of all steps.
+    number = isinstance(default, int | float) and not isinstance(default, bool)
+    if number and (isinstance(value, bool) or not isinstance(value, int | float)):
         return f"training.{name}: {value!r} is not a number; write it without quotes, like {default}"
     return ""
 

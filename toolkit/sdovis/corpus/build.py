@@ -80,7 +80,7 @@ def made_from(study: Study, rows: Sequence[RawRow]) -> dict[str, str]:
 def check(study: Study, *, progress: bool = True) -> Catalog:
     """Everything `build` would complain about, without writing: rows, labels, images, split."""
     found = catalog(study, read_rows(study), progress=progress)
-    assign(found.rows, study.split, seed=study.study.seed)
+    _divided(study, found)
     return found
 
 
@@ -90,6 +90,17 @@ def build(study: Study, folder: Path, rows: Sequence[RawRow], *, progress: bool 
     Raises `BadInput` with every problem of rows, images and split; nothing is written then.
     """
     found = catalog(study, rows, progress=progress)
+    kept, rejects, facts, checked = _divided(study, found)
+    with manifests.whole(folder, stage="prepare", made_from=made_from(study, rows)) as beside:
+        _write_parquet(kept, tuple(facts["classes"]), beside / "data")
+        (beside / "corpus.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (beside / "audit.json").write_text(json.dumps(checked, indent=1) + "\n", encoding="utf-8")
+        rejects.to_csv(beside / "rejects.csv", index=False)
+    return Corpus.load(folder)
+
+
+def _divided(study: Study, found: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any], dict[str, Any]]:
+    """Rows kept, with their part; rejects; facts; audit. Raises `BadInput` where the split or its audit fails."""
     assignment = assign(found.rows, study.split, seed=study.study.seed)
     kept = found.rows.assign(split=assignment.part)
     dropped = _dropped(kept[assignment.part == ""], assignment.dropped[assignment.part == ""])
@@ -99,13 +110,7 @@ def build(study: Study, folder: Path, rows: Sequence[RawRow], *, progress: bool 
     kept = pd.concat([kept[kept["split"] == part] for part in PARTS], ignore_index=True)
     facts = _facts(study, found.scheme, kept, rejects)
     gap = study.split.gap_days if study.split.method == "temporal" else None
-    checked = audit(kept, facts["classes"], gap_days=gap)
-    with manifests.whole(folder, stage="prepare", made_from=made_from(study, rows)) as beside:
-        _write_parquet(kept, tuple(facts["classes"]), beside / "data")
-        (beside / "corpus.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        (beside / "audit.json").write_text(json.dumps(checked, indent=1) + "\n", encoding="utf-8")
-        rejects.to_csv(beside / "rejects.csv", index=False)
-    return Corpus.load(folder)
+    return kept, rejects, facts, audit(kept, facts["classes"], gap_days=gap)
 
 
 def _dropped(rows: pd.DataFrame, reasons: Iterable[str]) -> pd.DataFrame:

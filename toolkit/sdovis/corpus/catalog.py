@@ -63,7 +63,10 @@ def catalog(study: Study, rows: Sequence[RawRow], *, progress: bool = True, work
     rejects = understood.rejects + seen.rejects
     if problems and study.source.on_problem == "error":
         raise BadInput(problem for _, problem in sorted(problems, key=lambda p: (p[0].sheet, p[0].row)))
-    rejects += [Reject(raw, "; ".join(filter(None, [p.what, p.hint]))) for raw, p in problems]
+    faults: dict[tuple[str, int], list[tuple[RawRow, Problem]]] = {}
+    for raw, problem in problems:
+        faults.setdefault((raw.sheet, raw.row), []).append((raw, problem))
+    rejects += [Reject(of[0][0], "; ".join(p.what for _, p in of)) for of in faults.values()]
     table = pd.DataFrame([_reject_row(reject) for reject in rejects], columns=list(REJECT_COLUMNS))
     table = table.sort_values(["sheet", "row"], kind="stable", ignore_index=True)
     if not seen.kept:
@@ -168,7 +171,8 @@ def _example(
         return "", problem
     if limit is not None and row.longitude_deg is not None and abs(row.longitude_deg) > limit:
         return _too_far(row.longitude_deg, limit), None
-    row, problem = _placed(row, picture.frame)
+    if picture.frame is not None or study.images.cutout_arcsec:  # else the position is a fact beside the image
+        row, problem = _placed(row, picture.frame)
     if problem is not None:
         return "", problem
     if limit is not None and row.longitude_deg is None:

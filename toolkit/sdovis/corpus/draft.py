@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sdovis.corpus.spreadsheet import Sheet, headings_of, read_sheets
@@ -127,13 +128,17 @@ def _channel(name: str, image: SolarImage | None) -> str:
 
 
 def _write(workbook: Path, folder: Path, found: _Found, images: str, first: SolarImage | None) -> str:
-    quote = json.dumps
+    quote = partial(json.dumps, ensure_ascii=False)
     limit = "" if {"longitude_deg", "x_px"} & found.columns.keys() else "# "
     columns = "\n".join(f"{name} = {quote(heading)}" for name, heading in found.columns.items())
     unknown = [name for name in Columns.model_fields if name not in found.columns]
     if unknown:
         columns += f"\n# not found, add them if the workbook has them: {', '.join(unknown)}"
-    positioned = {"x_px", "y_px"} <= found.columns.keys() or {"latitude_deg", "longitude_deg"} <= found.columns.keys()
+    # Several rows an image: they are positions in it. One row an image: it shows one region already.
+    shared = len(set(found.images)) < len(found.images)
+    positioned = shared and (
+        {"x_px", "y_px"} <= found.columns.keys() or {"latitude_deg", "longitude_deg"} <= found.columns.keys()
+    )
     cutout = (
         "cutout_arcsec = 480.0        # side of the square cut out around each position"
         if positioned

@@ -87,7 +87,7 @@ def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sor
         if study.images.cutout_arcsec and not problems and not _has_position(observation):
             hint = "fill in latitude and longitude or x and y; [source.columns] names the columns"
             problems.append(raw.problem("no position to cut out", hint))
-        twin = None if problems else first.setdefault(observation.id, observation)
+        twin = None if problems or label is None else first.setdefault(observation.id, observation)
         if twin is not None and twin is not observation and twin.label != label:
             what = f"says {label!r} and row {twin.raw.row} says {twin.label!r} of the same region in the same image"
             problems.append(raw.problem(what, "keep one of the rows", field="label"))

@@ -139,14 +139,17 @@ def _read_excel(path: Path, names: Sequence[str] | None) -> list[Sheet]:
         formulas = openpyxl.load_workbook(path, read_only=True)
     except Exception as error:  # openpyxl lets many kinds of error through for a damaged file
         raise BadInput(Problem(f"cannot be read as a workbook: {error}", "save it again", path.name)) from error
-    chosen = list(names) if names else values.sheetnames[:1]
-    missing = [name for name in chosen if name not in values.sheetnames]
+    there = [sheet.title for sheet in values.worksheets]  # a chart's tab is no worksheet
+    chosen = list(names) if names else there[:1]
+    missing = [name for name in chosen if name not in there]
     if missing:
         raise BadInput(
-            Problem("there is no such sheet", nearest(name, values.sheetnames), path.name, sheet=name)
-            for name in missing
+            Problem("there is no such sheet", nearest(name, there), path.name, sheet=name) for name in missing
         )
-    return [_sheet(name, _merged(values[name], formulas[name])) for name in chosen]
+    try:
+        return [_sheet(name, _merged(values[name], formulas[name])) for name in chosen]
+    except Exception as error:  # the sheets are parsed only now
+        raise BadInput(Problem(f"a sheet is damaged: {error}", "save it again", path.name)) from error
 
 
 def _merged(values: Any, formulas: Any) -> Iterator[tuple[int, tuple[str, ...]]]:
@@ -182,10 +185,10 @@ def _text(value: Any) -> str:
 
 def headings_of(path: Path) -> Mapping[str, tuple[str, ...]]:
     """Sheet name -> headings, for every sheet: what `sdovis init` offers."""
+    (first,) = read_sheets(path)  # with all its checks
+    if path.suffix.lower() == ".csv":
+        return {"": first.headings}
     import openpyxl
 
-    if path.suffix.lower() == ".csv":
-        return {"": _read_csv(path).headings}
-    read_sheets(path)  # the checks
-    names = openpyxl.load_workbook(path, read_only=True).sheetnames
+    names = [sheet.title for sheet in openpyxl.load_workbook(path, read_only=True).worksheets]
     return {sheet.name: sheet.headings for sheet in read_sheets(path, names)}
