@@ -6,6 +6,7 @@ import ast
 import os
 import re
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,9 +24,18 @@ from sdovis.cards.facts import ClassFacts, Facts, gather
 from sdovis.cards.metadata import dataset_metadata, model_metadata
 from sdovis.cards.render import dataset_card, merge, model_card, write
 from sdovis.errors import BadInput, SdovisError
+from sdovis.hub.vendor import write_space
 
 GOLDEN = Path(__file__).parent / "golden"
 CARDS = {"dataset": dataset_card, "model": model_card}
+
+
+def space_readme(facts: Facts) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        write_space(facts, Path(folder))
+        return (Path(folder) / "README.md").read_text(encoding="utf-8")
+
+
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")
 
 
@@ -50,9 +60,9 @@ def settled(facts: Facts) -> Facts:
     )
 
 
-@pytest.mark.parametrize("kind", CARDS)
-def test_the_card_is_the_golden_one(facts, kind):
-    card, file = CARDS[kind](settled(facts)), GOLDEN / f"{kind}.md"
+@pytest.mark.parametrize(("kind", "written"), [*CARDS.items(), ("space", space_readme)])
+def test_the_readme_is_the_golden_one(facts, kind, written):
+    card, file = written(settled(facts)), GOLDEN / f"{kind}.md"
     if os.environ.get("SDOVIS_GOLDEN") == "write":
         file.write_text(card, encoding="utf-8")
         pytest.fail(f"wrote {file.name}: look at it, and run again without SDOVIS_GOLDEN")
