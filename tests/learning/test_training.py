@@ -206,7 +206,6 @@ def test_balanced_weights_give_every_class_the_same_say() -> None:
         ({"training": QUICK | {"fp16": True}}, "training.fp16 needs a GPU"),
         ({"training": QUICK | {"eval_strategy": "no"}}, "method.keep = 'best' needs an evaluation with every checkpoint"),
         ({"training": QUICK | {"save_steps": 4, "eval_steps": 3}}, "needs an evaluation with every checkpoint"),
-        ({"method": {"keep_by": "balanced_acuracy"}}, "did you mean 'balanced_accuracy'?"),
         ({"training": QUICK | {"optim": "adamm"}}, "training: adamm is not a valid OptimizerNames"),
     ],
 )  # fmt: skip

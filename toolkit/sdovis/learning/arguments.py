@@ -10,15 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdovis.errors import BadInput, Problem, nearest
+from sdovis.errors import BadInput, Problem
 from sdovis.study import Study
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
-
-#: Scores of the validation part that `method.keep_by` may name.
-KEEP_BY = ("balanced_accuracy", "macro_f1", "accuracy", "loss")
-TRACKERS = ("wandb", "tensorboard", "trackio")
 
 
 def training_arguments(study: Study, checkpoints: Path) -> TrainingArguments:
@@ -133,8 +129,6 @@ def _precision_problems(study: Study, use_cpu: bool) -> Iterator[Problem]:
 def _keep_problems(study: Study, given: dict[str, Any]) -> Iterator[Problem]:
     if study.method.keep != "best":
         return
-    if study.method.keep_by not in KEEP_BY:
-        yield Problem(f"method.keep_by {study.method.keep_by!r} is unknown", nearest(study.method.keep_by, KEEP_BY))
     same = ("save_strategy", "eval_strategy"), ("save_steps", "eval_steps")
     wants = given["save_strategy"]
     if wants == "no" or (wants != "best" and any(given.get(a) != given.get(b) for a, b in same)):
@@ -146,5 +140,5 @@ def _keep_problems(study: Study, given: dict[str, Any]) -> Iterator[Problem]:
 
 def _tracker_problems(trackers: list[str]) -> Iterator[Problem]:
     for name in trackers:
-        if name in TRACKERS and find_spec(name) is None:
+        if find_spec(name) is None:
             yield Problem(f"training.report_to: {name} is not installed", "pip install 'sdovis[trackers]'")
