@@ -150,3 +150,8 @@ def test_the_real_workbook_is_read_with_both_sheets(shared_data):
 def test_the_headings_of_a_file_that_is_not_there_are_one_clear_line(tmp_path):
     with pytest.raises(BadInput, match="there is no such workbook"):
         spreadsheet.headings_of(tmp_path / "none.csv")
+
+
+def test_a_whole_number_kept_as_a_fraction_is_read_without_its_point():
+    # openpyxl writes 11076.0 as 11076; other programs do not.
+    assert [spreadsheet._text(value) for value in (11076.0, 7.5, 3)] == ["11076", "7.5", "3"]

@@ -8,45 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import studies
 from sdovis import manifests
 from sdovis.cards.facts import Facts
 
-STUDY = """
-[study]
-name = "small"
-simulated = true
-[source]
-root = "data"
-workbook = "SDO_Simulated_Active_Regions.xlsx"
-images = "images"
-[source.columns]
-image = "Image"
-observed = "Observed (UTC)"
-noaa_ar = "NOAA AR"
-label = "Mount Wilson"
-latitude_deg = "Latitude (deg)"
-longitude_deg = "Longitude (deg)"
-[images]
-channel = "hmi-magnetogram"
-size_px = 64
-max_longitude_deg = 60.0
-[labels]
-scheme = "mount-wilson-3"
-[split]
-gap_days = 14.0
-[backbone.config]
-model_type = "vit"
-hidden_size = 16
-num_hidden_layers = 1
-num_attention_heads = 2
-intermediate_size = 32
-patch_size = 16
-[training]
-num_train_epochs = 1
-per_device_train_batch_size = 32
-learning_rate = 1e-3
-[evaluation]
-bootstrap_samples = 100
+STUDY = f"""{studies.STUDY}
 [publish]
 namespace = "org"
 licence = "mit"

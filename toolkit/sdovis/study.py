@@ -377,10 +377,9 @@ def json_schema() -> dict[str, Any]:
     """JSON schema of the study file, for editors; training arguments and plug-in names included."""
     schema = Study.model_json_schema()
     fields = {name: default for name, default in _training_fields().items() if name not in OURS}
-    kinds: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
     schema["properties"]["training"] |= {
         "additionalProperties": False,
-        "properties": {n: {"type": kinds[type(d)]} if type(d) is bool else {} for n, d in sorted(fields.items())},
+        "properties": {n: {"type": "boolean"} if type(d) is bool else {} for n, d in sorted(fields.items())},
     }
     for model, key, group in (
         ("Source", "reader", "readers"),
