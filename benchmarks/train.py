@@ -27,7 +27,7 @@ def floor(study: studies.Study, corpus: Corpus, steps: int) -> float:
     batch = int(study.training["per_device_train_batch_size"])
     model, processor = backbones.build(study, corpus.classes, {})
     rows = corpus.part("train").head(batch)
-    pictures = loader.normalised(loader.decode(list(rows["image"]), processor), loader.table(processor))
+    pictures = loader.normalised(loader.decode(corpus.pictures[:batch], processor), loader.table(processor))
     inputs, labels = torch.from_numpy(pictures), torch.tensor(rows["label"].to_numpy())
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     model.train()
@@ -58,7 +58,7 @@ def ours(study: studies.Study, corpus: Corpus, steps: int) -> float:
             folder=Path(folder) / "training",
             model_folder=Path(folder) / "model",
             augmentations=frozenset({"flip_ns", "flip_ew", "rotate90"}),
-            signed=corpus.facts["channel"]["signed"],
+            signed=[channel["signed"] for channel in corpus.facts["channels"]],
             about={},
             made_from={},
         )

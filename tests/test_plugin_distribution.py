@@ -49,7 +49,7 @@ def test_plug_ins_run_by_name_through_train_predict_and_space(small_study, insta
     _sdovis(installed, folder, "run", "study.toml", *SETS)
     facts = json.loads((folder / "runs/small/corpus/corpus.json").read_text())
     assert list(facts["classes"]) == ["simple", "complex"]
-    assert facts["channel"]["name"] == "hmi-unsigned"
+    assert facts["channels"][0]["name"] == "hmi-unsigned"
     image = next((folder / "data/images").glob("*.fits"))
     assert "simple 0." in _sdovis(installed, folder, "predict", "runs/small/model", str(image))
     page = [sys.executable, "-c", CLASSIFY, "runs/small/model", str(image)]

@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from sdovis import inference, manifests
 from sdovis import study as studies
 from sdovis.corpus import build
 from sdovis.corpus.catalog import REJECT_COLUMNS, Catalog
+from sdovis.corpus.duplicates import perceptual_hash
+from sdovis.corpus.observations import Sorted
+from sdovis.corpus.shards import Looked, Shards
 from sdovis.evaluation import scores
 from sdovis.learning.training import TrainingRecord
 from sdovis.study import Study
@@ -36,8 +40,9 @@ workbook = "books/Regions.xlsx"
 sheets = ["Active regions"]
 licence = "cc0-1.0"
 credit = "Crafted for the tests"
+{columns}
 [images]
-channel = "{channel}"
+channel = {channels}
 size_px = 16
 max_longitude_deg = 60.0
 [labels]
@@ -93,13 +98,14 @@ class Run:
         self.edit("scores/manifest.json", lambda data: data["made_from"].update(corpus=corpus, model=model))
 
 
-def rows(spellings: dict[str, list[str]]) -> pd.DataFrame:
-    """Sixty regions of three images each, five days apart, their classes in turn."""
+def rows(spellings: dict[str, list[str]], colours: int = 1) -> list[dict[str, Any]]:
+    """Sixty regions of three images each, five days apart, their classes in turn; grey, or in three colours."""
     rng = np.random.default_rng(7)
-    found = []
+    found: list[dict[str, Any]] = []
+    shape = (16, 16) if colours == 1 else (16, 16, colours)
     for region, image in np.ndindex(60, 3):
         label = MOUNT_WILSON_3.classes[region % 3]
-        codes = rng.integers(0, 256, (16, 16)).astype(np.uint8)
+        codes = rng.integers(0, 256, shape).astype(np.uint8)
         buffer = io.BytesIO()
         Image.fromarray(codes).save(buffer, "PNG")
         frame = f"hmi_{region:03d}_{image}"
@@ -109,13 +115,17 @@ def rows(spellings: dict[str, list[str]]) -> pd.DataFrame:
                 "image": buffer.getvalue(),
                 "label": label,
                 "noaa_ar": 11000 + region,
-                "observed": pd.Timestamp("2011-01-01", tz="UTC") + pd.Timedelta(days=5 * region + image),
+                "observed": datetime(2011, 1, 1, tzinfo=UTC) + timedelta(days=5 * region + image),
                 "group": f"ar{11000 + region}",
                 "frame": frame,
                 "latitude_deg": float(rng.uniform(-30, 30)),
                 "longitude_deg": float(rng.uniform(-60, 60)),
                 "x_px": None,
                 "y_px": None,
+                "native_side_px": 16.0,
+                "missing_share": 0.0,
+                "mean_code": float(codes.mean()),
+                "perceptual_hash": perceptual_hash(codes),
                 "label_text": spellings[label][(region + image) % len(spellings[label])],
                 "source_file": "Regions.xlsx",
                 "source_sheet": "Active regions",
@@ -124,10 +134,11 @@ def rows(spellings: dict[str, list[str]]) -> pd.DataFrame:
                 "image_sha256": hashlib.sha256(frame.encode()).hexdigest(),
                 "pixels_sha256": hashlib.sha256(codes.tobytes()).hexdigest(),
                 "header": "{}",
+                "extra": "",
                 "simulated": False,
             }
         )
-    return pd.DataFrame(found)
+    return found
 
 
 def make(
@@ -135,7 +146,7 @@ def make(
     monkeypatch: pytest.MonkeyPatch,
     *,
     simulated: bool = False,
-    channel: str = "hmi-magnetogram",
+    channels: tuple[str, ...] = ("hmi-magnetogram",),
     publish: str = "",
     spellings: dict[str, list[str]] = SPELLINGS,
     reasons: list[str] = REASONS,
@@ -143,14 +154,22 @@ def make(
     """A whole run in ``folder``: corpus, training, model and scores by the stages' own code."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "study.toml"
-    text = STUDY.format(channel=channel, publish=publish, simulated="simulated = true" if simulated else "")
+    columns = '[source.columns]\nimage = ["Image", "Image 2", "Image 3"]' if len(channels) > 1 else ""
+    named = json.dumps(channels[0] if len(channels) == 1 else channels)
+    told = "simulated = true" if simulated else ""
+    text = STUDY.format(channels=named, columns=columns, publish=publish, simulated=told)
     file.write_text(text, encoding="utf-8")
     study = studies.load(file)
     rejects = pd.DataFrame(
         [["Regions.xlsx", "Active regions", 300 + i, "x.fits", "11999", "Beta", r] for i, r in enumerate(reasons)],
         columns=list(REJECT_COLUMNS),
     )
-    monkeypatch.setattr(build, "catalog", lambda *_, **__: Catalog(rows(spellings), rejects, MOUNT_WILSON_3))
+
+    def catalog(*_: Any, shards: Shards, **__: Any) -> Catalog:
+        shards.write(0, [Looked("0" * 64, Sorted(rows(spellings, len(channels))))])
+        return Catalog(shards.read(0)[1], rejects, MOUNT_WILSON_3)
+
+    monkeypatch.setattr(build, "catalog", catalog)
     corpus = build.build(study, folder / "corpus", [], progress=False)
     _train(study, corpus, folder)
     monkeypatch.setattr(inference, "probabilities", lambda _, images, **__: _guesses(corpus))

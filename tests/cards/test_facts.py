@@ -48,7 +48,7 @@ def test_a_missing_file_is_named_with_the_command_that_writes_it(run, missing, v
     ("file", "entry"),
     [
         ("corpus/corpus.json", "spellings"),
-        ("corpus/corpus.json", "channel.version"),
+        ("corpus/corpus.json", "channels.0.version"),
         ("corpus/corpus.json", "scheme.agreement"),
         ("corpus/audit.json", "parts.test.largest_region_share"),
         ("scores/scores.json", "brier_skill"),
@@ -60,7 +60,7 @@ def test_a_missing_entry_is_named_with_its_file(run, file, entry):
 
     def drop(data: dict) -> None:
         for key in path:
-            data = data[key]
+            data = data[int(key) if key.isdigit() else key]
         del data[last]
 
     run.edit(file, drop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -23,8 +24,10 @@ from sdovis.cards import render
 from sdovis.cards.facts import ClassFacts, Facts, gather
 from sdovis.cards.metadata import dataset_metadata, model_metadata
 from sdovis.cards.render import dataset_card, merge, model_card, write
+from sdovis.cards.verify import verify
 from sdovis.errors import BadInput, SdovisError
 from sdovis.hub.vendor import write_space
+from sdovis.sun.channels import channel
 
 GOLDEN = Path(__file__).parent / "golden"
 CARDS = {"dataset": dataset_card, "model": model_card}
@@ -154,10 +157,51 @@ def test_a_simulated_study_says_so_and_takes_no_credit_from_sdo(facts):
 
 
 def test_browse_pictures_are_called_a_demonstration(facts):
-    browse = replace(facts, channel=replace(facts.channel, browse=True))
+    browse = replace(facts, channels=(replace(facts.channels[0], browse=True),))
     for make in CARDS.values():
         assert "not intended for science analysis or publication" in " ".join(make(browse).replace("> ", "").split())
         assert "not intended for science analysis" not in make(facts)
+
+
+THREE = ("hmi-br", "hmi-magnetogram", "aia-304-corrected")
+
+
+def test_each_channel_of_a_composite_is_named_with_its_transform_and_its_colour(make_run):
+    run = make_run(channels=THREE)
+    facts = gather(run.study, run.folder)
+    write(facts, run.folder)
+    assert verify(run.folder) == []
+    dataset, model, space = (" ".join(make(facts).split()) for make in (dataset_card, model_card, space_readme))
+    for name, colour, title in zip(THREE, ("red", "green", "blue"), (c.title for c in facts.channels), strict=True):
+        kind = channel(name)
+        assert kind.title == title
+        assert f"| images ({colour}) | {title} |" in dataset
+        assert f"| transform to 8 bits ({colour}) | `{name}`, version {kind.version}, from {kind.unit}: " in dataset
+        assert f"- {colour}: `{name}`, version {kind.version} ({title}): " in model
+        assert f"- {json.dumps(name)}" in space and title in space
+    for card in (dataset, model):
+        assert card.count("linear to 200 G in steps of 5.71 G") == 2 and "DN/s (EXPTIME divided out)" in card
+    assert "PNG, 8 bits in each of three colours" in dataset and "8 bits grey" not in dataset
+    assert 'classify(("hmi-br.fits", "hmi-magnetogram.fits", "aia-304-corrected.fits"))' in model
+    assert 'files = [handle_file("hmi-br.fits"), handle_file("hmi-magnetogram.fits"), ' in space
+    assert {"hmi", "aia", *THREE} <= set(model_metadata(facts)["tags"])
+    for code in re.findall(r"```python\n(.*?)```", model_card(facts) + space_readme(facts), re.DOTALL):
+        ast.parse(code)
+
+
+def test_a_space_installs_what_its_channels_need_beyond_sdovis(facts, tmp_path):
+    for name, wanted in (("aia-304-corrected", True), ("aia-304", False)):
+        (tmp_path / name).mkdir()
+        write_space(replace(facts, channels=(replace(facts.channels[0], name=name),)), tmp_path / name)
+        lines = (tmp_path / name / "requirements.txt").read_text(encoding="utf-8").splitlines()
+        assert any(line.startswith("aiapy") for line in lines) is wanted
+
+
+def test_heliographic_cutouts_are_said_to_be_maps(facts):
+    maps = replace(facts, cutout_deg=12.0)
+    for make in CARDS.values():
+        assert "is a cylindrical equal-area map of 12 heliographic degrees" in " ".join(make(maps).split())
+        assert "equal-area" not in make(facts)
 
 
 def test_a_model_that_beats_its_baselines_may_say_so(facts):
@@ -215,7 +259,7 @@ TEXT = st.one_of(
 
 def written(facts: Facts, text: str) -> Facts:
     """Facts whose every text from study and workbook is ``text``."""
-    classes = tuple(ClassFacts(each.name, text, (text,), {text: 3, f"{text} x": 2}, 0, 0) for each in facts.classes)
+    classes = tuple(ClassFacts(each.name, text, {text: 3}, {text: 3, f"{text} x": 2}, 0, 0) for each in facts.classes)
     return replace(
         facts,
         title=text,
@@ -279,8 +323,10 @@ def test_no_home_folder_and_no_token_comes_into_a_card(make_run, tmp_path, monke
     monkeypatch.setenv("HF_TOKEN", token)
     run = make_run(
         reasons=[f"image '{home}/sun/x.png': is absent", r"image 'C:\Users\canary\y.png': is absent"],
-        spellings={"alpha": [f"{home}/Alpha"], "beta": ["Beta"], "complex": ["Delta"]},
     )
+    # With the scheme `column` any text is a class.
+    run.edit("corpus/corpus.json", lambda data: data["spellings"].update(alpha={f"{home}/Alpha": 60}))
+    run.relink()
     folder = write(gather(run.study, run.folder), run.folder)
     for path in folder.rglob("*"):
         content = path.read_bytes() if path.is_file() else b""

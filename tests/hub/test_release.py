@@ -115,7 +115,7 @@ def test_a_strangers_plugin_travels_with_the_space(run: Run, tmp_path: Path, mon
     (info / "entry_points.txt").write_text("[sdovis.channels]\nstrange = stranger:CHANNEL\n")
     (info / "direct_url.json").write_text(json.dumps({"url": f"file://{site}"}))
     monkeypatch.syspath_prepend(str(site))
-    facts = dataclasses.replace(run.facts, channel=dataclasses.replace(run.facts.channel, name="strange"))
+    facts = dataclasses.replace(run.facts, channels=(dataclasses.replace(run.facts.channels[0], name="strange"),))
     render.write(facts, run.folder)
 
     made = release(facts, run.folder)

@@ -32,7 +32,7 @@ def run(job: dict[str, Any]) -> Any:
         arm(*job["kill"])
     return train(
         study, Corpus.load(Path(job["corpus"])), folder=folder / "training", model_folder=folder / "model",
-        augmentations=AUGMENTATIONS, signed=True, about={"study": study.name}, made_from=job.get("made_from", {}),
+        augmentations=AUGMENTATIONS, signed=[True], about={"study": study.name}, made_from=job.get("made_from", {}),
         restart=job.get("restart", False),
     )  # fmt: skip
 

@@ -5,14 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sdovis.errors import BadInput
-from sdovis.learning.augment import NAMES, apply, augmented, chosen
+from sdovis.learning.augment import TENTHS, apply, augmented, ordered
+from sdovis.sun.augmentations import NAMES
 
 squares = st.integers(2, 6).flatmap(lambda side: arrays(np.uint8, (side, side)))
 ORDER = {"flip_ns": 2, "flip_ew": 2, "rotate90": 4, "polarity": 2}
+SYMMETRIES = tuple(ORDER)
 
 
-@given(squares, st.sampled_from(NAMES))
+@given(squares, st.sampled_from(SYMMETRIES))
 def test_each_augmentation_undoes_itself_after_its_order_and_not_before(picture: np.ndarray, name: str) -> None:
     again = picture
     for _ in range(ORDER[name]):
@@ -48,26 +49,112 @@ def test_reversed_polarity_of_the_code_is_the_code_of_the_reversed_field() -> No
 
 def test_a_draw_depends_on_seed_epoch_and_index_alone() -> None:
     picture = np.random.default_rng(1).integers(0, 256, (8, 8), dtype=np.uint8)
-    first = augmented(picture, NAMES, seed=1, epoch=2, index=3)
+    first = augmented(picture, tuple(NAMES), seed=1, epoch=2, index=3)
     np.random.default_rng(0).random()
     np.random.seed(9)
-    assert np.array_equal(first, augmented(picture, NAMES, seed=1, epoch=2, index=3))
+    assert np.array_equal(first, augmented(picture, tuple(NAMES), seed=1, epoch=2, index=3))
     for other in ({"seed": 2}, {"epoch": 3}, {"index": 4}):
         where = {"seed": 1, "epoch": 2, "index": 3} | other
-        assert augmented(picture, NAMES, **where).tobytes() != first.tobytes(), other
+        assert augmented(picture, tuple(NAMES), **where).tobytes() != first.tobytes(), other
 
 
 def test_over_many_epochs_every_variant_of_a_picture_is_seen() -> None:
     picture = np.random.default_rng(1).integers(1, 128, (4, 4), dtype=np.uint8)
-    seen = {augmented(picture, NAMES, seed=0, epoch=epoch, index=0).tobytes() for epoch in range(200)}
+    seen = {augmented(picture, SYMMETRIES, seed=0, epoch=epoch, index=0).tobytes() for epoch in range(200)}
     assert len(seen) == 8 * 2  # the symmetries of the square, times two polarities
 
 
-def test_reversed_polarity_is_left_out_where_the_channel_has_no_sign() -> None:
-    assert chosen({"polarity", "flip_ew"}, signed=False) == ("flip_ew",)
-    assert chosen({"polarity", "flip_ew"}, signed=True) == ("flip_ew", "polarity")
+def test_augmentations_are_applied_in_their_fixed_order_and_unknown_ones_are_an_error() -> None:
+    assert ordered({"polarity", "rotate_any", "flip_ew"}) == ("flip_ew", "rotate_any", "polarity")
+    with pytest.raises(ValueError, match="'zoom'"):
+        ordered({"zoom"})
 
 
-def test_an_unknown_augmentation_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(BadInput, match=r"'flip_nw' is unknown; did you mean 'flip_"):
-        chosen({"flip_nw"}, signed=True)
+@given(squares, st.integers(-4, 8))
+def test_a_free_turn_by_quarters_is_the_quarter_turn(picture: np.ndarray, quarters: int) -> None:
+    assert np.array_equal(apply(picture, "rotate_any", quarters * TENTHS // 4), np.rot90(picture, quarters))
+
+
+def test_a_free_turn_goes_counterclockwise_about_the_middle() -> None:
+    picture = np.zeros((61, 61), np.uint8)
+    picture[28:33, 48:53] = 200  # 20 pixels to the west of the middle
+    turned = apply(picture, "rotate_any", 300)
+    north, west = np.mean(np.argwhere(turned == 200) - 30, axis=0) * (-1, 1)
+    assert np.hypot(north, west) == pytest.approx(20, abs=0.3)
+    assert np.degrees(np.arctan2(north, west)) == pytest.approx(30, abs=1)
+    corners = apply(np.full((61, 61), 200, np.uint8), "rotate_any", 300)[[0, 0, -1, -1], [0, -1, 0, -1]]
+    assert (corners == 0).all(), "what turns in is missing"
+
+
+@given(arrays(np.uint8, (9, 9), elements=st.integers(1, 255)), st.integers(0, TENTHS - 1))
+def test_a_free_turn_makes_no_new_value_and_misses_nothing_but_corners(picture: np.ndarray, tenths: int) -> None:
+    turned = apply(picture, "rotate_any", tenths)
+    assert set(np.unique(turned)) <= {0, *np.unique(picture)}
+    y, x = np.mgrid[:9, :9] - 4
+    assert (turned[np.hypot(x, y) <= 4] > 0).all()
+    assert np.array_equal(apply(picture, "rotate_any", tenths + TENTHS), turned)
+
+
+@given(squares, st.integers(0, TENTHS - 1))
+def test_a_free_turn_and_reversed_polarity_may_be_done_in_any_order(picture: np.ndarray, tenths: int) -> None:
+    one = apply(apply(picture, "rotate_any", tenths), "polarity", 1)
+    assert np.array_equal(one, apply(apply(picture, "polarity", 1), "rotate_any", tenths))
+
+
+def test_a_free_turn_turns_the_three_colours_alike() -> None:
+    picture = np.random.default_rng(2).integers(1, 256, (12, 12, 3), dtype=np.uint8)
+    turned = apply(picture, "rotate_any", 123)
+    assert turned.shape == picture.shape
+    for colour in range(3):
+        assert np.array_equal(turned[..., colour], apply(picture[..., colour], "rotate_any", 123))
+
+
+def test_a_free_turn_keeps_the_noise_so_that_turned_pictures_are_not_told_by_their_smoothness() -> None:
+    noise = np.clip(np.random.default_rng(3).normal(128, 20, (112, 112)), 1, 255).astype(np.uint8)
+    for tenths in (77, 450, 1234):
+        turned = apply(noise, "rotate_any", tenths)
+        seen = turned[turned > 0]
+        assert seen.std() == pytest.approx(noise.std(), rel=0.03)
+        steps = np.diff(turned[30:80, 30:80].astype(int)).std(), np.diff(noise[30:80, 30:80].astype(int)).std()
+        assert steps[0] == pytest.approx(steps[1], rel=0.2)
+
+
+def test_half_of_the_pictures_stay_unturned_and_the_others_turn_by_any_angle() -> None:
+    picture = np.random.default_rng(1).integers(1, 256, (32, 32), dtype=np.uint8)
+    drawn = [augmented(picture, ("rotate_any",), seed=0, epoch=epoch, index=0) for epoch in range(400)]
+    same = sum(np.array_equal(each, picture) for each in drawn)
+    assert 160 < same < 240
+    assert len({each.tobytes() for each in drawn}) > 150
+
+
+def test_turned_pictures_are_the_same_whatever_the_number_of_workers() -> None:
+    from sdovis.learning.loader import Pictures
+    from torch.utils.data import DataLoader
+
+    codes = np.random.default_rng(4).integers(1, 256, (10, 16, 16), dtype=np.uint8)
+    seen = []
+    for workers in (0, 1, 2):
+        pictures = Pictures(codes, range(10), tuple(NAMES), seed=3)
+        pictures.set_epoch(2)
+        loader = DataLoader(pictures, batch_size=2, num_workers=workers, collate_fn=list)
+        seen.append(np.stack([picture for batch in loader for picture, _ in batch]))
+    assert np.array_equal(seen[0], seen[1]) and np.array_equal(seen[0], seen[2])
+    assert not np.array_equal(seen[0], codes)
+
+
+def test_reversed_polarity_turns_the_signed_colours_alone() -> None:
+    from sdovis.sun.channels import channels, encode
+
+    kinds = channels(["hmi-br", "hmi-magnetogram", "hmi-continuum"])
+    signed = [kind.signed for kind in kinds]
+    assert signed == [True, True, False]
+    rng = np.random.default_rng(0)
+    values = [rng.normal(0, 600, (20, 20)).astype(np.float32) for _ in range(2)]
+    values.append(rng.uniform(0.2, 1.2, (20, 20)).astype(np.float32))
+    values[0][0] = np.nan
+    opposite = encode([-values[0], -values[1], values[2]], kinds)
+    assert np.array_equal(apply(encode(values, kinds), "polarity", 1, signed), opposite)
+    assert np.array_equal(apply(encode(values, kinds), "polarity", 2, signed), encode(values, kinds))
+    # A picture in colour of one signed channel holds the same codes thrice.
+    grey = np.repeat(encode(values[:1], kinds[:1])[..., None], 3, axis=-1)
+    assert np.array_equal(apply(grey, "polarity", 1, [True]), np.negative(grey))

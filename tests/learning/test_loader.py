@@ -65,3 +65,13 @@ def test_without_augmentations_the_pictures_are_as_they_were() -> None:
     codes = np.random.default_rng(0).integers(0, 256, (2, 8, 8), dtype=np.uint8)
     pictures = loader.Pictures(codes, [1, 0])
     assert len(pictures) == 2 and np.array_equal(pictures[1][0], codes[1]) and pictures[0][1] == 1
+
+
+def test_the_signed_colours_alone_change_their_polarity() -> None:
+    codes = np.random.default_rng(0).integers(1, 256, (40, 8, 8, 3), dtype=np.uint8)
+    pictures = loader.Pictures(codes, [0] * 40, ("polarity",), signed=(False, True, False))
+    shown = np.stack([pictures[i][0] for i in range(40)])
+    assert np.array_equal(shown[..., [0, 2]], codes[..., [0, 2]])
+    turned = (shown[..., 1] != codes[..., 1]).any(axis=(1, 2))
+    assert 8 < turned.sum() < 32
+    assert np.array_equal(shown[turned][..., 1], np.negative(codes[turned][..., 1]))

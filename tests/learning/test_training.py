@@ -32,7 +32,7 @@ def run(corpus, tmp_path: Path) -> Train:
         study = tiny.study("quick", kind, **{"training": QUICK} | sections)
         return train(
             study, corpus, folder=tmp_path / "training", model_folder=tmp_path / "model", augmentations=AUGMENTATIONS,
-            signed=True, about={"channel": "hmi-magnetogram"}, made_from=made_from or {"corpus": "1"}, restart=restart,
+            signed=[True], about={"channel": "hmi-magnetogram"}, made_from=made_from or {"corpus": "1"}, restart=restart,
         )  # fmt: skip
 
     return trained
@@ -141,7 +141,7 @@ def test_a_moved_run_still_finds_its_best_checkpoint(run: Train, corpus, tmp_pat
     (tmp_path / "training").rename(tmp_path / "elsewhere")
     moved = train(
         tiny.study("quick", training=QUICK | {"num_train_epochs": 4, "learning_rate": 0.05}), corpus,
-        folder=tmp_path / "elsewhere", model_folder=tmp_path / "other", augmentations=AUGMENTATIONS, signed=True,
+        folder=tmp_path / "elsewhere", model_folder=tmp_path / "other", augmentations=AUGMENTATIONS, signed=[True],
         about={"channel": "hmi-magnetogram"}, made_from={"corpus": "1"},
     )  # fmt: skip
     assert moved.resumed_from == record.steps and moved.kept_step == record.kept_step < record.steps
@@ -243,3 +243,21 @@ def test_saving_and_evaluating_follow_each_other_where_the_study_names_only_one(
         tiny.study(training=QUICK | {"eval_strategy": "no"}, method={"keep": "last"}), Path("n")
     )
     assert (arguments.save_strategy, arguments.eval_strategy) == ("epoch", "no")
+
+
+def test_a_composite_is_trained_with_the_polarity_of_its_signed_colours(tmp_path: Path) -> None:
+    from sdovis.corpus.build import Corpus
+
+    corpus = Corpus.load(tiny.write_corpus(tmp_path / "corpus", colours=3))
+    weights = {}
+    for signed in ([True, True, True], [True, True, False], [True, True, False]):
+        folder = tmp_path / str(len(weights)) / str(signed[2])
+        record = train(
+            tiny.study("composite", training=QUICK | {"num_train_epochs": 1}), corpus, folder=folder / "training",
+            model_folder=folder / "model", augmentations=frozenset({"polarity"}), signed=signed,
+            about={"channels": []}, made_from={"corpus": "1"},
+        )  # fmt: skip
+        assert list(record.augmentations) == ["polarity"]
+        weights.setdefault(str(signed), set()).add(record.weights_sha256)
+    assert [len(found) for found in weights.values()] == [1, 1], "the same signs give the same weights"
+    assert not set.intersection(*weights.values()), "other signs show the network other pictures"

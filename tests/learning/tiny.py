@@ -36,14 +36,19 @@ def picture(label: int, rng: np.random.Generator) -> np.ndarray:
     return np.clip(codes, 1, 255).astype(np.uint8)
 
 
+def _coloured(label: int, rng: np.random.Generator, colours: int) -> np.ndarray:
+    grey = picture(label, rng)
+    return grey if colours == 1 else np.stack([np.roll(grey, shift) for shift in range(colours)], axis=-1)
+
+
 def png(codes: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(codes).save(file, "PNG")
     return file.getvalue()
 
 
-def write_corpus(folder: Path, train: int = 30, validation: int = 12, test: int = 9) -> Path:
-    """A corpus folder as `sdovis prepare` leaves it."""
+def write_corpus(folder: Path, train: int = 30, validation: int = 12, test: int = 9, colours: int = 1) -> Path:
+    """A corpus folder as `sdovis prepare` leaves it; three colours are three channels of one region."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -55,7 +60,7 @@ def write_corpus(folder: Path, train: int = 30, validation: int = 12, test: int 
             labels = [i % 3 if i % 5 else 0 for i in range(count)]
             rows = {
                 "id": [f"{part}-{i}" for i in range(count)],
-                "image": [{"bytes": png(picture(label, rng)), "path": None} for label in labels],
+                "image": [{"bytes": png(_coloured(label, rng, colours)), "path": None} for label in labels],
                 "label": labels,
                 "noaa_ar": [12000 + i for i in range(count)],
                 "group": [f"AR {12000 + i}" for i in range(count)],

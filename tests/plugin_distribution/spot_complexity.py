@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from sdovis.sun.channels import HMI_MAGNETOGRAM, Channel
+from sdovis.sun.channels import Channel
+from sdovis.sun.hmi import HMI_MAGNETOGRAM
 from sdovis.sun.labels import LabelScheme
 
 SCHEME = LabelScheme(
@@ -28,4 +29,5 @@ UNSIGNED = Channel(
     colormap="gray",
     levels=np.concatenate([[np.nan], np.linspace(0, 1000, 255)]).astype(np.float32),
     physical=lambda image: np.abs(HMI_MAGNETOGRAM.physical(image)),
+    contradictions=HMI_MAGNETOGRAM.contradictions,
 )

@@ -64,14 +64,17 @@ def corpus(rows: Iterable[Mapping[str, Any]], *, channel: str = "aia-211-browse"
     known = {
         "simulated": False,
         "classes": dict.fromkeys(CLASSES, "A class."),
-        "channel": {"name": channel, "unit": unit, "signed": signed, "colormap": colormap},
+        "channels": [{"name": channel, "unit": unit, "signed": signed, "colormap": colormap}],
         "size_px": 8,
         "cutout_arcsec": None,
+        "cutout_deg": None,
         "rejects": 2,
         "rejects_by_reason": {"no class": 2},
     } | facts
     table = pd.DataFrame([dict(r) for r in rows])
-    return Corpus(Path(), tuple(known["classes"]), table, known, Manifest("prepare", {}, {"data": str(len(table))}))
+    pictures = table.pop("image").tolist()
+    made = Manifest("prepare", {}, {"data": str(len(table))})
+    return Corpus(Path(), tuple(known["classes"]), table, pictures, known, made)
 
 
 def three_classes(seed: int = 0, regions: int = 8, images: int = 3) -> list[dict[str, Any]]:

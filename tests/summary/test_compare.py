@@ -8,7 +8,7 @@ from sdovis.summary import compare
 from sdovis.summary.quantities import measure
 from sdovis.sun.channels import channel
 
-BROWSE = channel("aia-211-browse")
+BROWSE = [channel("aia-211-browse")]
 
 
 def _tests(rows, family, quantity="brightness"):

@@ -7,8 +7,8 @@ import pytest
 from sdovis.summary.quantities import ASTRONOMICAL_UNIT_M, measure, pixel_area_cm2
 from sdovis.sun.channels import channel
 
-BROWSE = channel("aia-211-browse")
-MAGNETOGRAM = channel("hmi-magnetogram")
+BROWSE = [channel("aia-211-browse")]
+MAGNETOGRAM = [channel("hmi-magnetogram")]
 
 
 def _names(measured):

@@ -132,7 +132,7 @@ def test_a_corpus_without_positions_or_full_parts_is_still_described(tmp_path):
 def test_nothing_is_left_behind_when_it_fails(tmp_path):
     built = crafted.corpus([crafted.row("ar11001", 0, 0)], channel="aia-211-browse")
     broken = dataclasses.replace(
-        built, facts={**built.facts, "channel": {**built.facts["channel"], "colormap": "none"}}
+        built, facts={**built.facts, "channels": [{**built.facts["channels"][0], "colormap": "none"}]}
     )
     with pytest.raises(ValueError, match="none"):
         summary.summarise(crafted.study(), broken, tmp_path / "summary")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,23 +13,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 from sdovis.errors import BadInput
-from sdovis.sun import channels
-from sdovis.sun.channels import (
-    AIA_171,
-    AIA_211_BROWSE,
-    HMI_CONTINUUM,
-    HMI_CONTINUUM_BROWSE,
-    HMI_MAGNETOGRAM,
-    HMI_MAGNETOGRAM_BROWSE,
-    Channel,
-    channel,
-    limb_darkening,
-    to_picture,
-)
+from sdovis.sun import aia, browse, hmi
+from sdovis.sun.aia import AIA_171, AIA_1600
+from sdovis.sun.browse import AIA_211_BROWSE, HMI_CONTINUUM_BROWSE, HMI_MAGNETOGRAM_BROWSE
+from sdovis.sun.channels import Channel, channel, to_picture
 from sdovis.sun.geometry import DiscFrame, disc_mu
+from sdovis.sun.hmi import HMI_BR, HMI_CONTINUUM, HMI_MAGNETOGRAM, limb_darkening
 from sdovis.sun.images import SolarImage, read_image
 
-ALL = sorted((c for c in vars(channels).values() if isinstance(c, Channel)), key=lambda c: c.name)
+ALL = sorted({c for m in (aia, browse, hmi) for c in vars(m).values() if isinstance(c, Channel)}, key=lambda c: c.name)
 SIGNED = [c for c in ALL if c.signed]
 FIELD = hnp.arrays(np.float32, 40, elements=st.floats(-5000, 5000, width=32))
 
@@ -44,7 +37,7 @@ def names(found: list[Channel]) -> list[str]:
 
 
 def test_every_channel_is_registered_under_its_name() -> None:
-    assert len(ALL) == 18
+    assert len(ALL) == 3 + 2 + 3 * 9
     for built_in in ALL:
         assert channel(built_in.name) is built_in
 
@@ -60,7 +53,8 @@ def test_codes_survive_decoding_and_encoding(c: Channel) -> None:
     assert np.array_equal(c.encode(c.decode(codes)), codes)
     assert c.encode(np.array([np.nan], np.float32))[0] == c.missing
     assert c.levels.shape == (256,) and c.levels.dtype == np.float32
-    assert c.source and c.title and c.version and c.unit
+    assert all(c.facts()[key] for key in ("name", "version", "title", "unit", "source", "colormap"))
+    assert json.loads(json.dumps(c.facts())) == c.facts()
 
 
 @pytest.mark.parametrize("c", ALL, ids=names(ALL))
@@ -74,6 +68,27 @@ def test_encoding_rises_with_the_value_and_clips(c: Channel) -> None:
     following = np.diff(c.levels)[np.clip(codes[1:-1], 1, 254)]
     error = np.abs(c.decode(codes[1:-1].astype(np.uint8)) - values)
     assert (error <= np.maximum(step, following) / 2 * 1.001).all()
+
+
+@pytest.mark.parametrize("c", [*ALL[:2], *SIGNED], ids=str)
+def test_the_code_is_that_of_the_nearest_level_for_any_number(c: Channel) -> None:
+    """Every threshold, its neighbours, both zeros, both infinities: the fast count is exactly the sorted search."""
+    levels = c.levels[128:] if c.signed else c.levels[np.isfinite(c.levels)]
+    middles = ((levels[1:] + levels[:-1]) / 2).astype(np.float32)
+    around = [np.nextafter(middles, np.float32(side)) for side in (-np.inf, np.inf)]
+    random = np.random.default_rng(0).uniform(-2, 1.2, 5000).astype(np.float32) * levels[-1]
+    values = np.concatenate([middles, *around, levels, random, [0.0, -0.0, np.inf, -np.inf]]).astype(np.float32)
+    sorted_search = np.searchsorted(middles, np.abs(values) if c.signed else values)
+    first = 128 if c.signed else int(np.isnan(c.levels).sum())
+    expected = np.where(c.signed & (values < 0), first - sorted_search, first + sorted_search)
+    assert np.array_equal(c.encode(values), expected)
+
+
+def test_a_table_with_steps_too_fine_for_the_fast_count_is_coded_all_the_same() -> None:
+    levels = np.linspace(1000, 1000.5, 256).astype(np.float32)
+    fine = replace(AIA_171, levels=levels)
+    codes = np.arange(256, dtype=np.uint8)
+    assert np.array_equal(fine.encode(levels), codes)
 
 
 @pytest.mark.parametrize("c", SIGNED, ids=names(SIGNED))
@@ -159,6 +174,9 @@ HMI = {"INSTRUME": "HMI_SIDE1", "CONTENT": "MAGNETOGRAM", "WAVELNTH": 6173.0}
         (HMI_MAGNETOGRAM, "DN", {"INSTRUME": "AIA_3", "WAVELNTH": 171}, "INSTRUME is 'AIA_3'"),
         (HMI_MAGNETOGRAM, "DN/s", HMI | {"CONTENT": "CONTINUUM INTENSITY"}, "CONTENT is 'CONTINUUM INTENSITY'"),
         (HMI_MAGNETOGRAM, "DN/s", HMI, "the unit is 'DN/s'"),
+        (HMI_BR, "G", HMI, "CONTENT is 'MAGNETOGRAM'"),
+        (HMI_BR, "G", HMI | {"CONTENT": "HMI observable", "SEGMENT": "Br_err"}, "SEGMENT is 'Br_err'"),
+        (AIA_1600, "DN", {"INSTRUME": "AIA_3", "WAVELNTH": 1700, "EXPTIME": 2.9}, "WAVELNTH is 1700"),
         (HMI_MAGNETOGRAM, "", HMI | {"CONTENT": "HMI observable"}, "BUNIT is absent"),
         (HMI_MAGNETOGRAM, "count", {}, "the unit is 'count'"),
         (HMI_CONTINUUM, "G", HMI, "CONTENT is 'MAGNETOGRAM', the unit is 'G'"),
@@ -174,6 +192,94 @@ def test_an_image_whose_header_contradicts_the_channel_is_refused(
     with pytest.raises(BadInput) as caught:
         given_to.values(image)
     assert why in str(caught.value) and str(caught.value).startswith("images/a.fits: ")
+
+
+SEGMENTS = {"Br": HMI_BR, "magnetogram": HMI_MAGNETOGRAM, "continuum": HMI_CONTINUUM}
+
+
+@pytest.mark.parametrize("wanted", SEGMENTS)
+def test_the_segments_of_a_sharp_are_told_apart_by_name_alone_and_silence_is_no_contradiction(wanted: str) -> None:
+    unit = "DN/s" if wanted == "continuum" else "G"
+    header = {"INSTRUME": "HMI_SIDE1", "CONTENT": "HMI observable"}
+    field = np.full((4, 4), 100, np.float32)
+    taken = SEGMENTS[wanted].values(SolarImage(field, unit, header=header, path=Path("images/anything.fits")))
+    assert taken.shape == (4, 4)
+    for name in [*SEGMENTS, "bitmap", "Br_err"]:
+        path = Path(f"hmi.sharp_cea_720s.377.20110215_020000_TAI.{name}.fits.gz")
+        image = SolarImage(field, unit, header=header, path=path)
+        if name == wanted:
+            assert SEGMENTS[wanted].values(image).shape == (4, 4)
+        else:
+            with pytest.raises(BadInput, match=f"the file's name says '{name}'"):
+                SEGMENTS[wanted].values(image)
+
+
+def test_the_segments_of_a_real_sharp_go_to_their_channels_only(shared_data: Path) -> None:
+    for name, own in SEGMENTS.items():
+        image = read_image(shared_data / "fits_samples" / f"hmi.sharp_cea_720s.377.20110215_020000_TAI.{name}.fits")
+        assert own.values(image).shape == (377, 744)
+        for other in set(SEGMENTS.values()) - {own}:
+            with pytest.raises(BadInput, match="the file's name says"):
+                other.values(image)
+
+
+def test_the_header_of_a_full_disc_goes_before_its_name() -> None:
+    image = SolarImage(np.ones((4, 4), np.float32), "G", header=HMI, path=Path("wrongly_named.Br.fits"))
+    assert HMI_MAGNETOGRAM.values(image).shape == (4, 4)
+    with pytest.raises(BadInput, match="CONTENT is 'MAGNETOGRAM'"):
+        HMI_BR.values(image)
+
+
+def helioviewer(codes: np.ndarray, **header: object) -> SolarImage:
+    return SolarImage(codes, "grey", header=header, path=Path("helioviewer.jp2"), format="JPEG2000")
+
+
+def test_a_helioviewer_picture_goes_to_the_browse_channel_of_its_wavelength_only() -> None:
+    image = helioviewer(np.arange(64, dtype=np.uint8).reshape(8, 8), INSTRUME="AIA_2", WAVELNTH=193)
+    browse_193 = channel("aia-193-browse")
+    assert np.array_equal(browse_193.encode(browse_193.values(image)), image.values), "its byte is kept"
+    with pytest.raises(BadInput, match="not an image for channel aia-211-browse: WAVELNTH is 193"):
+        AIA_211_BROWSE.values(image)
+    with pytest.raises(BadInput, match="INSTRUME is 'AIA_2'"):
+        HMI_CONTINUUM_BROWSE.values(image)
+    with pytest.raises(BadInput, match="a picture in colour or JPEG, where channel aia-193 takes FITS"):
+        channel("aia-193").values(image)
+
+
+def test_a_helioviewer_magnetogram_has_its_zero_at_grey_127() -> None:
+    image = helioviewer(np.array([[127, 128, 0, 254]], np.uint8), INSTRUME="HMI_FRONT2", CONTENT="MAGNETOGRAM")
+    assert HMI_MAGNETOGRAM_BROWSE.values(image).tolist() == [[0, 1, -127, 127]]
+    with pytest.raises(BadInput, match="CONTENT is 'MAGNETOGRAM'"):
+        HMI_CONTINUUM_BROWSE.values(image)
+
+
+def test_the_real_helioviewer_files_go_to_their_channels_only(shared_data: Path) -> None:
+    samples = shared_data / "fits_samples"
+    aia_193 = read_image(samples / "2013_06_24__17_31_30_84__SDO_AIA_AIA_193.jp2")
+    continuum = read_image(samples / "2023_01_31__03_39_23_200__SDO_HMI_HMI_continuum.jp2")
+    for own, image, other in (
+        (channel("aia-193-browse"), aia_193, AIA_211_BROWSE),
+        (HMI_CONTINUUM_BROWSE, continuum, HMI_MAGNETOGRAM_BROWSE),
+    ):
+        assert np.array_equal(own.encode(own.values(image)), image.values)
+        with pytest.raises(BadInput, match="not an image for channel"):
+            other.values(image)
+
+
+@pytest.mark.parametrize(
+    ("given_to", "name"),
+    [
+        (AIA_211_BROWSE, "20110215_013000_512_0193.jpg"),
+        (AIA_211_BROWSE, "20110215_013000_1024_HMIIC.jpg"),
+        (HMI_CONTINUUM_BROWSE, "20110215_013000_512_HMIB.jpg"),
+        (HMI_MAGNETOGRAM_BROWSE, "20110215_013000_512_HMIBC.jpg"),  # colours for people: their luma is no field
+    ],
+)
+def test_a_browse_picture_named_for_another_channel_is_refused(given_to: Channel, name: str) -> None:
+    image = SolarImage(np.full((8, 8), 9, np.uint8), "grey", path=Path(name), format="JPEG")
+    with pytest.raises(BadInput, match="the file's name says"):
+        given_to.values(image)
+    assert given_to.values(replace(image, path=Path("renamed.jpg"))).shape == (8, 8)
 
 
 def test_a_colour_or_jpeg_picture_is_not_taken_for_gauss(tmp_path: Path) -> None:
@@ -210,10 +316,11 @@ def test_browse_colours_are_turned_back_into_the_index_of_the_colour_table(tmp_p
     from sunpy.visualization.colormaps import cmlist
 
     index = np.tile(np.arange(256, dtype=np.uint8), (64, 1))
-    for wave in channels.AIA_RANGES:
+    for wave in aia.RANGES:
         c = channel(f"aia-{wave}-browse")
         colours = cmlist[f"sdoaia{wave}"](index, bytes=True)[..., :3]
-        assert np.abs(c.values(colours) - index).max() < 0.01
+        assert np.abs(c.values(colours) - index).max() < 1.7
+        assert np.abs(c.values(colours) - index).mean() < 0.4
         Image.fromarray(np.ascontiguousarray(colours)).save(tmp_path / "browse.jpg", quality=85)
         assert np.median(np.abs(c.values(read_image(tmp_path / "browse.jpg")) - index)) < 2.5
 
@@ -236,7 +343,7 @@ def test_a_browse_magnetogram_has_its_zero_at_grey_127_and_no_field_in_the_sky(t
 def test_a_continuum_browse_picture_becomes_its_luma() -> None:
     colours = np.zeros((2, 2, 3), np.uint8)
     colours[0, 0] = (255, 165, 0)
-    assert HMI_CONTINUUM_BROWSE.values(colours)[0, 0] == pytest.approx(0.299 * 255 + 0.587 * 165, abs=0.01)
+    assert HMI_CONTINUUM_BROWSE.values(colours)[0, 0] == round(0.299 * 255 + 0.587 * 165)
 
 
 def test_the_orientation_of_real_magnetograms_agrees_with_their_workbook(shared_data: Path) -> None:

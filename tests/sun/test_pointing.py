@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sdovis.sun.channels import AIA_211_BROWSE, HMI_CONTINUUM_BROWSE, HMI_MAGNETOGRAM_BROWSE
+from sdovis.sun.browse import AIA_211_BROWSE, HMI_CONTINUUM_BROWSE, HMI_MAGNETOGRAM_BROWSE
 from sdovis.sun.geometry import DiscFrame
 from sdovis.sun.images import SolarImage, pointing_problem, read_image
 
@@ -122,12 +122,32 @@ def moved(values: np.ndarray, dx: int, dy: int, sky: float) -> np.ndarray:
     return out
 
 
-def test_judging_a_frame_takes_under_40_milliseconds() -> None:
+def test_judging_a_frame_takes_two_milliseconds() -> None:
     values = drawn("corona").astype(np.float32)
     pointing_problem(values, FRAME)
     spent = []
-    for _ in range(10):
+    for _ in range(30):
         start = time.perf_counter()
         pointing_problem(values, FRAME)
         spent.append(time.perf_counter() - start)
-    assert min(spent) < 0.04
+    assert min(spent) < 0.004  # 1.4 ms on a quiet core
+
+
+@pytest.mark.parametrize("side", [200, 300, 380, 640, 1000])
+@pytest.mark.parametrize("kind", ["continuum", "magnetogram"])
+def test_images_of_any_size_are_judged_alike(kind: str, side: int) -> None:
+    """Whatever they are shrunk by, the disc is found where it is."""
+    rng = np.random.default_rng(5)
+    y, x = np.mgrid[:side, :side]
+    middle, radius = (side - 1) / 2, 0.39 * side
+    frame = DiscFrame((middle, middle), 960.0 / radius, 960.0, 0.0)
+    for move in (0.0, 0.02, 0.12):
+        r = np.hypot(x - middle - move * radius, y - middle) / radius
+        edge = 4000 * (0.4 + 0.6 * np.sqrt(np.maximum(1 - r**2, 0)))
+        inside = edge + rng.normal(0, 20, r.shape) if kind == "continuum" else rng.normal(0, 10, r.shape)
+        values = np.where(r < 1, inside, 0 if kind == "continuum" else np.nan)
+        problem = pointing_problem(values, frame)
+        assert (problem is None) == (move < 0.05), (move, problem)
+        if problem:
+            found = [float(v) for v in re.findall(r"-?\d+", problem.split("not on")[0])]
+            assert np.hypot(found[0] - middle - move * radius, found[1] - middle) < 0.02 * side

@@ -11,11 +11,13 @@ import solar_uploads
 
 @pytest.fixture(scope="session")
 def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """region.fits, region.png (its codes), disc.fits, a browse JPEG, and text.fits, which is none."""
+    """region.fits, region.png (its codes), disc.fits, a browse JPEG, text.fits, which is none, and SHARP's segments."""
     folder = tmp_path_factory.mktemp("uploads")
     solar_uploads.picture_of(solar_uploads.magnetogram(folder))
     solar_uploads.full_disc(folder)
     solar_uploads.browse(folder)
+    solar_uploads.sharp(folder)
+    solar_uploads.discs(folder)
     (folder / "text.fits").write_text("SIMPLE is what this text is not\n")
     return folder
 
@@ -29,3 +31,15 @@ def magnetogram_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cutout_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Reads cutouts of 216 arcsec: 24 pixels of the full disc of `solar_uploads`."""
     return saved_models.save_model(tmp_path_factory.mktemp("models") / "cutout", simulated=False, cutout_arcsec=216.0)
+
+
+@pytest.fixture(scope="session")
+def composite_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sees three channels of HMI, whole."""
+    return saved_models.save_model(tmp_path_factory.mktemp("models") / "composite", *saved_models.THREE)
+
+
+@pytest.fixture(scope="session")
+def map_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sees three channels of HMI in maps of 9.6 degrees: 320 pixels of SHARP's."""
+    return saved_models.save_model(tmp_path_factory.mktemp("models") / "maps", *saved_models.THREE, cutout_deg=9.6)

@@ -12,6 +12,7 @@ MEANINGS = {
     "complex": "Polarities so mixed that no single line divides them.",
 }
 SIZE = 32
+THREE = ("hmi-br", "hmi-magnetogram", "hmi-continuum")
 CONFIGS: dict[str, dict[str, Any]] = {
     "vit": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "patch_size": 8},
     "dinov2": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "mlp_ratio": 2, "patch_size": 8},
@@ -35,14 +36,16 @@ def network(kind: str = "vit", classes: Iterable[str] = MEANINGS) -> Any:
     return model
 
 
-def save_model(folder: Path, channel: str = "hmi-magnetogram", kind: str = "vit", **about: Any) -> Path:
+def save_model(folder: Path, *channels: str, kind: str = "vit", **about: Any) -> Path:
     """A model folder with the facts that a study leaves in config.json."""
+    from sdovis.sun.channels import channel
     from transformers import ViTImageProcessorPil
 
     model = network(kind, about.get("classes", MEANINGS))
     model.config.sdovis = {
         "study": "tiny", "simulated": True, "classes": MEANINGS, "scheme": {"name": "mount-wilson-3", "version": "1"},
-        "channel": {"name": channel, "version": "1"}, "size_px": SIZE, "cutout_arcsec": None,
+        "channels": [channel(name).facts() for name in channels or ["hmi-magnetogram"]], "size_px": SIZE, "cutout_arcsec": None,
+        "cutout_deg": None,
     } | about  # fmt: skip
     model.save_pretrained(folder)
     size = {"height": SIZE, "width": SIZE}

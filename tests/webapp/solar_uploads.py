@@ -63,6 +63,59 @@ def full_disc(folder: Path) -> Path:
     )
 
 
+SHARP = ("Br", "magnetogram", "continuum")
+SHARP_SCALE = 0.03
+
+
+def sharp(folder: Path) -> list[Path]:
+    """Three segments of one SHARP, 96 x 64 pixels, whose headers are alike: only their names tell them apart."""
+    rng = np.random.default_rng(3)
+    y, x = np.mgrid[:64, :96]
+    spots = [np.exp(-((x - cx) ** 2 + (y - 30) ** 2) / 40) for cx in (42, 20)]
+    field = spots[0] - spots[1]
+    segments = {"Br": 2000 * field, "magnetogram": 1500 * field, "continuum": 50_000 * (1 - 0.6 * sum(spots))}
+    noise = {"Br": 60, "magnetogram": 8, "continuum": 500}
+    cards = {
+        "CONTENT": "HMI observable", "CTYPE1": "CRLN-CEA", "CTYPE2": "CRLT-CEA", "CUNIT1": "degree", "CUNIT2": "degree",
+        "CRVAL1": 30.0, "CRVAL2": -20.0, "CRLN_OBS": 22.0, "CDELT1": SHARP_SCALE, "CDELT2": SHARP_SCALE, "HARPNUM": 377,
+    }  # fmt: skip
+    return [
+        write_fits(
+            folder / f"hmi.sharp_cea_720s.377.20110215_020000_TAI.{name}.fits",
+            values + rng.normal(0, noise[name], values.shape),
+            **cards | {"BUNIT": "DN/s" if name == "continuum" else "Mx/cm^2"},
+        )
+        for name, values in segments.items()
+    ]
+
+
+def discs(folder: Path) -> list[Path]:
+    """The radial and the line-of-sight field and the continuum of one disc, each in its own scale and orientation."""
+    found = []
+    for name, size, turned in (("Br", 256, False), ("magnetogram", 320, True), ("continuum", 200, False)):
+        scale = DISC * DISC_SCALE / size
+        y, x = (np.mgrid[:size, :size] - (size - 1) / 2) * scale
+        place = [np.exp(-((x - cx) ** 2 + (y - 250) ** 2) / 60**2) for cx in (250, 370)]
+        rng = np.random.default_rng(4)
+        values = {
+            "Br": 2000 * (place[0] - place[1]),
+            "magnetogram": 1500 * (place[0] - place[1]),
+            "continuum": 50_000 * (1 - 0.6 * sum(place)) + 300 * rng.normal(size=x.shape),
+        }[name]
+        values[np.hypot(x, y) > 971] = np.nan
+        cards = {
+            "CDELT1": scale,
+            "CDELT2": scale,
+            "CRVAL1": 0.0,
+            "CRVAL2": 0.0,
+            "NOAA_AR": 0,
+            "CONTENT": "HMI observable",
+        }
+        cards |= {"BUNIT": "DN/s" if name == "continuum" else "Gauss", "CROTA2": 180.0 if turned else 0.0}
+        found.append(write_fits(folder / f"disc.{name}.fits", values[::-1, ::-1] if turned else values, **cards))
+    return found
+
+
 def browse(folder: Path) -> Path:
     """A full-disc AIA 211 browse picture in its colours, named as the archive names them."""
     from sunpy.visualization.colormaps import cmlist

@@ -11,7 +11,9 @@ from sdovis.errors import BadInput
 from sdovis.sun.channels import channel
 from sdovis.sun.geometry import cutout, unproject
 from sdovis.sun.images import read_image
-from sdovis.webapp.classifier import CUTOUT_SHOWN_PX, Classifier, Spot
+from sdovis.webapp.classifier import CUTOUT_SHOWN_PX, Classifier
+from sdovis.webapp.place import Spot
+from solar_uploads import bipole, write_fits
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +101,7 @@ def test_a_region_near_the_limb_is_answered_with_a_caution(cutouts, uploads):
 
 def test_a_browse_picture_finds_its_disc_by_the_studys_scale_and_its_time_by_its_name(tmp_path, uploads):
     facts = {"cutout_arcsec": 480.0, "center_px": [255.5, 255.5], "arcsec_per_px": 4.8}
-    browse = Classifier(save_model(tmp_path / "m", channel="aia-211-browse", **facts))
+    browse = Classifier(save_model(tmp_path / "m", "aia-211-browse", **facts))
     name = "20110215_013000_512_0211.jpg"
     answer = browse.answer(uploads / name)
     assert answer.wants_spot and answer.has_coordinates
@@ -123,6 +125,20 @@ def test_an_image_that_is_a_cutout_already_is_taken_whole(cutouts, uploads):
 def test_an_image_that_is_not_square_is_answered_with_a_caution(regions, tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(1, 255, (20, 60), np.uint8)).save(tmp_path / "wide.png")
     assert "not square (60 × 20 px)" in regions.answer(tmp_path / "wide.png").notes[0]
+
+
+def test_uploads_are_decoded_in_another_process(regions, uploads, monkeypatch):
+    def explode(*args, **kwargs):
+        raise AssertionError("a stranger's file was opened in the page's own process")
+
+    for module in ("sdovis.sun.images", "sdovis.inference"):
+        monkeypatch.setattr(f"{module}.read_image", explode)
+    assert regions.answer(uploads / "region.fits").probabilities
+
+
+def test_an_image_that_its_header_warns_against_is_answered_with_a_caution(regions, tmp_path):
+    bad = write_fits(tmp_path / "bad.fits", bipole(), QUALITY=1 << 31)
+    assert "header warns against using it: QUALITY is 0x80000000" in regions.answer(bad).notes[0]
 
 
 def test_a_network_without_attention_shows_what_it_was_shown(tmp_path, uploads):

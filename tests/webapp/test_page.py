@@ -21,7 +21,7 @@ def test_words_from_workbooks_headers_and_studies_are_escaped_wherever_they_appe
         page.verdict({EVIL: 1.0}, {EVIL: EVIL}, [EVIL]),
         page.failure(BadInput(EVIL)),
         page.fact_table([(EVIL, EVIL)], is_picture=False),
-        page.what_to_send({}, EVIL, False, EVIL),
+        page.what_to_send({}, [EVIL], False, EVIL),
     ]
     for text in texts:
         assert "<img" not in text

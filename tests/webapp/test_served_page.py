@@ -14,15 +14,16 @@ import pytest
 from saved_models import MEANINGS
 from sdovis import inference
 from server import free_port, started
+from solar_uploads import SHARP
 
 CHROMIUM = "/usr/bin/chromium"
 PHONE = {"width": 375, "height": 800}
 
 
 @pytest.fixture(scope="module")
-def addresses(magnetogram_model, cutout_model, uploads, tmp_path_factory):
-    """Three pages, started by space/app.py at once: of whole images, of cutouts, and of a model that cannot be had."""
-    regions, cutouts, nothing = (tmp_path_factory.mktemp("space") for _ in range(3))
+def addresses(magnetogram_model, cutout_model, composite_model, uploads, tmp_path_factory):
+    """Pages started by space/app.py at once: of whole images, of cutouts, of a model that cannot be had, of composites."""
+    regions, cutouts, nothing, composites = (tmp_path_factory.mktemp("space") for _ in range(4))
     (regions / "examples").mkdir()
     shutil.copy(uploads / "region.fits", regions / "examples")
     (nothing / "space.json").write_text(json.dumps({"model": "sun/private", "dataset": "sun/d", "revision": "r-0"}))
@@ -33,8 +34,9 @@ def addresses(magnetogram_model, cutout_model, uploads, tmp_path_factory):
         started(
             nothing, HF_HUB_OFFLINE="0", HF_ENDPOINT="http://127.0.0.1:9", GRADIO_SERVER_PORT=str(free_port())
         ) as third,
+        started(composites, SDOVIS_MODEL=str(composite_model), GRADIO_SERVER_PORT=str(free_port())) as fourth,
     ):
-        yield first(), second(), third()
+        yield first(), second(), third(), fourth()
 
 
 @pytest.fixture
@@ -47,6 +49,12 @@ def address(addresses):
 def disc_address(addresses):
     """The page of a model that reads cutouts."""
     return addresses[1]
+
+
+@pytest.fixture
+def composite_address(addresses):
+    """The page of a model that sees three channels."""
+    return addresses[3]
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +137,7 @@ def test_a_program_gets_errors_in_words_without_folders_or_tracebacks(address, d
     from gradio_client.exceptions import AppError
 
     for where, file, words in (
-        (address, "text.fits", "text.fits: not a FITS, JPEG or PNG file"),
+        (address, "text.fits", "text.fits: not a FITS"),
         (disc_address, "disc.fits", "send latitude_deg and longitude_deg"),
     ):
         with pytest.raises(AppError, match=words) as caught:
@@ -144,6 +152,16 @@ def test_a_program_may_say_where_the_region_lies(disc_address, uploads):
     answer = client.predict(handle_file(uploads / "disc.fits"), latitude_deg=8, longitude_deg=20, api_name="/classify")
     assert answer["facts"]["Position"].startswith("N8.0 W20.0")
     assert sum(answer["probabilities"].values()) == pytest.approx(1)
+
+
+def test_a_program_sends_three_files_in_any_order(composite_address, composite_model, uploads):
+    from gradio_client import Client, handle_file
+
+    files = [uploads / f"hmi.sharp_cea_720s.377.20110215_020000_TAI.{name}.fits" for name in SHARP]
+    client = Client(composite_address, verbose=False)
+    answer = client.predict([handle_file(file) for file in files[::-1]], api_name="/classify")
+    expected = inference.pipeline(composite_model)(tuple(files), top_k=3)
+    assert answer["probabilities"] == {entry["label"]: entry["score"] for entry in expected}
 
 
 def test_a_file_of_the_server_cannot_be_named_as_an_upload(address):
@@ -201,12 +219,31 @@ def test_a_text_file_named_fits_is_refused_in_words_and_the_next_file_works(visi
     page = visit(address)
     send(page, uploads / "text.fits")
     said = page.wait_for_selector("[role=alert]").inner_text()
-    assert "text.fits: not a FITS, JPEG or PNG file" in said
+    assert "text.fits: not a FITS" in said
     assert "Traceback" not in page.inner_text("body")
     page.click("#sdovis-file button[aria-label='Remove this file'], #sdovis-file button[aria-label='Clear']")
     page.wait_for_selector("[role=alert]", state="detached")
     send(page, uploads / "region.fits")
     assert label_of(page)
+
+
+@pytest.mark.browser
+def test_three_files_sent_together_get_one_answer_and_two_a_clear_word(
+    visit, composite_address, composite_model, uploads
+):
+    files = [uploads / f"hmi.sharp_cea_720s.377.20110215_020000_TAI.{name}.fits" for name in SHARP]
+    page = visit(composite_address)
+    assert "Send the 3 files together, in any order" in page.inner_text("body")
+    page.set_input_files("#sdovis-file input[type=file]", [str(file) for file in files[:2]])
+    said = page.wait_for_selector("[role=alert]").inner_text()
+    assert "2 file(s), where the model sees 3 channels" in said
+    page = visit(composite_address)
+    page.set_input_files("#sdovis-file input[type=file]", [str(file) for file in files[::-1]])
+    best = inference.pipeline(composite_model)(tuple(files), top_k=3)[0]
+    assert label_of(page) == f"{best['label']} {100 * best['score']:.1f} %"
+    assert "hmi.sharp_cea_720s.377.20110215_020000_TAI.Br.fits" in page.inner_text(".sdovis-facts")
+    assert picture(page, "#sdovis-overlay").shape[:2] == picture(page, "#sdovis-picture").shape[:2]
+    assert not page.errors
 
 
 @pytest.mark.browser

@@ -26,7 +26,7 @@ def pins(path):
 
 def rendered(**changes):
     facts = {
-        "title": TITLE, "simulated": True, "sdovis": "0.1.0", "channel": SimpleNamespace(name="aia-211"),
+        "title": TITLE, "simulated": True, "sdovis": "0.1.0", "channels": [SimpleNamespace(name="aia-211", title="AIA 211 Å")],
         "scheme": SimpleNamespace(name="activity"),
         "repositories": SimpleNamespace(model="sun/m", dataset="sun/d", space="sun/s", pin="r-0123456789ab"),
     } | changes  # fmt: skip

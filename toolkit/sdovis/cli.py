@@ -15,6 +15,7 @@ from sdovis import study as studies
 from sdovis.errors import BadInput, Conflict, Problem, SdovisError
 
 if TYPE_CHECKING:
+    from sdovis.corpus.foreign import ForeignAudit
     from sdovis.evaluation.scores import Scores
     from sdovis.stages import Folders
 
@@ -144,23 +145,80 @@ def simulate(
         int, typer.Option(min=12, help="Active regions to simulate; each is observed several times.")
     ] = 620,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+    full_disc: Annotated[
+        bool, typer.Option("--full-disc", help="Full discs instead: radial field, line-of-sight field and continuum.")
+    ] = False,
+    discs: Annotated[int, typer.Option(min=1, help="With --full-disc: how many, one every two days.")] = 120,
+    size_px: Annotated[
+        int, typer.Option("--size", min=256, max=4096, help="With --full-disc: pixels a side; HMI has 4096.")
+    ] = 1024,
 ) -> None:
     """Write labelled HMI-like magnetograms as FITS, and the workbook that goes with them."""
-    from sdovis.sun.simulate import simulate as write
+    if full_disc:
+        from sdovis.sun.simulated_sun import simulate_discs
 
-    typer.echo(f"wrote {write(directory, regions=regions, seed=seed)} and {directory / 'images'}")
+        workbook = simulate_discs(directory, discs=discs, seed=seed, size_px=size_px)
+    else:
+        from sdovis.sun.simulate import simulate as write
+
+        workbook = write(directory, regions=regions, seed=seed)
+    typer.echo(f"wrote {workbook} and {directory / 'images'}")
 
 
 @app.command()
-def prepare(study_file: StudyFile, sets: Sets = None) -> None:
-    """Join workbook and images, split them, and write the corpus."""
+def prepare(
+    study_file: StudyFile,
+    sets: Sets = None,
+    xlsx: Annotated[
+        Path | None, typer.Option("--xlsx", metavar="FILE", help="Also write the corpus' rows as a new workbook.")
+    ] = None,
+) -> None:
+    """Join rows and images, split them, and write the corpus. Stopped, the same command goes on where it stopped."""
     study = studies.load(study_file, sets or ())
     from sdovis import stages
 
     with stages.opened(study) as folders:
         corpus = stages.prepare(study, folders, say)
+    if xlsx is not None:
+        from sdovis.corpus.export import export
+
+        export(corpus, study, xlsx)
+        typer.echo(f"wrote {xlsx}")
     counts = ", ".join(f"{name} {n}" for name, n in corpus.rows["split"].value_counts(sort=False).items())
     typer.echo(f"{folders.corpus}: {counts}; {corpus.facts['rejects']} rejected (rejects.csv)")
+
+
+@app.command()
+def audit(
+    dataset: Annotated[
+        str, typer.Argument(help="A dataset's folder, a Parquet file, or a Hub id.", show_default=False)
+    ],
+    group: Annotated[
+        str, typer.Option("--group", metavar="COLUMN", help="The independent unit, such as the active region.")
+    ],
+    label: Annotated[str, typer.Option("--label", metavar="COLUMN", help="The class.", show_default=False)] = "",
+    time: Annotated[
+        str, typer.Option("--time", metavar="COLUMN", help="Time of observation.", show_default=False)
+    ] = "",
+    image: Annotated[
+        str, typer.Option("--image", metavar="COLUMN", help="The image; guessed where not named.", show_default=False)
+    ] = "",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write what was found to FILE.")
+    ] = None,
+) -> None:
+    """Audit a split made elsewhere: what leaks from part to part, and what else tells the class. 2 where it leaks."""
+    import json
+
+    from sdovis.corpus.foreign import Columns, audit_foreign
+
+    found = audit_foreign(dataset, Columns(group, label, time, image))
+    if json_file is not None:
+        json_file.write_text(json.dumps(found.facts, indent=1, default=str) + "\n", encoding="utf-8")
+    _print_audit(found)
+    if found.leaks:
+        raise BadInput(found.leaks)
+    typer.echo(f"{dataset}: clean")
 
 
 @app.command()
@@ -291,15 +349,23 @@ def run(study_file: StudyFile, sets: Sets = None) -> None:
 @app.command()
 def predict(
     model: Annotated[str, typer.Argument(help="A run or model folder, or a Hub id.", show_default=False)],
-    images: Annotated[list[Path], typer.Argument(help="FITS, PNG or JPEG files.", show_default=False)],
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            help="FITS, JPEG2000, TIFF, PNG or JPEG files; for a model of three channels BR.fits,LOS.fits,IC.fits, in any "
+            "order, or a PNG of its dataset.",
+            show_default=False,
+        ),
+    ],
 ) -> None:
     """Classify images with a trained model; prints a line an image, classes by falling probability."""
-    missing = [path for path in images if not path.is_file()]
+    named = {image: [image] if Path(image).is_file() else image.split(",") for image in images}
+    missing = [path for paths in named.values() for path in paths if not Path(path).is_file()]
     if missing:
-        raise BadInput(Problem("there is no such image", file=str(path)) for path in missing)
+        raise BadInput(Problem("there is no such image", file=path) for path in missing)
     from tqdm import tqdm
 
-    from sdovis.inference import pipeline
+    from sdovis.inference import gathered, pipeline
 
     try:
         classify: Any = pipeline(Path(model) / "model" if (Path(model) / "model").is_dir() else model)
@@ -307,10 +373,11 @@ def predict(
         reason = str(error).partition("\n")[0]
         hint = "name runs/NAME, a model folder or a Hub id"
         raise BadInput(Problem(f"no model can be opened there: {reason}", hint, model)) from error
-    classes = classify.model.config.num_labels  # the pipeline would stop at five
-    for path in tqdm(images, "predict", leave=False, disable=len(images) < 10):
-        answer = classify(str(path), top_k=classes)
-        typer.echo(f"{path}\t" + "\t".join(f"{entry['label']} {entry['score']:.4f}" for entry in answer))
+    config = classify.model.config
+    for image, paths in tqdm(named.items(), "predict", leave=False, disable=len(images) < 10):
+        # The pipeline would stop at five classes.
+        answer = classify(gathered(paths, getattr(config, "sdovis", {})), top_k=config.num_labels)
+        typer.echo(f"{image}\t" + "\t".join(f"{entry['label']} {entry['score']:.4f}" for entry in answer))
 
 
 @app.command()
@@ -345,6 +412,30 @@ def _print_scores(scores: Scores) -> None:
         difference = facts["difference_to"].get(name, {}).get("balanced-accuracy")
         table.add_row(name, cell(of.get("balanced-accuracy")), cell(of.get("macro-f1")), cell(difference))
     Console().print(table)
+
+
+def _print_audit(found: ForeignAudit) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    parts = found.facts["parts"]
+    classes = found.facts.get("classes", [])
+    table = Table("part", "rows", "groups", "largest group", "first", "last", *classes, title=found.facts["dataset"])
+    for name, part in parts.items():
+        largest = f"{part['largest_group']} {part['largest_group_share']:.0%}" if part["groups"] else "-"
+        counts = (str(part.get("rows_by_class", {}).get(each, 0)) for each in classes)
+        row = (
+            name,
+            str(part["rows"]),
+            str(part["groups"]),
+            largest,
+            part.get("first", "-")[:16],
+            part.get("last", "-")[:16],
+        )
+        table.add_row(*row, *counts)
+    Console().print(table)
+    for note in found.notes:
+        typer.echo(f"- {note}")
 
 
 def _print_ending(folders: Folders) -> None:

@@ -91,7 +91,7 @@ def learning_curve(history: Sequence[Mapping[str, Any]], score: str, kept_step: 
 
 
 def cutouts(images: Sequence[NDArray[Any]], titles: Sequence[str], colormap: str, columns: int = 6) -> Figure:
-    """Images (H, W), row 0 on top, in the channel's own colours, with a title each."""
+    """Images (H, W), row 0 on top, in the channel's own colours, or (H, W, 3) as they are, with a title each."""
     lines = -(-len(images) // columns)
     figure = _figure(1.5 * columns, 1.75 * lines)
     for position, (image, title) in enumerate(zip(images, titles, strict=True), 1):
@@ -160,6 +160,23 @@ def histograms(samples: Mapping[str, NDArray[Any]], quantity: str, unit_of_count
         _plain_numbers(panels[-1].xaxis)
     panels[-1].set_xlabel(f"{quantity}; dashed: median")
     figure.supylabel(unit_of_count, fontsize=10)
+    return figure
+
+
+def part_histograms(counts: Mapping[str, Sequence[int]], edges: Sequence[float], quantity: str) -> Figure:
+    """Bars of counts between ``edges``, a panel a part, one above the other on a common axis of ``quantity``."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure = _figure(5.5, 0.8 + 1.05 * len(counts))
+    panels = figure.subplots(len(counts), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, ink, (name, rows) in zip(panels, _inks(len(counts)), counts.items(), strict=True):
+        axes.stairs(rows, edges, fill=True, color=ink, edgecolor="white", linewidth=0.4)
+        axes.set_title(f"{plain(name)}, n = {sum(rows)}", fontsize=9, loc="left")
+        axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[-1].xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    panels[-1].set_xlabel(quantity)
+    figure.supylabel("images", fontsize=10)
     return figure
 
 

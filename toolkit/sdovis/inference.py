@@ -14,8 +14,9 @@ from PIL import Image
 
 from sdovis.errors import BadInput, Problem
 from sdovis.learning import backbones, loader
-from sdovis.sun.channels import Channel, channel, to_picture
+from sdovis.sun.channels import PUBLISHED, Channel, channel, encode, matched, together
 from sdovis.sun.images import SolarImage, read_image
+from sdovis.sun.isolation import read_isolated
 
 if TYPE_CHECKING:
     from transformers import ImageClassificationPipeline
@@ -26,8 +27,10 @@ def pipeline(model: str | Path, **kwargs: Any) -> ImageClassificationPipeline:
 
     ``model`` is a folder or a Hub id; ``kwargs`` are those of `transformers.pipeline`. Beside PIL images and PNG or JPEG
     files, the pipeline takes a FITS file (also gzipped) and an array (H, W) of physical values, solar north up, row 0 in
-    the north; it sees them through the channel that the model was trained with. The pictures are cut out already: it
-    does not look for regions. Raises `BadInput` for a web address, and `UnreadableImage` for a file that is neither.
+    the north; it sees them through the channel that the model was trained with. A model of three channels takes a tuple
+    of three such sources in the channels' order, a mapping of channel names to sources, an array (H, W, 3), or the
+    picture in colour that sdovis saved; a list is a batch. The pictures are cut out already: it does not look for
+    regions. Raises `BadInput` for a web address, and `UnreadableImage` for a file that is neither.
     """
     from transformers import pipeline as stock
 
@@ -39,12 +42,44 @@ def pipeline(model: str | Path, **kwargs: Any) -> ImageClassificationPipeline:
 
 
 def picture(source: Any, about: Mapping[str, Any]) -> Image.Image:
-    """What the network is shown of ``source``, before its processor: 8-bit grey in the channel of ``about``.
+    """What the network is shown of ``source``, before its processor: 8 bits in the channels of ``about``.
 
-    ``source`` is a path, a PIL image, or an array: uint8 is a picture, any other type physical values. Of ``about``, the
-    ``sdovis`` in the model's configuration, this reads ``channel`` (name, version) and ``cutout_arcsec``. Raises
-    `BadInput` where the channel has changed since, or the image's header says that it spans something else.
+    ``source`` is a path, a PIL image, a `SolarImage` or an array: uint8 is a picture, any other type physical values;
+    for three channels also a tuple or a mapping of them. Grey for one channel, RGB for three. Of ``about``, the ``sdovis``
+    in the model's configuration, this reads ``channels`` (name, version), ``cutout_arcsec`` and ``cutout_deg``. Raises
+    `BadInput` where a channel has changed since, or an image's header says that it spans something else.
     """
+    kinds = channels_of(about)
+    if not kinds:
+        return _plain(_opened(source, about))
+    if len(kinds) == 1:
+        return Image.fromarray(kinds[0].encode(kinds[0].values(_opened(source, about))))
+    if isinstance(source, Mapping | tuple | list):
+        images = [_opened(each, about) for each in _of_each(source, kinds)]
+        together([image for image in images if isinstance(image, SolarImage)])
+        return Image.fromarray(encode([c.values(i) for c, i in zip(kinds, images, strict=True)], kinds))
+    return Image.fromarray(composite(_opened(source, about), kinds))
+
+
+def gathered(files: Sequence[str | Path], about: Mapping[str, Any]) -> SolarImage | tuple[SolarImage, ...]:
+    """What to give the pipeline for the files of one image: the one file, or those of three channels put in order.
+
+    The files are opened in child processes. Raises `BadInput` where one cannot be read, and where headers and names do
+    not tell which file is of which channel.
+    """
+    images = [read_isolated(file) for file in files]
+    return images[0] if len(images) == 1 else matched(images, channels_of(about))
+
+
+def channels_of(about: Mapping[str, Any]) -> tuple[Channel, ...]:
+    """The channels that a model was trained with; () where it does not say.
+
+    Raises `BadInput` where one is not installed, or in another version.
+    """
+    return tuple(_channel(trained) for trained in about.get("channels") or ())
+
+
+def _opened(source: Any, about: Mapping[str, Any]) -> SolarImage | NDArray[Any]:
     if isinstance(source, str) and source.startswith(("http://", "https://")):
         raise BadInput(Problem("web addresses are not opened", "download the image first", file=source))
     if isinstance(source, str | Path):
@@ -54,13 +89,41 @@ def picture(source: Any, about: Mapping[str, Any]) -> Image.Image:
     if not isinstance(source, SolarImage | np.ndarray):
         raise BadInput(Problem(f"a {type(source).__name__} is no image", "give a path, a PIL image or a numpy array"))
     if isinstance(source, SolarImage):
-        _refuse_other_span(source, about.get("cutout_arcsec"))
-    if "channel" in about:
-        return to_picture(source, _channel(about["channel"]))
+        _refuse_other_span(source, about.get("cutout_arcsec"), about.get("cutout_deg"))
+    return source
+
+
+def _plain(source: SolarImage | NDArray[Any]) -> Image.Image:
     values = source.values if isinstance(source, SolarImage) else source
     if values.dtype != np.uint8:
         raise BadInput(Problem("this model does not say which channel it sees", "give it 8-bit pictures"))
     return Image.fromarray(values)
+
+
+def _of_each(source: Mapping[str, Any] | Sequence[Any], kinds: Sequence[Channel]) -> list[Any]:
+    """The sources in the order of the channels."""
+    names = [kind.name for kind in kinds]
+    wanted = f"the model sees {', '.join(names)}"
+    if isinstance(source, Mapping):
+        if source.keys() != set(names):
+            raise BadInput(Problem(f"sources for {', '.join(map(str, source))}, where {wanted}"))
+        return [source[name] for name in names]
+    if len(source) != len(kinds):
+        raise BadInput(Problem(f"{len(source)} sources, where {wanted}", "give one for each, in this order"))
+    return list(source)
+
+
+def composite(source: SolarImage | NDArray[Any], kinds: Sequence[Channel]) -> NDArray[np.uint8]:
+    """The codes (H, W, 3) of one source that holds all three channels. Raises `BadInput` where it does not."""
+    values = source.values if isinstance(source, SolarImage) else source
+    published = isinstance(source, SolarImage) and source.format in PUBLISHED
+    if values.ndim != 3 or values.shape[2] != len(kinds) or published:
+        what = f"one image, where the model sees {', '.join(kind.name for kind in kinds)}"
+        file = str(source.path or "") if isinstance(source, SolarImage) else ""
+        raise BadInput(Problem(what, "give an image of each, or the picture in colour that sdovis saved", file=file))
+    if values.dtype == np.uint8:
+        return np.ascontiguousarray(values)
+    return encode([kind.values(values[..., colour]) for colour, kind in enumerate(kinds)], kinds)
 
 
 def probabilities(
@@ -124,19 +187,26 @@ def _channel(trained: Mapping[str, Any]) -> Channel:
     return found
 
 
-def _refuse_other_span(image: SolarImage, cutout_arcsec: float | None) -> None:
+def _refuse_other_span(image: SolarImage, cutout_arcsec: float | None, cutout_deg: float | None) -> None:
     """A whole disc gets probabilities like any picture, and they mean nothing to a network that learned cutouts."""
-    if cutout_arcsec is None or image.frame is None:
-        return
-    span = max(image.values.shape[:2]) * image.frame.arcsec_per_px
-    if not 0.9 < span / cutout_arcsec < 1.1:
-        raise BadInput(
-            Problem(
-                f"spans {span:.0f} arcsec, and the model was trained on cutouts of {cutout_arcsec:.0f}",
-                "cut the region out first",
-                file=str(image.path or ""),
-            )
-        )
+    side = max(image.values.shape[:2])
+    what = ""
+    if cutout_arcsec is not None:
+        trained = f"the model was trained on cutouts of {cutout_arcsec:.0f} arcsec"
+        span = side * image.frame.arcsec_per_px if image.frame else None
+        if image.grid is not None:
+            what = f"is a heliographic map, and {trained}"
+        elif span is not None and not 0.9 < span / cutout_arcsec < 1.1:
+            what = f"spans {span:.0f} arcsec, and {trained}"
+    if cutout_deg is not None:
+        trained = f"the model was trained on heliographic maps of {cutout_deg:g} degrees"
+        span = side * image.grid.deg_per_px if image.grid else None
+        if image.frame is not None:
+            what = f"is an image of the disc, not deprojected, and {trained}"
+        elif span is not None and not 0.9 < span / cutout_deg < 1.1:
+            what = f"spans {span:.1f} degrees, and {trained}"
+    if what:
+        raise BadInput(Problem(what, "cut the region out first", file=str(image.path or "")))
 
 
 def _from_pil(image: Image.Image) -> SolarImage:

@@ -7,6 +7,7 @@ project's own ``pyproject.toml`` exactly as a stranger's would be.
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -24,6 +25,7 @@ def names(group: str) -> list[str]:
     return sorted({point.name for point in entry_points(group=group)})
 
 
+@cache  # what is installed does not change under a running process, and looking costs milliseconds
 def load(group: str, name: str) -> Any:
     """The object registered as ``name`` in ``group``.
 

@@ -102,11 +102,13 @@ def prepare(study: Study, folders: Folders, say: Say) -> Corpus:
     from sdovis.corpus import build
 
     rows = build.read_rows(study)
-    if manifests.finished(folders.corpus, build.made_from(study, rows)):
+    origin = build.made_from(study, rows)
+    if manifests.finished(folders.corpus, origin):
         say("prepare: nothing changed, the corpus stays")
         corpus = build.Corpus.load(folders.corpus)
     else:
-        corpus = _timed(say, "prepare", lambda: build.build(study, folders.corpus, rows))
+        corpus = _timed(say, "prepare", lambda: build.build(study, folders.corpus, rows, origin=origin))
+    augmentations(study, corpus)  # what the corpus does not depend on may have changed since it was made
     _resolve(study, folders)
     return corpus
 
@@ -116,8 +118,8 @@ def train(study: Study, folders: Folders, say: Say, *, restart: bool = False) ->
     from sdovis.corpus.build import Corpus
 
     corpus = Corpus.load(folders.corpus)
+    names = augmentations(study, corpus)
     made_from = training_made_from(study, corpus)
-    from sdovis.learning import augment
     from sdovis.learning.training import TrainingRecord
     from sdovis.learning.training import train as learn
 
@@ -133,9 +135,8 @@ def train(study: Study, folders: Folders, say: Say, *, restart: bool = False) ->
             corpus,
             folder=folders.training,
             model_folder=folders.model,
-            # A scheme may allow more than training knows to do, such as a rotation by any angle.
-            augmentations=frozenset(corpus.facts["scheme"]["augmentations"]) & set(augment.NAMES),
-            signed=corpus.facts["channel"]["signed"],
+            augmentations=frozenset(names),
+            signed=[channel["signed"] for channel in corpus.facts["channels"]],
             about={key: corpus.facts[key] for key in ABOUT} | _geometry(study),
             made_from=made_from,
             restart=restart,
@@ -144,13 +145,21 @@ def train(study: Study, folders: Folders, say: Say, *, restart: bool = False) ->
 
 
 #: What of the corpus travels inside the model's config.json, so that pixels are treated alike everywhere.
-ABOUT = ("study", "simulated", "classes", "scheme", "channel", "size_px", "cutout_arcsec")
+ABOUT = ("study", "simulated", "classes", "scheme", "channels", "size_px", "cutout_arcsec", "cutout_deg")
 
 
 def _geometry(study: Study) -> dict[str, object]:
     """Where the Sun is in images without a header, so that the page can cut a region out of a full disc."""
     given = study.images
     return {"center_px": list(given.center_px) if given.center_px else None, "arcsec_per_px": given.arcsec_per_px}
+
+
+def augmentations(study: Study, corpus: Corpus) -> tuple[str, ...]:
+    """What training does to the pictures, in order. Raises `BadInput` where the study asks for what breaks labels."""
+    from sdovis.sun.augmentations import Policy
+
+    signed = any(channel["signed"] for channel in corpus.facts["channels"])
+    return Policy.of(corpus.facts["scheme"]).chosen(study.method.augment, signed=signed)
 
 
 def training_made_from(study: Study, corpus: Corpus) -> dict[str, str]:

@@ -25,7 +25,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Scheme:
-    """The label scheme, as ``corpus.json`` has it."""
+    """The label scheme, as ``corpus.json`` has it; ``read_as``: a cell of the workbook -> the field's class it names."""
 
     name: str
     version: str
@@ -33,12 +33,14 @@ class Scheme:
     merged: dict[str, str]
     absent: list[str]
     augmentations: list[str]
+    breaks: dict[str, str]
+    read_as: dict[str, str]
     agreement: str
 
 
 @dataclass(frozen=True)
 class Channel:
-    """The transform to 8 bits, as ``corpus.json`` has it."""
+    """A transform to 8 bits, as ``corpus.json`` has it."""
 
     name: str
     version: str
@@ -50,6 +52,20 @@ class Channel:
 
 
 @dataclass(frozen=True)
+class FlareList:
+    """The flares that the labels were made from, as ``corpus.json`` has them."""
+
+    list: str
+    threshold: str
+    hours: float
+    first: str
+    last: str
+    counted: str
+    events_in_windows: int
+    events_without_region: int
+
+
+@dataclass(frozen=True)
 class CorpusFile:
     """``corpus.json``."""
 
@@ -58,12 +74,14 @@ class CorpusFile:
     classes: dict[str, str]
     scheme: Scheme
     spellings: dict[str, dict[str, int]]
-    channel: Channel
+    channels: list[Channel]
     size_px: int
     cutout_arcsec: float | None
+    cutout_deg: float | None
     rows: int
     rejects: int
     rejects_by_reason: dict[str, int]
+    flares: FlareList | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from sdovis.cards.evidence import (
     ConfigFile,
     CorpusFile,
     Estimate,
+    FlareList,
     Part,
     ProcessorFile,
     Scheme,
@@ -50,11 +52,11 @@ class Repositories:
 
 @dataclass(frozen=True)
 class ClassFacts:
-    """One class: what it means, what the field's classes were merged into it, and how the workbook wrote it."""
+    """One class: what it means, the field's classes merged into it with their rows, and how the workbook wrote it."""
 
     name: str
     meaning: str
-    merged: tuple[str, ...]
+    merged: Mapping[str, int]
     spellings: Mapping[str, int]
     other_spellings: int
     other_spelling_rows: int
@@ -122,10 +124,12 @@ class Facts:
     repositories: Repositories
     classes: tuple[ClassFacts, ...]
     scheme: Scheme
-    channel: Channel
+    flares: FlareList | None
+    channels: tuple[Channel, ...]
     rows: int
     size_px: int
     cutout_arcsec: float | None
+    cutout_deg: float | None
     max_longitude_deg: float | None
     provenance: Provenance
     split: Split
@@ -152,6 +156,11 @@ class Facts:
         difference = self.scores.difference_to[best][score]
         beats = difference.low is not None and difference.low > 0
         return Headline(score, overall[score], best, baselines[best][score], difference, beats)
+
+    @property
+    def browse(self) -> bool:
+        """Whether a channel is of published pictures, which are no measurement."""
+        return any(channel.browse for channel in self.channels)
 
     @property
     def scarcest(self) -> str:
@@ -203,13 +212,15 @@ def gather(study: Study, run_dir: Path) -> Facts:
         repositories=_repositories(study, made),
         classes=class_facts(corpus.classes, corpus.scheme, corpus.spellings),
         scheme=corpus.scheme,
-        channel=corpus.channel,
+        flares=corpus.flares,
+        channels=tuple(corpus.channels),
         rows=corpus.rows,
         size_px=corpus.size_px,
         cutout_arcsec=corpus.cutout_arcsec,
+        cutout_deg=corpus.cutout_deg,
         max_longitude_deg=study.images.max_longitude_deg,
         provenance=Provenance(
-            Path(study.source.workbook).name,
+            Path(study.source.rows_from).name,
             study.source.sheets,
             made["corpus"].made_from["reader"],
             study.source.licence,
@@ -274,7 +285,10 @@ def class_facts(
     found = []
     for name, meaning in meanings.items():
         first, others, rows = _first(spellings.get(name, {}))
-        merged = tuple(old for old, new in scheme.merged.items() if new == name)
+        named: Counter[str] = Counter()
+        for text, count in spellings.get(name, {}).items():
+            named[scheme.read_as.get(text, name)] += count
+        merged = {old: named[old] for old, new in scheme.merged.items() if new == name and named[old]}
         found.append(ClassFacts(name, meaning, merged, first, others, rows))
     return tuple(found)
 

@@ -124,6 +124,7 @@ def _licence(*given: str) -> dict[str, Any]:
 
 
 def _tags(facts: Facts) -> list[str]:
-    instrument = facts.channel.name.partition("-")[0]
-    about = ["solar-physics", "heliophysics", "sdovis", instrument, facts.channel.name, facts.scheme.name]
+    names = [channel.name for channel in facts.channels]
+    instruments = [name.partition("-")[0] for name in names]
+    about = ["solar-physics", "heliophysics", "sdovis", *instruments, *names, facts.scheme.name]
     return list(dict.fromkeys([*(["simulated"] if facts.simulated else ["sdo"]), *map(plain, about)]))

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import bisect
+import io
 import json
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
 
-from sdovis import manifests, plugins
+from sdovis import __version__, manifests, plugins
 from sdovis.corpus.audit import audit
 from sdovis.corpus.catalog import REJECT_COLUMNS, Catalog, catalog, image_inventory
+from sdovis.corpus.joins import flare_facts
 from sdovis.corpus.rows import RawRow
+from sdovis.corpus.shards import Shards
 from sdovis.corpus.split import PARTS, assign
 from sdovis.errors import BadInput
 from sdovis.manifests import Manifest
@@ -21,20 +29,70 @@ from sdovis.study import Study
 from sdovis.sun.channels import channel
 from sdovis.sun.labels import LabelScheme
 
+#: Rows a file of a part, and rows read or written at once.
+FILE_ROWS = 20_000
+GROUP_ROWS = 100
+
+
+class Pictures(Sequence[bytes]):
+    """The pictures of a corpus, PNG files in its order, read from disk as they are asked for."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        import pyarrow.parquet as pq
+
+        self._files = [pq.ParquetFile(path, memory_map=True) for path in paths]
+        #: Of each row group: its first row, its file, its number there.
+        self._groups: list[tuple[int, int, int]] = []
+        self._length = 0
+        for number, file in enumerate(self._files):
+            for group in range(file.num_row_groups):
+                self._groups.append((self._length, number, group))
+                self._length += file.metadata.row_group(group).num_rows
+        self._held: tuple[int, list[bytes]] = (-1, [])
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = operator.index(index)
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        index %= len(self)
+        found = bisect.bisect_right(self._groups, index, key=lambda group: group[0]) - 1
+        first, file, group = self._groups[found]
+        if self._held[0] != found:
+            column = self._files[file].read_row_group(group, columns=["image"])["image"]
+            self._held = found, [image["bytes"] for image in column.to_pylist()]
+        return self._held[1][index - first]
+
+
+def layers(picture: bytes) -> list[NDArray[np.uint8]]:
+    """The 8-bit codes (H, W) of each channel in a corpus' picture: one, or three."""
+    with Image.open(io.BytesIO(picture), formats=["PNG"]) as image:
+        codes = np.asarray(image)
+    return [codes] if codes.ndim == 2 else [codes[..., colour] for colour in range(3)]
+
 
 @dataclass(frozen=True)
 class Corpus:
-    """A finished corpus in memory.
+    """A finished corpus.
 
-    ``rows`` has a row an image, in the corpus' order (train, validation, test): id, image (PNG bytes, 8 bit), label
-    (index into ``classes``), noaa_ar, observed, group (the independent unit: a region, or a frame of the quiet Sun),
-    source and provenance columns, and split. ``facts`` is ``corpus.json``: classes with their meanings, scheme,
-    channel, counts.
+    ``rows`` has a row a picture, in the corpus' order (train, validation, test): id, label (index into ``classes``),
+    noaa_ar, observed, group (the independent unit: a region, or a frame of the quiet Sun), source and provenance
+    columns, and split. ``pictures`` are the PNG files (8 bit, grey or of three colours) in the same order, read when
+    asked for. ``facts`` is ``corpus.json``: classes with their meanings, scheme, channels, counts.
     """
 
     folder: Path
     classes: tuple[str, ...]
     rows: pd.DataFrame
+    pictures: Sequence[bytes]
     facts: Mapping[str, Any]
     manifest: Manifest
 
@@ -42,20 +100,24 @@ class Corpus:
         """The rows of one part, indexed from 0."""
         return self.rows[self.rows["split"] == name].reset_index(drop=True)
 
+    def pictures_of(self, name: str) -> list[bytes]:
+        """The pictures of one part, in the order of `part`."""
+        return [self.pictures[int(i)] for i in np.flatnonzero(self.rows["split"] == name)]
+
     @classmethod
     def load(cls, folder: Path) -> Corpus:
-        """Read a corpus folder. Raises `BadInput` where it is absent, unfinished or damaged."""
+        """Open a corpus folder. Raises `BadInput` where it is absent, unfinished or damaged."""
         import pyarrow.parquet as pq
 
         manifest = manifests.read(folder, made_by="prepare")
         facts = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
+        paths = [(part, path) for part in PARTS for path in sorted((folder / "data").glob(f"{part}-*.parquet"))]
         frames = []
-        for part in PARTS:
-            for path in sorted((folder / "data").glob(f"{part}-*.parquet")):
-                frame = pq.read_table(path).to_pandas().assign(split=part)
-                frame["image"] = [image["bytes"] for image in frame["image"]]
-                frames.append(frame)
-        return cls(folder, tuple(facts["classes"]), pd.concat(frames, ignore_index=True), facts, manifest)
+        for part, path in paths:
+            columns = [name for name in pq.read_schema(path).names if name != "image"]
+            frames.append(pq.read_table(path, columns=columns).to_pandas().assign(split=part))
+        rows = pd.concat(frames, ignore_index=True)
+        return cls(folder, tuple(facts["classes"]), rows, Pictures([path for _, path in paths]), facts, manifest)
 
 
 def read_rows(study: Study) -> list[RawRow]:
@@ -70,32 +132,52 @@ def made_from(study: Study, rows: Sequence[RawRow]) -> dict[str, str]:
         "study": study.digest_of("source", "images", "labels", "split"),
         "about": f"{study.name} seed {study.study.seed} simulated {study.study.simulated}",
         "rows": manifests.sha256_text(json.dumps([asdict(row) for row in rows])),
-        "images": manifests.sha256_text(json.dumps(list(image_inventory(study, rows)))),
+        "images": manifests.sha256_text(image_inventory(study, rows)),
         "reader": plugins.version("sdovis.readers", study.source.reader),
         "scheme": plugins.version("sdovis.labels", study.labels.scheme),
-        "channel": plugins.version("sdovis.channels", study.images.channel),
+        "channels": " ".join(plugins.version("sdovis.channels", name) for name in study.images.channels),
     }
 
 
 def check(study: Study, *, progress: bool = True) -> Catalog:
-    """Everything `build` would complain about, without writing: rows, labels, images, split."""
+    """Understand the study's rows, look at its images and divide them, and write nothing. Raises `BadInput`."""
     found = catalog(study, read_rows(study), progress=progress)
     _divided(study, found)
     return found
 
 
-def build(study: Study, folder: Path, rows: Sequence[RawRow], *, progress: bool = True) -> Corpus:
+def build(
+    study: Study,
+    folder: Path,
+    rows: Sequence[RawRow],
+    *,
+    origin: Mapping[str, str] | None = None,
+    progress: bool = True,
+    workers: int | None = None,
+) -> Corpus:
     """Make the corpus of ``study`` in ``folder``, which appears whole or not at all.
 
-    Raises `BadInput` with every problem of rows, images and split; nothing is written then.
+    ``origin`` is what `made_from` says, where the caller has it already. Killed, the same call goes on with what is
+    finished of the same rows and images. Raises `BadInput` with every problem of rows, images and split; nothing is
+    left then.
     """
-    found = catalog(study, rows, progress=progress)
-    kept, rejects, facts, checked = _divided(study, found)
-    with manifests.whole(folder, stage="prepare", made_from=made_from(study, rows)) as beside:
-        _write_parquet(kept, tuple(facts["classes"]), beside / "data")
+    origin = origin or made_from(study, rows)
+    # How rows are divided changes no example.
+    key = {name: value for name, value in origin.items() if name != "study"}
+    key["study"] = study.digest_of("source", "images", "labels")
+    shards = Shards.opened(folder.parent / f".shards-of-{folder.name}", json.dumps(key | {"sdovis": __version__}))
+    try:
+        found = catalog(study, rows, shards=shards, progress=progress, workers=workers)
+        kept, rejects, facts, checked = _divided(study, found)
+    except BadInput:
+        shards.remove()
+        raise
+    with manifests.whole(folder, stage="prepare", made_from=origin) as beside:
+        _write_parquet(kept, shards, tuple(facts["classes"]), beside / "data")
         (beside / "corpus.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         (beside / "audit.json").write_text(json.dumps(checked, indent=1) + "\n", encoding="utf-8")
         rejects.to_csv(beside / "rejects.csv", index=False)
+    shards.remove()
     return Corpus.load(folder)
 
 
@@ -127,7 +209,6 @@ def _facts(study: Study, scheme: LabelScheme, kept: pd.DataFrame, rejects: pd.Da
     classes = [name for name in scheme.classes if name in occurring]
     if len(classes) < 2:
         raise BadInput(f"only the class {classes[0]!r} is left; there is nothing to tell apart")
-    kind = channel(study.images.channel)
     return {
         "study": study.name,
         "simulated": bool(study.study.simulated or kept["simulated"].any()),
@@ -139,22 +220,22 @@ def _facts(study: Study, scheme: LabelScheme, kept: pd.DataFrame, rejects: pd.Da
             "merged": dict(scheme.merged),
             "absent": [name for name in scheme.classes if name not in occurring],
             "augmentations": sorted(scheme.augmentations),
+            "breaks": dict(scheme.breaks),
+            "read_as": scheme.read_as(kept["label_text"]),
             "agreement": scheme.agreement,
         },
         "spellings": {
             name: {str(text): int(n) for text, n in group["label_text"].value_counts().items()}
             for name, group in kept.groupby("label")
         },
-        "channel": {
-            "name": kind.name, "version": kind.version, "title": kind.title, "unit": kind.unit,
-            "signed": kind.signed, "browse": kind.browse, "source": kind.source, "colormap": kind.colormap,
-        },
+        "channels": [channel(name).facts() for name in study.images.channels],
         "size_px": study.images.size_px,
         "cutout_arcsec": study.images.cutout_arcsec,
+        "cutout_deg": study.images.cutout_deg,
         "rows": len(kept),
         "rejects": len(rejects),
         "rejects_by_reason": count_reasons(rejects["reason"]),
-    }  # fmt: skip
+    } | ({"flares": flare_facts(study.source, kept["observed"])} if study.source.flares else {})  # fmt: skip
 
 
 def count_reasons(reasons: pd.Series) -> dict[str, int]:
@@ -164,29 +245,57 @@ def count_reasons(reasons: pd.Series) -> dict[str, int]:
     return {str(reason): int(n) for reason, n in general.value_counts().items()}
 
 
-def _write_parquet(rows: pd.DataFrame, classes: tuple[str, ...], folder: Path) -> None:
+def _write_parquet(rows: pd.DataFrame, shards: Shards, classes: tuple[str, ...], folder: Path) -> None:
+    """Write the parts' files, some rows at a time: memory does not grow with the corpus."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = _features(classes).arrow_schema
+    folder.mkdir()
+    for part in PARTS:
+        table = rows[rows["split"] == part]
+        files = range(0, len(table), FILE_ROWS)
+        for number, start in enumerate(files):
+            path = folder / f"{part}-{number:05d}-of-{len(files):05d}.parquet"
+            chosen = table.iloc[start : start + FILE_ROWS]
+            with pq.ParquetWriter(path, schema) as file:
+                for i, heavy in enumerate(shards.take(chosen, GROUP_ROWS)):
+                    light = chosen.iloc[i * GROUP_ROWS : (i + 1) * GROUP_ROWS]
+                    file.write_table(_group(light, heavy, classes, schema, pa))
+
+
+def _features(classes: tuple[str, ...]) -> Any:
     import datasets
 
     text, whole, real = datasets.Value("string"), datasets.Value("int64"), datasets.Value("float64")
-    features = datasets.Features(
+    return datasets.Features(
         {
             "id": text, "image": datasets.Image(), "label": datasets.ClassLabel(names=list(classes)),
             "noaa_ar": whole, "observed": datasets.Value("timestamp[ms, tz=UTC]"), "group": text, "frame": text,
-            "latitude_deg": real, "longitude_deg": real, "x_px": real, "y_px": real,
+            "latitude_deg": real, "longitude_deg": real, "x_px": real, "y_px": real, "native_side_px": real,
+            "missing_share": real, "mean_code": real, "perceptual_hash": text,
             "label_text": text, "source_file": text, "source_sheet": text, "source_row": whole,
-            "image_file": text, "image_sha256": text, "pixels_sha256": text, "header": text,
+            "image_file": text, "image_sha256": text, "pixels_sha256": text, "header": text, "extra": text,
         }
     )  # fmt: skip
-    folder.mkdir()
-    datasets.disable_progress_bars()
-    for part in PARTS:
-        table = rows[rows["split"] == part]
-        columns: dict[str, Any] = {name: table[name].tolist() for name in features if name != "image"}
-        columns["noaa_ar"] = [None if pd.isna(number) else int(number) for number in table["noaa_ar"]]
-        # HMI's times have hundredths of a second at most; pandas keeps microseconds.
-        columns["observed"] = table["observed"].dt.round("ms").tolist()
-        columns["label"] = [classes.index(name) for name in table["label"]]
-        # Bytes with a bare name: a path would be stored instead of the pixels.
-        columns["image"] = [{"bytes": b, "path": f"{i}.png"} for b, i in zip(table["image"], table["id"], strict=True)]
-        data = datasets.Dataset.from_dict({name: columns[name] for name in features}, features=features)
-        data.to_parquet(str(folder / f"{part}-00000-of-00001.parquet"))
+
+
+def _group(light: pd.DataFrame, heavy: Any, classes: tuple[str, ...], schema: Any, pa: Any) -> Any:
+    """Some rows as an Arrow table of ``schema``."""
+    columns: dict[str, Any] = {name: light[name] for name in schema.names if name in light}
+    # HMI's times have hundredths of a second at most; pandas keeps microseconds.
+    columns["observed"] = light["observed"].dt.round("ms").dt.as_unit("ms")
+    columns["label"] = [classes.index(name) for name in light["label"]]
+    columns["header"], columns["extra"] = heavy["header"], heavy["extra"]
+    # Bytes with a bare name: a path would be stored instead of the pixels.
+    names = [f"{name}.png" for name in light["id"]]
+    columns["image"] = [
+        {"bytes": png, "path": name} for png, name in zip(heavy["image"].to_pylist(), names, strict=True)
+    ]
+    arrays = [
+        column.combine_chunks().cast(schema.field(name).type)
+        if isinstance(column := columns[name], pa.ChunkedArray)
+        else pa.array(column, schema.field(name).type, from_pandas=True)
+        for name in schema.names
+    ]
+    return pa.table(arrays, schema=schema)

@@ -13,7 +13,7 @@ import numpy as np
 
 from sdovis.corpus.rows import RawRow
 from sdovis.errors import Problem, UnreadableImage
-from sdovis.study import Study
+from sdovis.study import IMAGE_FIELDS, Study
 from sdovis.sun.images import inside
 from sdovis.sun.labels import LabelScheme, UnknownLabel
 
@@ -23,10 +23,10 @@ SDO_FIRST_LIGHT = datetime(2010, 3, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Observation:
-    """A row understood: what was seen (``label``, a class), where, when, in which image."""
+    """A row understood: what was seen (``label``, a class), where, when, in which images (one for each channel)."""
 
     raw: RawRow
-    image: str
+    images: tuple[str, ...]
     label: str
     noaa_ar: int | None
     observed: datetime | None
@@ -34,6 +34,11 @@ class Observation:
     longitude_deg: float | None
     x_px: float | None
     y_px: float | None
+
+    @property
+    def image(self) -> str:
+        """The image of the first channel."""
+        return self.images[0]
 
     @property
     def id(self) -> str:
@@ -75,7 +80,7 @@ def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sor
         label = _label(raw, scheme, problems)
         observation = Observation(
             raw,
-            _image(study, raw, problems),
+            _images(study, raw, problems),
             label or "",
             _noaa_ar(raw, problems),
             _observed(raw, problems),
@@ -84,9 +89,9 @@ def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sor
             _number(raw, "x_px", problems),
             _number(raw, "y_px", problems),
         )
+        # A heliographic map, which only opening it tells, may be cut out about its own middle.
         if study.images.cutout_arcsec and not problems and not _has_position(observation):
-            hint = "fill in latitude and longitude or x and y; [source.columns] names the columns"
-            problems.append(raw.problem("no position to cut out", hint))
+            problems.append(no_position(raw))
         twin = None if problems or label is None else first.setdefault(observation.id, observation)
         if twin is not None and twin is not observation and twin.label != label:
             what = f"says {label!r} and row {twin.raw.row} says {twin.label!r} of the same region in the same image"
@@ -100,6 +105,13 @@ def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sor
         else:
             out.kept.append(observation)
     return out
+
+
+def no_position(raw: RawRow) -> Problem:
+    """The problem of a row whose cutout has no place."""
+    return raw.problem(
+        "no position to cut out", "fill in latitude and longitude or x and y; [source.columns] names the columns"
+    )
 
 
 def _has_position(row: Observation) -> bool:
@@ -117,16 +129,16 @@ def _label(raw: RawRow, scheme: LabelScheme, problems: list[Problem]) -> str | N
         return None
 
 
-def _image(study: Study, raw: RawRow, problems: list[Problem]) -> str:
-    name = raw.text("image")
-    if not name:
-        problems.append(raw.problem("no image is named", "fill in the file name", field="image"))
-        return name
-    try:
-        inside(study.image_root, name)
-    except UnreadableImage as error:
-        problems.append(raw.problem(f"image {name!r}: {error.why}", error.problems[0].hint, field="image"))
-    return name
+def _images(study: Study, raw: RawRow, problems: list[Problem]) -> tuple[str, ...]:
+    for field, name in zip(IMAGE_FIELDS, raw.images, strict=False):
+        if not name:
+            problems.append(raw.problem("no image is named", "fill in the file name", field=field))
+            continue
+        try:
+            inside(study.image_root, name)
+        except UnreadableImage as error:
+            problems.append(raw.problem(f"image {name!r}: {error.why}", error.problems[0].hint, field=field))
+    return raw.images
 
 
 def _noaa_ar(raw: RawRow, problems: list[Problem]) -> int | None:

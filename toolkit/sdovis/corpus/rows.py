@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sdovis.errors import Problem
+from sdovis.study import IMAGE_FIELDS, Columns
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,17 @@ class RawRow:
     def text(self, field: str) -> str:
         """The cell's text; empty where the cell or the whole column is missing."""
         return self.cells.get(field, "")
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The names of the row's image files, one for each channel; empty where no cell is filled."""
+        return tuple(self.text(field) for field in IMAGE_FIELDS if field == "image" or field in self.headings)
+
+    @property
+    def extra(self) -> dict[str, str]:
+        """Heading -> text of what the reader gave beyond the study's own columns, where there is any."""
+        known = Columns.model_fields.keys() | set(IMAGE_FIELDS)
+        return {self.headings[f]: text for f, text in self.cells.items() if f not in known and text}
 
     def problem(self, what: str, hint: str = "", *, field: str = "") -> Problem:
         """A problem that points at this row and, with ``field``, at that column."""

@@ -13,12 +13,12 @@ from typing import Any
 
 from sdovis.corpus.rows import RawRow
 from sdovis.errors import BadInput, Problem, nearest
-from sdovis.study import Columns, Source
+from sdovis.study import IMAGE_FIELDS, Columns, Source
 
 #: A workbook is a zip archive: what it may unpack to, so that a small file cannot fill the memory.
 MAX_UNPACKED_BYTES = 256 * 2**20
 #: Without these a row means nothing; the others may be missing from a sheet.
-REQUIRED = ("image", "label")
+REQUIRED = (*IMAGE_FIELDS, "label")
 
 
 @dataclass(frozen=True)

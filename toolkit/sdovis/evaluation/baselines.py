@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sdovis.corpus.build import Corpus
+from sdovis.corpus.build import Corpus, layers
 from sdovis.statistics import skill
 from sdovis.sun.channels import Channel
 
@@ -18,19 +17,20 @@ from sdovis.sun.channels import Channel
 THUMBNAIL_PX = 14
 #: Strengths of the L2 penalty (inverse) tried; the validation part chooses.
 INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+QUANTILES = (5, 25, 50, 75, 95, 99)
 
 
-def predictions(corpus: Corpus, channel: Channel) -> pd.DataFrame:
+def predictions(corpus: Corpus, channels: Sequence[Channel]) -> pd.DataFrame:
     """A row an image of the corpus, in its order: id, and the predicted class index of each baseline.
 
     ``majority``: the commonest class of the training part. ``raw-pixels``: a logistic regression on 14 x 14 means of
-    the 8-bit codes. ``absolute-field`` (signed channels) or ``brightness``: one on 14 x 14 means of \\|B\\|, or on mean,
-    standard deviation and percentiles of the values. Weighted to balanced classes, fitted on the training part, the
-    penalty chosen on the validation part.
+    the 8-bit codes of every channel. ``absolute-field`` (of the signed channels): one on 14 x 14 means of \\|B\\|.
+    ``brightness`` (of the others): one on mean, standard deviation and percentiles of the values. Weighted to balanced
+    classes, fitted on the training part, the penalty chosen on the validation part.
     """
     labels = corpus.rows["label"].to_numpy()
     parts = {name: (corpus.rows["split"] == name).to_numpy() for name in ("train", "validation")}
-    features = _features(corpus.rows["image"], channel)
+    features = _features(corpus.pictures, channels)
     found: dict[str, Any] = {"id": corpus.rows["id"]}
     found["majority"] = np.full(len(labels), np.bincount(labels[parts["train"]]).argmax())
     for name, table in features.items():
@@ -38,22 +38,22 @@ def predictions(corpus: Corpus, channel: Channel) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def _features(images: pd.Series, channel: Channel) -> Mapping[str, NDArray[np.float64]]:
-    codes = [_pixels(png) for png in images]
-    pixels = np.stack([_thumbnail(image) for image in codes])
-    if channel.signed:
-        absolute = np.stack([_thumbnail(np.nan_to_num(np.abs(channel.decode(image)))) for image in codes])
-        return {"raw-pixels": pixels, "absolute-field": absolute}
-    quantiles = (5, 25, 50, 75, 95, 99)
-    brightness = np.stack([[i.mean(), i.std(), *np.percentile(i, quantiles)] for i in codes])
-    return {"raw-pixels": pixels, "brightness": brightness}
-
-
-def _pixels(png: bytes) -> NDArray[Any]:
-    from PIL import Image
-
-    with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
-        return np.asarray(picture.convert("L"))
+def _features(pictures: Sequence[bytes], channels: Sequence[Channel]) -> Mapping[str, NDArray[np.float64]]:
+    """Baseline -> (N, features), a picture at a time."""
+    rows: dict[str, list[NDArray[np.float64]]] = {}
+    for picture in pictures:
+        of: dict[str, list[NDArray[np.float64]]] = {}
+        for layer, channel in zip(layers(picture), channels, strict=True):
+            of.setdefault("raw-pixels", []).append(_thumbnail(layer))
+            if channel.signed:
+                field = np.nan_to_num(np.abs(channel.decode(layer)))
+                of.setdefault("absolute-field", []).append(_thumbnail(field))
+            else:
+                levels = np.array([layer.mean(), layer.std(), *np.percentile(layer, QUANTILES)])
+                of.setdefault("brightness", []).append(levels)
+        for name, parts in of.items():
+            rows.setdefault(name, []).append(np.concatenate(parts))
+    return {name: np.stack(found) for name, found in rows.items()}
 
 
 def _thumbnail(image: NDArray[Any]) -> NDArray[np.float64]:

@@ -60,15 +60,15 @@ def evaluate(study: Study, corpus: Corpus, model_folder: Path, folder: Path, *, 
     """Predict every image with the model as saved, score the test part, and write ``folder`` whole."""
     model = manifests.read(model_folder, made_by="train")
     _specs(study, corpus)  # a metric that cannot be computed is told before the network runs
-    images = corpus.rows["image"].tolist()
-    probabilities = inference.probabilities(model_folder, images, progress=progress)
+    probabilities = inference.probabilities(model_folder, corpus.pictures, progress=progress)
     table = corpus.rows[["id", "group", "split", "label"]].copy()
     for index, name in enumerate(corpus.classes):
         table[f"prob_{name}"] = probabilities[:, index]
     test = (table["split"] == "test").to_numpy()
     timed = np.flatnonzero(test)[:LATENCY_IMAGES]
-    seconds = inference.latency(model_folder, [images[i] for i in timed])
-    rivals = baselines.predictions(corpus, channel(study.images.channel)) if study.evaluation.baselines else None
+    seconds = inference.latency(model_folder, [corpus.pictures[i] for i in timed])
+    kinds = [channel(name) for name in study.images.channels]
+    rivals = baselines.predictions(corpus, kinds) if study.evaluation.baselines else None
     facts = _score(study, corpus, probabilities.argmax(axis=1), rivals)
     truth = table["label"].to_numpy()[test]
     climatology = np.bincount(corpus.part("train")["label"], minlength=len(corpus.classes)) / len(corpus.part("train"))

@@ -38,7 +38,7 @@ def write_space(facts: Facts, folder: Path) -> None:
     if not ours:
         raise BadInput(Problem("sdovis is not installed, only its source is on the path", "pip install it"))
     _describe(ours["sdovis"], folder)
-    named = (("sdovis.channels", facts.channel.name), ("sdovis.labels", facts.scheme.name))
+    named = [("sdovis.channels", each.name) for each in facts.channels] + [("sdovis.labels", facts.scheme.name)]
     for group, name in named:
         for point in entry_points(group=group, name=name):
             _plug_in(point, folder)
@@ -50,6 +50,9 @@ def _points() -> Iterable[EntryPoint]:
 
 def _plug_in(point: EntryPoint, folder: Path) -> None:
     distribution = point.dist
+    if distribution is not None and distribution.name == "sdovis":
+        # What a built-in needs beyond sdovis' own requirements, such as aiapy, is an extra.
+        _add(getattr(point.load(), "requires", ()), folder / "requirements.txt")
     if distribution is None or distribution.name == "sdovis":
         return
     top = point.module.partition(".")[0]
@@ -86,9 +89,13 @@ def _describe(distribution: Distribution, folder: Path) -> None:
 
 
 def _require(distribution: Distribution, requirements: Path) -> None:
+    _add([line for line in distribution.requires or () if "extra ==" not in line], requirements)
+
+
+def _add(wanted: Iterable[str], requirements: Path) -> None:
     text = requirements.read_text(encoding="utf-8")
     there = {_project(line) for line in text.splitlines()} | {"sdovis"}
-    needed = [line for line in distribution.requires or () if "extra ==" not in line and _project(line) not in there]
+    needed = [line for line in wanted if _project(line) not in there]
     if needed:
         requirements.write_text(text.rstrip("\n") + "\n" + "\n".join(needed) + "\n", encoding="utf-8")
 

@@ -42,8 +42,8 @@ def decode(images: Sequence[bytes], processor: Any) -> Pixels:
     grey = all(picture.mode == "L" for picture in pictures)
     codes = np.empty((len(pictures), size[1], size[0], *(() if grey else (3,))), dtype=np.uint8)
     for i, picture in enumerate(pictures):
-        if grey and picture.size == size:
-            codes[i] = np.asarray(picture)
+        if picture.size == size:
+            codes[i] = np.asarray(picture if grey else picture.convert("RGB"))
             continue
         resized = processor(images=[picture.convert("RGB")], do_rescale=False, do_normalize=False, return_tensors="np")
         channels = resized["pixel_values"][0]
@@ -67,15 +67,23 @@ def normalised(codes: Pixels, answers: Floats) -> Floats:
 
 
 class Pictures:
-    """A torch dataset of (codes, label), augmented by (seed, epoch, index)."""
+    """A torch dataset of (codes, label), augmented by (seed, epoch, index); ``signed`` colours hold a polarity."""
 
-    def __init__(self, codes: Pixels, labels: Iterable[int], names: tuple[str, ...] = (), seed: int = 0) -> None:
+    def __init__(
+        self,
+        codes: Pixels,
+        labels: Iterable[int],
+        names: tuple[str, ...] = (),
+        seed: int = 0,
+        signed: Sequence[bool] = (True,),
+    ) -> None:
         import torch
 
         self.codes = codes
         self.labels = [int(label) for label in labels]
         self.names = names
         self.seed = seed
+        self.signed = tuple(signed)
         # Shared memory: persistent workers hold a copy of this object and must see the epoch change.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -93,7 +101,8 @@ class Pictures:
     def __getitem__(self, index: int) -> tuple[Pixels, int]:
         picture = self.codes[index]
         if self.names:
-            picture = augmented(picture, self.names, seed=self.seed, epoch=self.epoch, index=int(index))
+            draw = {"seed": self.seed, "epoch": self.epoch, "index": int(index)}
+            picture = augmented(picture, self.names, **draw, signed=self.signed)
         return picture, self.labels[index]
 
 

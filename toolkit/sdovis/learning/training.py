@@ -90,7 +90,7 @@ def train(
     folder: Path,
     model_folder: Path,
     augmentations: frozenset[str],
-    signed: bool,
+    signed: Sequence[bool],
     about: Mapping[str, object],
     made_from: Mapping[str, str],
     restart: bool = False,
@@ -98,8 +98,8 @@ def train(
     """Fine-tune the study's backbone on the corpus' training part and save the network to ``model_folder``.
 
     The same call after an interruption goes on from the newest whole checkpoint in ``folder`` and ends, on a CPU, with
-    the same weights bit for bit; a finished one is not repeated. ``augmentations`` are those that keep the label,
-    ``signed`` says that the channel codes 0 as 128. In several processes, all must call it; all get the same record.
+    the same weights bit for bit; a finished one is not repeated. ``augmentations`` are those to apply,
+    ``signed`` says which channels code 0 as 128. In several processes, all must call it; all get the same record.
 
     Raises `BadInput` for a study that cannot be trained and `Conflict` where an unfinished training was begun from
     something else (other ``made_from``, sdovis version or number of processes) and ``restart`` is false.
@@ -108,12 +108,12 @@ def train(
 
     if not restart and manifests.finished(model_folder, made_from) and (folder / checkpoints.FINISHED).is_file():
         return TrainingRecord.load(folder)
-    names = augment.chosen(augmentations, signed=signed) if study.method.augment else ()
+    names = augment.ordered(augmentations)
     arguments = training_arguments(study, folder / "checkpoints")
     begun_from = {**made_from, "sdovis": __version__, "processes": str(arguments.world_size)}
     start = _on_main(lambda: checkpoints.resume_point(folder, begun_from, restart=restart))
     with tracked_in(folder / "logs", reported_to(study)):
-        session = _train(study, corpus, arguments, names, about, start)
+        session = _train(study, corpus, arguments, names, signed, about, start)
 
     def finish() -> TrainingRecord:
         _save_model(session, model_folder, made_from)
@@ -140,6 +140,7 @@ def _train(
     corpus: Corpus,
     arguments: Any,
     names: tuple[str, ...],
+    signed: Sequence[bool],
     about: Mapping[str, object],
     start: Path | None,
 ) -> _Session:
@@ -156,8 +157,9 @@ def _train(
         rows = corpus.part(part)
         if not len(rows):
             raise BadInput(Problem(f"the corpus has no {part} images", "change the split", file=str(corpus.folder)))
-        codes = loader.decode(list(rows["image"]), processor)
-        parts[part] = loader.Pictures(codes, rows["label"], names if part == "train" else (), study.study.seed)
+        codes = loader.decode(corpus.pictures_of(part), processor)
+        drawn = names if part == "train" else ()
+        parts[part] = loader.Pictures(codes, rows["label"], drawn, study.study.seed, signed)
     weights = class_weights(parts["train"].labels, len(corpus.classes), study.method.class_weights)
     # The limit is ours to keep: the Trainer would delete older checkpoints before the new one is whole.
     limit, arguments.save_total_limit = arguments.save_total_limit, None

@@ -13,10 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sdovis import figures
-from sdovis.corpus.build import Corpus
+from sdovis.corpus.build import Corpus, layers
 from sdovis.corpus.split import PARTS
 from sdovis.summary.compare import Row
-from sdovis.summary.quantities import Measured, Quantity, pixels
+from sdovis.summary.quantities import Measured, Quantity
 from sdovis.summary.timing import Timings
 
 #: Sample cutouts of each class: one line of the figure.
@@ -79,20 +79,21 @@ def _cutouts(corpus: Corpus) -> Any:
 
     images: list[NDArray[Any]] = []
     titles: list[str] = []
+    grey = len(corpus.facts["channels"]) == 1
     for index, name in enumerate(corpus.classes):
         own = corpus.rows[corpus.rows["label"] == index].sort_values(["observed", "id"])
         # A region once, while there are regions enough.
         once = own.drop_duplicates("group")
         own = once if len(once) >= SAMPLES else own
         chosen = own.iloc[np.unique(np.linspace(0, len(own) - 1, SAMPLES).round().astype(int))] if len(own) else own
-        for png, number, time in zip(chosen["image"], chosen["noaa_ar"], chosen["observed"], strict=True):
-            images.append(pixels(png))
+        for at, number, time in zip(chosen.index, chosen["noaa_ar"], chosen["observed"], strict=True):
+            images.append(np.stack(layers(corpus.pictures[at]), axis=-1).squeeze(axis=-1 if grey else ()))
             region = "" if pd.isna(number) else f"AR {int(number)}, "
             titles.append(f"{figures.plain(name)}\n{region}{time:%Y-%m-%d}")
         left = SAMPLES - len(chosen)  # a class with few images leaves its line unfinished: nan is drawn as nothing
         images += [np.full((1, 1), np.nan)] * left
         titles += [""] * left
-    return figures.cutouts(images, titles, corpus.facts["channel"]["colormap"], columns=SAMPLES)
+    return figures.cutouts(images, titles, corpus.facts["channels"][0]["colormap"], columns=SAMPLES)
 
 
 def _draw_places(keep: Any, measured: Measured, classes: Sequence[str]) -> None:

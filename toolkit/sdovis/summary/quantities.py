@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sdovis.corpus.build import Corpus
+from sdovis.corpus.build import Corpus, layers
 from sdovis.sun.channels import Channel
 
 #: Columns of a corpus that are names, provenance or described in their own way; any other number is a quantity.
 NOT_QUANTITIES = frozenset(
     "id image label noaa_ar observed group frame latitude_deg longitude_deg x_px y_px label_text source_file "
-    "source_sheet source_row image_file image_sha256 pixels_sha256 header split".split()
+    "source_sheet source_row image_file image_sha256 pixels_sha256 header split native_side_px missing_share mean_code "
+    "perceptual_hash extra".split()
 )
 ASTRONOMICAL_UNIT_M = 149_597_870_700.0  # IAU 2012, resolution B2
 ARCSEC = np.pi / 180 / 3600
@@ -61,7 +61,7 @@ class Measured:
     left_out: int
 
 
-def measure(corpus: Corpus, channel: Channel) -> Measured:
+def measure(corpus: Corpus, channels: Sequence[Channel]) -> Measured:
     """Measure every image of ``corpus``: place and time, what its pixels hold, and every extra numeric column.
 
     A quantity that no image has is left out; an infinite value counts as missing.
@@ -69,7 +69,7 @@ def measure(corpus: Corpus, channel: Channel) -> Measured:
     rows = corpus.rows
     columns: dict[str, Any] = {}
     quantities = []
-    for quantity, values in (*_places(rows), *_pixels(corpus, channel), *_extras(rows)):
+    for quantity, values in (*_places(rows), *_pixels(corpus, channels), *_extras(rows)):
         known = np.where(np.isfinite(values), values, np.nan)
         if not np.isnan(known).all():
             quantities.append(quantity)
@@ -119,58 +119,64 @@ def _places(rows: pd.DataFrame) -> Iterator[Column]:
     yield Quantity("year", "time of observation", "year", meaning, place=True), year.to_numpy(dtype=float)
 
 
-def _pixels(corpus: Corpus, channel: Channel) -> Iterator[Column]:
-    """Brightness, or field, from the pixels that the network sees, decoded to the channel's unit."""
+def _pixels(corpus: Corpus, channels: Sequence[Channel]) -> Iterator[Column]:
+    """Brightness, or field, of each channel from the pixels that the network sees, decoded to the channel's unit."""
     size, side = corpus.facts["size_px"], corpus.facts["cutout_arcsec"]
-    flux = channel.signed and channel.unit == "G" and side is not None
-    levels = np.abs(channel.levels) if channel.signed else channel.levels
-    missing, found = np.zeros(len(corpus.rows)), np.full(len(corpus.rows), np.nan)
-    for i, (png, header) in enumerate(zip(corpus.rows["image"], corpus.rows["header"], strict=True)):
-        codes = pixels(png)
-        values = levels[codes].astype(np.float64)
-        known = np.isfinite(values)
-        missing[i] = 1 - known.mean()
-        if known.any():
-            found[i] = values[known].mean()
-            if flux:
-                found[i] = values[known].sum() * pixel_area_cm2(side / size, header)
-    unit, title = channel.unit, channel.title
-    if flux:
-        meaning = (
-            f"sum of |B| times pixel area over the whole cutout ({side:g} arcsec wide), {title}: line of sight, no "
-            "threshold, not corrected for foreshortening; noise adds to it"
-        )
-        yield Quantity("unsigned_flux_mx", "total unsigned flux", "Mx", meaning), found
-    elif channel.signed:
-        label = "mean unsigned field" if unit == "G" else "mean unsigned value"
-        yield Quantity("mean_unsigned", label, unit, f"mean of |value| over the image, {title}"), found
-    else:
-        yield Quantity("brightness", "mean brightness", unit, f"mean over the image, {title}"), found
+    flux = [channel.signed and channel.unit == "G" and side is not None for channel in channels]
+    levels = [np.abs(channel.levels) if channel.signed else channel.levels for channel in channels]
+    missing = np.zeros(len(corpus.rows))
+    found = np.full((len(channels), len(corpus.rows)), np.nan)
+    for i, (png, header) in enumerate(zip(corpus.pictures, corpus.rows["header"], strict=True)):
+        for k, codes in enumerate(layers(png)):
+            values = levels[k][codes].astype(np.float64)
+            known = np.isfinite(values)
+            missing[i] += (1 - known.mean()) / len(channels)
+            if known.any():
+                area = pixel_area_cm2(side / size, header) if flux[k] else 1.0
+                found[k, i] = values[known].sum() * area if flux[k] else values[known].mean()
+    for k, channel in enumerate(channels):
+        # Three magnetograms would claim one name.
+        which = f"_{channel.name}" if len(channels) > 1 else ""
+        of = f" ({channel.title})" if which else ""
+        unit, title = channel.unit, channel.title
+        if flux[k]:
+            meaning = (
+                f"sum of |B| times pixel area over the whole cutout ({side:g} arcsec wide), {title}: as seen, no "
+                "threshold, not corrected for foreshortening; noise adds to it"
+            )
+            yield Quantity(f"unsigned_flux_mx{which}", f"total unsigned flux{of}", "Mx", meaning), found[k]
+        elif channel.signed:
+            label = "mean unsigned field" if unit == "G" else "mean unsigned value"
+            yield Quantity(f"mean_unsigned{which}", label + of, unit, f"mean of |value|, {title}"), found[k]
+        else:
+            yield Quantity(f"brightness{which}", f"mean brightness{of}", unit, f"mean, {title}"), found[k]
     if missing.any():
         meaning = "share of the image's pixels that hold no value: beyond the frame, or not a number"
         yield Quantity("missing_share", "missing pixels", "share", meaning), missing
 
 
-def pixels(png: bytes) -> NDArray[np.uint8]:
-    """The 8-bit codes (H, W) of a corpus' image."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
-        return np.asarray(picture.convert("L"), dtype=np.uint8)
-
-
 def pixel_area_cm2(arcsec_per_px: float, header: str) -> float:
     """Area of a pixel on the Sun seen face on; the distance is the header's DSUN_OBS (metres), else 1 au."""
     facts: Mapping[str, Any] = json.loads(header) if header else {}
-    distance = facts.get("DSUN_OBS")
+    said = [facts, *(of for of in facts.values() if isinstance(of, dict))]  # several channels have a header each
+    distance = next((of["DSUN_OBS"] for of in said if "DSUN_OBS" in of), None)
     metres = float(distance) if isinstance(distance, int | float) and distance > 0 else ASTRONOMICAL_UNIT_M
     return float((arcsec_per_px * ARCSEC * metres * 100) ** 2)
 
 
 def _extras(rows: pd.DataFrame) -> Iterator[Column]:
+    """Numbers that the reader gave beside what the study asks for, such as a group's area and its count of spots."""
     for name in rows.columns:
         column = rows[name]
         number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
         if name not in NOT_QUANTITIES and number:
             values = column.to_numpy(dtype=float, na_value=np.nan)
             yield Quantity(str(name), str(name), "", "a column of the workbook, as it stands there"), values
+    given = pd.DataFrame([json.loads(text) if text else {} for text in rows.get("extra", pd.Series(dtype=str))])
+    for name in given.columns:
+        numbers = pd.to_numeric(given[name], errors="coerce")
+        if numbers.notna().any() and numbers.notna().sum() == given[name].notna().sum():
+            yield (
+                Quantity(str(name), str(name), "", "as the source of the rows gives it"),
+                numbers.to_numpy(dtype=float),
+            )

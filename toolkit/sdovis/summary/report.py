@@ -55,14 +55,14 @@ def made_from(study: Study, corpus: Corpus, timings: Timings | None = None) -> d
         "confidence": str(study.evaluation.confidence),
         "title": study.study.title,
         "corpus": corpus.manifest.digest,
-        "channel": plugins.version("sdovis.channels", corpus.facts["channel"]["name"]),
+        "channels": " ".join(plugins.version("sdovis.channels", of["name"]) for of in corpus.facts["channels"]),
         "timings": timings.digest if timings else "",
     }
 
 
 def summarise(study: Study, corpus: Corpus, folder: Path, timings: Timings | None = None) -> Summary:
     """Describe and test ``corpus`` and ``timings``; ``folder`` appears whole or not at all."""
-    measured = measure(corpus, channel(corpus.facts["channel"]["name"]))
+    measured = measure(corpus, [channel(of["name"]) for of in corpus.facts["channels"]])
     facts = _facts(study, corpus, measured, timings)
     with manifests.whole(folder, stage="describe", made_from=made_from(study, corpus, timings)) as beside:
         facts["figures"] = pictures.draw(corpus, measured, facts["counts"], timings, beside / "figures")

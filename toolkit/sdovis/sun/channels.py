@@ -2,30 +2,38 @@
 
 A channel is a table of 256 levels in its unit: `Channel.encode` gives the nearest level's code, `Channel.decode` looks
 it up. A grey image of 8 bits that is no JPEG (a saved PNG, an array of uint8) already holds codes and is taken as such,
-so that a FITS file, the array of its values and the PNG saved from it are one and the same to a model.
+so that a FITS file, the array of its values and the PNG saved from it are one and the same to a model. Three channels
+make a composite: a picture in colour, a channel a colour. The built-in channels are in `sun.hmi`, `sun.aia`, `sun.browse`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from datetime import timedelta
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 from sdovis import plugins
 from sdovis.errors import BadInput, Problem
-from sdovis.sun.geometry import disc_mu
 from sdovis.sun.images import SolarImage
 
 Floats: TypeAlias = NDArray[np.float32]
 Codes: TypeAlias = NDArray[np.uint8]
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, the Y of a JPEG
+#: Formats of published pictures: their bytes are the publisher's, never our codes.
+PUBLISHED = ("JPEG", "JPEG2000")
+#: The images of a composite may lie this far apart in time: one cadence of HMI's 720 s data.
+MAX_TIME_GAP = timedelta(seconds=720)
+
+
+def _nothing_wrong(_: SolarImage) -> Sequence[str]:
+    return ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +41,10 @@ class Channel:
     """A transform to 8 bits.
 
     ``levels`` holds the value of each code in ``unit``, ascending, nan for a code that means "missing"; ``missing`` is
-    the code of nan. ``physical`` turns an image that is not yet coded into (H, W) float32 in ``unit``, or raises
-    `BadInput` where the image is of another kind. A ``browse`` channel reads published pictures in 8-bit grey or colour,
-    the others physical values. In a ``signed`` channel code 128 is zero and 0 is missing.
+    the code of nan. ``contradictions`` gives what in an image's header or name says that it is of another kind, and
+    ``physical`` turns one without any, not yet coded, into (H, W) float32 in ``unit``, or raises `BadInput`. A
+    ``browse`` channel reads published pictures in 8-bit grey or colour, the others physical values. In a ``signed``
+    channel code 128 is zero and 0 is missing. ``requires`` are distributions beyond sdovis' own that ``physical`` needs.
     """
 
     name: str
@@ -46,41 +55,52 @@ class Channel:
     colormap: str
     levels: Floats
     physical: Callable[[SolarImage], Floats]
+    contradictions: Callable[[SolarImage], Sequence[str]] = _nothing_wrong
     signed: bool = False
     browse: bool = False
     missing: int = 0
+    requires: tuple[str, ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """What travels with corpus and model, so that pixels are treated alike everywhere."""
+        kept = ("name", "version", "title", "unit", "signed", "browse", "source", "colormap")
+        return {key: getattr(self, key) for key in kept}
 
     def values(self, image: SolarImage | NDArray[Any]) -> Floats:
         """(H, W) float32 in ``unit``, nan where missing.
 
-        Grey uint8 is decoded; an array of other numbers is taken to be in ``unit`` already.
+        Grey uint8 is decoded; an array of other numbers is taken to be in ``unit`` already. Raises `BadInput` for an
+        image of another kind.
         """
         if not isinstance(image, SolarImage):
             if image.dtype != np.uint8 and image.ndim == 2:
                 return np.asarray(image, np.float32)
             image = SolarImage(image, "grey" if image.ndim == 2 else "rgb")
         if image.values.ndim not in (2, 3) or (image.values.ndim == 3 and image.values.shape[2] != 3):
-            raise _wrong(image, f"an image of shape {image.values.shape}, not (H, W) or (H, W, 3)")
-        if image.is_picture and image.values.ndim == 3 and (image.values == image.values[..., :1]).all():
+            raise wrong(image, f"an image of shape {image.values.shape}, not (H, W) or (H, W, 3)")
+        if image.is_picture and image.values.ndim == 3 and _is_grey(image.values):
             grey = np.ascontiguousarray(image.values[..., 0])
             image = SolarImage(grey, "grey", image.frame, image.observed, image.header, image.path, format=image.format)
-        if image.unit == "grey" and image.format != "JPEG":  # JPEG is how browse pictures are published
+        if image.unit == "grey" and image.format not in PUBLISHED:
             return self.decode(image.values)
         if image.is_picture != self.browse:
             kind = "a picture in colour or JPEG" if image.is_picture else "a file of physical values"
             want = "a browse picture" if self.browse else "FITS, or an 8-bit grey picture saved by sdovis"
-            raise _wrong(image, f"{kind}, where channel {self.name} takes {want}")
+            raise wrong(image, f"{kind}, where channel {self.name} takes {want}")
+        if found := self.contradictions(image):
+            raise wrong(image, f"not an image for channel {self.name}: {', '.join(found)}")
         return self.physical(image)
 
     def encode(self, values: Floats) -> Codes:
         """The code of the nearest level; nan becomes ``missing``, what lies beyond the ends is clipped."""
-        first = int(np.isnan(self.levels).sum())
+        values = np.ascontiguousarray(values, np.float32)
         if self.signed:  # by magnitude, so that -B and B lie equally far from zero whatever the rounding
-            steps = np.searchsorted(_midpoints(self.levels[128:]), np.abs(values)).astype(np.int16)
-            codes = 128 + np.where(values < 0, -steps, steps)
+            steps = self._steps.count(np.abs(values))
+            codes = np.where(values < 0, 128 - steps, 128 + steps)
         else:
-            codes = first + np.searchsorted(_midpoints(self.levels[first:]), values).astype(np.int16)
-        return np.where(np.isnan(values), self.missing, codes).astype(np.uint8)
+            codes = self._steps.count(values) + self._first
+        codes[np.isnan(values)] = self.missing
+        return codes
 
     def decode(self, codes: Codes) -> Floats:
         """The level of each code: the inverse of `encode` up to half a step."""
@@ -92,13 +112,54 @@ class Channel:
             raise ValueError(f"channel {self.name} has no polarity")
         return np.negative(codes)  # modulo 256: 128 and 0 stay
 
+    @cached_property
+    def _first(self) -> np.uint8:
+        return np.uint8(np.isnan(self.levels).sum())
 
-def _wrong(image: SolarImage, what: str) -> BadInput:
+    @cached_property
+    def _steps(self) -> _Thresholds:
+        levels = self.levels[128:] if self.signed else self.levels[int(self._first) :]
+        return _Thresholds(np.asarray((levels[1:] + levels[:-1]) / 2, np.float32))
+
+
+class _Thresholds:
+    """Counts how many of up to 255 ascending thresholds lie below a number, as `numpy.searchsorted`, ten times faster.
+
+    The upper 19 bits of a float32 name a bucket so narrow that at most one threshold lies in it: the count at the
+    bucket's lower end is looked up, and one comparison decides the rest.
+    """
+
+    SHIFT = 13
+
+    def __init__(self, thresholds: Floats) -> None:
+        self._sorted = thresholds
+        self._next = np.full(256, np.inf, np.float32)
+        self._next[: len(thresholds)] = thresholds
+        first = np.arange(1 << (32 - self.SHIFT), dtype=np.uint32) << self.SHIFT
+        ends = np.stack([first, first | ((1 << self.SHIFT) - 1)]).view(np.float32)
+        # The buckets of the infinities hold nan as well, which is below nothing.
+        ends = np.where(np.isnan(ends), np.copysign(np.float32(np.inf), ends), ends)
+        low, high = (np.searchsorted(thresholds, end) for end in (ends.min(axis=0), ends.max(axis=0)))
+        self._below = low.astype(np.uint8)
+        self._one_in_each = int((high - low).max()) <= 1
+
+    def count(self, values: Floats) -> Codes:
+        """The count for each of ``values``; anything for nan."""
+        if not self._one_in_each:
+            return np.searchsorted(self._sorted, values).astype(np.uint8)
+        counts: Codes = self._below[values.view(np.uint32) >> self.SHIFT]
+        counts += values > self._next[counts]
+        return counts
+
+
+def wrong(image: SolarImage, what: str) -> BadInput:
+    """The error of an image that a channel cannot take."""
     return BadInput(Problem(what, file=str(image.path or "")))
 
 
-def _midpoints(levels: Floats) -> Floats:
-    return np.asarray((levels[1:] + levels[:-1]) / 2, np.float32)
+def _is_grey(colours: Codes) -> bool:
+    # A few lines first: most pictures in colour show it there, and looking everywhere takes a millisecond.
+    return all((part == part[..., :1]).all() for part in (colours[::32], colours))
 
 
 def channel(name: str) -> Channel:
@@ -109,212 +170,90 @@ def channel(name: str) -> Channel:
     return found
 
 
+def channels(names: Iterable[str]) -> tuple[Channel, ...]:
+    """The channels of a study, one or three, in their order. Raises `BadInput` with every name that is none."""
+    found: list[Channel] = []
+    problems: list[Problem] = []
+    for name in names:
+        try:
+            found.append(channel(name))
+        except BadInput as error:
+            problems += error.problems
+    if problems:
+        raise BadInput(problems)
+    if len(found) not in (1, 3):
+        raise BadInput(Problem(f"{len(found)} channels are named", "name one, or three for a picture of three colours"))
+    return tuple(found)
+
+
 def to_picture(image: SolarImage | NDArray[Any], channel: Channel) -> Image.Image:
     """The 8-bit grey picture (mode L) of an image in ``channel``."""
     return Image.fromarray(channel.encode(channel.values(image)))
 
 
-def _demand(image: SolarImage, name: str, instrument: str, units: tuple[str, ...], **facts: Any) -> None:
-    """Raise `BadInput` where the header contradicts what channel ``name`` needs; silence is not a contradiction."""
-    header = image.header
-    wrong = [
-        f"{key} is {header[key]!r}"
-        for key, want in facts.items()
-        if header.get(key) and not (want(header[key]) if callable(want) else header[key] == want)
+def encode(values: Sequence[Floats], channels: Sequence[Channel]) -> Codes:
+    """The codes of an image in each of ``channels``: (H, W) of one, (H, W, 3) of three, a channel a colour.
+
+    Raises `BadInput` where the images differ in shape.
+    """
+    shapes = sorted({part.shape for part in values})
+    if len(shapes) > 1:
+        sizes = " and ".join(f"{shape[1]} x {shape[0]}" for shape in shapes)
+        hint = "send images of one size, or cut the same region out of each"
+        raise BadInput(Problem(f"the channels' images differ in size: {sizes} px", hint))
+    layers = [each.encode(part) for each, part in zip(channels, values, strict=True)]
+    return layers[0] if len(layers) == 1 else np.stack(layers, axis=-1)
+
+
+def decode(codes: Codes, channels: Sequence[Channel]) -> tuple[Floats, ...]:
+    """The levels of codes (H, W) or (H, W, 3) in each of ``channels``: the inverse of `encode` up to half a step."""
+    layers = [codes] if len(channels) == 1 else [codes[..., colour] for colour in range(len(channels))]
+    return tuple(each.decode(layer) for each, layer in zip(channels, layers, strict=True))
+
+
+def matched(images: Sequence[SolarImage], channels: Sequence[Channel]) -> tuple[SolarImage, ...]:
+    """``images`` in the order of ``channels``, told apart by what their headers and names say.
+
+    Raises `BadInput` where there is no such order, or more than one.
+    """
+    wanted = ", ".join(each.name for each in channels)
+    if len(images) != len(channels):
+        what = f"{len(images)} file(s), where the model sees {len(channels)} channels"
+        raise BadInput(Problem(what, f"give a file for each of {wanted}"))
+    fits = [[not _refusal(image, each) for each in channels] for image in images]
+    orders = [
+        order for order in itertools.permutations(range(len(images))) if all(fits[i][k] for k, i in enumerate(order))
     ]
-    if header.get("INSTRUME") and not str(header["INSTRUME"]).startswith(instrument):
-        wrong.insert(0, f"INSTRUME is {header['INSTRUME']!r}")
-    if image.unit not in units and (image.unit or header.get("INSTRUME")):
-        wrong.append(f"the unit is {image.unit!r}" if image.unit else "BUNIT is absent")
-    if wrong:
-        raise _wrong(image, f"not an image for channel {name}: {', '.join(wrong)}")
+    if len(orders) == 1:
+        return tuple(images[i] for i in orders[0])
+    if orders:
+        what = f"headers and names do not tell which file is which of {wanted}"
+        hint = "keep the names of JSOC's segments, such as .Br.fits and .magnetogram.fits"
+        raise BadInput(Problem(what, hint))
+    problems = [
+        Problem(f"is of none of the channels {wanted}", file=str(image.path or ""))
+        for image, row in zip(images, fits, strict=True)
+        if not any(row)
+    ]
+    problems += [
+        Problem(f"no file is of channel {each.name}", "; ".join(_refusal(image, each) for image in images))
+        for k, each in enumerate(channels)
+        if not problems and not any(row[k] for row in fits)
+    ]
+    raise BadInput(problems or [Problem(f"two of the files are of one channel, where each of {wanted} needs its own")])
 
 
-# --- HMI --------------------------------------------------------------------------------------------------------------
+def together(images: Sequence[SolarImage]) -> None:
+    """Raise `BadInput` where the images of a composite were not taken at one time."""
+    times = sorted(image.observed for image in images if image.observed is not None)
+    if times and times[-1] - times[0] > MAX_TIME_GAP:
+        what = f"the channels' images are of {times[0]:%Y-%m-%d %H:%M:%S} and {times[-1]:%Y-%m-%d %H:%M:%S} UTC"
+        raise BadInput(Problem(what, "give images of one time"))
 
 
-def _symmetric(positive: NDArray[Any]) -> Floats:
-    """256 levels: nan, 127 negative, zero, 127 positive."""
-    return np.concatenate([[np.nan], -positive[::-1], [0.0], positive]).astype(np.float32)
-
-
-def _gauss(image: SolarImage) -> Floats:
-    _demand(image, "hmi-magnetogram", "HMI", ("G",), CONTENT=lambda c: "INTENSITY" not in str(c).upper())
-    return image.values
-
-
-# 5.71 G a step to 200 G, below HMI's noise; then 2.99 % a step to 3000 G.
-_LINEAR, _LOGARITHMIC = 200 / 35 * np.arange(1, 36), 200 * 15 ** (np.arange(1, 93) / 92)
-
-HMI_MAGNETOGRAM = Channel(
-    name="hmi-magnetogram",
-    version="1",
-    title="HMI line-of-sight magnetogram",
-    unit="G",
-    source="linear to 200 G in steps of 5.71 G, below the noise of HMI's 720 s magnetograms (6.3 G; Liu et al. 2012, "
-    "Solar Physics 279, 295), then logarithmic in steps of 2.99 % to 3000 G; symmetric about 0 G",
-    colormap="hmimag",
-    levels=_symmetric(np.concatenate([_LINEAR, _LOGARITHMIC])),
-    physical=_gauss,
-    signed=True,
-)
-
-
-def limb_darkening(mu: NDArray[Any]) -> NDArray[Any]:
-    """The quiet Sun's intensity at 617.33 nm over that at the disc's centre: Neckel (2005), Solar Physics 229, 13."""
-    wave = 0.61733  # micrometres
-    a = (
-        0.75267 - 0.265577 / wave,
-        0.93874 + 0.265577 / wave - 0.004095 / wave**5,
-        -1.89287 + 0.012582 / wave**5,
-        2.42234 - 0.017117 / wave**5,
-        -1.71150 + 0.011977 / wave**5,
-        0.49062 - 0.003347 / wave**5,
-    )
-    return np.asarray(np.polynomial.polynomial.polyval(mu, a))
-
-
-def _quiet_sun_ratio(image: SolarImage) -> Floats:
-    _demand(
-        image, "hmi-continuum", "HMI", ("DN/s", "DN", "count"), CONTENT=lambda c: "MAGNETOGRAM" not in str(c).upper()
-    )
-    values: Floats = image.values
-    quiet = values
-    if image.frame is not None:
-        mu = disc_mu((values.shape[0], values.shape[1]), image.frame)
-        values = np.asarray(values / limb_darkening(np.nan_to_num(mu)), np.float32)
-        quiet = values[mu > 0.3]  # nearer to the limb a pixel of error in its place changes the ratio by percents
-    level = float(np.nanmedian(quiet)) if np.isfinite(quiet).any() else 0.0
-    if not level > 0:
-        raise _wrong(image, "no quiet Sun to normalise the continuum by")
-    return np.asarray(values / np.float32(level))
-
-
-HMI_CONTINUUM = Channel(
-    name="hmi-continuum",
-    version="1",
-    title="HMI continuum intensity",
-    unit="quiet Sun",
-    source="intensity over that of the quiet Sun at the same limb distance: the limb-darkening law of Neckel (2005), "
-    "Solar Physics 229, 13, at 617.33 nm, scaled by the median of the disc (maps and images without a disc: by their "
-    "median); linear, 0.005 a step, to 1.27",
-    colormap="gray",
-    levels=np.concatenate([[np.nan], np.arange(255) * 0.005]).astype(np.float32),
-    physical=_quiet_sun_ratio,
-)
-
-# --- AIA --------------------------------------------------------------------------------------------------------------
-
-AIA_RANGES = {
-    94: (0.1, 800), 131: (0.7, 1900), 171: (5, 3500), 193: (20, 5500), 211: (7, 3500), 304: (0.1, 3500), 335: (0.4, 1000)
-}  # fmt: skip
-
-
-def _dn_per_second(image: SolarImage, wave: int) -> Floats:
-    _demand(image, f"aia-{wave}", "AIA", ("", "DN", "DN/s"), WAVELNTH=wave)  # level 1 has no BUNIT
-    values: Floats = image.values
-    if image.unit == "DN/s":
-        return values
-    seconds = image.header.get("EXPTIME")
-    if not isinstance(seconds, int | float) or not seconds > 0:
-        raise _wrong(image, f"EXPTIME is {seconds!r}: no DN/s without it")
-    return values / np.float32(seconds)
-
-
-def _aia(wave: int) -> Channel:
-    low, high = AIA_RANGES[wave]
-    return Channel(
-        name=f"aia-{wave}",
-        version="1",
-        title=f"AIA {wave} Å",
-        unit="DN/s",
-        source=f"log10 of DN/s (EXPTIME divided out) from {low:g} to {high:g}: the ranges of sdo-cli; not corrected for "
-        "the instrument's degradation",
-        colormap=f"sdoaia{wave}",
-        levels=np.concatenate([[np.nan], np.geomspace(low, high, 255)]).astype(np.float32),
-        physical=partial(_dn_per_second, wave=wave),
-    )
-
-
-AIA_94, AIA_131, AIA_171, AIA_193 = _aia(94), _aia(131), _aia(171), _aia(193)
-AIA_211, AIA_304, AIA_335 = _aia(211), _aia(304), _aia(335)
-
-# --- browse pictures --------------------------------------------------------------------------------------------------
-
-NOT_SCIENCE = "8-bit browse pictures, not calibrated and not intended for science analysis"
-GREY_LEVELS = np.arange(256, dtype=np.float32)
-
-
-def _luma(image: SolarImage) -> Floats:
-    values = image.values.astype(np.float32)
-    return values if values.ndim == 2 else np.asarray(values @ LUMA)
-
-
-@lru_cache(maxsize=8)
-def _table_luma(wave: int) -> Floats:
-    """The luma of each entry of AIA's colour table; it rises strictly in all seven."""
-    from sunpy.visualization.colormaps import cmlist
-
-    return np.asarray(cmlist[f"sdoaia{wave}"](np.arange(256), bytes=True)[:, :3].astype(np.float32) @ LUMA)
-
-
-def _table_index(image: SolarImage, wave: int) -> Floats:
-    """Where in AIA's colour table the picture's colours lie, by luma: a JPEG keeps it better than the hue."""
-    if image.values.ndim == 2:
-        return image.values.astype(np.float32)
-    return np.interp(_luma(image), _table_luma(wave), GREY_LEVELS).astype(np.float32)
-
-
-def _aia_browse(wave: int) -> Channel:
-    return Channel(
-        name=f"aia-{wave}-browse",
-        version="1",
-        title=f"AIA {wave} Å browse picture",
-        unit="grey level",
-        browse=True,
-        source=f"index 0 to 255 into the colour table of AIA {wave} (sunpy's sdoaia{wave}), found by luma; {NOT_SCIENCE}",
-        colormap=f"sdoaia{wave}",
-        levels=GREY_LEVELS,
-        physical=partial(_table_index, wave=wave),
-    )
-
-
-AIA_94_BROWSE, AIA_131_BROWSE, AIA_171_BROWSE = _aia_browse(94), _aia_browse(131), _aia_browse(171)
-AIA_193_BROWSE, AIA_211_BROWSE, AIA_304_BROWSE = _aia_browse(193), _aia_browse(211), _aia_browse(304)
-AIA_335_BROWSE = _aia_browse(335)
-
-HMI_CONTINUUM_BROWSE = Channel(
-    name="hmi-continuum-browse",
-    version="1",
-    title="HMI continuum browse picture",
-    unit="grey level",
-    browse=True,
-    source=f"luma (ITU-R BT.601) 0 to 255; {NOT_SCIENCE}",
-    colormap="gray",
-    levels=GREY_LEVELS,
-    physical=_luma,
-)
-
-
-def _grey_from_zero(image: SolarImage) -> Floats:
-    values = np.clip(_luma(image) - 127, -127, 127)
-    if image.frame is not None:
-        # The sky is black as a strong negative field is, but it reaches the frame's edge.
-        dark, _ = ndimage.label(values < -111)
-        edge = np.unique(np.concatenate([dark[0], dark[-1], dark[:, 0], dark[:, -1]]))
-        values[np.isin(dark, edge[edge > 0])] = np.nan
-    return values.astype(np.float32)
-
-
-HMI_MAGNETOGRAM_BROWSE = Channel(
-    name="hmi-magnetogram-browse",
-    version="1",
-    title="HMI line-of-sight magnetogram browse picture",
-    unit="grey level",
-    browse=True,
-    source=f"grey of the picture less 127 (0 G), white positive; the sky is missing; {NOT_SCIENCE}",
-    colormap="gray",
-    levels=_symmetric(np.arange(1.0, 128.0)),
-    physical=_grey_from_zero,
-    signed=True,
-)
+def _refusal(image: SolarImage, channel: Channel) -> str:
+    """Why ``channel`` cannot take ``image``, by what it says of itself; "" where nothing speaks against it."""
+    coded = image.unit == "grey" and image.format not in PUBLISHED
+    if not coded and image.is_picture != channel.browse:
+        return "a picture" if image.is_picture else "a file of physical values"
+    return "" if coded else ", ".join(channel.contradictions(image))

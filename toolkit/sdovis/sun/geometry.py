@@ -1,4 +1,4 @@
-"""Where a place on the Sun lies in an image, and cutouts of a fixed angular size.
+"""Where a place on the Sun lies in an image, and cutouts of a fixed angular or heliographic size.
 
 Images have row 0 in the solar north and column 0 in the east; pixel (0, 0) is the centre of the first pixel.
 Heliographic positions are Stonyhurst: longitude 0 faces the Earth, west and north are positive.
@@ -15,9 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
-from scipy import ndimage
 
 ARCSEC = math.pi / 180 / 3600
+RADIUS_KM = 695_700.0  # the nominal solar radius of IAU 2015 resolution B3
+ASTRONOMICAL_UNIT_KM = 149_597_870.7
+NORTH_POLE_RA_DEG, NORTH_POLE_DEC_DEG = 286.13, 63.87  # of the Sun, ICRS: Archinal et al. (2018), CeMDA 130, 22
+J2000 = datetime(2000, 1, 1, 12, tzinfo=UTC)
+TT_MINUS_UTC_S = 69.2  # since 2017; 66.2 in 2010: three seconds turn B0 by less than 5e-6 degrees
 EXACT_TURN_DEG = 0.1  # raw HMI lies within this of 180 degrees; what is left moves the limb by 1.7 arcsec at most
 
 
@@ -49,17 +53,60 @@ class DiscFrame:
         return 1 / math.sin(self.radius_arcsec * ARCSEC)
 
 
+@dataclass(frozen=True)
+class MapGrid:
+    """A map in a cylindrical equal-area projection about one of its places, as SHARP's CEA maps are.
+
+    The pixel ``center_px`` (x, y) shows the place ``latitude_deg``, ``longitude_deg``; there a pixel is ``deg_per_px``
+    degrees wide and high. The projection's own equator runs through that place (Calabretta & Greisen 2002, A&A 395,
+    1077, section 5.2.2 with lambda = 1; `plane2sphere` of JSOC's cartography.c), so north is up there.
+    """
+
+    center_px: tuple[float, float]
+    latitude_deg: float
+    longitude_deg: float
+    deg_per_px: float
+
+    def place(self, x: ArrayLike, y: ArrayLike) -> tuple[Any, Any]:
+        """Latitude and longitude (degrees) of pixels; nan off the map."""
+        along = np.radians((np.asarray(x, float) - self.center_px[0]) * self.deg_per_px)
+        sine = np.radians((self.center_px[1] - np.asarray(y, float)) * self.deg_per_px)
+        c, s = math.cos(math.radians(self.latitude_deg)), math.sin(math.radians(self.latitude_deg))
+        with np.errstate(invalid="ignore"):
+            cosine = np.where(np.abs(along) <= math.pi, np.sqrt(1 - sine**2), np.nan)
+        near = cosine * np.cos(along)
+        lat = np.arcsin(sine * c + near * s)
+        lon = np.arctan2(cosine * np.sin(along), near * c - sine * s)
+        return np.degrees(lat)[()], np.degrees(lon)[()] + self.longitude_deg
+
+    def pixel(self, lat_deg: ArrayLike, lon_deg: ArrayLike) -> tuple[Any, Any]:
+        """Pixel x, y of heliographic positions: the inverse of `place`."""
+        lat, lon = np.radians(np.asarray(lat_deg, float)), np.radians(np.asarray(lon_deg, float) - self.longitude_deg)
+        c, s = math.cos(math.radians(self.latitude_deg)), math.sin(math.radians(self.latitude_deg))
+        sine = np.sin(lat) * c - np.cos(lat) * np.cos(lon) * s
+        along = np.arctan2(np.cos(lat) * np.sin(lon), np.cos(lat) * np.cos(lon) * c + np.sin(lat) * s)
+        x = self.center_px[0] + np.degrees(along) / self.deg_per_px
+        y = self.center_px[1] - np.degrees(sine) / self.deg_per_px
+        return x[()], y[()]
+
+
+_RA, _DEC = math.radians(NORTH_POLE_RA_DEG), math.radians(NORTH_POLE_DEC_DEG)
+_NORTH_POLE = np.array([math.cos(_DEC) * math.cos(_RA), math.cos(_DEC) * math.sin(_RA), math.sin(_DEC)])
+
+
 @lru_cache(maxsize=8192)
 def _ephemeris(observed: datetime) -> tuple[float, float]:
-    """Apparent radius (arcsec) and B0 (degrees) of the Sun seen from the Earth."""
-    from astropy.time import Time
-    from astropy.utils import iers
-    from sunpy.coordinates import sun
+    """Apparent radius (arcsec) and B0 (degrees) of the Sun seen from the Earth, as sunpy has them but 100 times faster.
 
-    # Without this astropy asks a server for Earth-rotation tables that change B0 by nothing we could measure.
-    with iers.conf.set_temp("auto_download", False):
-        time = Time(observed)
-        return float(sun.angular_radius(time).to_value("arcsec")), float(sun.B0(time).to_value("deg"))
+    From the heliocentric position of the Earth that ERFA (IAU SOFA's `epv00`) gives, which sunpy builds on too.
+    """
+    import erfa  # type: ignore[import-untyped]
+
+    seconds = (observed - J2000).total_seconds() + TT_MINUS_UTC_S
+    earth = erfa.epv00(2451545.0, seconds / 86400)[0]["p"]
+    distance = math.sqrt(float(earth @ earth))
+    radius = math.asin(RADIUS_KM / (ASTRONOMICAL_UNIT_KM * distance))
+    return radius / ARCSEC, math.degrees(math.asin(float(earth @ _NORTH_POLE) / distance))
 
 
 def project(lat_deg: ArrayLike, lon_deg: ArrayLike, frame: DiscFrame) -> tuple[Any, Any, Any]:
@@ -68,18 +115,22 @@ def project(lat_deg: ArrayLike, lon_deg: ArrayLike, frame: DiscFrame) -> tuple[A
     Perspective projection from a finite distance: Thompson (2006), A&A 449, 791, eqs. 11 and 15. The observer is
     taken to be at Stonyhurst longitude 0, which for SDO holds within 0.02 degrees.
     """
-    lat, lon = np.radians(np.asarray(lat_deg, float)), np.radians(np.asarray(lon_deg, float))
+    x, y, mu = _onto_sky(np.asarray(lat_deg, float), np.asarray(lon_deg, float), frame)
+    seen = mu > 0
+    return np.where(seen, x, np.nan)[()], np.where(seen, y, np.nan)[()], np.where(seen, mu, np.nan)[()]
+
+
+def _onto_sky(lat_deg: NDArray[Any], lon_deg: NDArray[Any], frame: DiscFrame) -> tuple[Any, Any, Any]:
+    """`project` for the whole sphere: behind the limb mu is negative, and the pixel is where one would see through."""
+    lat, lon = np.radians(lat_deg), np.radians(lon_deg)
     b0 = math.radians(frame.b0_deg)
     distance = frame.distance_radii
     west = np.cos(lat) * np.sin(lon)
     north = np.sin(lat) * math.cos(b0) - np.cos(lat) * np.cos(lon) * math.sin(b0)
     near = np.sin(lat) * math.sin(b0) + np.cos(lat) * np.cos(lon) * math.cos(b0)
     mu = (distance * near - 1) / np.sqrt(west**2 + north**2 + (distance - near) ** 2)
-    seen = mu > 0
-    px_per_tangent = np.where(seen, 1 / (ARCSEC * frame.arcsec_per_px * (distance - near)), np.nan)
-    x = frame.center_px[0] + west * px_per_tangent
-    y = frame.center_px[1] - north * px_per_tangent
-    return x[()], y[()], np.where(seen, mu, np.nan)[()]
+    px_per_tangent = 1 / (ARCSEC * frame.arcsec_per_px * (distance - near))
+    return frame.center_px[0] + west * px_per_tangent, frame.center_px[1] - north * px_per_tangent, mu
 
 
 def unproject(x: ArrayLike, y: ArrayLike, frame: DiscFrame) -> tuple[Any, Any]:
@@ -151,6 +202,85 @@ def _resize(values: NDArray[np.float32], box: tuple[float, float, float, float],
     return np.asarray(Image.fromarray(values).resize((size, size), Image.Resampling.BICUBIC, box=box))
 
 
+MESH = 16  # cells a side: between their corners the mapping is taken to be bilinear, off by 0.1 px of a 4k disc
+MOST_SAMPLES = 8  # a side of a pixel of the cutout
+
+
+def heliographic_cutout(
+    values: NDArray[np.float32],
+    lat_deg: float,
+    lon_deg: float,
+    where: DiscFrame | MapGrid,
+    side_deg: float,
+    size_px: int,
+) -> NDArray[np.float32]:
+    """A cylindrical equal-area map about a place, deprojected from a disc or a map: (size_px, size_px) float32.
+
+    Its grid is ``MapGrid(((size_px - 1) / 2, (size_px - 1) / 2), lat_deg, lon_deg, side_deg / size_px)``, the
+    projection of SHARP's CEA maps (Bobra et al. 2014, Solar Physics 289, 3549; the disc's: Thompson 2006, A&A 449,
+    791). Bicubic, averaged over the pixel where the map is coarser than ``values``. nan where more than half is missing
+    (nan or outside of ``values``) and behind the limb; what is missing lends nothing to its neighbours. ``side_deg``
+    is at most 90.
+    """
+    if not 0 < side_deg <= 90:
+        raise ValueError(f"side_deg is {side_deg:g}, where 0 to 90 is allowed")
+    middle = (size_px - 1) / 2
+    grid = MapGrid((middle, middle), lat_deg, lon_deg, side_deg / size_px)
+    edges = np.rint(np.linspace(0, size_px, min(MESH, size_px) + 1)).astype(int)
+    x, y, seen = _pixels_of(*grid.place(*np.meshgrid(edges - 0.5, edges - 0.5)), where)
+    height, width = values.shape
+    x0, y0 = max(math.floor(x.min()) - 3, 0), max(math.floor(y.min()) - 3, 0)
+    x1, y1 = min(math.ceil(x.max()) + 4, width), min(math.ceil(y.max()) + 4, height)
+    if x1 - x0 < 2 or y1 - y0 < 2 or not seen.any():
+        return np.full((size_px, size_px), np.nan, np.float32)
+    # Pixels of the source to one of the map, along its rows and its columns.
+    across = float((np.hypot(np.diff(x, axis=1), np.diff(y, axis=1)) / np.diff(edges)).max())
+    down = float((np.hypot(np.diff(x, axis=0), np.diff(y, axis=0)) / np.diff(edges)[:, None]).max())
+    samples = (min(math.ceil(across - 0.01), MOST_SAMPLES), min(math.ceil(down - 0.01), MOST_SAMPLES))
+    part = np.asarray(values[y0:y1, x0:x1], np.float32)
+    corners = np.stack([x - x0 + 0.5, y - y0 + 0.5], axis=-1)  # Pillow counts from the corner of the first pixel
+    known = np.isfinite(part)
+    inside = x.min() >= 0 and y.min() >= 0 and x.max() <= width - 1 and y.max() <= height - 1
+    if known.all() and inside:
+        cut = _warped(part, corners, edges, samples)
+    else:
+        share = _warped(known.astype(np.float32), corners, edges, samples)
+        summed = _warped(np.where(known, part, np.float32(0)), corners, edges, samples)
+        cut = np.where(share > 0.5, summed / np.maximum(share, 0.5), np.float32(np.nan)).astype(np.float32)
+    if not seen.all():
+        rows = np.arange(size_px)
+        cut[~_pixels_of(*grid.place(*np.meshgrid(rows, rows)), where)[2]] = np.nan
+    return cut
+
+
+def _pixels_of(lat: NDArray[Any], lon: NDArray[Any], where: DiscFrame | MapGrid) -> tuple[Any, Any, Any]:
+    """x, y and whether the place is to be seen; finite everywhere on the sphere."""
+    if isinstance(where, DiscFrame):
+        x, y, mu = _onto_sky(lat, lon, where)
+        return x, y, mu > 0
+    x, y = where.pixel(lat, lon)
+    return x, y, np.ones(x.shape, bool)
+
+
+def _warped(
+    part: NDArray[np.float32], corners: NDArray[Any], edges: NDArray[Any], samples: tuple[int, int]
+) -> NDArray[np.float32]:
+    """``part`` on a square whose mesh, at these ``edges``, has its ``corners`` there; (across, down) samples a pixel."""
+    columns, rows, at = (edges * samples[0]).tolist(), (edges * samples[1]).tolist(), corners.tolist()
+    cells = range(len(edges) - 1)
+    mesh = [
+        (
+            (columns[j], rows[i], columns[j + 1], rows[i + 1]),
+            (*at[i][j], *at[i + 1][j], *at[i + 1][j + 1], *at[i][j + 1]),
+        )
+        for i in cells
+        for j in cells
+    ]
+    shape = (columns[-1], rows[-1])
+    drawn = Image.fromarray(part).transform(shape, Image.Transform.MESH, mesh, Image.Resampling.BICUBIC)
+    return np.array(drawn if samples == (1, 1) else drawn.reduce(samples))
+
+
 def unturned(
     values: NDArray[np.float32], turn: NDArray[Any], center: NDArray[Any]
 ) -> tuple[NDArray[np.float32], NDArray[Any]]:
@@ -160,6 +290,8 @@ def unturned(
     within `EXACT_TURN_DEG`, move pixels and change none; other turns interpolate with cubic splines about the middle
     of the frame, cut off what leaves it and keep nan as nan.
     """
+    from scipy import ndimage
+
     nearest = np.rint(turn)
     quarter = np.array_equal(np.abs(nearest), np.eye(2)) or np.array_equal(np.abs(nearest), np.eye(2)[::-1])
     if quarter and np.abs(turn - nearest).max() < math.sin(math.radians(EXACT_TURN_DEG)):

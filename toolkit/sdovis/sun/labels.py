@@ -3,8 +3,8 @@
 A scheme never guesses: a blank cell has no class, a spelling that is not in its table raises `UnknownLabel`, and every
 class of the field that is merged into another stands in ``merged``, so that a card can name and count it.
 
-Sources: NOAA/SWPC glossary of solar-terrestrial terms (Mount Wilson magnetic classification); McIntosh (1990), Solar
-Physics 125, 251 (the 60 types); the Solar Region Summary's user guide.
+Sources: NOAA/SWPC glossary of solar-terrestrial terms (Mount Wilson magnetic classification); the Solar Region Summary's
+user guide. The McIntosh schemes are in `sdovis.sun.mcintosh`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ from dataclasses import dataclass, field
 
 from sdovis import plugins
 from sdovis.errors import BadInput, Problem, nearest
+from sdovis.sun.augmentations import NAMES, Policy
 
 GROUP = "sdovis.labels"
-
-AUGMENTATIONS = ("flip_ns", "flip_ew", "rotate90", "rotate_any", "polarity")
-"""Names of what may be done to an image: ``polarity`` turns B into -B, ``rotate_any`` rotates by any angle."""
 
 
 class UnknownLabel(ValueError):
@@ -39,8 +37,8 @@ class LabelScheme:
     ``classes`` in the order of the model's outputs, which is a scale where ``ordered``; ``meanings`` one plain sentence
     a class; ``merged`` maps each class of the field that is folded into another to where it goes; ``accepts`` lists
     what a cell may name before merging (default: ``classes``, then what is merged); ``spellings`` maps other ways of
-    writing to one of those; ``augmentations`` names what keeps the label; ``agreement`` says, with its source, how
-    often human experts agree. ValueError where the parts do not fit together.
+    writing to one of those; ``augmentations`` names what keeps the label and ``breaks`` says why others do not;
+    ``agreement`` says, with its source, how often human experts agree. ValueError where the parts do not fit together.
     """
 
     name: str
@@ -53,6 +51,7 @@ class LabelScheme:
     spellings: Mapping[str, str] = field(default_factory=dict)
     accepts: tuple[str, ...] = ()
     agreement: str = ""
+    breaks: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         accepts = self.accepts or tuple(dict.fromkeys([*self.classes, *self.merged]))
@@ -63,8 +62,10 @@ class LabelScheme:
             wrong.append("meanings must have one sentence for each class")
         if not {self.merged.get(a, a) for a in accepts} <= set(self.classes):
             wrong.append("something that is accepted leads to no class")
-        if not self.augmentations <= set(AUGMENTATIONS):
-            wrong.append(f"augmentations must be among {', '.join(AUGMENTATIONS)}")
+        if not self.augmentations <= set(NAMES):
+            wrong.append(f"augmentations must be among {', '.join(NAMES)}")
+        if self.augmentations & set(self.breaks):
+            wrong.append("an augmentation cannot keep the label and break it")
         table: dict[str, str] = {}
         for spelling, meant in [*zip(accepts, accepts, strict=True), *self.spellings.items()]:
             if meant not in accepts:
@@ -91,6 +92,19 @@ class LabelScheme:
         named = self.field_class(text)
         return None if named is None else self.merged.get(named, named)
 
+    def read_as(self, texts: Iterable[str]) -> dict[str, str]:
+        """Each way of writing in ``texts``, blanks left out -> the class of the field that it names, before merging.
+
+        With the rows of each way of writing this counts what was merged. Raises `UnknownLabel`.
+        """
+        named = {text: self.field_class(text) for text in sorted(set(texts))}
+        return {text: name for text, name in named.items() if name is not None}
+
+    @property
+    def policy(self) -> Policy:
+        """What may be done to a picture of this scheme."""
+        return Policy(self.name, self.augmentations, self.breaks)
+
 
 def normalise(text: str) -> str:
     """The key under which spellings are compared: no case, no width variants, no separators *between letters*.
@@ -105,8 +119,7 @@ def normalise(text: str) -> str:
 # Between letters: spaces, hyphens and dashes, minus, slash, underscore, plus, ampersand, comma, middle dot.
 _JOINERS = re.compile(r"(?<=[^\W\d_])[\s\-\u2010-\u2015\u2212/_+&,\u00b7]+(?=[^\W\d_])")
 
-_FLIPS = frozenset({"flip_ns", "flip_ew"})
-_ACTIVITY_KEEPS = _FLIPS | {"rotate90", "polarity"}
+_ACTIVITY_KEEPS = frozenset({"flip_ns", "flip_ew", "rotate90", "polarity"})
 
 _GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ"}
 
@@ -130,6 +143,15 @@ _MOUNT_WILSON_SPELLINGS = {
     for spelling in ("".join(w[0] for w in name.split("-")), "".join(_GREEK[w] for w in name.split("-")))
 }
 
+_DELTA_SCALE = "a delta spot is one whose umbrae lie within 2 degrees of each other: the scale is part of the class"
+_MOUNT_WILSON_BREAKS = {"zoom": _DELTA_SCALE, "scale": _DELTA_SCALE}
+
+_MOUNT_WILSON_AGREEMENT = (
+    "No published comparison of two observers' Mount Wilson classes is known to sdovis. A program of fixed rules gave "
+    "SWPC's class to 79.8 % of the groups in early tests (Townsend 2016, DTIC AD1053930, abstract): how well a program "
+    "follows one observer, which is not a ceiling."
+)
+
 MOUNT_WILSON = LabelScheme(
     name="mount-wilson",
     version="1",
@@ -137,7 +159,9 @@ MOUNT_WILSON = LabelScheme(
     meanings=_MOUNT_WILSON_MEANINGS,
     ordered=False,
     spellings=_MOUNT_WILSON_SPELLINGS,
-    augmentations=frozenset(AUGMENTATIONS),
+    augmentations=frozenset(NAMES),
+    breaks=_MOUNT_WILSON_BREAKS,
+    agreement=_MOUNT_WILSON_AGREEMENT,
 )
 
 MOUNT_WILSON_3 = LabelScheme(
@@ -152,41 +176,9 @@ MOUNT_WILSON_3 = LabelScheme(
     ordered=True,
     merged={name: "complex" for name in _MOUNT_WILSON_MEANINGS if name not in ("alpha", "beta")},
     spellings=_MOUNT_WILSON_SPELLINGS,
-    augmentations=frozenset(AUGMENTATIONS),
-)
-
-MCINTOSH_CODES = (
-    "Axx",
-    "Bxo",
-    "Bxi",
-    *(f"C{p}{c}" for p in "rsahk" for c in "oi"),
-    *(f"{z}{p}{c}" for z in "DEF" for p in "rsahk" for c in "oic" if (p, c) != ("r", "c")),
-    *(f"H{p}x" for p in "rsahk"),
-)
-"""The 60 types Zpc of McIntosh (1990): class, penumbra of the largest spot, compactness of the group's interior."""
-
-MCINTOSH_Z = LabelScheme(
-    name="mcintosh-z",
-    version="1",
-    classes=tuple("ABCDEFH"),
-    meanings={
-        "A": "A unipolar group without penumbra.",
-        "B": "A bipolar group without penumbra.",
-        "C": "A bipolar group with penumbra on one end only.",
-        "D": "A bipolar group with penumbra on both ends, at most 10 degrees long.",
-        "E": "A bipolar group with penumbra on both ends, more than 10 and at most 15 degrees long.",
-        "F": "A bipolar group with penumbra on both ends, more than 15 degrees long.",
-        "H": "A unipolar group with penumbra.",
-    },
-    ordered=False,
-    merged={code: code[0] for code in MCINTOSH_CODES},
-    # A bare letter is refused: it may as well be a Zurich class or an abbreviated Mount Wilson class.
-    accepts=MCINTOSH_CODES,
-    augmentations=_FLIPS,
-    agreement=(
-        "Forecasters at SWPC and at Holloman gave the same three letters to 33 % of the groups (DTIC ADA604336, "
-        "abstract); this is the whole code, not its first letter alone."
-    ),
+    augmentations=frozenset(NAMES),
+    breaks=_MOUNT_WILSON_BREAKS,
+    agreement=_MOUNT_WILSON_AGREEMENT,
 )
 
 ACTIVITY = LabelScheme(

@@ -29,6 +29,7 @@ class View:
     roll_deg: float  #: CROTA2
     centre_px: tuple[float, float]  #: column and row of the Sun's centre
     size_px: int
+    arcsec_per_px: float = PIXEL_ARCSEC
 
     @property
     def sun_arcsec(self) -> float:
@@ -67,7 +68,7 @@ def surface(view: View, oversample: int = 1) -> tuple[Array, Array, tuple[Array,
     """
     pixels = (np.arange(view.size_px * oversample) + 0.5) / oversample - 0.5
     column, row = pixels[None, :] - view.centre_px[0], pixels[:, None] - view.centre_px[1]
-    roll, scale = np.radians(view.roll_deg), np.radians(PIXEL_ARCSEC / 3600)
+    roll, scale = np.radians(view.roll_deg), np.radians(view.arcsec_per_px / 3600)
     sky_x = scale * (np.cos(roll) * column - np.sin(roll) * row)
     sky_y = scale * (np.sin(roll) * column + np.cos(roll) * row)
     distance = view.distance_m / SUN_RADIUS_M
@@ -106,6 +107,29 @@ def observe(region: Region, rng: np.random.Generator, view: View, longitude_deg:
     return np.where(off, np.nan, seen).astype(np.float32)
 
 
+def where(view: View) -> list[tuple[Any, ...]]:
+    """The FITS cards that say where the Sun and the observer are."""
+    return [
+        ("CTYPE1", "HPLN-TAN"),
+        ("CTYPE2", "HPLT-TAN"),
+        ("CUNIT1", "arcsec"),
+        ("CUNIT2", "arcsec"),
+        ("CDELT1", view.arcsec_per_px),
+        ("CDELT2", view.arcsec_per_px),
+        ("CRPIX1", view.centre_px[0] + 1, "Sun's centre, first pixel is 1"),
+        ("CRPIX2", view.centre_px[1] + 1, "Sun's centre, first pixel is 1"),
+        ("CRVAL1", 0.0),
+        ("CRVAL2", 0.0),
+        ("CROTA2", view.roll_deg, "[deg] the detector is upside down"),
+        ("RSUN_REF", SUN_RADIUS_M, "[m]"),
+        ("RSUN_OBS", view.sun_arcsec, "[arcsec]"),
+        ("DSUN_REF", 149597870691.0, "[m]"),
+        ("DSUN_OBS", view.distance_m, "[m]"),
+        ("CRLT_OBS", view.b0_deg, "[deg]"),
+        ("HGLN_OBS", 0.0, "[deg]"),
+    ]
+
+
 def to_fits(data: NDArray[np.float32], view: View, keywords: Sequence[tuple[str, Any, str]]) -> bytes:
     """A FITS file of 16-bit integers with the header of an HMI cutout; ``keywords`` are (name, value, comment)."""
     from astropy.io.fits import Header
@@ -127,23 +151,7 @@ def to_fits(data: NDArray[np.float32], view: View, keywords: Sequence[tuple[str,
             ("WAVELNTH", 6173.0, "[angstrom]"),
             ("CONTENT", "MAGNETOGRAM", "line of sight"),
             ("BUNIT", "Gauss"),
-            ("CTYPE1", "HPLN-TAN"),
-            ("CTYPE2", "HPLT-TAN"),
-            ("CUNIT1", "arcsec"),
-            ("CUNIT2", "arcsec"),
-            ("CDELT1", PIXEL_ARCSEC),
-            ("CDELT2", PIXEL_ARCSEC),
-            ("CRPIX1", view.centre_px[0] + 1, "Sun's centre, first pixel is 1"),
-            ("CRPIX2", view.centre_px[1] + 1, "Sun's centre, first pixel is 1"),
-            ("CRVAL1", 0.0),
-            ("CRVAL2", 0.0),
-            ("CROTA2", view.roll_deg, "[deg] the detector is upside down"),
-            ("RSUN_REF", SUN_RADIUS_M, "[m]"),
-            ("RSUN_OBS", view.sun_arcsec, "[arcsec]"),
-            ("DSUN_REF", 149597870691.0, "[m]"),
-            ("DSUN_OBS", view.distance_m, "[m]"),
-            ("CRLT_OBS", view.b0_deg, "[deg]"),
-            ("HGLN_OBS", 0.0, "[deg]"),
+            *where(view),
             ("DATAMIN", round(float(seen.min()), 1), "[Gauss]"),
             ("DATAMAX", round(float(seen.max()), 1), "[Gauss]"),
             ("MISSVALS", int(data.size - seen.size), "pixels off the disc"),

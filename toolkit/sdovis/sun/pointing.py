@@ -12,8 +12,8 @@ from scipy import fft, ndimage
 
 from sdovis.sun.geometry import DiscFrame
 
-POINTING_SIDE = 256
-LIMB_SIGMAS = 10.0  # a real limb stands 20 to 30 standard deviations above chance, noise reaches 5
+LOOK_SIDE, GLANCE_SIDE = 256, 128  # pixels the image is shrunk to
+GLANCE_SIGMAS, LIMB_SIGMAS = 12.0, 10.0  # a real limb stands 14 to 30 standard deviations above chance, noise reaches 9
 POINTING_TOLERANCE = 0.05  # of the solar radius
 
 
@@ -21,13 +21,15 @@ def pointing_problem(values: NDArray[Any], frame: DiscFrame) -> str | None:
     """Why ``values`` (H, W) do not show the disc where ``frame`` says, or None.
 
     Looks for the limb: edges of the high-passed image that run along a circle of the expected radius, whatever their
-    sign (bright disc, bright corona, field against nothing), summed for all centres by FFT. Images that hold less
+    sign (bright disc, bright corona, field against nothing), summed for all centres by FFT. A glance at a coarse image
+    is enough for a limb that stands out where it should; every other frame is looked at closely. Images that hold less
     than half of the expected limb cannot be judged and pass, unless they are blank.
     """
     valid = np.isfinite(values)
     if valid.all():  # archives write 0 or nan off the disc; where there is nan, 0 is a value
         valid = values != 0
-    if not valid.any() or np.ptp(values[valid]) == 0:
+    dark, bright = _range(values, valid)
+    if not dark < bright:
         return "blank: every pixel has the same value"
     angle = np.linspace(0, 2 * math.pi, 360, endpoint=False)
     (x0, y0), radius = frame.center_px, frame.radius_px
@@ -35,31 +37,58 @@ def pointing_problem(values: NDArray[Any], frame: DiscFrame) -> str | None:
     height, width = values.shape
     if np.mean((x >= 0) & (x < width) & (y >= 0) & (y < height)) < 0.5:
         return None
-    factor = math.ceil(max(height, width) / POINTING_SIDE)
-    small = _shrunk(values, valid, factor)
-    n = 2 * POINTING_SIDE
-    edges = fft.fft2(_edge_direction(small), (n, n))
-    score = fft.ifft2(edges * _ring(n, round(radius / factor, 1))).real
-    peak = np.unravel_index(score.argmax(), score.shape)
-    # Centres may lie outside of the image on either side; beyond the middle of the padding they count as negative.
-    row, column = (int(i) - n if i > (n + POINTING_SIDE) / 2 else int(i) for i in peak)
-    if score[peak] < LIMB_SIGMAS * score.std():
+    found_x, found_y, sigmas = _limb(values, valid, dark - 1, radius, GLANCE_SIDE)
+    if sigmas > GLANCE_SIGMAS and math.hypot(found_x - x0, found_y - y0) < POINTING_TOLERANCE * radius:
+        return None
+    found_x, found_y, sigmas = _limb(values, valid, dark - 1, radius, LOOK_SIDE)
+    if sigmas < LIMB_SIGMAS:
         return "black or off-pointed: no solar limb is to be seen"
-    found_x, found_y = ((i + 0.5) * factor - 0.5 for i in (column, row))
     if math.hypot(found_x - x0, found_y - y0) > POINTING_TOLERANCE * radius:
         return f"off-pointed: the disc is centred on ({found_x:.0f}, {found_y:.0f}) px, not on ({x0:.0f}, {y0:.0f})"
     return None
 
 
-def _shrunk(values: NDArray[Any], valid: NDArray[np.bool_], factor: int) -> NDArray[np.float32]:
-    """Block means of the square root of ``values``; what is not valid counts as darker than all others."""
-    dark = np.float32(values[valid].min()) - 1
-    level = np.where(valid, values, dark).astype(np.float32)
-    level = np.sign(level) * np.sqrt(np.abs(level))
-    height, width = (side // factor * factor for side in level.shape)
-    blocks = level[:height, :width].reshape(height // factor, factor, width // factor, factor)
-    shrunk: NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32)
-    return shrunk
+def _range(values: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[float, float]:
+    """The least and the greatest of the valid values; the other way round where there is none."""
+    if valid.all():
+        return float(values.min()), float(values.max())
+    known = values[valid]
+    return (float(known.min()), float(known.max())) if known.size else (1.0, 0.0)
+
+
+def _limb(
+    values: NDArray[Any], valid: NDArray[np.bool_], dark: float, radius: float, side: int
+) -> tuple[float, float, float]:
+    """Where the best limb of ``radius`` has its centre (x, y), and by how many standard deviations it stands out.
+
+    Where more than a side is padded for, a centre beyond the edge may be taken for one beyond the opposite edge.
+    """
+    factor = math.ceil(max(values.shape) / side)
+    small = _shrunk(values, valid, dark, factor)
+    n = 2 * side if side == LOOK_SIDE else fft.next_fast_len(side + math.ceil(radius / factor))
+    edges = fft.fft2(_edge_direction(small), (n, n), overwrite_x=True)
+    score = fft.ifft2(edges * _ring(n, round(4 * radius / factor) / 4), overwrite_x=True).real
+    peak = np.unravel_index(score.argmax(), score.shape)
+    # Centres may lie outside of the image on either side; beyond the middle of the padding they count as negative.
+    row, column = (int(i) - n if i > (n + side) / 2 else int(i) for i in peak)
+    return (column + 0.5) * factor - 0.5, (row + 0.5) * factor - 0.5, float(score[peak] / score.std())
+
+
+def _shrunk(values: NDArray[Any], valid: NDArray[np.bool_], dark: float, factor: int) -> NDArray[np.float32]:
+    """Block means of the square root of ``values``; what is not valid counts as ``dark``, darker than all others.
+
+    Of each block, two by two samples are enough, a quarter of it from its middle.
+    """
+    height, width = (side // factor * factor for side in values.shape)
+    first = round((factor - 1) / 2 - factor / 4)
+    total = np.zeros((height // factor, width // factor), np.float32)
+    for i in (first, factor - 1 - first):
+        for j in (first, factor - 1 - first):
+            at = slice(i, height, factor), slice(j, width, factor)
+            level = np.where(valid[at], values[at], dark).astype(np.float32)
+            total += np.sign(level) * np.sqrt(np.abs(level))
+    total /= 4
+    return total
 
 
 def _edge_direction(image: NDArray[np.float32]) -> NDArray[np.complex64]:

@@ -8,6 +8,7 @@ import os
 import re
 import warnings
 import zipfile
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +27,7 @@ WORKBOOK = "SDO_Simulated_Active_Regions.xlsx"
 SHEET = "Active regions"
 MAX_ANGLE_DEG = 60.0  #: from the centre of the disc
 
-_PRIOR = {"Alpha": 0.3, "Beta": 0.4, "Beta-Gamma": 0.15, "Beta-Gamma-Delta": 0.1, "Beta-Delta": 0.05}
+PRIOR = {"Alpha": 0.3, "Beta": 0.4, "Beta-Gamma": 0.15, "Beta-Gamma-Delta": 0.1, "Beta-Delta": 0.05}
 _YEARS = ("2011-01-01", "2014-12-31")
 _DAYS = (3, 6)
 _POSITION_SD_DEG = 0.7  # of positions measured by eye, along each axis
@@ -56,7 +57,35 @@ class _Passage:
         return f"images/hmi_m_{self.noaa_ar}_{stamp}_TAI.fits"
 
 
-def _rotation_deg_per_day(latitude_deg: float) -> float:
+@dataclass(frozen=True)
+class Earth:
+    """Where the Earth is at the times of observations, and these times; a value each."""
+
+    distance_m: Array
+    b0_deg: Array
+    l0_deg: Array
+    tai: Array  #: T_OBS
+    slot: Array  #: T_REC
+    utc: Array  #: ISO, to the millisecond
+
+
+def earth(start: str, slot_s: Array, late_s: Array) -> Earth:
+    """The Earth at slots ``slot_s`` seconds (TAI) after ``start``, observed ``late_s`` seconds off the slot."""
+    from astropy.time import Time, TimeDelta
+    from astropy.utils import iers
+    from sunpy.coordinates import sun
+
+    with iers.conf.set_temp("auto_download", False), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # IERS tables may be old: they move the Sun by less than a milliarcsecond
+        slots = Time(f"{start}T00:00:00", scale="tai") + TimeDelta(slot_s, format="sec")
+        times = slots + TimeDelta(late_s, format="sec")
+        distance = np.asarray(sun.earth_distance(times).to_value("m"))
+        b0 = np.asarray(sun.B0(times).to_value("deg"))
+        l0 = np.asarray(sun.L0(times).to_value("deg"))
+        return Earth(distance, b0, l0, times.tai.isot, slots.tai.isot, times.utc.isot)
+
+
+def rotation_deg_per_day(latitude_deg: float) -> float:
     """Synodic rotation rate: Snodgrass & Ulrich 1990, less the Earth's mean motion."""
     sin2 = np.sin(np.radians(latitude_deg)) ** 2
     return float(14.713 - 2.396 * sin2 - 1.787 * sin2**2 - 0.9856)
@@ -64,29 +93,17 @@ def _rotation_deg_per_day(latitude_deg: float) -> float:
 
 def _passages(regions: int, seed: int, days: tuple[int, int], size_px: int) -> list[_Passage]:
     """Which regions there are, when and where each is seen; ordered by date of the first observation."""
-    from astropy.time import Time, TimeDelta
-    from astropy.utils import iers
-    from sunpy.coordinates import sun
-
     rng = np.random.default_rng((seed, 1))
     start, end = (np.datetime64(day) for day in _YEARS)
     first = np.sort(rng.uniform(0, (end - start).astype(int) - days[1], regions))
     counts = rng.integers(days[0], days[1] + 1, regions)
     ages = [np.arange(n) + rng.normal(0, 0.02, n) * (np.arange(n) > 0) for n in counts]
     elapsed = np.concatenate([day + age for day, age in zip(first, ages, strict=True)])
-    with iers.conf.set_temp("auto_download", False), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # IERS tables may be old: they move the Sun by less than a milliarcsecond
-        # T_REC is a slot of 45 s; T_OBS, the middle of the exposures, differs from it by a few seconds.
-        slots = Time(f"{_YEARS[0]}T00:00:00", scale="tai") + TimeDelta(np.rint(elapsed * 1920) * 45, format="sec")
-        times = slots + TimeDelta(np.round(rng.uniform(-3, 3, len(elapsed)), 2), format="sec")
-        distance = np.asarray(sun.earth_distance(times).to_value("m"))
-        b0 = np.asarray(sun.B0(times).to_value("deg"))
-        l0 = np.asarray(sun.L0(times).to_value("deg"))
-        tai, utc = times.tai.isot, times.utc.isot
-        slot = slots.tai.isot
+    # T_REC is a slot of 45 s; T_OBS, the middle of the exposures, differs from it by a few seconds.
+    sky = earth(_YEARS[0], np.rint(elapsed * 1920) * 45, np.round(rng.uniform(-3, 3, len(elapsed)), 2))
     noaa = 11140 + np.sort(rng.choice(max(1100, 2 * regions), regions, replace=False))
     harp = 330 + np.sort(rng.choice(max(4500, 3 * regions), regions, replace=False))
-    kinds = rng.choice(list(_PRIOR), regions, p=list(_PRIOR.values()))
+    kinds = rng.choice(list(PRIOR), regions, p=list(PRIOR.values()))
     passages = []
     ends = np.cumsum(counts)
     for i, (n, kind, age) in enumerate(zip(counts, kinds, ages, strict=True)):
@@ -96,18 +113,18 @@ def _passages(regions: int, seed: int, days: tuple[int, int], size_px: int) -> l
         latitude = float(rng.choice([-1.0, 1.0]) * np.clip(rng.normal(belt, 5.5), 3.0, 34.0))
         within = np.degrees(np.arccos(np.cos(np.radians(MAX_ANGLE_DEG)) / np.cos(np.radians(abs(latitude) + 7.3))))
         within -= 3 * _POSITION_SD_DEG
-        path = _rotation_deg_per_day(latitude) * age
+        path = rotation_deg_per_day(latitude) * age
         longitude = rng.uniform(-within, within - path[-1]) + path
         offset = np.clip(rng.normal(0, _POSITION_SD_DEG, (len(path), 2)), -2, 2)
         offset[:, 0] /= np.cos(np.radians(latitude))
         names = int(noaa[i]), int(harp[i])
-        sky = distance[rows], b0[rows], l0[rows]
-        times_of = tuple(tai[rows]), tuple(slot[rows]), tuple(utc[rows])
-        passages.append(_Passage((seed, i), str(kind), *names, latitude, longitude, offset, *sky, *times_of, size_px))
+        seen = sky.distance_m[rows], sky.b0_deg[rows], sky.l0_deg[rows]
+        times_of = tuple(sky.tai[rows]), tuple(sky.slot[rows]), tuple(sky.utc[rows])
+        passages.append(_Passage((seed, i), str(kind), *names, latitude, longitude, offset, *seen, *times_of, size_px))
     return passages
 
 
-def _jsoc_time(isot: str) -> str:
+def jsoc_time(isot: str) -> str:
     """'2012-03-01T00:00:00.000' -> '2012.03.01_00:00:00_TAI'; hundredths are kept where they are not zero."""
     day, clock = isot.split("T")
     whole, _, fraction = clock.partition(".")
@@ -121,8 +138,8 @@ def _keywords(p: _Passage, k: int) -> list[tuple[str, Any, str]]:
         ("SIMULATE", True, "SIMULATED: not an observation of the Sun"),
         ("ORIGIN", f"sdovis {__version__}", "simulated magnetogram"),
         ("DATE-OBS", p.utc[k], "[UTC]"),
-        ("T_OBS", _jsoc_time(p.tai[k]), "[TAI]"),
-        ("T_REC", _jsoc_time(p.slot[k]), "[TAI]"),
+        ("T_OBS", jsoc_time(p.tai[k]), "[TAI]"),
+        ("T_REC", jsoc_time(p.slot[k]), "[TAI]"),
         ("CADENCE", 45.0, "[s]"),
         ("QUALITY", 0, ""),
         ("CRLN_OBS", float(p.l0_deg[k]), "[deg]"),
@@ -187,7 +204,7 @@ def _mislabel(table: pd.DataFrame, share: float, seed: int) -> tuple[pd.DataFram
 
 
 def _readme(table: pd.DataFrame, truth: pd.DataFrame, seed: int, size_px: int) -> pd.DataFrame:
-    prior = ", ".join(f"{name} {share:g}" for name, share in _PRIOR.items())
+    prior = ", ".join(f"{name} {share:g}" for name, share in PRIOR.items())
     first, last = (table["Observed (UTC)"].agg(how).date() for how in ("min", "max"))
     about = {
         "SIMULATED": "Every image and every row here is simulated by sdovis. Nothing here was observed; NOAA and HARP "
@@ -214,7 +231,7 @@ def _readme(table: pd.DataFrame, truth: pd.DataFrame, seed: int, size_px: int) -
     return pd.DataFrame({"About": list(about), "Text": list(about.values())})
 
 
-def _write_workbook(sheets: dict[str, pd.DataFrame], path: Path) -> None:
+def write_workbook(sheets: dict[str, pd.DataFrame], path: Path) -> None:
     """An xlsx whose bytes depend on its cells alone: the times inside are set to a constant."""
     buffer = io.BytesIO()
     with pd.ExcelWriter(buffer, engine="openpyxl", datetime_format="yyyy-mm-dd hh:mm:ss") as writer:
@@ -233,17 +250,20 @@ def _write_workbook(sheets: dict[str, pd.DataFrame], path: Path) -> None:
             kept.writestr(zipfile.ZipInfo(name, (2015, 1, 1, 0, 0, 0)), body, zipfile.ZIP_DEFLATED)
 
 
-def _write_regions(passages: list[_Passage], folder: Path, workers: int, progress: bool) -> list[dict[str, Any]]:
+def written(
+    write: Callable[[Any], list[dict[str, Any]]], tasks: Sequence[Any], workers: int | None, unit: str, progress: bool
+) -> pd.DataFrame:
+    """The rows that ``write`` returns for each task, in the tasks' order; a process for each core by default."""
     from tqdm.auto import tqdm
 
-    make = partial(_write_region, folder=folder)
-    bar = partial(tqdm, total=len(passages), desc="simulate", unit="region", disable=not progress)
+    workers = workers or min(len(os.sched_getaffinity(0)), 8)
+    bar = partial(tqdm, total=len(tasks), desc="simulate", unit=unit, disable=not progress)
     if workers == 1:
-        return [row for rows in bar(map(make, passages)) for row in rows]
+        return pd.DataFrame([row for rows in bar(map(write, tasks)) for row in rows])
     # Spawned, not forked: the caller may hold threads (torch's), which a fork does not survive.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        return [row for rows in bar(pool.map(make, passages, chunksize=8)) for row in rows]
+        return pd.DataFrame([row for rows in bar(pool.map(write, tasks, chunksize=8)) for row in rows])
 
 
 def simulate(
@@ -281,18 +301,25 @@ def simulate(
     directory = Path(directory)
     settings = {"regions": regions, "seed": seed, "mislabelled": mislabelled, "days": days, "size_px": size_px}
     made_from = {name: str(value) for name, value in settings.items()}
-    if manifests.finished(directory, made_from):
+    if is_made(directory, made_from):
         return directory / WORKBOOK
-    if directory.exists() and not _is_simulation(directory):
-        raise Conflict(f"{directory} holds something else; name a new folder")
     passages = _passages(regions, seed, days, size_px)
     with manifests.whole(directory, stage="simulate", made_from=made_from) as folder:
         (folder / "images").mkdir()
-        rows = _write_regions(passages, folder, workers or min(len(os.sched_getaffinity(0)), 8), progress)
-        table, truth = _mislabel(pd.DataFrame(rows), mislabelled, seed)
+        rows = written(partial(_write_region, folder=folder), passages, workers, "region", progress)
+        table, truth = _mislabel(rows, mislabelled, seed)
         sheets = {SHEET: table, "README": _readme(table, truth, seed, size_px), "Truth": truth}
-        _write_workbook(sheets, folder / WORKBOOK)
+        write_workbook(sheets, folder / WORKBOOK)
     return directory / WORKBOOK
+
+
+def is_made(directory: Path, made_from: dict[str, str]) -> bool:
+    """Whether ``directory`` holds this very simulation; `Conflict` where it holds anything but a simulation."""
+    if manifests.finished(directory, made_from):
+        return True
+    if directory.exists() and not _is_simulation(directory):
+        raise Conflict(f"{directory} holds something else; name a new folder")
+    return False
 
 
 def _is_simulation(directory: Path) -> bool:

@@ -2,8 +2,8 @@
 
 A region lives in a plane tangent to the Sun: x degrees of arc west and y degrees north of its centre. Field strengths
 are in gauss, fluxes in G deg². `design` draws a region of one Mount Wilson class, `evolve` takes it to other days,
-`field_map` is its field on a grid, which `grid_index` finds. Fixed from what is known of the Sun, not from what a network
-finds easy:
+`field_map` is its field on a grid, which `grid_index` finds, `intensity_map` its continuum there. Fixed from what is known
+of the Sun, not from what a network finds easy:
 
 - areas of spots are log-normal (Bogdan et al. 1988), larger in complex groups;
 - Hale's law for cycle 24 (leading spots negative in the north, positive in the south), broken by 4 % of the regions;
@@ -15,6 +15,7 @@ finds easy:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,9 +33,15 @@ SPELLINGS = ("Alpha", "Beta", "Beta-Gamma", "Beta-Gamma-Delta", "Beta-Delta")
 _CELL = 0.08  # degrees: the grid the field is drawn on
 _HALF = (9.0, 14.0)  # degrees: half its height and width; a field of 96 pixels 60 degrees off centre spans 23 degrees
 _SHAPE = (int(2 * _HALF[0] / _CELL) + 1, int(2 * _HALF[1] / _CELL) + 1)
-_KNOT = 0.09  # degrees: size (sigma) of a flux element of plage or network
-_KNOT_FLUX = 250.0 * 2 * np.pi * _KNOT**2
+KNOT_DEG = 0.09  #: size (sigma) of a flux element of plage or network
+_KNOT_FLUX = 250.0 * 2 * np.pi * KNOT_DEG**2
+#: The network: 1.2 elements a square degree, of either sign, a third as strong (G deg²) as those of plage, on the
+#: borders of supergranules of 30 Mm.
+NETWORK_PER_DEG2, NETWORK_FLUX, CELLS_PER_DEG2 = 1.2, 0.35 * _KNOT_FLUX, 1 / 2.5**2
 _SPOT_FALL = 1.6  # B(r) = B0 exp(-1.6 (r/r0)²): 0.2 of the central field at the edge of the penumbra
+# Of the continuum: Solanki 2003, A&A Rev. 11, 153: 0.42 of a spot's radius is umbra; stronger umbrae are darker; HMI,
+# with its stray light, sees 0.15 to 0.4 of the quiet Sun in umbrae and 0.8 in penumbrae.
+_UMBRA, _PENUMBRA_INTENSITY, _SOFT = 0.42, 0.8, 0.06
 _AREA_MSH = {"Alpha": 55.0, "Beta": 80.0, "Beta-Gamma": 150.0, "Beta-Gamma-Delta": 220.0, "Beta-Delta": 180.0}
 _SMALLEST_MSH = {"Alpha": 12.0, "Beta": 20.0, "Beta-Gamma": 60.0, "Beta-Gamma-Delta": 80.0, "Beta-Delta": 60.0}
 
@@ -237,12 +244,12 @@ def evolve(region: Region, rng: np.random.Generator, days: int) -> list[Region]:
 
 
 def _blurred(at: Array, weights: Array | None = None) -> NDArray[np.float32]:
-    """Flux elements of unit flux (or of these fluxes) on the grid, each a Gaussian of `_KNOT`."""
+    """Flux elements of unit flux (or of these fluxes) on the grid, each a Gaussian of `KNOT_DEG`."""
     rows, columns = np.rint(grid_index(at[:, 0], at[:, 1])).astype(int)
     inside = (rows >= 0) & (rows < _SHAPE[0]) & (columns >= 0) & (columns < _SHAPE[1])
     kept = None if weights is None else weights[inside]
     counts = np.bincount(rows[inside] * _SHAPE[1] + columns[inside], kept, minlength=_SHAPE[0] * _SHAPE[1])
-    field = gaussian_filter(counts.reshape(_SHAPE).astype(np.float32), _KNOT / _CELL)
+    field = gaussian_filter(counts.reshape(_SHAPE).astype(np.float32), KNOT_DEG / _CELL)
     return np.asarray(field / _CELL**2, dtype=np.float32)
 
 
@@ -254,7 +261,7 @@ def _crowded(field: NDArray[np.float32], flux: float) -> NDArray[np.float32]:
     return np.asarray(field * min(flux / (float(field.sum()) * cell), 1.3))
 
 
-def _to_lanes(rng: np.random.Generator, at: Array, cells: Array, tree: cKDTree) -> Array:
+def to_lanes(rng: np.random.Generator, at: Array, cells: Array, tree: cKDTree) -> Array:
     """Move elements to the nearest border between supergranules, as their flow does."""
     distance, index = map(np.asarray, tree.query(at, k=2))
     first, second = cells[index[:, 0]], cells[index[:, 1]]
@@ -264,24 +271,23 @@ def _to_lanes(rng: np.random.Generator, at: Array, cells: Array, tree: cKDTree) 
     return np.asarray(at + apart * (step * rng.uniform(0.4, 1.0, len(at)))[:, None] + rng.normal(0, 0.12, at.shape))
 
 
-def field_map(region: Region, rng: np.random.Generator) -> NDArray[np.float32]:
-    """The vector field on the grid: upward, westward and northward component in gauss, shape (3, rows, columns)."""
+def field_map(region: Region, rng: np.random.Generator, *, network: bool = True) -> NDArray[np.float32]:
+    """The vector field on the grid: upward, westward and northward component in gauss, shape (3, rows, columns).
+
+    ``network``: with the quiet Sun's network about it.
+    """
     extent = np.array([_HALF[1], _HALF[0]])
-    cells = rng.uniform(-extent - 3, extent + 3, (int(np.prod(2 * extent + 6) / 2.5**2), 2))  # 30 Mm across
+    cells = rng.uniform(-extent - 3, extent + 3, (int(np.prod(2 * extent + 6) * CELLS_PER_DEG2), 2))
     tree = cKDTree(cells)
-    # The network: 1.2 elements a square degree, of either sign, a third as strong as those of plage.
-    quiet = _to_lanes(rng, rng.uniform(-extent, extent, (600, 2)), cells, tree)
-    up = _blurred(quiet, np.where(np.arange(len(quiet)) % 2, 1.0, -1.0) * 0.35 * _KNOT_FLUX)
+    up = np.zeros(_SHAPE, np.float32)
+    if network:
+        quiet = to_lanes(rng, rng.uniform(-extent, extent, (600, 2)), cells, tree)
+        up = _blurred(quiet, np.where(np.arange(len(quiet)) % 2, 1.0, -1.0) * NETWORK_FLUX)
     for sign, flux in zip((1.0, -1.0), region.plage_flux, strict=True):
         own = region.plage[region.plage[:, 2] == sign, :2]
-        up += sign * _crowded(_blurred(_to_lanes(rng, own, cells, tree)), flux)
+        up += sign * _crowded(_blurred(to_lanes(rng, own, cells, tree)), flux)
     field = np.stack([up, np.zeros_like(up), np.zeros_like(up)])
-    for x, y, strength, radius in region.spots:
-        column, row, reach = (x + _HALF[1]) / _CELL, (y + _HALF[0]) / _CELL, 2.2 * radius / _CELL
-        rows = slice(max(int(row - reach), 0), int(row + reach) + 2)
-        columns = slice(max(int(column - reach), 0), int(column + reach) + 2)
-        dy = (np.arange(_SHAPE[0])[rows, None] - row) * _CELL / radius
-        dx = (np.arange(_SHAPE[1])[None, columns] - column) * _CELL / radius
+    for strength, rows, columns, dx, dy in _spots_on_grid(region):
         squared = dx**2 + dy**2
         field[0, rows, columns] += strength * np.exp(-_SPOT_FALL * squared)
         # Penumbral field lies flat and points away from a positive umbra: strongest, 0.35 B0, at the penumbra's edge.
@@ -289,6 +295,32 @@ def field_map(region: Region, rng: np.random.Generator) -> NDArray[np.float32]:
         field[1, rows, columns] += flat * dx * (squared < 4)
         field[2, rows, columns] += flat * dy * (squared < 4)
     return field
+
+
+def intensity_map(region: Region) -> NDArray[np.float32]:
+    """Continuum over that of the quiet Sun at the same place, on the grid of `field_map`: umbrae within penumbrae.
+
+    Spots nearer to each other than their radii share a penumbra.
+    """
+    intensity = np.ones(_SHAPE, np.float32)
+    for strength, rows, columns, dx, dy in _spots_on_grid(region):
+        rho = np.hypot(dx, dy)
+        umbra = np.clip(0.4 - 0.25 * (abs(strength) - 1500) / 1500, 0.15, 0.4)
+        inner, outer = (0.5 * (1 + np.tanh((rho - edge) / _SOFT)) for edge in (_UMBRA, 1.0))
+        spot = umbra + (_PENUMBRA_INTENSITY - umbra) * inner + (1 - _PENUMBRA_INTENSITY) * outer
+        intensity[rows, columns] = np.minimum(intensity[rows, columns], spot)
+    return intensity
+
+
+def _spots_on_grid(region: Region) -> Iterator[tuple[float, slice, slice, Array, Array]]:
+    """Each spot's signed field, the part of the grid it reaches, and the way from its centre there, in its radii."""
+    for x, y, strength, radius in region.spots:
+        column, row, reach = (x + _HALF[1]) / _CELL, (y + _HALF[0]) / _CELL, 2.2 * radius / _CELL
+        rows = slice(max(int(row - reach), 0), int(row + reach) + 2)
+        columns = slice(max(int(column - reach), 0), int(column + reach) + 2)
+        dy = (np.arange(_SHAPE[0])[rows, None] - row) * _CELL / radius
+        dx = (np.arange(_SHAPE[1])[None, columns] - column) * _CELL / radius
+        yield strength, rows, columns, dx, dy
 
 
 def grid_index(x_deg: Array, y_deg: Array) -> Array:

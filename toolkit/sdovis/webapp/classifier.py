@@ -1,10 +1,10 @@
-"""An uploaded file in, an answer out: read, cut out where needed, scored by the one pipeline, explained."""
+"""Uploaded files in, an answer out: read, cut out where needed, scored by the one pipeline, explained."""
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +16,13 @@ from PIL import Image
 
 from sdovis import inference
 from sdovis.errors import BadInput, Problem
-from sdovis.sun.channels import Channel, channel
-from sdovis.sun.geometry import DiscFrame, cutout, project, unproject
-from sdovis.sun.images import SolarImage, read_image
+from sdovis.sun.channels import Channel, decode, encode, matched, together
+from sdovis.sun.geometry import DiscFrame, cutout, heliographic_cutout
+from sdovis.sun.images import SolarImage
+from sdovis.sun.isolation import read_isolated
+from sdovis.sun.quality import quality_problem
 from sdovis.webapp import attention, colours, header
+from sdovis.webapp.place import Spot, located, pixel_of, place_at
 
 #: Sides of the pictures on the page, pixels.
 SHOWN_PX, CUTOUT_SHOWN_PX = 1024, 480
@@ -29,22 +32,9 @@ WIDER_THAN_A_CUTOUT = 1.3
 LIMB_LONGITUDE_DEG = 60.0
 
 
-@dataclass(frozen=True)
-class Spot:
-    """Where to cut out: a heliographic position, or a pixel of the picture shown by `Answer`."""
-
-    latitude_deg: float | None = None
-    longitude_deg: float | None = None
-    shown_px: tuple[float, float] | None = None
-
-    @property
-    def is_given(self) -> bool:
-        return self.shown_px is not None or None not in (self.latitude_deg, self.longitude_deg)
-
-
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What the page shows of one image; ``picture`` is the image in SDO's colours.
+    """What the page shows of one image; ``picture`` is the image, or that of the first channel, in SDO's colours.
 
     ``probabilities`` falls. It is empty where the image shows more than a cutout and no spot was given: then ``seen``
     (what the network saw) is None too. ``overlay`` (where it looked) is None as well for networks without attention maps.
@@ -64,10 +54,28 @@ class Answer:
     is_picture: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One channel of what was sent: the image it came from, its values, and arcsec a pixel where that is known."""
+
+    image: SolarImage
+    values: NDArray[Any]
+    scale: float | None
+
+
+@dataclass(frozen=True)
+class _Box:
+    """Where the cutout lies in the first channel's image: its centre and its side, in pixels."""
+
+    x: float
+    y: float
+    side: float
+
+
 class Classifier:
     """A model folder made ready. ``about`` is config["sdovis"]: what the study says of the model.
 
-    Raises `BadInput` where the folder holds no image classifier that sdovis trained, or its channel is not installed.
+    Raises `BadInput` where the folder holds no image classifier that sdovis trained, or a channel is not installed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -83,78 +91,156 @@ class Classifier:
         self.classes: tuple[str, ...] = tuple(config.id2label[i] for i in range(config.num_labels))
         meanings = self.about.get("classes") or {}
         self.meanings = {name: str(meanings.get(name, "")) for name in self.classes}
-        name = str((self.about.get("channel") or {}).get("name", ""))
-        self.channel: Channel | None = channel(name) if name else None
+        self.channels: tuple[Channel, ...] = inference.channels_of(self.about)
         self._one_at_a_time = threading.Lock()  # attention maps switch the model's kernels and back
 
-    def answer(self, path: Path | str, spot: Spot | None = None) -> Answer:
-        """What the model says of an image file. Raises `BadInput` with words for whoever sent it."""
+    def answer(self, files: Path | str | Sequence[Path | str], spot: Spot | None = None) -> Answer:
+        """What the model says of an image file, or of the files of its three channels in any order.
+
+        Raises `BadInput` with words for whoever sent it.
+        """
         spot = spot or Spot()
-        image, scale = self._placed(read_image(path))
-        if self.channel is None:
-            return self._scored(image, image.values, image.values, 1.0, None, [])
-        values = self.channel.values(image)
-        small, factor = colours.shrunk(values, SHOWN_PX)
-        side = self.about.get("cutout_arcsec")
-        wide = bool(side and scale and max(values.shape) * scale > WIDER_THAN_A_CUTOUT * float(side))
-        if not wide:
+        paths = [files] if isinstance(files, Path | str) else list(files)
+        # A hostile file takes its reader down, and not the page.
+        layers = self._layers([read_isolated(path) for path in paths])
+        first = layers[0]
+        small, factor = colours.shrunk(first.values, SHOWN_PX)
+        if not self._shows_more(first):
             notes = ["The position was not used: the image is taken as one cutout."] if spot.is_given else []
-            return self._scored(image, values, small, factor, None, notes)
-        assert side and scale
+            return self._scored(layers, [layer.values for layer in layers], small, factor, None, notes)
         if not spot.is_given:
-            shown, _ = colours.enlarged(colours.coloured(small, self.channel), SHOWN_PX)
-            return Answer(shown, self._caption(), header.facts(image), [], {}, None, None, True, *_kind(image))
-        x, y = self._place(image, small.shape, spot, factor)
-        if not (-0.5 <= x < values.shape[1] and -0.5 <= y < values.shape[0]):
+            shown, _ = colours.enlarged(colours.coloured(small, self.channels[0]), SHOWN_PX)
+            facts = self._facts(layers, None)
+            return Answer(shown, self._caption(), facts, [], {}, None, None, True, *_kind(first.image))
+        x, y = pixel_of(spot, first.image, factor * max(1, round(SHOWN_PX / max(small.shape))))
+        if not (-0.5 <= x < first.values.shape[1] and -0.5 <= y < first.values.shape[0]):
             raise BadInput("that position lies outside the image")
-        part = cutout(values, x, y, float(side), scale, int(self.about.get("size_px") or 224), np.nan)
-        if not np.isfinite(part).any() or np.ptp(part[np.isfinite(part)]) == 0:
+        parts = [self._cut(layer, first, x, y) for layer in layers]
+        if not all(_shows_something(part) for part in parts):
             raise BadInput("there is nothing to see at that position; choose one on the solar disc")
-        return self._scored(image, part, small, factor, (x, y, float(side) / scale), [])
+        return self._scored(layers, parts, small, factor, _Box(x, y, self._side_px(first)), [])
+
+    def _layers(self, images: Sequence[SolarImage]) -> list[Layer]:
+        """What was sent, channel by channel."""
+        if len(self.channels) < 2:
+            if len(images) != 1:
+                raise BadInput(f"{len(images)} files were sent, and the model looks at one image")
+            image, scale = self._placed(images[0])
+            return [Layer(image, self.channels[0].values(image) if self.channels else image.values, scale)]
+        if len(images) == 1 and images[0].is_picture:
+            codes = inference.composite(images[0], self.channels)
+            return [Layer(images[0], values, None) for values in decode(codes, self.channels)]
+        ordered = matched(images, self.channels)
+        placed = [self._placed(image) for image in ordered]
+        together([image for image, _ in placed])
+        return [Layer(i, kind.values(i), scale) for kind, (i, scale) in zip(self.channels, placed, strict=True)]
+
+    def _shows_more(self, layer: Layer) -> bool:
+        """Whether an image shows more than a cutout, or is not deprojected where the model looks at maps."""
+        arcsec, degrees = self.about.get("cutout_arcsec"), self.about.get("cutout_deg")
+        side = max(layer.values.shape[:2])
+        if degrees and layer.image.grid is not None:
+            return bool(side * layer.image.grid.deg_per_px > WIDER_THAN_A_CUTOUT * float(degrees))
+        if degrees and layer.image.frame is None and layer.scale:
+            hint = "keep the name that the archive gave the file"
+            raise BadInput(Problem("without its time of observation the disc cannot be mapped", hint))
+        if degrees:
+            return layer.image.frame is not None
+        return bool(arcsec and layer.scale and side * layer.scale > WIDER_THAN_A_CUTOUT * float(arcsec))
+
+    def _cut(self, layer: Layer, first: Layer, x: float, y: float) -> NDArray[Any]:
+        """The cutout of one channel about the place that pixel (x, y) of the first channel's image shows."""
+        size = int(self.about.get("size_px") or 224)
+        if degrees := self.about.get("cutout_deg"):
+            where = layer.image.frame or layer.image.grid
+            place = place_at(x, y, first.image)
+            if where is None or place is None:
+                raise BadInput("an image has no coordinates, so the region cannot be found in it")
+            if not np.isfinite(place).all():
+                raise BadInput("there is nothing to see at that position; choose one on the solar disc")
+            return heliographic_cutout(layer.values, *place, where, float(degrees), size)
+        if layer.scale is None:
+            raise BadInput("an image has no scale, so the region cannot be cut out of it")
+        x, y = located(x, y, first.image, layer.image)
+        return cutout(layer.values, x, y, float(self.about["cutout_arcsec"]), layer.scale, size, np.nan)
+
+    def _side_px(self, layer: Layer) -> float:
+        """The side of a cutout in the image; on a disc as it would be at its centre."""
+        if degrees := self.about.get("cutout_deg"):
+            grid, frame = layer.image.grid, layer.image.frame
+            if grid is not None:
+                return float(degrees) / grid.deg_per_px
+            assert frame is not None
+            return float(np.radians(degrees)) * frame.radius_px
+        assert layer.scale is not None
+        return float(self.about["cutout_arcsec"]) / layer.scale
 
     def _scored(
         self,
-        image: SolarImage,
-        values: NDArray[Any],
+        layers: Sequence[Layer],
+        parts: Sequence[NDArray[Any]],
         small: NDArray[Any],
         factor: float,
-        box: tuple[float, float, float] | None,
+        box: _Box | None,
         notes: list[str],
     ) -> Answer:
-        """The answer for ``values``, which is the image or, where ``box`` (x, y, side in pixels) is given, its cutout."""
-        codes = values if self.channel is None else self.channel.encode(np.asarray(values, np.float32))
+        """The answer for ``parts``, an array a channel: the images, or their cutouts at ``box``."""
+        first = layers[0].image
+        codes = parts[0] if not self.channels else encode(parts, self.channels)
         network_input = Image.fromarray(codes)
         with self._one_at_a_time:
             # Without top_k the pipeline gives the first five.
             scores = self._pipeline(network_input, top_k=len(self.classes))
             pixels = self._pipeline.preprocess(network_input)["pixel_values"].to(self._pipeline.model.device)
             looked = attention.rollout(self._pipeline.model, pixels)
-        picture, times = colours.enlarged(
-            colours.coloured(small, self.channel), CUTOUT_SHOWN_PX if box is None else SHOWN_PX
-        )
-        part, _ = colours.shrunk(values, SHOWN_PX)
-        seen, _ = colours.enlarged(colours.coloured(part, self.channel), CUTOUT_SHOWN_PX)
-        grey, _ = colours.enlarged(colours.coloured(part, self.channel, table="gray"), CUTOUT_SHOWN_PX)
+        kind = self.channels[0] if self.channels else None
+        picture, times = colours.enlarged(colours.coloured(small, kind), CUTOUT_SHOWN_PX if box is None else SHOWN_PX)
+        seen, grey = self._shown(parts, codes)
         place = None
         if box is not None:
-            x, y, side = box
-            place = (x, y)
+            place = (box.x, box.y)
             zoom = factor * times
-            picture = colours.framed(picture, (x + 0.5) * zoom, (y + 0.5) * zoom, side * zoom)
+            picture = colours.framed(picture, (box.x + 0.5) * zoom, (box.y + 0.5) * zoom, box.side * zoom)
         return Answer(
             picture,
             self._caption(),
-            header.facts(image, place),
-            notes + self._cautions(image, values, place),
+            self._facts(layers, place),
+            notes + self._cautions(layers, parts[0], place),
             {entry["label"]: float(entry["score"]) for entry in scores},
             seen,
             None if looked is None else colours.overlaid(grey, looked),
             box is not None,
-            *_kind(image),
+            *_kind(first),
         )
 
+    def _shown(self, parts: Sequence[NDArray[Any]], codes: NDArray[Any]) -> tuple[Image.Image, Image.Image]:
+        """What the network saw as people see it, and a grey ground for the overlay."""
+        if len(self.channels) > 1:  # its colours are the channels: the picture itself is what the network saw
+            part, _ = colours.shrunk(codes, SHOWN_PX)
+            seen, _ = colours.enlarged(part, CUTOUT_SHOWN_PX)
+            return seen, seen.convert("L")
+        kind = self.channels[0] if self.channels else None
+        part, _ = colours.shrunk(parts[0], SHOWN_PX)
+        seen, _ = colours.enlarged(colours.coloured(part, kind), CUTOUT_SHOWN_PX)
+        grey, _ = colours.enlarged(colours.coloured(part, kind, table="gray"), CUTOUT_SHOWN_PX)
+        return seen, grey
+
     def _caption(self) -> str:
-        return colours.scale_words(self.channel) if self.channel is not None else ""
+        if not self.channels:
+            return ""
+        words = colours.scale_words(self.channels[0])
+        if len(self.channels) == 1:
+            return words
+        named = (f"{colour} {kind.title}" for colour, kind in zip(colours.NAMES, self.channels, strict=True))
+        return f"{self.channels[0].title}: {words}. The network sees three channels as colours: {', '.join(named)}"
+
+    def _facts(self, layers: Sequence[Layer], place: tuple[float, float] | None) -> list[tuple[str, str]]:
+        facts = header.facts(layers[0].image, place)
+        if len(self.channels) > 1:
+            names = [layer.image.path.name if layer.image.path else "" for layer in layers]
+            files = "; ".join(f"{kind.title}: {name}" for kind, name in zip(self.channels, names, strict=True))
+            facts.append(("Channels", files if len(set(names)) > 1 else ", ".join(k.title for k in self.channels)))
+        return facts
 
     def _placed(self, image: SolarImage) -> tuple[SolarImage, float | None]:
         """The image and its arcsec per pixel; a full-disc picture of the study's kind gets its disc back."""
@@ -176,36 +262,24 @@ class Classifier:
         x, y = ((float(c) + 0.5) * zoom - 0.5 for c in center)
         return replace(image, observed=observed, frame=DiscFrame.at(observed, (x, y), scale)), scale
 
-    def _place(self, image: SolarImage, shape: tuple[int, ...], spot: Spot, factor: float) -> tuple[float, float]:
-        """Pixel x, y of the spot. Raises `BadInput` where it is not on the visible disc."""
-        if spot.shown_px is not None:
-            # A small image is shown enlarged, a large one shrunk.
-            zoom = factor * max(1, round(SHOWN_PX / max(shape)))
-            return (spot.shown_px[0] + 0.5) / zoom - 0.5, (spot.shown_px[1] + 0.5) / zoom - 0.5
-        latitude, longitude = spot.latitude_deg, spot.longitude_deg
-        assert latitude is not None and longitude is not None
-        if not (abs(latitude) <= 90 and abs(longitude) <= 180):
-            raise BadInput("latitude runs from -90 to 90 degrees, longitude from -180 to 180, west positive")
-        if image.frame is None:
-            raise BadInput("the image has no coordinates, so degrees mean nothing in it; click on the region instead")
-        x, y, _ = map(float, project(latitude, longitude, image.frame))
-        if not np.isfinite(x):
-            raise BadInput(f"latitude {latitude:g}, longitude {longitude:g} lies behind the limb")
-        return x, y
-
-    def _cautions(self, image: SolarImage, values: NDArray[Any], place: tuple[float, float] | None) -> list[str]:
-        notes = []
+    def _cautions(self, layers: Sequence[Layer], values: NDArray[Any], place: tuple[float, float] | None) -> list[str]:
+        found = dict.fromkeys(filter(None, (quality_problem(layer.image) for layer in layers)))
+        notes = [f"The file's header warns against using it: {problem}." for problem in found]
         height, width = values.shape[:2]
         if max(height, width) > 1.1 * min(height, width):
             notes.append(f"The image is not square ({width} × {height} px) and was squeezed into the network's square.")
-        if place is not None and image.frame is not None:
-            longitude = float(unproject(*place, image.frame)[1])
-            if not abs(longitude) <= LIMB_LONGITUDE_DEG:
-                notes.append(
-                    f"The region lies more than {LIMB_LONGITUDE_DEG:g}° from the central meridian, where foreshortening "
-                    "makes the classes unreliable."
-                )
+        where = None if place is None else place_at(*place, layers[0].image)
+        if where is not None and not abs(where[1]) <= LIMB_LONGITUDE_DEG:
+            notes.append(
+                f"The region lies more than {LIMB_LONGITUDE_DEG:g}° from the central meridian, where foreshortening "
+                "makes the classes unreliable."
+            )
         return notes
+
+
+def _shows_something(part: NDArray[Any]) -> bool:
+    known = part[np.isfinite(part)]
+    return bool(known.size) and bool(np.ptp(known) > 0)
 
 
 def _time_in_name(path: Path | None) -> datetime | None:
@@ -219,4 +293,4 @@ def _time_in_name(path: Path | None) -> datetime | None:
 
 def _kind(image: SolarImage) -> tuple[bool, bool]:
     """`Answer.has_coordinates` and `Answer.is_picture`."""
-    return image.frame is not None, image.format != "FITS"
+    return image.frame is not None or image.grid is not None, image.format not in ("FITS", "JPEG2000")

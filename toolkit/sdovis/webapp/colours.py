@@ -15,6 +15,8 @@ MAGNETOGRAM_LIMIT_G = 1500.0
 MISSING = (38, 38, 46)
 FRAME = (255, 255, 255)
 RGB = NDArray[np.uint8]
+#: What the three channels of a composite are to the network.
+NAMES = ("red", "green", "blue")
 
 
 def coloured(values: NDArray[Any], channel: Channel | None, *, table: str = "") -> RGB:

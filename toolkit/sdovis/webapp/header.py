@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sdovis.sun.geometry import unproject
 from sdovis.sun.images import SolarImage
+from sdovis.webapp.place import place_at
 
 
 def facts(image: SolarImage, spot: tuple[float, float] | None = None) -> list[tuple[str, str]]:
@@ -38,7 +38,7 @@ def _text(header: Mapping[str, Any], key: str) -> str:
 def _observed(image: SolarImage) -> str:
     if image.observed is None:
         return ""
-    by_name = " (by the file's name)" if image.format != "FITS" else ""
+    by_name = " (by the file's name)" if image.format not in ("FITS", "JPEG2000") else ""
     return image.observed.strftime("%Y-%m-%d %H:%M:%S") + by_name
 
 
@@ -68,13 +68,14 @@ def _scale(image: SolarImage) -> str:
 
 
 def _position(image: SolarImage, spot: tuple[float, float] | None) -> str:
-    if image.frame is None:
-        return ""
     height, width = image.values.shape[:2]
-    if spot is None and 2 * image.frame.radius_px < max(height, width):  # the whole disc: its centre says nothing
-        return ""
+    if spot is None and image.frame is not None and 2 * image.frame.radius_px < max(height, width):
+        return ""  # the whole disc: its centre says nothing
     x, y = spot or ((width - 1) / 2, (height - 1) / 2)
-    latitude, longitude = map(float, unproject(x, y, image.frame))
+    place = place_at(x, y, image)
+    if place is None:
+        return ""
+    latitude, longitude = place
     if latitude != latitude:  # nan: off the disc
         return "off the solar disc"
     whose = "cutout's" if spot else "image's"

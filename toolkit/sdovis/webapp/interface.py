@@ -17,14 +17,18 @@ import gradio as gr
 
 from sdovis.errors import BadInput, SdovisError
 from sdovis.webapp import page
+from sdovis.webapp.place import Spot
 from sdovis.webapp.source import Source
 
 if TYPE_CHECKING:
-    from sdovis.webapp.classifier import Answer, Classifier, Spot
+    from sdovis.webapp.classifier import Answer, Classifier
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = (".fits", ".fit", ".fts", ".gz", ".png", ".jpg", ".jpeg")
+#: What an upload gives: a file, or the files of several channels.
+Sent = str | list[str] | None
+
+SUFFIXES = (".fits", ".fit", ".fts", ".gz", ".png", ".jpg", ".jpeg", ".jp2", ".tif", ".tiff")
 #: A full-disc FITS file of 4096 x 4096 float32 has 67 MB.
 MAX_FILE = "80 MB"
 CACHE_SWEEP_S, CACHE_AGE_S = 1800, 3600
@@ -37,9 +41,9 @@ def empty_blocks(title: str) -> gr.Blocks:
     return gr.Blocks(title=title, analytics_enabled=False, delete_cache=(CACHE_SWEEP_S, CACHE_AGE_S))
 
 
-def endpoint(classify: Callable[..., Any]) -> None:
-    """``/classify`` for programs: file (and a position, degrees) in, label and probabilities out."""
-    file = gr.File(visible=False, label="file", file_types=list(SUFFIXES))
+def endpoint(classify: Callable[..., Any], *, several: bool = False) -> None:
+    """``/classify`` for programs: file, or ``several`` (and a position, degrees) in, label and probabilities out."""
+    file = gr.File(visible=False, label="file", file_types=list(SUFFIXES), file_count=_count(several))
     latitude, longitude = (
         gr.Number(visible=False, label="latitude_deg"),
         gr.Number(visible=False, label="longitude_deg"),
@@ -54,6 +58,10 @@ def endpoint(classify: Callable[..., Any]) -> None:
     )
 
 
+def _count(several: bool) -> Any:
+    return "multiple" if several else "single"
+
+
 class Page:
     """One page: the model it shows, and what its buttons do."""
 
@@ -62,23 +70,29 @@ class Page:
         if examples is not None:
             gr.set_static_paths([str(examples.resolve())])  # Gradio hands out no other file from outside its cache
         self.examples = [(file, answer) for file in _example_files(examples) if (answer := self._example(file))]
-        about, channel = classifier.about, classifier.channel
-        self.name = str(about.get("study") or source.model or "SDOVIS")
-        self.channel_title = channel.title if channel else ""
-        self.browse = channel.browse if channel else True
+        self.name = str(classifier.about.get("study") or source.model or "SDOVIS")
+        self.titles = [channel.title for channel in classifier.channels]
+        self.names = [channel.name for channel in classifier.channels]
+        self.browse = all(channel.browse for channel in classifier.channels)
+        self.several = len(self.titles) > 1
 
     def blocks(self) -> gr.Blocks:
         """The page, not yet served."""
         about = self.classifier.about
         blocks = empty_blocks(self.source.title or self.name)
         with blocks:
-            gr.HTML(page.head(self.source, about, self.name, self.channel_title))
+            gr.HTML(page.head(self.source, about, self.name, ", ".join(self.titles)))
             if about.get("simulated"):
                 gr.HTML(page.simulated())
             with gr.Row():
                 with gr.Column(scale=5, min_width=320):
-                    file = gr.File(label="FITS, PNG or JPEG", file_types=list(SUFFIXES), elem_id="sdovis-file")
-                    gr.HTML(page.what_to_send(about, self.channel_title, self.browse, MAX_FILE))
+                    file = gr.File(
+                        label=" + ".join(self.titles) if self.several else "FITS, PNG or JPEG",
+                        file_types=list(SUFFIXES),
+                        file_count=_count(self.several),
+                        elem_id="sdovis-file",
+                    )
+                    gr.HTML(page.what_to_send(about, self.titles, self.browse, MAX_FILE))
                     gallery = self._gallery()
                 with gr.Column(scale=6, min_width=320):
                     verdict = gr.HTML(page.invitation(self.classifier.meanings))
@@ -98,9 +112,9 @@ class Page:
             facts = gr.HTML(visible=False)
             with gr.Accordion("The same from Python", open=False):
                 code: Any = {"language": "python", "interactive": False, "wrap_lines": True}
-                gr.Code(page.snippet(self.source, self.name), label="on your machine", **code)
+                gr.Code(page.snippet(self.source, self.name, self.names), label="on your machine", **code)
                 where = os.environ.get("SPACE_ID") or "http://127.0.0.1:7860"
-                gr.Code(page.client_snippet(where), label="asking this page", **code)
+                gr.Code(page.client_snippet(where, self.names), label="asking this page", **code)
             with gr.Accordion("Limits", open=True):
                 gr.Markdown(page.LIMITS)
 
@@ -112,7 +126,7 @@ class Page:
             file.clear(self._empty, None, shown, api_visibility="private")
             if gallery is not None:
                 gallery.select(self._take_example, None, [file, *shown], **bounded)
-            endpoint(self._classify)
+            endpoint(self._classify, several=self.several)
         return blocks
 
     def _gallery(self) -> gr.Gallery | None:
@@ -141,41 +155,35 @@ class Page:
 
     # --- what buttons do ---------------------------------------------------------------------------------------------
 
-    def _look(self, path: str | None) -> list[Any]:
-        return self._answer(path, None)
+    def _look(self, sent: Sent) -> list[Any]:
+        return self._answer(sent, None)
 
-    def _click(self, path: str | None, event: gr.SelectData) -> list[Any]:
-        from sdovis.webapp.classifier import Spot
-
+    def _click(self, sent: Sent, event: gr.SelectData) -> list[Any]:
         try:
             x, y = (float(part) for part in event.index)
         except (TypeError, ValueError):
             return self._fail(BadInput("that click gave no position; try once more"))
-        return self._answer(path, Spot(shown_px=(x, y)), only_if_wanted=True)
+        return self._answer(sent, Spot(shown_px=(x, y)), only_if_wanted=True)
 
-    def _type(self, path: str | None, latitude_deg: float | None, longitude_deg: float | None) -> list[Any]:
-        from sdovis.webapp.classifier import Spot
-
+    def _type(self, sent: Sent, latitude_deg: float | None, longitude_deg: float | None) -> list[Any]:
         if latitude_deg is None or longitude_deg is None:
             return self._fail(BadInput("give both latitude and longitude"), keep_picture=True)
-        return self._answer(path, Spot(latitude_deg, longitude_deg))
+        return self._answer(sent, Spot(latitude_deg, longitude_deg))
 
     def _take_example(self, event: gr.SelectData) -> list[Any]:
         file = self.examples[int(event.index)][0]
-        return [str(file), *self._answer(str(file), None)]
+        return [[str(file)] if self.several else str(file), *self._answer(str(file), None)]
 
     def _classify(
-        self, file: str | None, latitude_deg: float | None = None, longitude_deg: float | None = None
+        self, file: Sent, latitude_deg: float | None = None, longitude_deg: float | None = None
     ) -> Mapping[str, Any]:
-        from sdovis.webapp.classifier import Spot
-
         try:
             if not file:
                 raise BadInput("no file was sent")
             answer = self.classifier.answer(file, Spot(latitude_deg, longitude_deg))
             if not answer.probabilities:
                 raise BadInput(
-                    f"the image shows more than one cutout of {self.classifier.about['cutout_arcsec']:g} arcsec; "
+                    f"the image shows more than one cutout of {page.cutout_side(self.classifier.about)}; "
                     "send latitude_deg and longitude_deg of the region as well"
                 )
         except SdovisError as error:
@@ -189,11 +197,11 @@ class Page:
 
     # --- what the page then shows ------------------------------------------------------------------------------------
 
-    def _answer(self, path: str | None, spot: Spot | None, *, only_if_wanted: bool = False) -> list[Any]:
-        if not path:
+    def _answer(self, sent: Sent, spot: Spot | None, *, only_if_wanted: bool = False) -> list[Any]:
+        if not sent:
             return self._empty()
         try:
-            answer = self.classifier.answer(path, spot)
+            answer = self.classifier.answer(sent, spot)
         except SdovisError as error:
             return self._fail(error, keep_picture=spot is not None)
         except Exception:
@@ -205,12 +213,10 @@ class Page:
         return self._shown(answer)
 
     def _shown(self, answer: Answer) -> list[Any]:
-        side = self.classifier.about.get("cutout_arcsec")
         if answer.probabilities:
             said = page.verdict(answer.probabilities, self.classifier.meanings, answer.notes)
         else:
-            assert side
-            said = page.choose_spot(float(side), can_type=answer.has_coordinates)
+            said = page.choose_spot(page.cutout_side(self.classifier.about), can_type=answer.has_coordinates)
         second = answer.overlay or answer.seen
         has_map = answer.overlay is not None
         label = "Where the network looked" if has_map else "What the network was shown"

@@ -56,7 +56,7 @@ def head(source: Source, about: Mapping[str, object], name: str, channel: str) -
     """Title, what it is, links to model and dataset."""
     title = source.title or str(about.get("title") or "") or name
     tags = [channel] if channel else []
-    tags += [f"cutouts of {about['cutout_arcsec']:g}″"] if about.get("cutout_arcsec") else []
+    tags += [f"cutouts of {side}"] if (side := cutout_side(about)) else []
     links = [
         f'<a href="{escape(url)}" target="_blank" rel="noopener">{kind}: {escape(of)}</a>'
         for kind, of, url in (
@@ -69,6 +69,13 @@ def head(source: Source, about: Mapping[str, object], name: str, channel: str) -
     links += [f'<span class="sdovis-tag">{escape(tag)}</span>' for tag in tags]
     description = f"<p>{escape(source.description)}</p>" if source.description else ""
     return f'<div class="sdovis-head"><h1>{escape(title)}</h1>{description}<nav>{"".join(links)}</nav></div>'
+
+
+def cutout_side(about: Mapping[str, object]) -> str:
+    """The side of the cutouts that a model looks at, in words; "" where it looks at whole images."""
+    if about.get("cutout_deg"):
+        return f"{about['cutout_deg']:g}° on the Sun"
+    return f"{about['cutout_arcsec']:g}″" if about.get("cutout_arcsec") else ""
 
 
 def simulated() -> str:
@@ -106,13 +113,13 @@ def verdict(probabilities: Mapping[str, float], meanings: Mapping[str, str], not
     )
 
 
-def choose_spot(side_arcsec: float, can_type: bool) -> str:
+def choose_spot(side: str, can_type: bool) -> str:
     """The request to say where to cut out."""
     typed = " or type its position below it" if can_type else ""
     return (
         '<div class="sdovis-box" aria-live="polite"><h2>Which region?</h2><div class="sdovis-warn" role="note">'
         f"<strong>Click on a region in the picture{typed}.</strong>The image shows more than one cutout, and the model "
-        f"reads squares of {side_arcsec:g}″.</div></div>"
+        f"reads squares of {escape(side)}.</div></div>"
     )
 
 
@@ -160,17 +167,20 @@ def reading_guide(answered: bool, has_map: bool) -> str:
     )
 
 
-def what_to_send(about: Mapping[str, object], channel: str, browse: bool, limit: str) -> str:
-    """Which files fit."""
-    side = about.get("cutout_arcsec")
-    want = channel or "solar images"
-    if side:
-        want += (
-            f", as a cutout of {side:g}″ centred on the region or as a full-disc image in which you then point at one"
-        )
+def what_to_send(about: Mapping[str, object], channels: Sequence[str], browse: bool, limit: str) -> str:
+    """Which files fit; ``channels`` are their titles."""
+    want = ", ".join(channels) or "solar images"
+    if side := cutout_side(about):
+        shape = "map" if about.get("cutout_deg") else "cutout"
+        want += f", as a {shape} of {side} centred on the region or as a full-disc image in which you then point at one"
     form = (
         "JPEG or PNG as published, solar north up" if browse else "FITS (north is read from the header), or 8-bit PNG"
     )
+    if len(channels) > 1:
+        form = (
+            f"Send the {len(channels)} files together, in any order: their headers and names tell them apart. "
+            f"{'JPEG as published' if browse else 'FITS'}, or the one PNG in colour that sdovis saved"
+        )
     return (
         f'<p class="sdovis-small">Made for: {escape(want)}. {form}; at most {escape(limit)}. '
         "Uploads are deleted within two hours and used for nothing else.</p>"
@@ -191,16 +201,21 @@ SDO images are courtesy of NASA/SDO and the AIA, EVE and HMI science teams.
 """
 
 
-def snippet(source: Source, name: str) -> str:
-    """Python that does the same, with the revision pinned where there is one; ``name`` is the study's."""
+def snippet(source: Source, name: str, channels: Sequence[str] = ()) -> str:
+    """Python that does the same, with the revision pinned where there is one.
+
+    ``name`` is the study's, ``channels`` are the names of the model's channels.
+    """
     model = source.model or f"runs/{name}/model"
     pin = f', revision="{source.revision}"' if source.revision and source.model else ""
+    several = ", ".join(f'"{channel}.fits"' for channel in channels)
+    files = f"({several})" if len(channels) > 1 else '"image.fits"'
     lines = [
         "# pip install sdovis",
         "import sdovis",
         "",
         f'classify = sdovis.pipeline("{model}"{pin})',
-        'classify("image.fits")  # also PNG, JPEG and arrays of physical values',
+        f"classify({files})  # also PNG, JPEG and arrays of physical values",
         "",
         "# 8-bit cutouts need transformers only",
         "from transformers import pipeline",
@@ -213,15 +228,17 @@ def snippet(source: Source, name: str) -> str:
     return "\n".join(lines)
 
 
-def client_snippet(where: str) -> str:
-    """Python that asks this very page."""
+def client_snippet(where: str, channels: Sequence[str] = ()) -> str:
+    """Python that asks this very page; ``channels`` are the names of the model's channels."""
+    several = ", ".join(f'handle_file("{channel}.fits")' for channel in channels)
+    files = f"[{several}]" if len(channels) > 1 else 'handle_file("image.fits")'
     return "\n".join(
         [
             "# pip install gradio_client",
             "from gradio_client import Client, handle_file",
             "",
             f'client = Client("{where}")',
-            'answer = client.predict(handle_file("image.fits"), api_name="/classify")',
+            f'answer = client.predict({files}, api_name="/classify")',
             'answer["label"], answer["probabilities"]',
         ]
     )

@@ -1,0 +1,185 @@
+"""The workbook that a colleague would want of a finished corpus. The reader `spreadsheet` reads it back."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sdovis import __version__
+from sdovis.corpus.build import Corpus
+from sdovis.errors import BadInput, Conflict, Problem
+from sdovis.study import SRS_HEADINGS, Study
+
+REGIONS, QUIET, REJECTS, ABOUT = "Active regions", "Quiet Sun", "Rejects", "About"
+#: Headings of the columns that the corpus itself gives, and of those that stand first among the others.
+_POSITIONS = {
+    "Latitude (deg)": "latitude_deg", "Longitude (deg)": "longitude_deg", "X (px)": "x_px", "Y (px)": "y_px",
+}  # fmt: skip
+_LEADING = tuple(SRS_HEADINGS[name] for name in ("kind", "mount_wilson", "mcintosh", "area_msh", "spots"))
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?")
+_WIDEST, _NARROWEST = 60, 8
+
+Row = Mapping[str, Any]
+
+
+def export(corpus: Corpus, study: Study, path: Path) -> None:
+    """Write ``corpus`` to a new .xlsx at ``path``: regions, quiet Sun, rejects, and what it was made from.
+
+    Headings are those of a workbook of active regions, then what was joined, and the part. Read by the reader
+    `spreadsheet` it gives the same cutouts and labels: positions are not rounded. It appears whole or not at all.
+
+    Raises `Conflict` where ``path`` exists, `BadInput` where it cannot be written or does not end in .xlsx.
+    """
+    if path.suffix.lower() != ".xlsx":
+        raise BadInput(Problem("the workbook's name must end in .xlsx", file=str(path)))
+    if path.exists():
+        raise Conflict(f"{path}: is there already and was left as it is; name another file, or remove it")
+    if not path.parent.is_dir():
+        raise BadInput(Problem("there is no such folder", "make it first", str(path.parent)))
+    quiet = corpus.rows["noaa_ar"].isna() & (corpus.rows["label"].map(lambda i: corpus.classes[i]) == "quiet")
+    sheets = {
+        REGIONS: _table(corpus.rows[~quiet], study),
+        QUIET: _table(corpus.rows[quiet], study),
+        REJECTS: _rejects(corpus.folder / "rejects.csv"),
+        ABOUT: _about(corpus, study),
+    }
+    with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
+        beside = Path(folder) / path.name
+        _write({title: rows for title, rows in sheets.items() if rows}, beside)
+        try:
+            path.hardlink_to(beside)  # unlike a rename, fails where another process was first
+        except FileExistsError:
+            raise Conflict(f"{path}: is there already and was left as it is") from None
+        except OSError:  # a file system without links
+            beside.replace(path)
+
+
+def _table(rows: pd.DataFrame, study: Study) -> list[Row]:
+    """A row a cutout, by heading; columns that are empty throughout are left out."""
+    extras = [json.loads(text) if text else {} for text in rows.get("extra", [""] * len(rows))]
+    label = study.source.columns.label
+    known = {"Image", "Image 2", "Image 3", "Observed (UTC)", "NOAA AR", "Part", label, *_POSITIONS}
+    joined = [name for name in dict.fromkeys(name for extra in extras for name in extra) if name not in known]
+    table = []
+    for row, extra in zip(rows.to_dict("records"), extras, strict=True):
+        names = row["image_file"].split("; ")
+        cells: dict[str, Any] = {"Image" if i == 1 else f"Image {i}": name for i, name in enumerate(names, 1)}
+        cells["Observed (UTC)"] = row["observed"].to_pydatetime().replace(tzinfo=None)
+        cells["NOAA AR"] = None if pd.isna(row["noaa_ar"]) else int(row["noaa_ar"])
+        told = {label: _label(row["label_text"])} | {name: _value(extra.get(name, "")) for name in joined}
+        leading = [*(name for name in _LEADING if name in told), *([] if label in _LEADING else [label])]
+        cells |= {name: told[name] for name in leading}
+        cells |= {name: None if pd.isna(row[column]) else float(row[column]) for name, column in _POSITIONS.items()}
+        cells |= {name: told[name] for name in joined if name not in leading}
+        table.append({**cells, "Part": row["split"]})
+    filled = [name for name in table[0] if any(row[name] is not None for row in table)] if table else []
+    return [{name: row[name] for name in filled} for row in table]
+
+
+def _value(text: str) -> Any:
+    """A number or time as such, other text as it is; None for an empty one."""
+    if _NUMBER.fullmatch(text):
+        return float(text) if set(text) & set(".eE") else int(text)
+    if _TIME.fullmatch(text):
+        return datetime.fromisoformat(text)
+    return text or None
+
+
+def _label(text: str) -> Any:
+    """A label keeps its spelling: only a whole number is one, because it reads back the same."""
+    return int(text) if re.fullmatch(r"0|[1-9]\d{0,14}", text) else text
+
+
+def _rejects(path: Path) -> list[Row]:
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return [
+        {str(name).capitalize(): _value(text) if name == "row" else text for name, text in row.items()}
+        for row in table.to_dict("records")
+    ]
+
+
+def _about(corpus: Corpus, study: Study) -> list[Row]:
+    """What the corpus is and was made from, a line each."""
+    facts, source = corpus.facts, study.source
+    lines: list[tuple[str, Any]] = [
+        ("Study", study.study.title or study.name),
+        ("Description", study.study.description),
+        ("Simulated", "yes" if facts["simulated"] else "no"),
+        ("Made with", f"sdovis {__version__}"),
+        ("Rows", len(corpus.rows)),
+        ("Rejected rows", facts["rejects"]),
+        *((f"Part {part}", int(n)) for part, n in corpus.rows["split"].value_counts(sort=False).items()),
+        *((f"Class {name}", int((corpus.rows["label"] == i).sum())) for i, name in enumerate(corpus.classes)),
+        *((f"Meaning of {name}", meaning) for name, meaning in facts["classes"].items()),
+        ("Label scheme", f"{facts['scheme']['name']} version {facts['scheme']['version']}"),
+        *(("Channel", f"{c['name']} version {c['version']}: {c['title']}") for c in facts["channels"]),
+        ("Rows read from", source.rows_from),
+        ("Images read from", source.images),
+        *((name, getattr(source, field)) for name, field in _JOINED.items()),
+        ("Licence of the images", source.licence),
+        ("Credit", source.credit),
+        (
+            "Positions",
+            "X from the left, Y from the top, first pixel 0; longitude from the central meridian, west positive",
+        ),
+        ("Corpus manifest (sha256)", corpus.manifest.digest),
+        *((f"Made from: {name}", text) for name, text in corpus.manifest.made_from.items() if name not in _LONG),
+        *(("study.toml", line) for line in study.to_toml(corpus.folder.parent).splitlines() if line),
+    ]
+    return [{"What": name, "Value": value} for name, value in lines if value not in ("", None)]
+
+
+_JOINED = {
+    "Flare list": "flares", "Least flare class": "flare_class", "Flare hours": "flare_hours",
+    "SHARP keywords": "sharp", "HARP numbers": "harps",
+}  # fmt: skip
+_LONG = ("study", "about")
+
+
+def _write(sheets: Mapping[str, Sequence[Row]], path: Path) -> None:
+    from openpyxl import Workbook
+    from openpyxl.styles import Font
+    from openpyxl.utils import get_column_letter
+
+    book = Workbook()
+    book.remove(book.worksheets[0])
+    bold = Font(bold=True)
+    for title, rows in sheets.items():
+        sheet = book.create_sheet(title)
+        for place, name in enumerate(rows[0], 1):
+            _put(sheet.cell(1, place), name)
+            sheet.cell(1, place).font = bold
+            for number, row in enumerate(rows, 2):
+                _put(sheet.cell(number, place), row[name])
+            sheet.column_dimensions[get_column_letter(place)].width = _width(name, (row[name] for row in rows))
+        sheet.freeze_panes = "A2"
+        sheet.auto_filter.ref = sheet.dimensions
+    book.save(path)
+
+
+def _put(cell: Any, value: Any) -> None:
+    """A number as a number, a time as a time, all else as text, whatever it begins with."""
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+    if isinstance(value, datetime):
+        cell.value, cell.number_format = value, "yyyy-mm-dd hh:mm:ss"
+    elif isinstance(value, int | float):
+        cell.value = value
+        if isinstance(value, float) and 1e-3 <= abs(value) < 1e7:
+            cell.number_format = "0.00"
+    elif value is not None:
+        cell.value = ILLEGAL_CHARACTERS_RE.sub("", value)
+        cell.data_type = "s"  # '=1+1' in a table is text, not a formula
+
+
+def _width(heading: str, values: Iterable[Any]) -> float:
+    shown = (f"{v:.2f}" if isinstance(v, float) else "" if v is None else str(v) for v in values)
+    return min(max(_NARROWEST, len(heading) + 3, *map(len, shown)), _WIDEST) + 1

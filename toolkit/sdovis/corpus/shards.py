@@ -1,0 +1,139 @@
+"""Finished examples on disk: small files that appear whole, so that a killed preparation goes on where it stopped.
+
+Each holds the examples of a fixed number of images in their order, pictures included, and what became of the other
+rows. The memory needed does not grow with the number of images.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sdovis.corpus.observations import Reject, Sorted
+from sdovis.corpus.rows import RawRow
+from sdovis.errors import Problem
+
+#: Images a shard: what a kill can cost, and what is held in memory at once.
+IMAGES = 32
+#: Columns that stay on disk until the corpus is written: pictures and texts as large as they.
+HEAVY = ("image", "header", "extra")
+KEY = "key.json"
+
+_TEXT, _REAL = pa.string(), pa.float64()
+SCHEMA = pa.schema(
+    {
+        "id": _TEXT, "image": pa.binary(), "label": _TEXT, "noaa_ar": pa.int64(),
+        "observed": pa.timestamp("us", tz="UTC"), "group": _TEXT, "frame": _TEXT,
+        "latitude_deg": _REAL, "longitude_deg": _REAL, "x_px": _REAL, "y_px": _REAL, "native_side_px": _REAL,
+        "missing_share": _REAL, "mean_code": _REAL, "perceptual_hash": _TEXT, "label_text": _TEXT,
+        "source_file": _TEXT, "source_sheet": _TEXT, "source_row": pa.int64(), "image_file": _TEXT,
+        "image_sha256": _TEXT, "pixels_sha256": _TEXT, "header": _TEXT, "extra": _TEXT, "simulated": pa.bool_(),
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What became of one image: its sha256 ('' where it cannot be used), and its rows."""
+
+    sha256: str
+    rows: Sorted
+
+
+@dataclass(frozen=True)
+class Shards:
+    """A folder of shards of one preparation, known by its ``key``."""
+
+    folder: Path
+
+    @classmethod
+    def opened(cls, folder: Path, key: str) -> Shards:
+        """The folder, emptied where it is of another preparation or damaged."""
+        said = folder / KEY
+        if not (said.is_file() and said.read_text(encoding="utf-8") == key):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            said.write_text(key, encoding="utf-8")
+        for unfinished in folder.glob("*.part"):
+            unfinished.unlink()
+        return cls(folder)
+
+    def finished(self) -> set[int]:
+        """The numbers of the shards that are whole."""
+        return {int(path.stem) for path in self.folder.glob("*.parquet")}
+
+    def write(self, number: int, looked: Sequence[Looked]) -> None:
+        """Write shard ``number``: it appears whole or not at all."""
+        examples = [example for image in looked for example in image.rows.kept]
+        table = pa.Table.from_pylist(examples, schema=SCHEMA)
+        rest = [_plain(image) for image in looked]
+        table = table.replace_schema_metadata({b"looked": json.dumps(rest).encode()})
+        part = self.folder / f"{number:06d}.part"
+        pq.write_table(table, part, compression="none")
+        part.replace(self._path(number))
+
+    def read(self, number: int) -> tuple[list[Looked], pd.DataFrame]:
+        """Shard ``number``: an entry an image, its examples as so many ``None``, and one table of the examples.
+
+        The table lacks the `HEAVY` columns; its columns shard and place say where to `take` them from.
+        """
+        path = self._path(number)
+        schema = pq.read_schema(path)
+        looked = [_of_plain(entry) for entry in json.loads(schema.metadata[b"looked"])]
+        columns = [name for name in schema.names if name not in HEAVY]
+        table = pq.read_table(path, columns=columns).to_pandas()
+        return looked, table.assign(shard=number, place=range(len(table)))
+
+    def take(self, rows: pd.DataFrame, size: int) -> Iterator[pa.Table]:
+        """The `HEAVY` columns of ``rows`` (columns shard, place) in their order, ``size`` rows at a time."""
+        held: OrderedDict[int, pa.Table] = OrderedDict()
+        for start in range(0, len(rows), size):
+            pieces = []
+            for shard, place in zip(*(rows[k].iloc[start : start + size] for k in ("shard", "place")), strict=True):
+                if shard not in held:
+                    held[shard] = pq.read_table(self._path(shard), columns=list(HEAVY))
+                    if len(held) > 8:
+                        held.popitem(last=False)
+                held.move_to_end(shard)
+                pieces.append(held[shard].slice(place, 1))
+            yield pa.concat_tables(pieces)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.parquet"
+
+
+def chunks(images: Sequence[Any]) -> list[Sequence[Any]]:
+    """``images`` as the shards divide them."""
+    return [images[start : start + IMAGES] for start in range(0, len(images), IMAGES)]
+
+
+def _plain(image: Looked) -> dict[str, Any]:
+    rows = image.rows
+    return {
+        "sha256": image.sha256,
+        "kept": len(rows.kept),
+        "rejects": [[_raw(reject.raw), reject.reason] for reject in rows.rejects],
+        "problems": [[_raw(raw), vars(problem)] for raw, problem in rows.problems],
+    }
+
+
+def _raw(raw: RawRow) -> list[Any]:
+    return [raw.file, raw.sheet, raw.row, dict(raw.cells), dict(raw.headings)]
+
+
+def _of_plain(entry: dict[str, Any]) -> Looked:
+    rejects = [Reject(RawRow(*raw), reason) for raw, reason in entry["rejects"]]
+    problems = [(RawRow(*raw), Problem(**problem)) for raw, problem in entry["problems"]]
+    return Looked(entry["sha256"], Sorted([None] * entry["kept"], rejects, problems))

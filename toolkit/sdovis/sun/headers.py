@@ -1,0 +1,188 @@
+"""What an image's header says: when it was taken, where the Sun lies in it, what is worth keeping.
+
+A header is a mapping of FITS keywords to numbers and texts, whether it came from a FITS file or a JPEG2000's XML.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdovis.errors import UnreadableImage
+from sdovis.sun.geometry import ARCSEC, DiscFrame, MapGrid, unturned
+
+Cards: TypeAlias = Mapping[str, Any]
+
+PROVENANCE = (
+    "TELESCOP INSTRUME ORIGIN CONTENT SEGMENT BUNIT WAVELNTH WAVEUNIT EXPTIME QUALITY QUALLEV1 T_REC T_OBS DATE-OBS "
+    "TIMESYS CADENCE HARPNUM NOAA_AR NOAA_NUM NOAA_ARS CTYPE1 CTYPE2 CUNIT1 CUNIT2 CRPIX1 CRPIX2 CRVAL1 CRVAL2 CDELT1 "
+    "CDELT2 CROTA2 PC1_1 PC1_2 PC2_1 PC2_2 CD1_1 CD1_2 CD2_1 CD2_2 RSUN_OBS RSUN_REF DSUN_OBS CRLT_OBS CRLN_OBS "
+    "HGLN_OBS HGLT_OBS LVL_NUM"
+).split()
+
+UNITS = {
+    "gauss": "G", "g": "G", "mx/cm^2": "G", "mx/cm2": "G", "mx/cm**2": "G",
+    "dn/s": "DN/s", "dn s-1": "DN/s", "dn s^-1": "DN/s", "dn": "DN",
+}  # fmt: skip
+
+_TIME = re.compile(r"(\d{4})[-./](\d\d)[-./](\d\d)[T_ ](\d\d):(\d\d)(?::(\d\d(?:\.\d*)?))?_?(TAI|UTC|Z|)")
+
+
+def provenance(cards: Cards) -> dict[str, Any]:
+    """The cards worth keeping with the image: those of `PROVENANCE` that are there and not empty."""
+    return {key: cards[key] for key in PROVENANCE if cards.get(key, "") != ""}
+
+
+def unit(cards: Cards) -> str:
+    """BUNIT in the spelling used here: G, DN/s, DN; any other as it is written."""
+    text = str(cards.get("BUNIT", "")).strip()
+    return UNITS.get(text.lower().replace(" / ", "/"), text)
+
+
+def number(cards: Cards, key: str) -> float | None:
+    """The finite number under ``key``, or None."""
+    value = cards.get(key)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def says_simulated(cards: Cards) -> bool:
+    """Whether the header says that the image was not observed."""
+    words = " ".join(str(cards.get(k, "")) for k in ("ORIGIN", "CONTENT", "OBJECT", "COMMENT", "TELESCOP", "INSTRUME"))
+    return bool(cards.get("SIMULATE")) or "simulated" in words.lower()
+
+
+def observed(cards: Cards) -> datetime | None:
+    """The observation's time in UTC. HMI's T_OBS and T_REC are TAI, all of AIA's dates are UTC."""
+    hmi = str(cards.get("INSTRUME", "")).startswith("HMI")
+    for key in ("T_OBS", "T_REC", "DATE-OBS", "DATE_OBS"):
+        match = _TIME.fullmatch(str(cards.get(key, "")).strip())
+        if not match:
+            continue
+        year, month, day, hour, minute = (int(part) for part in match.groups()[:5])
+        unstated = "TAI" if hmi and key.startswith("T_") else str(cards.get("TIMESYS", "UTC")).strip().upper()
+        scale = {"": unstated, "Z": "UTC"}.get(match[7], match[7])
+        try:
+            return _utc(year, month, day, hour, minute, float(match[6] or 0), scale)
+        except ValueError:  # a date that is none, such as month 13: the next keyword may be whole
+            continue
+    return None
+
+
+def _utc(year: int, month: int, day: int, hour: int, minute: int, second: float, scale: str) -> datetime:
+    """A date in ``scale`` (TAI, TT, any other being UTC) as UTC; a leap second is the last before it."""
+    start = datetime(year, month, day, hour, minute, tzinfo=UTC)
+    if scale in ("TAI", "TT") and second < 60:
+        import erfa  # type: ignore[import-untyped]
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # ERFA calls years after its newest leap second dubious
+            date = erfa.dtf2d(scale, year, month, day, hour, minute, second)
+            if scale == "TT":
+                date = erfa.tttai(*date)
+            year, month, day, clock = erfa.d2dtf("UTC", 6, *erfa.taiutc(*date))
+        start = datetime(int(year), int(month), int(day), int(clock["h"]), int(clock["m"]), tzinfo=UTC)
+        second = int(clock["s"]) + int(clock["f"]) / 1e6
+    if not second < 61:
+        raise ValueError(f"{second} seconds")
+    return start + timedelta(seconds=min(second, 59.999999))
+
+
+def disc_frame(
+    cards: Cards, center: tuple[float, float] | None, scale: float, when: datetime | None, path: Path
+) -> DiscFrame | None:
+    """The disc in a helioprojective image seen from near the Earth; None where the header does not tell.
+
+    ``center`` and ``scale`` are those of `north_up`. Raises `UnreadableImage` for a Sun seen from elsewhere.
+    """
+    if center is None or not str(cards.get("CTYPE1", "")).startswith("HPLN"):
+        return None
+    if abs(number(cards, "HGLN_OBS") or 0.0) > 1:
+        return None
+    radius, distance = number(cards, "RSUN_OBS"), number(cards, "DSUN_OBS")
+    if radius is None and distance and 0 < (number(cards, "RSUN_REF") or 6.957e8) < distance:
+        radius = math.asin((number(cards, "RSUN_REF") or 6.957e8) / distance) / ARCSEC
+    b0 = next((b for b in (number(cards, "CRLT_OBS"), number(cards, "HGLT_OBS")) if b is not None), None)
+    if when is not None and (radius is None or b0 is None):
+        nominal = DiscFrame.at(when, center, scale)
+        radius = nominal.radius_arcsec if radius is None else radius
+        b0 = nominal.b0_deg if b0 is None else b0
+    if radius is None or b0 is None:
+        return None
+    if not (500 < radius < 2000 and abs(b0) < 10):
+        raise UnreadableImage(path, f"the header's Sun cannot be seen from the Earth: radius {radius} arcsec, B0 {b0}")
+    return DiscFrame(center, scale, radius, b0)
+
+
+def map_grid(cards: Cards, height: int) -> MapGrid | None:
+    """The grid of a cylindrical equal-area map of ``height`` rows, north up; None for any other map or a silent header.
+
+    CRVAL1 is a Carrington longitude where CTYPE1 begins with CRLN: CRLN_OBS, the central meridian's, is taken off it.
+    """
+    if (str(cards.get("CTYPE1", "")).strip(), str(cards.get("CTYPE2", "")).strip()) not in (
+        ("CRLN-CEA", "CRLT-CEA"),
+        ("HGLN-CEA", "HGLT-CEA"),
+    ):
+        return None
+    units = [str(cards.get(f"CUNIT{i}", "deg")).strip().lower() for i in (1, 2)]
+    keys = ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CDELT1", "CDELT2")
+    x, y, lon, lat, wide, high = (number(cards, key) for key in keys)
+    meridian = number(cards, "CRLN_OBS") if str(cards["CTYPE1"]).startswith("CRLN") else 0.0
+    if x is None or y is None or lon is None or lat is None or wide is None or high is None or meridian is None:
+        return None
+    equal_area = number(cards, "PV2_1") in (None, 1.0) and abs(lat) <= 90 and set(units) <= {"deg", "degree", "degrees"}
+    if not equal_area or not 0 < wide < 10 or abs(high / wide - 1) > 1e-6:
+        return None
+    return MapGrid((x - 1, height - y), lat, (lon - meridian + 180) % 360 - 180, wide)
+
+
+def north_up(
+    values: NDArray[np.float32], cards: Cards, path: Path
+) -> tuple[NDArray[np.float32], tuple[float, float] | None, float]:
+    """``values`` with row 0 = north and column 0 = east, the disc's centre (x, y) and arcsec per pixel.
+
+    The linear part of the WCS (PC or CD matrix, or CDELT and CROTA2: Greisen & Calabretta 2002, A&A 395, 1061) is
+    undone by `geometry.unturned`. Heliographic maps (CRLN-CEA ...) are only flipped; images without CTYPE are taken
+    as helioprojective.
+    """
+    ctype = str(cards.get("CTYPE1", "")).strip()
+    if ctype[:4] in ("CRLN", "HGLN"):
+        if cards.get("CROTA2", 0) != 0:
+            raise UnreadableImage(path, f"a rotated map: CTYPE1 = {ctype}, CROTA2 = {cards['CROTA2']}")
+        return np.ascontiguousarray(values[::-1]), None, math.nan
+    if ctype and not ctype.startswith(("HPLN", "SOLARX", "SOLAR-X", "SOLAR_X")):
+        raise UnreadableImage(path, f"not an image of the Sun: CTYPE1 = {ctype}")
+    try:
+        matrix, shift = _pixel_to_arcsec(cards)
+        scale = math.sqrt(abs(np.linalg.det(matrix)))
+        if not (1e-3 < scale < 1e4 and np.linalg.cond(matrix) < 10 and np.isfinite(shift).all()):
+            raise ValueError(f"{scale:.3g} arcsec a pixel")
+        middle = [(n + 1) / 2 for n in values.shape]
+        origin = np.array([cards.get("CRPIX1", middle[1]), cards.get("CRPIX2", middle[0])], float) - 1
+        center = origin - np.linalg.solve(matrix, shift)
+    except (ValueError, TypeError, np.linalg.LinAlgError) as error:
+        raise UnreadableImage(path, f"the header's coordinate system is broken: {error}") from error
+    turned, (x, y) = unturned(values, matrix / scale, center)
+    # FITS counts rows from the south, images from the north.
+    return np.ascontiguousarray(turned[::-1]), (float(x), float(turned.shape[0] - 1 - y)), scale
+
+
+def _pixel_to_arcsec(cards: Cards) -> tuple[NDArray[Any], NDArray[Any]]:
+    unit = 3600.0 if str(cards.get("CUNIT1", "")).strip().lower() in ("deg", "degree", "degrees") else 1.0
+    shift = np.array([cards.get("CRVAL1", 0.0), cards.get("CRVAL2", 0.0)], float) * unit
+    if "CD1_1" in cards:
+        return unit * np.array([[cards.get(f"CD{i}_{j}", 0.0) for j in (1, 2)] for i in (1, 2)], float), shift
+    step = np.array([cards.get("CDELT1", 1.0), cards.get("CDELT2", 1.0)], float)
+    if any(f"PC{i}_{j}" in cards for i in (1, 2) for j in (1, 2)):
+        turn = np.array([[cards.get(f"PC{i}_{j}", float(i == j)) for j in (1, 2)] for i in (1, 2)], float)
+        return unit * step[:, None] * turn, shift
+    angle = math.radians(cards.get("CROTA2", 0.0))
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    return unit * turn * step, shift
