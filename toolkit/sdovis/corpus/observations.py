@@ -130,14 +130,14 @@ def _label(raw: RawRow, scheme: LabelScheme, problems: list[Problem]) -> str | N
 
 
 def _images(study: Study, raw: RawRow, problems: list[Problem]) -> tuple[str, ...]:
-    for field, name in zip(IMAGE_FIELDS, raw.images, strict=False):
+    for cell, name in zip(IMAGE_FIELDS, raw.images, strict=False):
         if not name:
-            problems.append(raw.problem("no image is named", "fill in the file name", field=field))
+            problems.append(raw.problem("no image is named", "fill in the file name", field=cell))
             continue
         try:
             inside(study.image_root, name)
         except UnreadableImage as error:
-            problems.append(raw.problem(f"image {name!r}: {error.why}", error.problems[0].hint, field=field))
+            problems.append(raw.problem(f"image {name!r}: {error.why}", error.problems[0].hint, field=cell))
     return raw.images
 
 
