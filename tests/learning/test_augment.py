@@ -1,16 +1,109 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sdovis.learning.augment import TENTHS, apply, augmented, ordered
+from sdovis.learning.augment import TENTHS, apply_, augmented, drawn, ordered
 from sdovis.sun.augmentations import NAMES
 
 squares = st.integers(2, 6).flatmap(lambda side: arrays(np.uint8, (side, side)))
 ORDER = {"flip_ns": 2, "flip_ew": 2, "rotate90": 4, "polarity": 2}
 SYMMETRIES = tuple(ORDER)
+
+
+def apply(picture: np.ndarray, name: str, times: int, signed: Sequence[bool] = (True,)) -> np.ndarray:
+    """One picture as a batch of one."""
+    batch = torch.from_numpy(np.ascontiguousarray(picture)[None].copy())
+    apply_(batch, name, np.array([times]), signed)
+    return batch[0].numpy()
+
+
+def one(picture: np.ndarray, names: tuple[str, ...], *, seed: int, epoch: int, index: int) -> np.ndarray:
+    draws = drawn(names, seed=seed, epoch=epoch, indices=[index])
+    return augmented(torch.from_numpy(picture[None].copy()), names, draws)[0].numpy()
+
+
+# One picture at a time, with numpy: what a batch on any device must equal bit for bit.
+
+
+def reference(
+    picture: np.ndarray, names: tuple[str, ...], *, seed: int, epoch: int, index: int, signed: Sequence[bool]
+) -> np.ndarray:
+    rng = np.random.default_rng((seed, epoch, index))
+    for name in names:
+        if name == "rotate_any":
+            picture = turned(picture, int(rng.integers(2)) * int(rng.integers(TENTHS)))
+        elif name == "rotate90":
+            picture = np.rot90(picture, rng.integers(4))
+        elif rng.integers(2):
+            changed = {"flip_ns": picture[::-1], "flip_ew": picture[:, ::-1]}
+            picture = np.where(signed, np.negative(picture), picture) if name == "polarity" else changed[name]
+    return picture
+
+
+def turned(picture: np.ndarray, tenths: int) -> np.ndarray:
+    side = picture.shape[0]
+    middle = (side - 1) / 2
+    angle = 2 * np.pi * tenths / TENTHS
+    out = np.zeros_like(picture)
+    for i in range(side):
+        for j in range(side):
+            column = int(np.rint(np.cos(angle) * (j - middle) - np.sin(angle) * (i - middle) + middle))
+            row = int(np.rint(np.sin(angle) * (j - middle) + np.cos(angle) * (i - middle) + middle))
+            if 0 <= row < side and 0 <= column < side:
+                out[i, j] = picture[row, column]
+    return out
+
+
+@st.composite
+def _batches(draw: st.DrawFn) -> tuple[np.ndarray, tuple[str, ...], tuple[bool, ...]]:
+    count, side = draw(st.integers(1, 6)), draw(st.integers(2, 12))
+    colours = draw(st.sampled_from([(), (3,)]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    names = ordered(draw(st.sets(st.sampled_from(tuple(NAMES)))))
+    signed = draw(st.lists(st.booleans(), min_size=3, max_size=3)) if colours else [draw(st.booleans())]
+    return rng.integers(0, 256, (count, side, side, *colours), dtype=np.uint8), names, tuple(signed)
+
+
+@settings(max_examples=200, deadline=None)
+@given(_batches(), st.integers(0, 99), st.integers(0, 9), st.integers(0, 999))
+def test_a_batch_is_bit_for_bit_what_one_picture_after_the_other_is(batch, seed: int, epoch: int, first: int) -> None:
+    pictures, names, signed = batch
+    indices = [first + 7 * i for i in range(len(pictures))]
+    draws = drawn(names, seed=seed, epoch=epoch, indices=indices)
+    shown = augmented(torch.from_numpy(pictures), names, draws, signed).numpy()
+    each = {"names": names, "seed": seed, "epoch": epoch, "signed": signed}
+    expected = [reference(p, index=i, **each) for p, i in zip(pictures, indices, strict=True)]
+    assert np.array_equal(shown, expected)
+
+
+def test_a_large_batch_too_and_on_an_accelerator_where_there_is_one() -> None:
+    rng = np.random.default_rng(4)
+    pictures, names = rng.integers(0, 256, (48, 31, 31, 3), dtype=np.uint8), tuple(NAMES)
+    signed = (True, False, True)
+    draws = drawn(names, seed=1, epoch=2, indices=range(48))
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    expected = [
+        reference(p, names, seed=1, epoch=2, index=i, signed=signed) for i, p in enumerate(pictures)
+    ]
+    for device in devices:
+        given_ = torch.from_numpy(pictures).to(device)
+        shown = augmented(given_, names, draws, signed)
+        assert shown.device.type == device and np.array_equal(shown.cpu().numpy(), expected)
+        assert np.array_equal(given_.cpu().numpy(), pictures), "what is given stays as it is"
+    assert all(len(np.unique(column)) > 1 for column in draws.T)
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=12), st.integers(1, 12))
+def test_draws_do_not_know_their_batch(indices: list[int], size: int) -> None:
+    whole = drawn(tuple(NAMES), seed=3, epoch=1, indices=indices)
+    parts = [indices[i : i + size] for i in range(0, len(indices), size)]
+    assert np.array_equal(whole, np.concatenate([drawn(tuple(NAMES), seed=3, epoch=1, indices=p) for p in parts]))
 
 
 @given(squares, st.sampled_from(SYMMETRIES))
@@ -49,18 +142,18 @@ def test_reversed_polarity_of_the_code_is_the_code_of_the_reversed_field() -> No
 
 def test_a_draw_depends_on_seed_epoch_and_index_alone() -> None:
     picture = np.random.default_rng(1).integers(0, 256, (8, 8), dtype=np.uint8)
-    first = augmented(picture, tuple(NAMES), seed=1, epoch=2, index=3)
+    first = one(picture, tuple(NAMES), seed=1, epoch=2, index=3)
     np.random.default_rng(0).random()
     np.random.seed(9)
-    assert np.array_equal(first, augmented(picture, tuple(NAMES), seed=1, epoch=2, index=3))
+    assert np.array_equal(first, one(picture, tuple(NAMES), seed=1, epoch=2, index=3))
     for other in ({"seed": 2}, {"epoch": 3}, {"index": 4}):
         where = {"seed": 1, "epoch": 2, "index": 3} | other
-        assert augmented(picture, tuple(NAMES), **where).tobytes() != first.tobytes(), other
+        assert one(picture, tuple(NAMES), **where).tobytes() != first.tobytes(), other
 
 
 def test_over_many_epochs_every_variant_of_a_picture_is_seen() -> None:
     picture = np.random.default_rng(1).integers(1, 128, (4, 4), dtype=np.uint8)
-    seen = {augmented(picture, SYMMETRIES, seed=0, epoch=epoch, index=0).tobytes() for epoch in range(200)}
+    seen = {one(picture, SYMMETRIES, seed=0, epoch=epoch, index=0).tobytes() for epoch in range(200)}
     assert len(seen) == 8 * 2  # the symmetries of the square, times two polarities
 
 

@@ -14,7 +14,9 @@ import tiny
 import torch
 from sdovis.errors import BadInput, Conflict
 from sdovis.learning import backbones, checkpoints
-from sdovis.learning.training import TrainingRecord, class_weights, train, weights_sha256
+from sdovis.learning.losses import class_weights
+from sdovis.learning.record import TrainingRecord, weights_sha256
+from sdovis.learning.training import train
 
 AUGMENTATIONS = frozenset({"flip_ns", "polarity"})
 QUICK = {"num_train_epochs": 2, "per_device_train_batch_size": 8, "learning_rate": 3e-3, "disable_tqdm": True}
@@ -109,18 +111,6 @@ def test_a_frozen_body_stays_as_it_was_and_the_head_learns(run: Train, tmp_path:
     assert record.trainable_parameters == 32 * 3 + 3 < record.parameters
 
 
-def test_a_frozen_body_drops_nothing_out() -> None:
-    from sdovis.learning.trainer import freeze_body
-
-    model, _ = backbones.build(tiny.study(), tiny.CLASSES, {})
-    images = torch.randn(2, 3, 32, 32)
-    model.train()
-    assert not torch.equal(model(images).logits, model(images).logits)
-    freeze_body(model)
-    model.train()
-    assert torch.equal(model(images).logits, model(images).logits)
-
-
 def test_a_finished_training_is_not_repeated(run: Train, tmp_path: Path) -> None:
     record = run()
     before = (tmp_path / "training" / "training.json").stat().st_mtime_ns
@@ -180,15 +170,15 @@ def test_an_unfinished_training_is_not_gone_on_with_from_other_inputs(run: Train
 
 
 def test_the_loss_does_not_depend_on_how_a_step_is_divided() -> None:
-    from sdovis.learning.trainer import weighted_loss
+    from sdovis.learning.losses import Loss
 
     rng = np.random.default_rng(0)
     logits, labels = torch.tensor(rng.normal(size=(8, 3))), torch.tensor(rng.integers(0, 3, 8))
-    loss = weighted_loss(torch.tensor([0.5, 1.0, 4.0]), 0.1)
+    loss = Loss(torch.tensor([0.5, 1.0, 4.0]), 0.1)
     whole = loss({"logits": logits}, labels)
     parts = [loss({"logits": logits[s]}, labels[s], num_items_in_batch=8) for s in (slice(5), slice(5, 8))]
     assert torch.allclose(whole, sum(parts))
-    unweighted = weighted_loss(torch.ones(3), 0.0)({"logits": logits}, labels)
+    unweighted = Loss(torch.ones(3), 0.0)({"logits": logits}, labels)
     assert torch.allclose(unweighted, torch.nn.functional.cross_entropy(logits, labels))
 
 

@@ -65,7 +65,7 @@ def write_corpus(folder: Path, train: int = 30, validation: int = 12, test: int 
                 "noaa_ar": [12000 + i for i in range(count)],
                 "group": [f"AR {12000 + i}" for i in range(count)],
             }
-            pq.write_table(pa.table(rows), beside / "data" / f"{part}-00000-of-00001.parquet")
+            pq.write_table(pa.table(rows), beside / "data" / f"{part}-00000-of-00001.parquet", row_group_size=7)
     return folder
 
 

@@ -17,6 +17,8 @@ from sdovis.errors import BadInput, Conflict, Problem, SdovisError
 if TYPE_CHECKING:
     from sdovis.corpus.foreign import ForeignAudit
     from sdovis.evaluation.scores import Scores
+    from sdovis.learning.clock import Clock
+    from sdovis.learning.record import TrainingRecord
     from sdovis.stages import Folders
 
 #: Problems printed one by one; a flipped column would fill the screen with thousands.
@@ -228,20 +230,54 @@ def train(
     restart: Annotated[
         bool, typer.Option("--restart", help="Throw an unfinished training away and begin anew.")
     ] = False,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", min=1, metavar="N", help="Short for --set method.seeds=N.")
+    ] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Print where the time went.")] = False,
 ) -> None:
     """Fine-tune the backbone on the corpus. Stopped at any moment, the same command goes on where it stopped.
 
     Several processes: accelerate launch -m sdovis train STUDY.toml
     """
+    from sdovis.learning.clock import Clock, seconds_of_this_process
+
+    clock = Clock({"start": seconds_of_this_process()} if profile else None)
+    with clock.part("imports"):  # of transformers, for the names of its arguments
+        study = studies.load(study_file, [*(sets or ()), *([f"method.seeds={seeds}"] if seeds else [])])
+    from sdovis import stages
+
+    if not is_main_process():
+        stages.train(study, stages.Folders(study.run_dir), say, restart=restart)
+        return
+    with stages.opened(study) as folders:
+        record = stages.train(study, folders, say, restart=restart, clock=clock)
+    if record.seeds:
+        _print_seeds(record)
+    if profile:
+        _print_profile(clock)
+    typer.echo(f"{folders.model}: pipeline('image-classification', model='{folders.model}') opens it")
+
+
+@app.command()
+def search(
+    study_file: StudyFile,
+    sets: Sets = None,
+    trials: Annotated[int, typer.Option(min=1, help="How many in all, those of earlier calls included.")] = 20,
+    restart: Annotated[bool, typer.Option("--restart", help="Throw the trials away and begin anew.")] = False,
+) -> None:
+    """Try settings from the study's [search] and rank them by validation score. Killed, the same command goes on."""
     study = studies.load(study_file, sets or ())
     from sdovis import stages
 
-    if is_main_process():
-        with stages.opened(study) as folders:
-            stages.train(study, folders, say, restart=restart)
-        typer.echo(f"{folders.model}: pipeline('image-classification', model='{folders.model}') opens it")
-    else:
-        stages.train(study, stages.Folders(study.run_dir), say, restart=restart)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise BadInput(Problem("sdovis search runs in one process", "launch it without accelerate"))
+    with stages.opened(study) as folders:
+        found = stages.search(study, folders, say, trials=trials, restart=restart)
+    best = found.best
+    typer.echo(f"best of {len(found.trials)}: trial {best.number}, validation {found.score} {best.score:.3f}")
+    for name, value in best.settings.items():
+        typer.echo(f"  {name} = {value}")
+    typer.echo(f"{folders.search}/best.toml: the study with these settings, for sdovis train")
 
 
 @app.command()
@@ -411,6 +447,25 @@ def _print_scores(scores: Scores) -> None:
     for name, of in {"this model": facts["model"], **facts["baselines"]}.items():
         difference = facts["difference_to"].get(name, {}).get("balanced-accuracy")
         table.add_row(name, cell(of.get("balanced-accuracy")), cell(of.get("macro-f1")), cell(difference))
+    Console().print(table)
+
+
+def _print_seeds(record: TrainingRecord) -> None:
+    """Validation scores over the seeds, and which of them became the model."""
+    for name, over in record.seeds["over_seeds"].items():
+        deviation = "" if over["sd"] is None else f" ± {over['sd']:.3f}"
+        typer.echo(f"validation {name}: {over['mean']:.3f}{deviation} ({over['low']:.3f} to {over['high']:.3f})")
+    count = len(record.seeds["validation"])
+    typer.echo(f"{count} seeds; {record.seeds['chosen']} is best by {record.seeds['chosen_by']} and became the model")
+
+
+def _print_profile(clock: Clock) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("part", "seconds", title="where the time went")
+    for name, seconds in clock.table().items():
+        table.add_row(name, f"{seconds:.2f}")
     Console().print(table)
 
 

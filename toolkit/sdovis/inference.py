@@ -137,13 +137,13 @@ def probabilities(
     from tqdm.auto import tqdm
 
     model, processor, device = _loaded(model_folder)
-    answers = loader.table(processor)
+    answers = loader.table(processor).to(device)
     scored = []
     starts = range(0, len(images), batch_size)
     for start in tqdm(starts, desc="score", unit="batch", disable=not progress, dynamic_ncols=True):
-        batch = loader.normalised(loader.decode(images[start : start + batch_size], processor), answers)
+        codes = torch.from_numpy(loader.decode(images[start : start + batch_size], processor)).to(device)
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            logits = model(torch.from_numpy(batch).to(device)).logits
+            logits = model(loader.normalised(codes, answers)).logits
         scored.append(torch.softmax(logits.float(), dim=1).cpu().numpy())
     return np.concatenate([np.empty((0, model.config.num_labels), np.float32), *scored])
 
@@ -153,12 +153,12 @@ def latency(model_folder: Path, images: Sequence[bytes], *, warmup: int = 5) -> 
     import torch
 
     model, processor, device = _loaded(model_folder)
-    answers = loader.table(processor)
+    answers = loader.table(processor).to(device)
 
     def score(image: bytes) -> None:
-        batch = loader.normalised(loader.decode([image], processor), answers)
+        codes = torch.from_numpy(loader.decode([image], processor)).to(device)
         # Back on the CPU: only then has an accelerator really finished.
-        torch.softmax(model(torch.from_numpy(batch).to(device)).logits, dim=1).cpu()
+        torch.softmax(model(loader.normalised(codes, answers)).logits, dim=1).cpu()
 
     seconds = np.empty(len(images))
     with torch.inference_mode():

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from sdovis.corpus.build import Corpus
     from sdovis.evaluation.scores import Scores
     from sdovis.hub.release import Release
-    from sdovis.learning.training import TrainingRecord
+    from sdovis.learning.clock import Clock
+    from sdovis.learning.record import TrainingRecord
+    from sdovis.learning.search import Found
     from sdovis.summary import Summary
 
 T = TypeVar("T")
@@ -42,6 +44,10 @@ class Folders:
     @property
     def model(self) -> Path:
         return self.run / "model"
+
+    @property
+    def search(self) -> Path:
+        return self.run / "search"
 
     @property
     def scores(self) -> Path:
@@ -113,34 +119,93 @@ def prepare(study: Study, folders: Folders, say: Say) -> Corpus:
     return corpus
 
 
-def train(study: Study, folders: Folders, say: Say, *, restart: bool = False) -> TrainingRecord:
-    """Corpus -> model. Goes on where an earlier run of the same training was stopped."""
-    from sdovis.corpus.build import Corpus
+def train(
+    study: Study, folders: Folders, say: Say, *, restart: bool = False, clock: Clock | None = None
+) -> TrainingRecord:
+    """Corpus -> model. Goes on where an earlier run of the same training was stopped. ``clock`` is told the time."""
+    from sdovis.learning.record import TrainingRecord
 
-    corpus = Corpus.load(folders.corpus)
-    names = augmentations(study, corpus)
+    corpus = _corpus_to_train_on(study, folders)
     made_from = training_made_from(study, corpus)
-    from sdovis.learning.training import TrainingRecord
-    from sdovis.learning.training import train as learn
-
     recorded = (folders.training / "training.json").is_file()
     if not restart and recorded and manifests.finished(folders.model, made_from):
         say("train: nothing changed, the model stays")
         return TrainingRecord.load(folders.training)
+    if study.method.trainable == "head" and study.method.augment:
+        say("train: the backbone is frozen and sees each image once; augmentation is left out")
+    if study.method.seeds == 1:
+        return _timed(say, "train", lambda: _learn(study, corpus, folders, folders.run, restart=restart, clock=clock))
+    return _timed(say, "train", lambda: _learn_from_seeds(study, corpus, folders, made_from, say, restart, clock))
+
+
+def _corpus_to_train_on(study: Study, folders: Folders) -> Corpus:
+    """The corpus, the study's augmentations found to keep its labels."""
+    from sdovis.corpus.build import Corpus
+
+    corpus = Corpus.load(folders.corpus)
+    augmentations(study, corpus)
+    return corpus
+
+
+def _learn(
+    study: Study, corpus: Corpus, folders: Folders, place: Path, *, restart: bool, clock: Clock | None
+) -> TrainingRecord:
+    """Train into ``place``; what is decoded or computed once is shared by all trainings of the run."""
+    from sdovis.learning.training import train as learn
+
+    return learn(
+        study,
+        corpus,
+        folder=place / "training",
+        model_folder=place / "model",
+        augmentations=frozenset(augmentations(study, corpus)),
+        signed=[channel["signed"] for channel in corpus.facts["channels"]],
+        about={key: corpus.facts[key] for key in ABOUT} | _geometry(study),
+        made_from=training_made_from(study, corpus),
+        restart=restart,
+        cache=folders.training / "cache",
+        clock=clock,
+    )
+
+
+def _learn_from_seeds(
+    study: Study,
+    corpus: Corpus,
+    folders: Folders,
+    made_from: dict[str, str],
+    say: Say,
+    restart: bool,
+    clock: Clock | None,
+) -> TrainingRecord:
+    from sdovis.learning import seeds
+    from sdovis.learning.training import on_main
+
+    records = []
+    for one in seeds.studies(study):
+        say(f"train: seed {one.study.seed}")
+        place = folders.run / "seeds" / str(one.study.seed)
+        records.append(_learn(one, corpus, folders, place, restart=restart, clock=clock))
+    found = seeds.spread(records, study.method.keep_by)
+    best = seeds.chosen(records, study.method.keep_by)
+    origin = folders.run / "seeds" / str(best.seed)
+    return on_main(lambda: seeds.promote(best, found, origin, folders.training, folders.model, made_from))
+
+
+def search(study: Study, folders: Folders, say: Say, *, trials: int, restart: bool = False) -> Found:
+    """Try settings from the study's ``[search]``; the test part is not looked at."""
+    from sdovis.learning.search import search as seek
+
+    corpus = _corpus_to_train_on(study, folders)
+
+    def learn(one: Study, place: Path) -> TrainingRecord:
+        say(f"search: trial {place.name}")
+        return _learn(one, corpus, folders, place, restart=False, clock=None)
+
+    inputs = training_made_from(study, corpus)
     return _timed(
         say,
-        "train",
-        lambda: learn(
-            study,
-            corpus,
-            folder=folders.training,
-            model_folder=folders.model,
-            augmentations=frozenset(names),
-            signed=[channel["signed"] for channel in corpus.facts["channels"]],
-            about={key: corpus.facts[key] for key in ABOUT} | _geometry(study),
-            made_from=made_from,
-            restart=restart,
-        ),
+        "search",
+        lambda: seek(study, folder=folders.search, trials=trials, train=learn, inputs=inputs, restart=restart),
     )
 
 
@@ -189,8 +254,33 @@ def evaluate(study: Study, folders: Folders, say: Say) -> Scores:
     model = manifests.read(folders.model, made_by="train")
     if manifests.finished(folders.scores, scores.made_from(study, corpus, model)):
         say("evaluate: nothing changed, the scores stay")
-        return scores.Scores.load(folders.scores)
-    return _timed(say, "evaluate", lambda: scores.evaluate(study, corpus, folders.model, folders.scores))
+        found = scores.Scores.load(folders.scores)
+    else:
+        found = _timed(say, "evaluate", lambda: scores.evaluate(study, corpus, folders.model, folders.scores))
+    if study.method.seeds > 1:
+        _score_seeds(study, corpus, folders, say)
+    return found
+
+
+def _score_seeds(study: Study, corpus: Corpus, folders: Folders, say: Say) -> None:
+    """Test scores of every seed's model, beside it, and their spread in ``seeds/scores.json``."""
+    from sdovis.evaluation import scores
+    from sdovis.learning import checkpoints, seeds
+
+    alone = study.model_copy(update={"evaluation": study.evaluation.model_copy(update={"baselines": False})})
+    of_each: dict[str, dict[str, float]] = {}
+    for one in seeds.studies(study):
+        place = folders.run / "seeds" / str(one.study.seed)
+        model = manifests.read(place / "model", made_by="train")
+        if not manifests.finished(place / "scores", scores.made_from(alone, corpus, model)):
+            say(f"evaluate: seed {one.study.seed}")
+            scores.evaluate(alone, corpus, place / "model", place / "scores")
+        facts = scores.Scores.load(place / "scores").facts["model"]
+        # Those of single classes have an estimate for each class instead.
+        of_each[str(one.study.seed)] = {n: e["estimate"] for n, e in facts.items() if e.get("estimate") is not None}
+    names = sorted(set.intersection(*(set(each) for each in of_each.values())))
+    over = {name: seeds.summarised([each[name] for each in of_each.values()]) for name in names}
+    checkpoints.write_json(folders.run / "seeds" / "scores.json", {"test": of_each, "over_seeds": over})
 
 
 def describe(study: Study, folders: Folders, say: Say, others: Sequence[Path] = ()) -> Summary:

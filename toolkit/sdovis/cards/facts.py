@@ -27,7 +27,7 @@ from sdovis.cards.markdown import without_folders
 from sdovis.cards.sources import Example, Network, Storage
 from sdovis.corpus.split import PARTS
 from sdovis.errors import BadInput, Problem
-from sdovis.learning.training import TrainingRecord
+from sdovis.learning.record import TrainingRecord
 from sdovis.manifests import Manifest
 from sdovis.study import Study
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sdovis.cards.evidence import ConfigFile, ProcessorFile
 from sdovis.corpus.split import PARTS
-from sdovis.learning.training import TrainingRecord
+from sdovis.learning.record import TrainingRecord
 
 #: PIL's filters by the number that processors keep.
 RESAMPLING = {0: "nearest", 1: "Lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "Hamming"}

@@ -1,19 +1,23 @@
-"""Changes of a picture that keep its label: flips, turns, reversed polarity.
+"""Changes of a picture that keep its label: flips, turns, reversed polarity; a batch at a time, where the network is.
 
 Every draw comes from (seed, epoch, index) and from nothing else, so that a picture looks the same however many workers
-or processes there are, and after an interrupted epoch is resumed.
+or processes there are, in batches of any size, and after an interrupted epoch is resumed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sdovis.sun.augmentations import NAMES
 
-Pixels = NDArray[np.uint8]
+if TYPE_CHECKING:
+    import torch
+
+Draws = NDArray[np.int16]
 
 #: A turn by any angle is drawn in tenths of a degree: finer than the pixels of 224 px tell apart.
 TENTHS = 3600
@@ -27,20 +31,18 @@ def ordered(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in NAMES if name in wanted)
 
 
-def augmented(
-    picture: Pixels, names: tuple[str, ...], *, seed: int, epoch: int, index: int, signed: Sequence[bool] = (True,)
-) -> Pixels:
-    """A copy of a square picture (S, S) or (S, S, 3), north up, each augmentation of ``names`` applied or not.
+def drawn(names: tuple[str, ...], *, seed: int, epoch: int, indices: Sequence[int]) -> Draws:
+    """How often each of ``names`` is applied to each picture, (len(indices), len(names)).
 
     A flip and the reversal of polarity are each applied with probability 1/2, ``rotate90`` by 0, 1, 2 or 3 quarters;
     half of the pictures are turned by ``rotate_any``, by an angle drawn evenly. The others keep their corners, as the
     pictures that are classified later have them.
-    ``signed`` says which colours hold a polarity: one for all of them, or one for each.
     """
-    rng = np.random.default_rng((seed, epoch, index))
-    for name in names:
-        picture = apply(picture, name, _times(name, rng), signed)
-    return np.ascontiguousarray(picture)
+    draws = np.empty((len(indices), len(names)), dtype=np.int16)
+    for row, index in zip(draws, indices, strict=True):
+        rng = np.random.default_rng((seed, epoch, int(index)))
+        row[:] = [_times(name, rng) for name in names]
+    return draws
 
 
 def _times(name: str, rng: np.random.Generator) -> int:
@@ -49,44 +51,70 @@ def _times(name: str, rng: np.random.Generator) -> int:
     return int(rng.integers(4 if name == "rotate90" else 2))
 
 
-def apply(picture: Pixels, name: str, times: int, signed: Sequence[bool] = (True,)) -> Pixels:
-    """``picture`` with the one augmentation applied ``times`` times, counterclockwise.
+def augmented(
+    pictures: torch.Tensor, names: tuple[str, ...], draws: Draws, signed: Sequence[bool] = (True,)
+) -> torch.Tensor:
+    """A copy of square pictures (N, S, S) or (N, S, S, 3) of codes, north up, changed as ``draws`` says.
+
+    ``signed`` says which colours hold a polarity: one for all of them, or one for each.
+    """
+    pictures = pictures.clone()
+    for name, times in zip(names, draws.T, strict=True):
+        apply_(pictures, name, times, signed)
+    return pictures
+
+
+def apply_(
+    pictures: torch.Tensor, name: str, times: NDArray[np.integer], signed: Sequence[bool] = (True,)
+) -> None:
+    """Apply the one augmentation to each picture, in place, as often as ``times`` says, counterclockwise.
 
     Once is a quarter for ``rotate90`` and a tenth of a degree for ``rotate_any``; a polarity is that of the ``signed``
     colours.
     """
-    if name == "rotate90":
-        return np.rot90(picture, times)
-    if name == "rotate_any":
-        return _turned(picture, times % TENTHS)
-    if times % 2 == 0:
-        return picture
-    if name == "flip_ns":
-        return picture[::-1]
-    if name == "flip_ew":
-        return picture[:, ::-1]
-    if name == "polarity":
-        # A signed channel codes 0 G as 128 and "missing" as 0: modulo 256, 256 - code keeps both.
-        return np.where(signed, np.negative(picture), picture)
-    raise ValueError(f"no augmentation {name!r}")
+    import torch
+
+    # Draws stay on the CPU, where they were made: asking a GPU which pictures are meant would wait for it each time.
+    times = np.asarray(times) % {"rotate90": 4, "rotate_any": TENTHS}.get(name, 2)
+    for each in [1, 2, 3] if name == "rotate90" else [None]:
+        chosen = np.flatnonzero(times if each is None else times == each)
+        if not len(chosen):
+            continue
+        rows = torch.from_numpy(chosen).to(pictures.device, non_blocking=True)
+        some = pictures[rows]
+        if name == "rotate90":
+            some = torch.rot90(some, each or 0, (1, 2))
+        elif name == "rotate_any":
+            some = _turned(some, times[chosen])
+        elif name in ("flip_ns", "flip_ew"):
+            some = some.flip(1 if name == "flip_ns" else 2)
+        elif name == "polarity":
+            # A signed channel codes 0 G as 128 and "missing" as 0: modulo 256, 256 - code keeps both.
+            some = torch.where(torch.tensor(signed, device=some.device), -some, some)
+        else:
+            raise ValueError(f"no augmentation {name!r}")
+        pictures[rows] = some
 
 
-def _turned(picture: Pixels, tenths: int) -> Pixels:
-    """``picture`` turned about its middle; what turns in from outside is code 0, which is "missing" or black.
+def _turned(pictures: torch.Tensor, tenths: NDArray[np.integer]) -> torch.Tensor:
+    """``pictures`` turned about their middles; what turns in from outside is code 0, which is "missing" or black.
 
     Each pixel is the nearest one of the original. Codes are no linear scale and 0 is no value, so that a mean of codes
     is none of their field; and a mean of any kind lowers the noise, by which a network could tell training from test.
     """
-    if tenths == 0:
-        return picture
-    side = picture.shape[0]
+    import torch
+
+    count, side = pictures.shape[:2]
     angle = 2 * np.pi * tenths / TENTHS
+    # In fp64, sines and cosines by numpy: the same pixels on every device.
+    cos, sin = (torch.from_numpy(f(angle)).to(pictures.device)[:, None, None] for f in (np.cos, np.sin))
     # From the middle, in pixels: of even sides these are halves, exact in binary.
-    along = np.arange(side) - (side - 1) / 2
-    x, y = along[None, :], along[:, None]
-    column = np.rint(np.cos(angle) * x - np.sin(angle) * y + (side - 1) / 2).astype(np.intp)
-    row = np.rint(np.sin(angle) * x + np.cos(angle) * y + (side - 1) / 2).astype(np.intp)
-    inside = (column >= 0) & (column < side) & (row >= 0) & (row < side)
-    turned = picture.reshape(side * side, -1).take(np.where(inside, row * side + column, 0), axis=0)
-    turned[~inside] = 0
-    return turned.reshape(picture.shape)
+    along = torch.arange(side, dtype=torch.float64, device=pictures.device) - (side - 1) / 2
+    x, y = along[None, None, :], along[None, :, None]
+    column = (cos * x - sin * y + (side - 1) / 2).round().long()
+    row = (sin * x + cos * y + (side - 1) / 2).round().long()
+    outside = (column < 0) | (column >= side) | (row < 0) | (row >= side)
+    which = torch.arange(count, device=pictures.device)[:, None, None]
+    turned = pictures[which, row.clamp(0, side - 1), column.clamp(0, side - 1)]
+    turned[outside] = 0
+    return turned

@@ -1,25 +1,29 @@
 """Checkpoints that count only when they are whole, and the point from which an interrupted training goes on.
 
-    checkpoints/checkpoint-120/   written in place by the Trainer, counts once it holds `SEAL`
+    checkpoints/checkpoint-120/   whole: it holds `SEAL`, the sha256 of every file
+    checkpoints/unfinished/       where the Trainer writes the next one
     begun.json                    what the training under way was begun from
     training.json                 there only when the training is finished
 
-The seal (sha256 of every file) is written last and by a rename. Older checkpoints go only after that.
+The seal is written last, and then the folder is renamed. Older checkpoints go only after that.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from sdovis.errors import Conflict
 from sdovis.manifests import sha256_file
 
 SEAL = "sdovis.json"
+UNFINISHED = "unfinished"
 BEGUN = "begun.json"
 FINISHED = "training.json"
 
@@ -34,6 +38,20 @@ def path(root: Path, at: int) -> Path:
 def step(checkpoint: Path) -> int:
     """The step after which a checkpoint was made."""
     return int(checkpoint.name.rpartition("-")[2])
+
+
+def ended(checkpoint: Path) -> bool:
+    """Whether a training had made all of its steps: in mid-epoch the Trainer would go on with another one."""
+    state = _state(checkpoint)
+    return bool(state["global_step"] >= state["max_steps"])
+
+
+def finish(root: Path, at: int) -> None:
+    """Let the checkpoint after step ``at``, all of it written under `UNFINISHED`, appear."""
+    beside = path(root / UNFINISHED, at)
+    seal(beside)
+    beside.replace(path(root, at))
+    beside.parent.rmdir()
 
 
 def seal(checkpoint: Path) -> None:
@@ -55,6 +73,9 @@ def newest(root: Path) -> Path | None:
 
     Whatever is newer is put out of the Trainer's way with a message: deleted if it was never finished, else renamed.
     """
+    for checkpoint in _all(root / UNFINISHED):
+        log.warning("%s was left half-written: deleted", checkpoint.name)
+    shutil.rmtree(root / UNFINISHED, ignore_errors=True)
     for checkpoint in sorted(_all(root), key=step, reverse=True):
         if not (checkpoint / SEAL).is_file():
             log.warning("%s was left half-written: deleted", checkpoint.name)
@@ -99,6 +120,29 @@ def resume_point(folder: Path, made_from: Mapping[str, str], *, restart: bool) -
     return newest(root)
 
 
+@contextmanager
+def told_if_full(folder: Path) -> Iterator[None]:
+    """Raise `Conflict` where the block fails because the disk is full, whoever wrote. What was whole stays whole."""
+    try:
+        yield
+    except Exception as error:
+        chain: list[BaseException] = [error]
+        while (deeper := chain[-1].__cause__ or chain[-1].__context__) is not None:
+            chain.append(deeper)
+        if any(map(_is_of_a_full_disk, chain)):
+            raise Conflict(
+                f"{folder}: the disk is full; free some space, and the same command goes on from the newest checkpoint"
+            ) from error
+        raise
+
+
+def _is_of_a_full_disk(error: BaseException) -> bool:
+    # Neither torch nor safetensors passes the number of the error on.
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return any(text in str(error) for text in ("No space left on device", "PytorchStreamWriter failed writing"))
+
+
 def write_json(target: Path, data: object) -> None:
     """Write a JSON file that appears whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -117,10 +161,14 @@ def _sums(checkpoint: Path) -> dict[str, str]:
 
 
 def _best(checkpoint: Path) -> int | None:
-    state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-    best = state.get("best_global_step")
+    best = _state(checkpoint).get("best_global_step")
     # The best may be this very checkpoint, already found whole.
     return None if best is None or best == step(checkpoint) else int(best)
+
+
+def _state(checkpoint: Path) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    return state
 
 
 def _set_aside(checkpoint: Path, why: str) -> None:

@@ -1,4 +1,4 @@
-"""Pictures for training: decoded and resized once, kept as bytes, normalised a whole batch at a time.
+"""Pictures for training: codes gathered from the cache by the batch, made into the network's input where the network is.
 
 What reaches the network is, number for number, what the saved processor makes of the same picture: the processor
 itself does the resizing, and as all it does afterwards is pointwise, a table of its answers to the 256 codes does the
@@ -8,8 +8,9 @@ rest.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,24 +18,25 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sdovis.errors import BadInput, Problem
-from sdovis.learning.augment import Pixels, augmented
+from sdovis.learning import augment
 
 if TYPE_CHECKING:
     import torch
 
-Floats = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
 
 
-def decode(images: Sequence[bytes], processor: Any) -> Pixels:
+def decode(images: Sequence[bytes], processor: Any, *, first: int = 0) -> Pixels:
     """PNG or JPEG files as codes, resized by ``processor``: (N, S, S) if all are grey, else (N, S, S, 3).
 
-    Raises `BadInput` for a picture with more than 8 bits a channel: it would be cut off at 255.
+    Raises `BadInput` for a picture with more than 8 bits a channel: it would be cut off at 255. ``first`` is the number
+    of the first one, for the message.
     """
     size: tuple[int, int] = (processor.size["width"], processor.size["height"])
     pictures = [Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) for data in images]
     deep = [
         Problem(f"image {i} has mode {p.mode}", "8 bits a channel are needed")
-        for i, p in enumerate(pictures)
+        for i, p in enumerate(pictures, first)
         if p.mode[:1] in "IF"
     ]
     if deep:
@@ -51,31 +53,39 @@ def decode(images: Sequence[bytes], processor: Any) -> Pixels:
     return codes
 
 
-def table(processor: Any) -> Floats:
-    """What ``processor`` makes of each code in each colour, (3, 256)."""
+def table(processor: Any) -> torch.Tensor:
+    """What ``processor`` makes of each code in each colour, (3, 256), fp32."""
+    import torch
+
     ramp = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2)
     answers = processor(images=[ramp], do_resize=False, input_data_format="channels_last", return_tensors="np")
-    return np.ascontiguousarray(answers["pixel_values"][0].reshape(3, 256), dtype=np.float32)
+    return torch.from_numpy(np.ascontiguousarray(answers["pixel_values"][0].reshape(3, 256), dtype=np.float32))
 
 
-def normalised(codes: Pixels, answers: Floats) -> Floats:
-    """Codes (N, S, S) or (N, S, S, 3) as the network's input (N, 3, S, S); grey goes to all three colours."""
-    batch = np.empty((len(codes), 3, *codes.shape[1:3]), dtype=np.float32)
+def normalised(codes: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+    """Codes (N, S, S) or (N, S, S, 3) as the network's input (N, 3, S, S), fp32; grey goes to all three colours.
+
+    Both lie on one device, and so does the answer.
+    """
+    import torch
+
+    batch = torch.empty((len(codes), 3, *codes.shape[1:3]), dtype=torch.float32, device=codes.device)
+    # A byte is no index to torch; 32 bits are the narrowest that is.
+    grey = codes.int().reshape(-1) if codes.ndim == 3 else None
     for colour in range(3):
-        batch[:, colour] = answers[colour][codes if codes.ndim == 3 else codes[..., colour]]
+        which = grey if grey is not None else codes[..., colour].int().reshape(-1)
+        batch[:, colour] = answers[colour].index_select(0, which).view(codes.shape[:3])
     return batch
 
 
 class Pictures:
-    """A torch dataset of (codes, label), augmented by (seed, epoch, index); ``signed`` colours hold a polarity."""
+    """A torch dataset of codes and labels: read by the batch, drawn for by (seed, epoch, index).
+
+    ``codes`` are (N, S, S) or (N, S, S, 3), in memory or mapped into it; ``names`` are the augmentations to draw.
+    """
 
     def __init__(
-        self,
-        codes: Pixels,
-        labels: Iterable[int],
-        names: tuple[str, ...] = (),
-        seed: int = 0,
-        signed: Sequence[bool] = (True,),
+        self, codes: Pixels, labels: Iterable[int], names: tuple[str, ...] = (), seed: int = 0
     ) -> None:
         import torch
 
@@ -83,7 +93,6 @@ class Pictures:
         self.labels = [int(label) for label in labels]
         self.names = names
         self.seed = seed
-        self.signed = tuple(signed)
         # Shared memory: persistent workers hold a copy of this object and must see the epoch change.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -96,25 +105,58 @@ class Pictures:
         self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
-        return len(self.codes)
+        return len(self.labels)
 
-    def __getitem__(self, index: int) -> tuple[Pixels, int]:
-        picture = self.codes[index]
-        if self.names:
-            draw = {"seed": self.seed, "epoch": self.epoch, "index": int(index)}
-            picture = augmented(picture, self.names, **draw, signed=self.signed)
-        return picture, self.labels[index]
+    def __getitem__(self, index: int) -> Gathered:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: Sequence[int]) -> Gathered:
+        """What a data loader asks for: a whole batch at once."""
+        draws = augment.drawn(self.names, seed=self.seed, epoch=self.epoch, indices=indices)
+        labels = np.array([self.labels[i] for i in indices], dtype=np.int64)
+        return Gathered(self.codes[list(indices)], labels, draws)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker that is not forked is sent this object: the map's place, and not what it shows.
+        mapped = isinstance(self.codes, np.memmap)
+        return self.__dict__ | ({"codes": Path(str(self.codes.filename))} if mapped else {})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        if isinstance(self.codes, Path):
+            self.codes = np.load(self.codes, mmap_mode="r")
 
 
 @dataclass(frozen=True)
-class Collator:
-    """Makes a batch of `Pictures` into the network's ``pixel_values`` and ``labels``."""
+class Gathered:
+    """A batch as it lies in the cache: codes, labels, and how often each augmentation is to be applied."""
 
-    answers: Floats
+    codes: Pixels
+    labels: NDArray[np.int64]
+    draws: augment.Draws
 
-    def __call__(self, samples: Sequence[tuple[Pixels, int]]) -> dict[str, torch.Tensor]:
-        import torch
 
-        batch = normalised(np.stack([codes for codes, _ in samples]), self.answers)
-        labels = torch.tensor([label for _, label in samples], dtype=torch.int64)
-        return {"pixel_values": torch.from_numpy(batch), "labels": labels}
+def collated(batch: Gathered) -> dict[str, Any]:
+    """A batch as the data loader hands it on. Draws are for the CPU and no tensor: a tensor would go to the device."""
+    import torch
+
+    return {"codes": torch.from_numpy(batch.codes), "labels": torch.from_numpy(batch.labels), "draws": batch.draws}
+
+
+@dataclass(frozen=True)
+class Input:
+    """Makes a batch into the network's ``pixel_values`` and ``labels``, on the device on which its codes lie.
+
+    ``answers`` is the processor's `table`, ``names`` are the augmentations, ``signed`` says which colours hold a
+    polarity.
+    """
+
+    answers: torch.Tensor
+    names: tuple[str, ...] = ()
+    signed: tuple[bool, ...] = (True,)
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+        codes, draws = batch["codes"], batch["draws"]
+        if draws.shape[1]:
+            codes = augment.augmented(codes, self.names, draws, self.signed)
+        return {"pixel_values": normalised(codes, self.answers.to(codes.device)), "labels": batch["labels"]}

@@ -4,22 +4,23 @@ Importing this module imports torch. The traps it closes, all of transformers 5.
 
 - `Trainer._load_from_checkpoint` and `_load_best_model` load with ``strict=False`` under other names than
   `save_pretrained` wrote: a ViT gets back 8 of 40 tensors (transformers #43701, #48805).
-- Checkpoints are written in place and older ones deleted before the new one is whole.
+- Checkpoints are written in place, and older ones deleted before the new one is whole.
 - Where batches are shared among processes, accelerate does not tell the dataset which epoch it is.
 - Data loaders draw from the global random stream; the loss logged after a resume leaves out what came before it.
 """
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
+from torch.utils.data import Sampler
 from transformers import (
     EvalPrediction,
     PrinterCallback,
@@ -32,13 +33,21 @@ from transformers import (
 )
 
 from sdovis.errors import BadInput, Problem
-from sdovis.learning import checkpoints
+from sdovis.learning import checkpoints, rates, tensors
 from sdovis.learning.backbones import quiet, reload
-from sdovis.learning.loader import Collator, Pictures
+from sdovis.learning.clock import Clock
+from sdovis.learning.loader import collated
 from sdovis.statistics import skill
 
 #: Step times, beside ``training.json``: what the summary compares runs by.
 STEPS = "steps.csv"
+
+
+class Examples(Protocol):
+    """What a Trainer is shown: a torch dataset, read by the batch, that is told which epoch it is."""
+
+    def set_epoch(self, epoch: int) -> None: ...
+    def __len__(self) -> int: ...
 
 
 class ExactTrainer(Trainer):
@@ -50,12 +59,18 @@ class ExactTrainer(Trainer):
         model: Any,
         processor: Any,
         args: TrainingArguments,
-        training: Pictures,
-        validation: Pictures,
-        collator: Collator,
+        training: Examples,
+        validation: Examples,
+        shown: Callable[[Mapping[str, Any]], dict[str, Any]],
         loss: Callable[..., torch.Tensor],
         checkpoint_limit: int | None,
+        collator: Callable[[Any], dict[str, Any]] = collated,
+        sampler: Sampler[int] | None = None,
+        layer_decay: float | None = None,
+        watchers: Sequence[TrainerCallback] = (),
+        clock: Clock | None = None,
     ) -> None:
+        """``layer_decay``: see `rates`. ``sampler`` decides which images an epoch shows; else each is shown once."""
         super().__init__(
             model=model,
             args=args,
@@ -67,27 +82,60 @@ class ExactTrainer(Trainer):
             compute_metrics=scores,
             callbacks=[_Epoch(training), _LogBeforeSave(), _Steps(Path(str(args.output_dir)).parent / STEPS)],
         )
-        self.network, self.processor = model, processor
+        self.network, self.processor, self.shown = model, processor, shown
         self.root = Path(str(args.output_dir))
         self.checkpoint_limit = checkpoint_limit
+        self.sampler, self.layer_decay, self.clock = sampler, layer_decay, clock or Clock()
         self.pop_callback(PrinterCallback)
-        if self.pop_callback(ProgressCallback) is not None:
-            self.add_callback(_Bar())
+        self.pop_callback(ProgressCallback)
+        for watcher in watchers:
+            self.add_callback(watcher)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        fresh = self.optimizer is None
+        optimizer: torch.optim.Optimizer = super().create_optimizer(model)
+        if fresh and self.layer_decay is not None:
+            rates.rescale(optimizer, self.network, self.layer_decay)
+        return optimizer
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int] | None:
+        return self.sampler if self.sampler is not None else super()._get_train_sampler(train_dataset)
+
+    def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        return self.shown(super()._prepare_inputs(inputs))
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        return 0  # the Trainer would count the tokens of a text
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self.root / checkpoints.UNFINISHED)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         # The Trainer's own also pickles its arguments, with local paths and tokens in them.
         if self.args.should_save:
+            if tensors.is_partial(self.network):
+                tensors.save(self.network, Path(str(output_dir)))
+                return
             with quiet():
                 self.network.save_pretrained(output_dir, state_dict=state_dict)
                 self.processor.save_pretrained(output_dir)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
-        # Every process has written its random state before the checkpoint is declared whole.
-        self.accelerator.wait_for_everyone()
-        if self.args.should_save:
-            checkpoints.seal(checkpoints.path(self.root, self.state.global_step))
-            checkpoints.rotate(self.root, limit=self.checkpoint_limit, best=self.state.best_global_step)
+        with self.clock.part("saving"):
+            self._save_whole(model, trial)
+
+    def _save_whole(self, model: Any, trial: Any) -> None:
+        try:
+            super()._save_checkpoint(model, trial)
+            # Every process has written its random state before the checkpoint is declared whole.
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:
+                checkpoints.finish(self.root, self.state.global_step)
+                checkpoints.rotate(self.root, limit=self.checkpoint_limit, best=self.state.best_global_step)
+        except Exception:
+            # On a full disk what is half-written is in the way.
+            shutil.rmtree(self.root / checkpoints.UNFINISHED, ignore_errors=True)
+            raise
         self.accelerator.wait_for_everyone()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
@@ -107,6 +155,11 @@ class ExactTrainer(Trainer):
             return int(self.state.best_global_step)
         return int(self.state.global_step)
 
+    def rest_at(self, checkpoint: Path) -> None:
+        """Be as after a training that ended at ``checkpoint``."""
+        self.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+        self._load_from_checkpoint(str(checkpoint))
+
     # Fetching the first batch of an epoch and evaluating each draw from the global random stream, and how often depends
     # on the workers and on whether the run was resumed: neither may move the stream that dropout draws from.
 
@@ -115,7 +168,7 @@ class ExactTrainer(Trainer):
             return super().get_batch_samples(*args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        with self._apart():
+        with self._apart(), self.clock.part("evaluation"):
             return dict(super().evaluate(*args, **kwargs))
 
     def _apart(self) -> AbstractContextManager[None]:
@@ -126,24 +179,10 @@ class ExactTrainer(Trainer):
 
 def restore(model: Any, checkpoint: Path) -> None:
     """Load every tensor of a checkpoint into ``model``; `SdovisError` or RuntimeError if one does not fit."""
-    model.load_state_dict(reload(checkpoint).state_dict(), strict=True)
-
-
-def weighted_loss(weights: torch.Tensor, smoothing: float) -> Callable[..., torch.Tensor]:
-    """Cross entropy, each image weighted by its class, averaged over all images of an optimizer step.
-
-    Dividing by the number of images and not by the sum of their weights makes the gradient the same however a step is
-    divided into micro-batches and processes; with balanced weights their mean over the training part is 1.
-    """
-
-    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
-        logits = outputs["logits"]
-        total = torch.nn.functional.cross_entropy(
-            logits, labels, weight=weights.to(logits), reduction="sum", label_smoothing=smoothing
-        )
-        return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
-
-    return loss
+    if tensors.is_partial(model):
+        tensors.restore(model, checkpoint)
+    else:
+        model.load_state_dict(reload(checkpoint).state_dict(), strict=True)
 
 
 def scores(prediction: EvalPrediction) -> dict[str, float]:
@@ -157,17 +196,10 @@ def scores(prediction: EvalPrediction) -> dict[str, float]:
     }
 
 
-def freeze_body(model: Any) -> None:
-    """Leave only the classifier trainable. The body stays as it is: no dropout in it, no running means that move."""
-    body = model.base_model
-    body.requires_grad_(False)
-    body.register_forward_pre_hook(lambda module, _: module.eval() and None)
-
-
 class _Epoch(TrainerCallback):
     """Tells the training pictures which epoch it is: accelerate only does so in a single process."""
 
-    def __init__(self, training: Pictures) -> None:
+    def __init__(self, training: Examples) -> None:
         self.training = training
 
     def on_epoch_begin(
@@ -218,33 +250,3 @@ class _Steps(TrainerCallback):
         if state.is_world_process_zero:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(f"{self.session},{state.global_step},{time.perf_counter() - self.begun:.6f}\n")
-
-
-class _Bar(ProgressCallback):
-    """transformers' progress bar, with the scores at its end instead of a line for each."""
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self.current_step = state.global_step
-        if state.is_world_process_zero:
-            self.training_bar = tqdm(
-                total=state.max_steps, initial=state.global_step, desc="train", unit="step", dynamic_ncols=True
-            )
-
-    def on_prediction_step(self, *args: Any, **kwargs: Any) -> None:
-        """No bar of its own for a validation that takes seconds."""
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: Mapping[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        shown = {"loss": "loss", "eval_loss": "validation loss", "eval_balanced_accuracy": "balanced accuracy"}
-        values = {name: f"{logs[key]:.3g}" for key, name in shown.items() if key in (logs or {})} if logs else {}
-        if self.training_bar is not None and values:
-            self._values = getattr(self, "_values", {}) | values
-            self.training_bar.set_postfix(self._values)

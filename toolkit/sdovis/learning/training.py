@@ -2,85 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
-import json
-import math
-import os
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sdovis import __version__, manifests
 from sdovis.errors import BadInput, Problem, SdovisError
-from sdovis.learning import augment, checkpoints
+from sdovis.learning import augment, checkpoints, methods
+from sdovis.learning.clock import Clock
+from sdovis.learning.record import Session, TrainingRecord, record_of, weights_sha256
 from sdovis.study import Study
 
 if TYPE_CHECKING:
     from sdovis.corpus.build import Corpus
 
 T = TypeVar("T")
-
-#: Arguments that shape the result, recorded whether the study sets them or not.
-RECORDED = (
-    "per_device_train_batch_size gradient_accumulation_steps num_train_epochs max_steps learning_rate weight_decay "
-    "lr_scheduler_type warmup_steps optim max_grad_norm label_smoothing_factor"
-).split()
-
-
-@dataclass(frozen=True)
-class TrainingRecord:
-    """What was trained, on what, how, and how it went: ``training.json``.
-
-    ``curves`` are the Trainer's log entries without its timings; ``seconds`` and ``images_per_second`` are of the last
-    session alone when the training was interrupted, which then began after step ``resumed_from``.
-    """
-
-    study: str
-    made_from: Mapping[str, str]
-    corpus: str
-    images: Mapping[str, int]
-    seed: int
-    precision: str
-    processes: int
-    augmentations: Sequence[str]
-    class_weights: Mapping[str, float]
-    arguments: Mapping[str, Any]
-    parameters: int
-    trainable_parameters: int
-    steps: int
-    epochs: float
-    kept_step: int
-    kept_by: str
-    kept_score: float | None
-    resumed_from: int | None
-    seconds: float
-    images_per_second: float
-    weights_sha256: str
-    hardware: Mapping[str, Any]
-    versions: Mapping[str, str]
-    curves: Sequence[Mapping[str, Any]]
-
-    def save(self, folder: Path) -> None:
-        """Write ``training.json``, whole or not at all."""
-        checkpoints.write_json(folder / checkpoints.FINISHED, _finite(asdict(self)))
-
-    @classmethod
-    def load(cls, folder: Path) -> TrainingRecord:
-        """Read it back. Raises `BadInput` where it is absent or damaged."""
-        file = folder / checkpoints.FINISHED
-        try:
-            return cls(**json.loads(file.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            raise BadInput(Problem("is not there yet", "run sdovis train first", file=str(file))) from None
-        except (ValueError, TypeError) as error:
-            raise BadInput(Problem(f"is damaged: {error}", "run sdovis train", file=str(file))) from error
 
 
 def train(
@@ -94,45 +33,66 @@ def train(
     about: Mapping[str, object],
     made_from: Mapping[str, str],
     restart: bool = False,
+    cache: Path | None = None,
+    clock: Clock | None = None,
 ) -> TrainingRecord:
     """Fine-tune the study's backbone on the corpus' training part and save the network to ``model_folder``.
 
     The same call after an interruption goes on from the newest whole checkpoint in ``folder`` and ends, on a CPU, with
     the same weights bit for bit; a finished one is not repeated. ``augmentations`` are those to apply,
-    ``signed`` says which channels code 0 as 128. In several processes, all must call it; all get the same record.
+    ``signed`` says which channels code 0 as 128. Decoded pictures are kept in ``cache``, which trainings may share, or
+    in ``folder``. ``clock`` is told where the time goes. In several processes, all must call it; all get the same record.
 
-    Raises `BadInput` for a study that cannot be trained and `Conflict` where an unfinished training was begun from
-    something else (other ``made_from``, sdovis version or number of processes) and ``restart`` is false.
+    Raises `BadInput` for a study that cannot be trained and `Conflict` where the disk is full, or an unfinished
+    training was begun from something else (other ``made_from``, sdovis version or number of processes) and ``restart``
+    is false.
     """
-    from sdovis.learning.arguments import reported_to, tracked_in, training_arguments
-
     if not restart and manifests.finished(model_folder, made_from) and (folder / checkpoints.FINISHED).is_file():
         return TrainingRecord.load(folder)
-    names = augment.ordered(augmentations)
+    clock = clock or Clock()
+    with clock.part("imports"):
+        from sdovis.learning.arguments import reported_to, tracked_in, training_arguments
+    names = augment.ordered(augmentations if methods.augments(study) else ())
     arguments = training_arguments(study, folder / "checkpoints")
-    begun_from = {**made_from, "sdovis": __version__, "processes": str(arguments.world_size)}
-    start = _on_main(lambda: checkpoints.resume_point(folder, begun_from, restart=restart))
-    with tracked_in(folder / "logs", reported_to(study)):
-        session = _train(study, corpus, arguments, names, signed, about, start)
+    begun_from = _begun_from(made_from, corpus, arguments.world_size)
+    cache = cache or folder / "cache"
 
     def finish() -> TrainingRecord:
-        _save_model(session, model_folder, made_from)
-        record = _record(study, corpus, session, names, made_from, start)
+        with clock.part("saving"):
+            model = session.task.export()
+            _save_model(model, session.trainer.processor, model_folder, made_from)
+        with clock.part("figures"):
+            session.draw(folder, study, corpus.classes)
+        record = record_of(study, corpus, session, model, names, made_from, start)
         record.save(folder)
         return record
 
-    return _on_main(finish)
+    with checkpoints.told_if_full(folder):
+        start = on_main(lambda: checkpoints.resume_point(folder, begun_from, restart=restart))
+        with tracked_in(folder / "logs", reported_to(study)):
+            session = _train(study, corpus, arguments, names, signed, about, start, cache, clock)
+        return on_main(finish)
 
 
-@dataclass(frozen=True)
-class _Session:
-    """What one call of `train` leaves in memory."""
+#: Arguments that change no weight: an unfinished training goes on where they are changed.
+FREE = {
+    f"training.{name}"
+    for name in (
+        "disable_tqdm report_to run_name project log_level save_total_limit dataloader_num_workers "
+        "dataloader_persistent_workers dataloader_pin_memory dataloader_prefetch_factor"
+    ).split()
+}
 
-    trainer: Any
-    weights: NDArray[np.float64]
-    kept_step: int
-    summary: Mapping[str, float]
-    seconds: float
+
+def _begun_from(made_from: Mapping[str, str], corpus: Corpus, processes: int) -> dict[str, str]:
+    """What a training can only go on with unchanged; of the corpus, what a refusal can say about it."""
+    begun = {name: value for name, value in made_from.items() if name not in FREE}
+    begun |= {f"corpus.{name}": value for name, value in corpus.manifest.made_from.items()}
+    for part in ("train", "validation"):
+        labels = corpus.part(part)["label"]
+        begun[f"corpus.images of {part}"] = str(len(labels))
+        begun[f"corpus.labels of {part}"] = manifests.sha256_text(",".join(map(str, labels)))
+    return begun | {"sdovis": __version__, "processes": str(processes)}
 
 
 def _train(
@@ -143,139 +103,128 @@ def _train(
     signed: Sequence[bool],
     about: Mapping[str, object],
     start: Path | None,
-) -> _Session:
-    import torch
-
-    from sdovis.learning import backbones, loader, trainer
-
+    cached: Path,
+    clock: Clock,
+) -> Session:
     began = time.monotonic()
-    model, processor = backbones.build(study, corpus.classes, about)
-    if study.method.trainable == "head":
-        trainer.freeze_body(model)
+    with clock.part("imports"):
+        from sdovis.learning import backbones, cache, loader, losses, monitoring, stopping, streaming, trainer
+
+    if not gc.get_freeze_count():
+        # A collection looks at all that torch and transformers have made, for most of a second, and finds nothing:
+        # the Trainer asks for one as it begins, and Python for more. What was imported stays anyway.
+        gc.freeze()
+    folder = Path(arguments.output_dir).parent
+    with clock.part("model"):
+        model, processor = backbones.build(study, corpus.classes, about)
     parts = {}
-    for part in ("train", "validation"):
-        rows = corpus.part(part)
-        if not len(rows):
-            raise BadInput(Problem(f"the corpus has no {part} images", "change the split", file=str(corpus.folder)))
-        codes = loader.decode(corpus.pictures_of(part), processor)
-        drawn = names if part == "train" else ()
-        parts[part] = loader.Pictures(codes, rows["label"], drawn, study.study.seed, signed)
-    weights = class_weights(parts["train"].labels, len(corpus.classes), study.method.class_weights)
+    with clock.part("data"):
+        for part in ("train", "validation"):
+            rows = corpus.part(part)
+            if not len(rows):
+                raise BadInput(Problem(f"the corpus has no {part} images", "change the split", file=str(corpus.folder)))
+            if study.method.streaming:
+                codes: Any = streaming.Decoded(corpus, part, processor)
+            else:
+                codes = cache.codes(cached, corpus, part, processor, progress=not arguments.disable_tqdm)
+            parts[part] = loader.Pictures(codes, rows["label"], names if part == "train" else (), study.study.seed)
+    shown = loader.Input(loader.table(processor).to(arguments.device), names, tuple(signed))
+    labels = parts["train"].labels
+    loss = losses.loss_of(study.method, labels, len(corpus.classes), arguments.label_smoothing_factor)
+    body = methods.Body(
+        model, processor, parts["train"], parts["validation"], cached / "features", study.precision,
+        arguments.per_device_eval_batch_size, arguments.device,
+    )  # fmt: skip
+    if study.method.trainable == "head-then-all" and start is None:
+        with clock.part("head"):
+            _probe(study, body, loss, folder / "probe")
+    with clock.part("features" if study.method.trainable == "head" else "model"):
+        task = methods.task(study, body, shown, on_main)
+    patience = stopping.Patience(study.method.patience, study.method.keep_by) if study.method.patience else None
+    images = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+    watchers = [patience, None if arguments.disable_tqdm else monitoring.ProgressLine(loss, images)]
+    watchers += [monitoring.FirstStep(clock), monitoring.Curves(folder, study.method.keep_by)]
     # The limit is ours to keep: the Trainer would delete older checkpoints before the new one is whole.
     limit, arguments.save_total_limit = arguments.save_total_limit, None
     exact = trainer.ExactTrainer(
-        model=model,
+        model=task.network,
         processor=processor,
         args=arguments,
-        training=parts["train"],
-        validation=parts["validation"],
-        collator=loader.Collator(loader.table(processor)),
-        loss=trainer.weighted_loss(torch.tensor(weights, dtype=torch.float32), arguments.label_smoothing_factor),
+        training=task.training,
+        validation=task.validation,
+        shown=task.prepare,
+        collator=task.collator,
+        loss=loss,
         checkpoint_limit=limit,
+        sampler=_sampler(study, task.training, arguments),
+        layer_decay=study.method.layer_decay,
+        watchers=[watcher for watcher in watchers if watcher is not None],
+        clock=clock,
     )
-    summary = exact.train(resume_from_checkpoint=str(start) if start else None).metrics
+    speed = 0.0
+    if start is not None and (checkpoints.ended(start) or (patience is not None and patience.stopped(start))):
+        exact.rest_at(start)
+    else:
+        with clock.part("first step"):
+            summary = exact.train(resume_from_checkpoint=str(start) if start else None).metrics
+        speed = summary["train_samples_per_second"]
     kept = exact.keep(study.method.keep)
     _same_in_all_processes(exact)
-    return _Session(exact, weights, kept, summary, time.monotonic() - began)
+    seconds = time.monotonic() - began
+    return Session(exact, task, parts["train"], shown, loss, task.trainable, kept, speed, seconds, clock)
 
 
-def class_weights(labels: Sequence[int], n_classes: int, how: str) -> NDArray[np.float64]:
-    """Weight of each class in the loss: ``balanced`` is n / (k n_c), and 0 for a class that does not occur."""
-    if how == "none":
-        return np.ones(n_classes)
-    counts = np.bincount(labels, minlength=n_classes)
-    return np.divide(len(labels), n_classes * counts, out=np.zeros(n_classes), where=counts > 0)
+def _sampler(study: Study, examples: Any, arguments: Any) -> Any:
+    """What decides which images an epoch shows, in which order; none for each once, shuffled."""
+    from sdovis.learning import sampling, streaming
+
+    if study.method.sampling == "balanced":
+        return sampling.BalancedSampler(examples, study.study.seed)
+    codes = getattr(examples, "codes", None)
+    if isinstance(codes, streaming.Decoded):
+        each = {"batch": arguments.train_batch_size, "processes": arguments.world_size}
+        return streaming.WindowSampler(codes.rows, examples, seed=study.study.seed, **each)
+    return None
 
 
-def weights_sha256(model: Any) -> str:
-    """sha256 over the names and the bytes of every tensor: equal exactly where the networks are."""
-    import torch
+def _probe(study: Study, body: methods.Body, loss: Any, folder: Path) -> None:
+    """Train the classifier alone on what the body, as it is, sees, and leave it in the network."""
+    from sdovis.learning import trainer
+    from sdovis.learning.arguments import training_arguments
 
-    tensors = ((name, t.detach().cpu().contiguous()) for name, t in sorted(model.state_dict().items()))
-    parts = [name.encode() + t.reshape(-1).view(torch.uint8).numpy().tobytes() for name, t in tensors]
-    return manifests.sha256_text("".join(hashlib.sha256(part).hexdigest() for part in parts))
+    probe = methods.probe_of(study)
+    task = methods.task(probe, body, None, on_main)
+    arguments = training_arguments(probe, folder / "checkpoints")
+    arguments.disable_tqdm = True
+    trainer.ExactTrainer(
+        model=task.network,
+        processor=body.processor,
+        args=arguments,
+        training=task.training,
+        validation=task.validation,
+        shown=task.prepare,
+        collator=task.collator,
+        loss=loss,
+        checkpoint_limit=None,
+        sampler=_sampler(study, task.training, arguments),
+    ).train()
+    task.export()
 
 
-def _save_model(session: _Session, model_folder: Path, made_from: Mapping[str, str]) -> None:
+def _save_model(model: Any, processor: Any, model_folder: Path, made_from: Mapping[str, str]) -> None:
     from sdovis.learning import backbones
 
-    model = session.trainer.network
     with manifests.whole(model_folder, stage="train", made_from=made_from) as beside:
         with backbones.quiet():
             model.save_pretrained(beside)
-            session.trainer.processor.save_pretrained(beside)
+            processor.save_pretrained(beside)
         for file in beside.iterdir():
             file.chmod(0o644)  # safetensors lets nobody else read what it writes
         if weights_sha256(backbones.reload(beside)) != weights_sha256(model):
             raise SdovisError("the saved network differs from the trained one")
 
 
-def _record(
-    study: Study,
-    corpus: Corpus,
-    session: _Session,
-    names: tuple[str, ...],
-    made_from: Mapping[str, str],
-    start: Path | None,
-) -> TrainingRecord:
-    trainer, arguments = session.trainer, session.trainer.args
-    recorded = dict.fromkeys([*RECORDED, *sorted(study.training)])
-    curves = [_without_timings(entry) for entry in trainer.state.log_history if "train_runtime" not in entry]
-    key = f"eval_{study.method.keep_by}"
-    at_kept = [entry[key] for entry in curves if key in entry and entry["step"] == session.kept_step]
-    parameters = list(trainer.network.parameters())
-    return TrainingRecord(
-        study=study.name,
-        made_from=dict(made_from),
-        corpus=corpus.manifest.digest,
-        images={part: len(corpus.part(part)) for part in ("train", "validation")},
-        seed=study.study.seed,
-        precision=study.precision,
-        processes=arguments.world_size,
-        augmentations=list(names),
-        class_weights=dict(zip(corpus.classes, map(float, session.weights), strict=True)),
-        arguments={name: arguments.to_dict()[name] for name in recorded},
-        parameters=sum(p.numel() for p in parameters),
-        trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
-        steps=trainer.state.global_step,
-        epochs=trainer.state.epoch,
-        kept_step=session.kept_step,
-        kept_by=study.method.keep_by if study.method.keep == "best" else "last",
-        kept_score=at_kept[-1] if at_kept else None,
-        resumed_from=checkpoints.step(start) if start else None,
-        seconds=round(session.seconds, 3),
-        images_per_second=session.summary["train_samples_per_second"],
-        weights_sha256=weights_sha256(trainer.network),
-        hardware=_hardware(arguments),
-        versions={name: version(name) for name in ("torch", "transformers", "accelerate", "numpy", "pillow")}
-        | {"python": platform.python_version(), "sdovis": __version__},
-        curves=curves,
-    )
-
-
-def _hardware(arguments: Any) -> dict[str, Any]:
-    import torch
-
-    device = torch.cuda.get_device_name() if arguments.device.type == "cuda" else arguments.device.type
-    cpu = {"machine": platform.machine(), "cores": os.cpu_count(), "threads": torch.get_num_threads()}
-    return {"device": device, **cpu}
-
-
-def _without_timings(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A log entry as any run of the same training would have it."""
-    return {key: value for key, value in entry.items() if not key.endswith(("_runtime", "_per_second"))}
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no nan and no infinity: both become null."""
-    if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _on_main(work: Callable[[], T]) -> T:
+def on_main(work: Callable[[], T]) -> T:
     """``work`` done by the main process alone; every process gets its result, or its error."""
     from accelerate import PartialState
     from accelerate.utils import broadcast_object_list

@@ -1,0 +1,134 @@
+"""Pictures decoded and resized once: a file of codes for each part of a corpus, mapped into memory by all who read it.
+
+    FOLDER/train/codes.npy        (N, S, S) or (N, S, S, 3), 8 bit
+    FOLDER/train/manifest.json    what it was made from, sha256
+    FOLDER/train.checked.json     the state of the file when its sum was last verified
+
+It lies in the training's own folder, which is writable wherever the corpus is, moves with the run, and is shared by
+trainings that are told so. A kill while it is made leaves nothing that counts; whoever comes next makes it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from sdovis import __version__, manifests
+from sdovis.errors import BadInput
+from sdovis.learning import loader
+from sdovis.learning.checkpoints import write_json
+from sdovis.manifests import sha256_text
+
+if TYPE_CHECKING:
+    from sdovis.corpus.build import Corpus
+
+CODES = "codes.npy"
+#: Pictures decoded at once: what of a corpus is in memory while its cache is made.
+AT_ONCE = 100
+
+log = logging.getLogger(__name__)
+
+
+def codes(folder: Path, corpus: Corpus, part: str, processor: Any, *, progress: bool = True) -> loader.Pixels:
+    """The codes of a part's pictures as `loader.decode` makes them, mapped read-only; made where they are not there.
+
+    Codes of other pictures, of another size or by another processor are made anew, and damaged ones too, with a
+    message. Of several processes one makes them while the others wait. Raises `BadInput` for a picture that is not of
+    8 bits, OSError where the disk is full.
+    """
+    import filelock
+
+    made_from = _made_from(corpus, part, processor)
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / f".{part}.lock"):
+        if not _is_there(folder, part, made_from):
+            with manifests.whole(folder / part, stage="cache", made_from=made_from) as beside:
+                _write(beside / CODES, corpus, part, processor, progress)
+            _note_checked(folder, part)
+        mapped: loader.Pixels = np.load(folder / part / CODES, mmap_mode="r")
+    return mapped
+
+
+def _made_from(corpus: Corpus, part: str, processor: Any) -> dict[str, str]:
+    files = {path: digest for path, digest in corpus.manifest.files.items() if path.startswith(f"data/{part}-")}
+    resizes = {key: value for key, value in processor.to_dict().items() if key in ("size", "resample", "do_convert_rgb")}
+    return {
+        "pictures": sha256_text(json.dumps(files, sort_keys=True)),
+        "processor": f"{type(processor).__name__} {json.dumps(resizes, sort_keys=True)}",
+        "pillow": version("pillow"),
+        "transformers": version("transformers"),
+    }
+
+
+def _is_there(folder: Path, part: str, made_from: Mapping[str, str]) -> bool:
+    """Whether the codes are whole and of these pictures.
+
+    Their sum is verified where the file is not the one that was last verified, so that a start need not read it all.
+    """
+    try:
+        manifest = json.loads((folder / part / manifests.NAME).read_text(encoding="utf-8"))
+        if manifest["made_from"] != {**made_from, "sdovis": __version__}:
+            return False
+        if _checked(folder, part) != _state(folder / part / CODES):
+            manifests.read(folder / part, made_by="train")
+            _note_checked(folder, part)
+    except (OSError, BadInput, ValueError, KeyError, TypeError):
+        if (folder / part).exists():
+            log.warning("%s is damaged: its pictures are decoded again", folder / part)
+        return False
+    return True
+
+
+def _state(file: Path) -> dict[str, int]:
+    """What a file looks like from outside: no write leaves it as it was."""
+    seen = file.stat()
+    return {"bytes": seen.st_size, "mtime_ns": seen.st_mtime_ns, "ctime_ns": seen.st_ctime_ns, "inode": seen.st_ino}
+
+
+def _checked(folder: Path, part: str) -> object:
+    try:
+        return json.loads((folder / f"{part}.checked.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _note_checked(folder: Path, part: str) -> None:
+    write_json(folder / f"{part}.checked.json", _state(folder / part / CODES))
+
+
+def _write(file: Path, corpus: Corpus, part: str, processor: Any, progress: bool) -> None:
+    """All pictures in grey where all are grey, else all in colour, which the last one may be the first to tell."""
+    if not _written(file, corpus, part, processor, progress, colours=()):
+        _written(file, corpus, part, processor, progress, colours=(3,))
+
+
+def _written(
+    file: Path, corpus: Corpus, part: str, processor: Any, progress: bool, *, colours: tuple[int, ...]
+) -> bool:
+    """Write the file from its beginning; false, and no further, at pictures of more colours than ``colours``.
+
+    Written and not mapped: on a full disk a map kills the process, where a write is an error.
+    """
+    where = np.flatnonzero(corpus.rows["split"] == part).tolist()
+    shape = (len(where), processor.size["height"], processor.size["width"], *colours)
+    starts = range(0, len(where), AT_ONCE)
+    with file.open("wb") as out:
+        np.lib.format.write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        for start in tqdm(starts, desc=f"decode {part}", unit="batch", disable=not progress, dynamic_ncols=True):
+            pictures = [corpus.pictures[i] for i in where[start : start + AT_ONCE]]
+            batch = loader.decode(pictures, processor, first=start)
+            if batch.ndim > len(shape):
+                return False
+            out.write((batch if batch.ndim == len(shape) else np.repeat(batch[..., None], 3, axis=-1)).data)
+        out.flush()
+        # Its sum is verified once: what it is then must have reached the disk.
+        os.fsync(out.fileno())
+    return True

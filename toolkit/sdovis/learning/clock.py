@@ -1,0 +1,65 @@
+"""Where the time of a training goes: seconds of each of its parts, none counted twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+#: The parts in the order in which they are met.
+PARTS = (
+    "start",
+    "imports",
+    "data",
+    "model",
+    "features",
+    "head",
+    "first step",
+    "steps",
+    "evaluation",
+    "saving",
+    "figures",
+)
+
+
+class Clock:
+    """Charges the time that passes to the innermost part that is open."""
+
+    def __init__(self, before: Mapping[str, float] | None = None) -> None:
+        self.seconds: dict[str, float] = dict(before or {})
+        self._open: list[str] = []
+        self._since = time.perf_counter()
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """The block's time, less that of the parts opened within, goes to ``name``."""
+        self._charge()
+        self._open.append(name)
+        try:
+            yield
+        finally:
+            self._charge()
+            self._open.pop()
+
+    def becomes(self, name: str) -> None:
+        """From now on the innermost part is called ``name``."""
+        self._charge()
+        self._open[-1] = name
+
+    def table(self) -> dict[str, float]:
+        """Seconds of each part in their order, and of all together."""
+        known = {name: round(self.seconds[name], 3) for name in PARTS if name in self.seconds}
+        return known | {"all": round(sum(self.seconds.values()), 3)}
+
+    def _charge(self) -> None:
+        now = time.perf_counter()
+        if self._open:
+            self.seconds[self._open[-1]] = self.seconds.get(self._open[-1], 0.0) + now - self._since
+        self._since = now
+
+
+def seconds_of_this_process() -> float:
+    """Seconds since this process was started: the interpreter's own start is part of a wait."""
+    import psutil  # type: ignore[import-untyped]
+
+    return max(time.time() - float(psutil.Process().create_time()), 0.0)

@@ -1,0 +1,192 @@
+"""A frozen backbone looks at each image once: what it sees is kept, and a head is trained on that in seconds.
+
+    features/KEY/train.npy, validation.npy      (N, D) fp32; KEY is a sum over the backbone and the images
+
+Importing this module imports torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from sdovis import manifests
+from sdovis.errors import BadInput, Problem
+from sdovis.learning import loader
+
+Features = NDArray[np.float32]
+
+
+def classifier(model: Any) -> torch.nn.Linear:
+    """The one linear layer that turns features into logits. Raises `BadInput` where there is none, or more than one."""
+    body = {id(module) for module in model.base_model.modules()} if model.base_model is not model else set()
+    heads = [
+        module
+        for module in model.modules()
+        if isinstance(module, torch.nn.Linear)
+        and module.out_features == model.config.num_labels
+        and id(module) not in body
+    ]
+    if len(heads) != 1:
+        raise BadInput(
+            Problem(
+                f"{type(model).__name__} has {len(heads) or 'no'} linear classifiers where one is needed",
+                "set method.trainable = 'all', or take another backbone",
+            )
+        )
+    return heads[0]
+
+
+def computed(
+    model: Any,
+    codes: Mapping[str, loader.Pixels],
+    processor: Any,
+    folder: Path,
+    *,
+    precision: str,
+    batch_size: int,
+    device: torch.device,
+) -> dict[str, Features]:
+    """Features of each part's images: read from ``folder`` where they were computed before, from the same content."""
+    made_from = _identity(model, codes, processor, precision, device)
+    place = folder / manifests.sha256_text(str(sorted(made_from.items())))[:16]
+    if not manifests.finished(place, made_from):
+        with manifests.whole(place, stage="features", made_from=made_from) as beside:
+            for part, pictures in codes.items():
+                seen = compute(
+                    model, pictures, processor, precision=precision, batch_size=batch_size, device=device, part=part
+                )
+                np.save(beside / f"{part}.npy", seen)
+    return {part: np.load(place / f"{part}.npy") for part in codes}
+
+
+def compute(
+    model: Any,
+    codes: loader.Pixels,
+    processor: Any,
+    *,
+    precision: str,
+    batch_size: int,
+    device: torch.device,
+    part: str = "",
+) -> Features:
+    """What the classifier of ``model`` is given for each image, (N, D) fp32, in evaluation mode.
+
+    Raises `BadInput` where the logits are something else than the classifier's answer to that.
+    """
+    head, answers = classifier(model), loader.table(processor).to(device)
+    model = model.eval().to(device)
+    caught: list[torch.Tensor] = []
+    handle = head.register_forward_pre_hook(lambda module, given: caught.append(given[0]))
+    cast = torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
+    seen = np.empty((len(codes), head.in_features), np.float32)
+    try:
+        starts = range(0, len(codes), batch_size)
+        for start in tqdm(starts, f"features {part}".strip(), unit="batch", leave=False, disable=len(starts) < 4):
+            batch = torch.from_numpy(np.array(codes[start : start + batch_size])).to(device)
+            with torch.inference_mode(), cast if precision != "no" else nullcontext():
+                logits = model(loader.normalised(batch, answers)).logits
+                features = caught[-1]
+                if start == 0:
+                    _refuse_other_logits(head, features, logits, model)
+            seen[start : start + batch_size] = features.float().cpu().numpy()
+            caught.clear()
+    finally:
+        handle.remove()
+    return seen
+
+
+def _refuse_other_logits(head: torch.nn.Linear, features: torch.Tensor, logits: torch.Tensor, model: Any) -> None:
+    if features.ndim != 2 or not torch.allclose(head(features), logits, rtol=1e-3, atol=1e-5):
+        raise BadInput(
+            Problem(
+                f"{type(model).__name__} does more than a linear layer after its features",
+                "set method.trainable = 'all', or take another backbone",
+            )
+        )
+
+
+def _identity(
+    model: Any, codes: Mapping[str, loader.Pixels], processor: Any, precision: str, device: torch.device
+) -> dict[str, str]:
+    """What features depend on: the backbone's weights, the images as decoded, how they are normalised and computed."""
+    elsewhere = dict.fromkeys(("sdovis", "id2label", "label2id", "_name_or_path"), "")
+    body = hashlib.sha256(repr(sorted((model.config.to_diff_dict() | elsewhere).items())).encode())
+    head = next(name for name, module in model.named_modules() if module is classifier(model))
+    for name, tensor in sorted(model.state_dict().items()):
+        if not name.startswith(f"{head}."):
+            body.update(
+                name.encode() + tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+            )
+    made_from = {f"images.{part}": _sha256(pictures) for part, pictures in codes.items()}
+    return made_from | {
+        "backbone": body.hexdigest(),
+        "processor": manifests.sha256_text(loader.table(processor).numpy().tobytes().hex()),
+        "precision": precision,
+        "device": device.type,
+        "torch": torch.__version__,
+    }
+
+
+def _sha256(codes: loader.Pixels) -> str:
+    total = hashlib.sha256(str(codes.shape).encode())
+    for start in range(0, len(codes), 256):
+        total.update(np.ascontiguousarray(codes[start : start + 256]).tobytes())
+    return total.hexdigest()
+
+
+class Examples:
+    """A torch dataset of features and labels, read by the batch."""
+
+    def __init__(self, features: Features, labels: NDArray[np.int64]) -> None:
+        self.features, self.labels = torch.from_numpy(features), np.asarray(labels)
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Told by the Trainer; a sampler draws from it."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
+        """What a data loader asks for: a whole batch at once."""
+        return {"features": self.features[list(indices)], "labels": torch.from_numpy(self.labels[list(indices)])}
+
+
+class Head(torch.nn.Module):
+    """The classifier alone, in fp32 whatever the study's precision: it costs nothing."""
+
+    def __init__(self, linear: torch.nn.Linear) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(linear.weight.detach().clone())
+        self.bias = torch.nn.Parameter(linear.bias.detach().clone()) if linear.bias is not None else None
+
+    def forward(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+        """Logits (N, K) of features (N, D); ``labels`` are for the loss, which is not taken here."""
+        with torch.autocast(features.device.type, enabled=False):
+            return {"logits": torch.nn.functional.linear(features.float(), self.weight, self.bias)}
+
+    def put_into(self, model: Any) -> None:
+        """Give ``model`` this head for its classifier."""
+        linear = classifier(model)
+        with torch.no_grad():
+            linear.weight.copy_(self.weight)
+            if self.bias is not None:
+                linear.bias.copy_(self.bias)
+
+
+def first(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The collator of `Examples`: their batch is one already."""
+    return batch

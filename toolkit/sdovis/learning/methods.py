@@ -1,0 +1,118 @@
+"""The methods of fine-tuning: what is trained, on what, and how an ordinary network comes of it.
+
+all             the network as it is
+head            the classifier alone, on features that the frozen body computes once
+lora            adapters and the classifier; merged when the model is saved
+head-then-all   the classifier as with ``head``, then the network as with ``all``
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sdovis.learning import loader
+from sdovis.study import Study
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a Trainer is given, and ``export``: an ordinary network with what it has learned, to be called once.
+
+    ``collator`` makes a batch of what a worker hands on, ``prepare`` makes that into the network's arguments where the
+    network is.
+    """
+
+    network: Any
+    training: Any
+    validation: Any
+    collator: Callable[[Any], dict[str, Any]]
+    prepare: Callable[[Mapping[str, Any]], dict[str, Any]]
+    export: Callable[[], Any]
+
+    @property
+    def trainable(self) -> int:
+        """How many numbers are trained."""
+        return sum(p.numel() for p in self.network.parameters() if p.requires_grad)
+
+
+@dataclass(frozen=True)
+class Body:
+    """A backbone with its processor and the parts of the corpus, and how and where features of them are computed."""
+
+    model: Any
+    processor: Any
+    training: loader.Pictures
+    validation: loader.Pictures
+    cache: Path
+    precision: str
+    batch_size: int
+    device: Any
+
+
+def augments(study: Study) -> bool:
+    """Whether training shows the network other variants of an image than the image itself."""
+    return study.method.trainable != "head"
+
+
+def task(study: Study, body: Body, prepare: Any, on_main: Callable[[Callable[[], Any]], Any]) -> Task:
+    """The task of the study's method. ``on_main`` runs something in the main process alone, for all of them.
+
+    Raises `BadInput` for a backbone that the method cannot work on.
+    """
+    model = body.model
+    if study.method.trainable == "head":
+        return of_head(body, on_main)
+    export: Callable[[], Any] = lambda: model  # noqa: E731
+    if study.method.trainable == "lora":
+        from sdovis.learning import lora
+
+        adapters = lora.adapted(model, study.method.lora, study.study.seed)
+        export = lambda: lora.merged(adapters)  # noqa: E731
+    return Task(model, body.training, body.validation, loader.collated, prepare, export)
+
+
+def of_head(body: Body, on_main: Callable[[Callable[[], Any]], Any]) -> Task:
+    """The classifier's task: features are its images."""
+    from sdovis.learning import features
+
+    codes = {"train": body.training.codes, "validation": body.validation.codes}
+
+    def compute() -> dict[str, features.Features]:
+        return features.computed(
+            body.model, codes, body.processor, body.cache,
+            precision=body.precision, batch_size=body.batch_size, device=body.device,
+        )  # fmt: skip
+
+    def make() -> None:
+        compute()
+
+    on_main(make)  # the others would compute the same
+    seen = compute()
+    head = features.Head(features.classifier(body.model))
+
+    def export() -> Any:
+        head.put_into(body.model)
+        return body.model
+
+    labels = {"train": body.training.labels, "validation": body.validation.labels}
+    training, validation = (features.Examples(seen[part], np.asarray(labels[part])) for part in labels)
+    return Task(head, training, validation, features.first, dict, export)
+
+
+def probe_of(study: Study) -> Study:
+    """The study of the head's own training before everything is trained: to the end, without checkpoints."""
+    training = {name: value for name, value in study.training.items() if name not in _PROBE_LEAVES_OUT}
+    training |= {"num_train_epochs": study.method.probe.epochs, "learning_rate": study.method.probe.learning_rate}
+    training |= {"save_strategy": "no", "eval_strategy": "no", "report_to": "none"}
+    method = study.method.model_copy(
+        update={"trainable": "head", "keep": "last", "layer_decay": None, "patience": None}
+    )
+    return study.model_copy(update={"training": training, "method": method})
+
+
+_PROBE_LEAVES_OUT = frozenset("max_steps save_steps eval_steps logging_steps logging_strategy torch_compile".split())

@@ -1,0 +1,201 @@
+"""What is known of a training when it is over: ``training.json``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdovis import __version__, manifests
+from sdovis.errors import BadInput, Problem
+from sdovis.learning import checkpoints, loader, methods
+from sdovis.learning.clock import Clock
+from sdovis.learning.losses import Loss
+from sdovis.study import Study
+
+if TYPE_CHECKING:
+    from sdovis.corpus.build import Corpus
+
+#: Arguments that shape the result, recorded whether the study sets them or not.
+RECORDED = (
+    "per_device_train_batch_size gradient_accumulation_steps num_train_epochs max_steps learning_rate weight_decay "
+    "lr_scheduler_type warmup_steps optim max_grad_norm label_smoothing_factor"
+).split()
+PACKAGES = ("torch", "transformers", "accelerate", "numpy", "pillow")
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What was trained, on what, how, and how it went: ``training.json``.
+
+    ``curves`` are the Trainer's log entries without its timings; ``seconds`` and ``images_per_second`` are of the last
+    session alone when the training was interrupted, which then began after step ``resumed_from``; so are ``timings``,
+    seconds of each part of it. ``data`` is the corpus' manifest, path -> sha256. Fewer ``steps`` than ``planned_steps``
+    were made where patience ended. ``seeds`` is there where several were trained: see `seeds`.
+    """
+
+    study: str
+    made_from: Mapping[str, str]
+    corpus: str
+    images: Mapping[str, int]
+    seed: int
+    precision: str
+    processes: int
+    augmentations: Sequence[str]
+    class_weights: Mapping[str, float]
+    arguments: Mapping[str, Any]
+    parameters: int
+    trainable_parameters: int
+    steps: int
+    epochs: float
+    kept_step: int
+    kept_by: str
+    kept_score: float | None
+    resumed_from: int | None
+    seconds: float
+    images_per_second: float
+    weights_sha256: str
+    hardware: Mapping[str, Any]
+    versions: Mapping[str, str]
+    curves: Sequence[Mapping[str, Any]]
+    method: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, str] = field(default_factory=dict)
+    planned_steps: int | None = None
+    timings: Mapping[str, float] = field(default_factory=dict)
+    seeds: Mapping[str, Any] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write ``training.json``, whole or not at all."""
+        checkpoints.write_json(folder / checkpoints.FINISHED, _finite(asdict(self)))
+
+    @classmethod
+    def load(cls, folder: Path) -> TrainingRecord:
+        """Read it back. Raises `BadInput` where it is absent or damaged."""
+        file = folder / checkpoints.FINISHED
+        try:
+            return cls(**json.loads(file.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise BadInput(Problem("is not there yet", "run sdovis train first", file=str(file))) from None
+        except (ValueError, TypeError) as error:
+            raise BadInput(Problem(f"is damaged: {error}", "run sdovis train", file=str(file))) from error
+
+
+@dataclass(frozen=True)
+class Session:
+    """What one call of `training.train` leaves in memory."""
+
+    trainer: Any
+    task: methods.Task
+    pictures: loader.Pictures
+    shown: loader.Input
+    loss: Loss
+    trainable: int
+    kept_step: int
+    images_per_second: float
+    seconds: float
+    clock: Clock
+
+    def draw(self, folder: Path, study: Study, classes: Sequence[str]) -> None:
+        """Write the learning curves and a batch as pictures to ``folder``."""
+        from sdovis.learning import monitoring
+
+        monitoring.draw_curves(folder, self.trainer.state.log_history, study.method.keep_by, self.kept_step)
+        monitoring.draw_batch(folder, self.pictures, self.shown, classes)
+
+
+def record_of(
+    study: Study,
+    corpus: Corpus,
+    session: Session,
+    model: Any,
+    names: tuple[str, ...],
+    made_from: Mapping[str, str],
+    start: Path | None,
+) -> TrainingRecord:
+    """The record of a session that ended with ``model``, begun from the checkpoint ``start``."""
+    trainer, arguments = session.trainer, session.trainer.args
+    recorded = dict.fromkeys([*RECORDED, *sorted(study.training)])
+    curves = [_without_timings(entry) for entry in trainer.state.log_history if "train_runtime" not in entry]
+    key = f"eval_{study.method.keep_by}"
+    at_kept = [entry[key] for entry in curves if key in entry and entry["step"] == session.kept_step]
+    return TrainingRecord(
+        study=study.name,
+        made_from=dict(made_from),
+        corpus=corpus.manifest.digest,
+        images={part: len(corpus.part(part)) for part in ("train", "validation")},
+        seed=study.study.seed,
+        precision=study.precision,
+        processes=arguments.world_size,
+        augmentations=list(names),
+        class_weights=dict(zip(corpus.classes, session.loss.weights.tolist(), strict=True)),
+        arguments={name: arguments.to_dict()[name] for name in recorded},
+        parameters=sum(p.numel() for p in model.parameters()),
+        trainable_parameters=session.trainable,
+        steps=trainer.state.global_step,
+        epochs=trainer.state.epoch,
+        kept_step=session.kept_step,
+        kept_by=study.method.keep_by if study.method.keep == "best" else "last",
+        kept_score=at_kept[-1] if at_kept else None,
+        resumed_from=checkpoints.step(start) if start else None,
+        seconds=round(session.seconds, 3),
+        images_per_second=session.images_per_second,
+        weights_sha256=weights_sha256(model),
+        hardware=_hardware(arguments),
+        versions={name: version(name) for name in (*PACKAGES, *(["peft"] if study.method.trainable == "lora" else []))}
+        | {"python": platform.python_version(), "sdovis": __version__},
+        curves=curves,
+        method=study.method.model_dump(mode="json"),
+        data=dict(corpus.manifest.files),
+        planned_steps=trainer.state.max_steps,
+        timings=session.clock.table(),
+    )
+
+
+def weights_sha256(model: Any) -> str:
+    """sha256 over the names and the bytes of every tensor: equal exactly where the networks are."""
+    import torch
+
+    tensors = ((name, t.detach().cpu().contiguous()) for name, t in sorted(model.state_dict().items()))
+    parts = [name.encode() + t.reshape(-1).view(torch.uint8).numpy().tobytes() for name, t in tensors]
+    return manifests.sha256_text("".join(hashlib.sha256(part).hexdigest() for part in parts))
+
+
+def _hardware(arguments: Any) -> dict[str, Any]:
+    import psutil  # type: ignore[import-untyped]
+    import torch
+
+    device = torch.cuda.get_device_name() if arguments.device.type == "cuda" else arguments.device.type
+    cpu = {"machine": platform.machine(), "processor": _processor_name(), "cores": os.cpu_count()}
+    memory = {"memory_gib": round(psutil.virtual_memory().total / 2**30, 1)}
+    return {"device": device, **cpu, "threads": torch.get_num_threads(), **memory}
+
+
+def _processor_name() -> str:
+    """As Linux names it; what Python knows elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
+
+
+def _without_timings(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A log entry as any run of the same training would have it."""
+    return {key: value for key, value in entry.items() if not key.endswith(("_runtime", "_per_second"))}
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no nan and no infinity: both become null."""
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

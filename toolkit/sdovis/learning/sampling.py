@@ -1,0 +1,46 @@
+"""Which images an epoch shows, where it does not show each of them once. Importing this module imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+
+class Labelled(Protocol):
+    """Examples that know their classes and the epoch."""
+
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def labels(self) -> NDArray[np.int64]: ...
+
+
+class BalancedSampler(Sampler[int]):
+    """As many images as there are, every class equally often, drawn from (seed, epoch) and nothing else.
+
+    Of a common class each image is shown at most once an epoch, of a rare one each is shown again only after all others
+    have been. The epoch is that of the examples, which every process is told (see `trainer`).
+    """
+
+    def __init__(self, examples: Labelled, seed: int) -> None:
+        self.examples, self.seed = examples, seed
+        labels = np.asarray(examples.labels)
+        self._of_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+
+    def __len__(self) -> int:
+        return len(self.examples.labels)
+
+    def __iter__(self) -> Iterator[int]:
+        rng = np.random.default_rng((self.seed, self.examples.epoch))
+        each, rest = divmod(len(self), len(self._of_class))
+        quota = np.full(len(self._of_class), each)
+        quota[rng.permutation(len(quota))[:rest]] += 1
+        drawn = [
+            np.concatenate([rng.permutation(of) for _ in range(-(-wanted // len(of)))])[:wanted]
+            for of, wanted in zip(self._of_class, quota, strict=True)
+        ]
+        yield from rng.permutation(np.concatenate(drawn)).tolist()

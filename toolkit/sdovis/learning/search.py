@@ -1,0 +1,167 @@
+"""A search for better settings by the validation score: every trial is a training, and none sees the test part.
+
+runs/NAME/search/begun.json           what is searched, on what
+runs/NAME/search/trials.db            the trials, as Optuna keeps them
+runs/NAME/search/trials/N/training    the record of each
+runs/NAME/search/search.json          the trials and the best of them
+runs/NAME/search/best.toml            the study with its settings
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdovis.errors import BadInput, Conflict, Problem
+from sdovis.learning import checkpoints
+from sdovis.learning.record import TrainingRecord
+from sdovis.learning.seeds import at_kept
+from sdovis.study import Range, Study
+
+if TYPE_CHECKING:
+    import optuna
+
+Train = Callable[[Study, Path], TrainingRecord]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One try: its settings, and the validation score at the step that it kept; none where it had no number."""
+
+    number: int
+    settings: Mapping[str, Any]
+    score: float | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search has tried so far: ``search.json``."""
+
+    score: str
+    trials: tuple[Trial, ...]
+
+    @property
+    def best(self) -> Trial:
+        """The best trial, the first of equals. Raises `BadInput` where none has a score."""
+        sign = -1 if self.score == "loss" else 1
+        scored = [trial for trial in self.trials if trial.score is not None]
+        if not scored:
+            raise BadInput(Problem("search: no trial ended with a score", "narrow the ranges of [search]"))
+        return max(scored, key=lambda trial: sign * (trial.score or 0.0))
+
+    def save(self, folder: Path, study: Study) -> None:
+        """Write ``search.json`` and ``best.toml``."""
+        entries = [asdict(trial) for trial in self.trials]
+        checkpoints.write_json(
+            folder / "search.json", {"score": self.score, "best": asdict(self.best), "trials": entries}
+        )
+        best = study.with_settings(self.best.settings)
+        (folder / "best.toml").write_text(best.to_toml(folder), encoding="utf-8")
+
+
+def search(
+    study: Study, *, folder: Path, trials: int, train: Train, inputs: Mapping[str, str], restart: bool = False
+) -> Found:
+    """Try settings from the study's ``[search]`` until there are ``trials`` of them, those of earlier calls included.
+
+    ``train`` trains a study into a folder and goes on where it was stopped; what is asked for next depends on the
+    study's seed and the trials before it alone, so that a search that was killed goes on as if it had not been. Raises
+    `BadInput` for a study without ranges, and `Conflict` where the search was begun from other ``inputs`` or ranges.
+    """
+    if not study.search.ranges:
+        raise BadInput(
+            Problem(
+                "the study has nothing to search",
+                "add [search], such as training.learning_rate = { low = 1e-5, high = 1e-3, log = true }",
+            )
+        )
+    begun = {**inputs, **{f"search.{name}": repr(tried) for name, tried in study.search.ranges.items()}}
+    _refuse_other_inputs(folder, begun, restart=restart)
+    found = _storage(study, folder)
+    for trial in found.trials:
+        if trial.state.name == "RUNNING":
+            _finish(study, found, trial.number, trial.params, folder, train)
+        _clear(folder, trial.number)
+    while len(_tried(study, found)) < trials:
+        import optuna
+
+        # A sampler's own stream of random numbers would not survive a kill: each trial has one of its own.
+        seed = (study.study.seed * 1_000_003 + len(found.trials)) % 2**32
+        found.sampler = optuna.samplers.TPESampler(seed=seed)
+        asked = found.ask({name: _distribution(tried) for name, tried in study.search.ranges.items()})
+        _finish(study, found, asked.number, asked.params, folder, train)
+        _clear(folder, asked.number)
+    result = Found(study.method.keep_by, tuple(_tried(study, found)))
+    result.save(folder, study)
+    return result
+
+
+def _finish(
+    study: Study, found: optuna.Study, number: int, settings: Mapping[str, Any], folder: Path, train: Train
+) -> None:
+    """Train a trial that was asked for, or go on with it, and note its score."""
+    import optuna
+
+    if settings.keys() != study.search.ranges.keys():  # killed while it was being asked for
+        found.tell(number, state=optuna.trial.TrialState.FAIL)
+        return
+    record = train(study.with_settings({**settings, "method.seeds": 1}), folder / "trials" / str(number))
+    score = at_kept(record).get(study.method.keep_by)
+    if score is None or not math.isfinite(score):
+        found.tell(number, state=optuna.trial.TrialState.FAIL)
+    else:
+        found.tell(number, score)
+
+
+def _tried(study: Study, found: optuna.Study) -> list[Trial]:
+    finished = [trial for trial in found.trials if trial.state.is_finished()]
+    whole = [trial for trial in finished if trial.params.keys() == study.search.ranges.keys()]
+    return [Trial(trial.number, dict(sorted(trial.params.items())), trial.value) for trial in whole]
+
+
+def _storage(study: Study, folder: Path) -> optuna.Study:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(
+        storage=f"sqlite:///{folder / 'trials.db'}",
+        study_name=study.name,
+        direction="minimize" if study.method.keep_by == "loss" else "maximize",
+        load_if_exists=True,
+    )
+
+
+def _distribution(tried: Range | tuple[Any, ...]) -> optuna.distributions.BaseDistribution:
+    from optuna import distributions
+
+    if not isinstance(tried, Range):
+        return distributions.CategoricalDistribution(tried)
+    if isinstance(tried.low, int) and isinstance(tried.high, int):
+        return distributions.IntDistribution(tried.low, tried.high, log=tried.log)
+    return distributions.FloatDistribution(tried.low, tried.high, log=tried.log)
+
+
+def _refuse_other_inputs(folder: Path, begun: Mapping[str, str], *, restart: bool) -> None:
+    file = folder / checkpoints.BEGUN
+    before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    if before is not None and before != begun and not restart:
+        changed = sorted(name for name in before.keys() | begun.keys() if before.get(name) != begun.get(name))
+        raise Conflict(
+            f"{folder}: a search was begun from other inputs ({', '.join(changed)}); put them back to go on with it, or "
+            "begin anew with --restart"
+        )
+    if before != begun or restart:
+        shutil.rmtree(folder, ignore_errors=True)
+        checkpoints.write_json(file, dict(begun))
+
+
+def _clear(folder: Path, number: int) -> None:
+    """Of a finished trial the record is kept: its weights can be had again, and would fill the disk."""
+    place = folder / "trials" / str(number)
+    for name in ("model", "training/checkpoints"):
+        shutil.rmtree(place / name, ignore_errors=True)

@@ -1,0 +1,84 @@
+"""The same training from several seeds: validation chooses one of them, and their spread is kept.
+
+runs/NAME/seeds/K/training, model     what `training.train` leaves, from seed K
+runs/NAME/training, model             those of the chosen one, `TrainingRecord.seeds` beside
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sdovis import manifests
+from sdovis.errors import BadInput, Problem
+from sdovis.learning.record import TrainingRecord
+from sdovis.study import Study
+
+
+def studies(study: Study) -> list[Study]:
+    """The study from each of its seeds, alone."""
+    method = study.method.model_copy(update={"seeds": 1})
+    seeds = range(study.study.seed, study.study.seed + study.method.seeds)
+    return [
+        study.model_copy(update={"study": study.study.model_copy(update={"seed": seed}), "method": method})
+        for seed in seeds
+    ]
+
+
+def chosen(records: Sequence[TrainingRecord], keep_by: str) -> TrainingRecord:
+    """The record with the best validation score, the first of equals. Raises `BadInput` where none has a score."""
+    sign = -1 if keep_by == "loss" else 1
+    scored = [r for r in records if (score := _score(r, keep_by)) is not None and math.isfinite(score)]
+    if not scored:
+        raise BadInput(
+            Problem("method.seeds: no training was evaluated at the step it kept", "evaluate with each save")
+        )
+    return max(scored, key=lambda record: sign * (_score(record, keep_by) or 0.0))
+
+
+def spread(records: Sequence[TrainingRecord], keep_by: str) -> dict[str, Any]:
+    """Validation scores of each seed at its kept step, with mean, standard deviation and range; which was chosen."""
+    of_each = {str(record.seed): at_kept(record) for record in records}
+    names = sorted(set.intersection(*(set(scores) for scores in of_each.values())))
+    over = {name: summarised([scores[name] for scores in of_each.values()]) for name in names}
+    return {"chosen": chosen(records, keep_by).seed, "chosen_by": keep_by, "validation": of_each, "over_seeds": over}
+
+
+def summarised(values: Sequence[float]) -> dict[str, float]:
+    """Mean, sample standard deviation, least and greatest of the seeds' values."""
+    deviation = statistics.stdev(values) if len(values) > 1 else math.nan
+    return {"mean": statistics.fmean(values), "sd": deviation, "low": min(values), "high": max(values)}
+
+
+def at_kept(record: TrainingRecord) -> dict[str, float]:
+    """The validation scores of a record at the step that was kept."""
+    entries = [e for e in record.curves if e.get("step") == record.kept_step and any(k.startswith("eval_") for k in e)]
+    return {k.removeprefix("eval_"): v for e in entries[-1:] for k, v in e.items() if k.startswith("eval_")}
+
+
+def promote(
+    record: TrainingRecord,
+    seeds: Mapping[str, Any],
+    origin: Path,
+    training: Path,
+    model: Path,
+    made_from: Mapping[str, str],
+) -> TrainingRecord:
+    """Copy the chosen seed's training and model (of the run folder ``origin``) to where a single one would be."""
+    with manifests.whole(model, stage="train", made_from=made_from) as beside:
+        shutil.copytree(origin / "model", beside, ignore=shutil.ignore_patterns(manifests.NAME), dirs_exist_ok=True)
+    training.mkdir(parents=True, exist_ok=True)
+    for file in (path for path in (origin / "training").iterdir() if path.suffix in (".png", ".csv")):
+        shutil.copyfile(file, training / file.name)
+    whole = replace(record, made_from=dict(made_from), seeds=dict(seeds))
+    whole.save(training)
+    return TrainingRecord.load(training)
+
+
+def _score(record: TrainingRecord, keep_by: str) -> float | None:
+    return at_kept(record).get(keep_by)
