@@ -7,8 +7,8 @@ gives it, and FOLDER/end.json what the last one ended with. With disk_kib the jo
 each finds free_kib free; it is gone when the chain ends.
 
 A kill is [target, when, count] or [target, when, count, rank]: the ``count``-th call of ``module:name.name`` is not
-survived by the process of that rank (-1: by any); ``when`` is "before" it, "after" it, or "torn": after it, and half of the file that it wrote is lost. A number
-of seconds instead kills from outside, wherever the training is by then.
+survived by the process of that rank (-1: by any); ``when`` is "before" it, "after" it, or "torn": after it, and half of
+the file that it wrote is lost. A number of seconds instead kills from outside, wherever the training is by then.
 
 Importing torch and transformers takes seconds: it is done once, and each job is forked from here before torch has
 started a thread.
@@ -107,14 +107,13 @@ def arm(target: str, when: str, count: int, rank: int = 0) -> None:
 
     def deadly(*args: Any, **kwargs: Any) -> Any:
         left[0] -= 1
-        if left[0]:
-            return real(*args, **kwargs)
-        if when != "before":
-            real(*args, **kwargs)
-        if when == "torn":
-            (file,) = (p for p in (*args, *kwargs.values()) if isinstance(p, str | Path) and Path(p).is_file())
-            os.truncate(file, Path(file).stat().st_size // 2)
-        os.kill(os.getpid(), signal.SIGKILL)
+        result = real(*args, **kwargs) if left[0] or when != "before" else None
+        if not left[0]:
+            if when == "torn":
+                (file,) = (p for p in (*args, *kwargs.values()) if isinstance(p, str | Path) and Path(p).is_file())
+                os.truncate(file, Path(file).stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
 
     setattr(place, name, deadly)
 
@@ -253,9 +252,9 @@ def mount(place: Path, kib: int) -> None:
     if libc.unshare(new_mounts | (new_user if os.geteuid() else 0)):
         raise OSError(ctypes.get_errno(), "no namespace of its own")
     private, recursive = 1 << 18, 1 << 14
-    for arguments in ((b"none", b"/", None, private | recursive, None), (b"disk", bytes(place), b"tmpfs", 0, b"size=%dk" % kib)):
-        if libc.mount(*(ctypes.c_ulong(a) if isinstance(a, int) else a for a in arguments)):
-            raise OSError(ctypes.get_errno(), "no disk of its own")
+    unseen = libc.mount(b"none", b"/", None, ctypes.c_ulong(private | recursive), None)
+    if unseen or libc.mount(b"disk", bytes(place), b"tmpfs", ctypes.c_ulong(0), b"size=%dk" % kib):
+        raise OSError(ctypes.get_errno(), "no disk of its own")
 
 
 def _leave(place: Path, kib: int) -> None:

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import resource
 import shutil
+import signal
 import tracemalloc
 from pathlib import Path
 
@@ -54,7 +55,8 @@ def test_a_moved_cache_and_a_copied_one_are_not_made_again(
     (tmp_path / "here").rename(tmp_path / "there")
     codes(tmp_path / "there", corpus, "train", processor)
     shutil.copytree(tmp_path / "there", tmp_path / "copy")
-    assert np.array_equal(codes(tmp_path / "copy", corpus, "train", processor), codes(tmp_path / "there", corpus, "train", processor))
+    copied, moved = (codes(tmp_path / name, corpus, "train", processor) for name in ("copy", "there"))
+    assert np.array_equal(copied, moved)
     assert sum(decoded) == 30
 
 
@@ -170,8 +172,6 @@ def test_a_full_disk_is_an_error_that_leaves_nothing_and_the_next_call_makes_the
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
         with pytest.raises(OSError, match="File too large"):
             codes(tmp_path, corpus, "train", processor)
-
-    import signal
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     process = multiprocessing.get_context("fork").Process(target=full)

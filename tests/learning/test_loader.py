@@ -80,7 +80,7 @@ def test_a_picture_looks_the_same_in_batches_of_any_size_in_any_order_and_by_any
     assert first == _shown(codes, batch_size=1) == _shown(codes, batch_size=5, order=backwards)
     assert first == _shown(codes, batch_size=4, num_workers=2)
     assert first == _shown(codes, batch_size=4, num_workers=1, multiprocessing_context="spawn")
-    assert {first[i] == other for i, other in _shown(codes, batch_size=4, epoch=2).items()} == {True, False}
+    assert first != _shown(codes, batch_size=4, epoch=2)
 
 
 def test_without_augmentations_the_pictures_are_as_they_were() -> None:

@@ -33,7 +33,7 @@ def test_one_line_shows_steps_time_left_loss_rate_images_a_second_and_scores(
     corpus: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitoring, "EVERY_S", 0.0)
-    record = _train(corpus, tmp_path)
+    record = _train(corpus, tmp_path, training=QUICK | {"disable_tqdm": False})
     lines = re.split(r"[\r\n]+", capfd.readouterr().err)
     last = [line for line in lines if line.startswith("train")][-1]
     assert re.search(r"train 100%.* 8/8 steps, 00:00 left, loss=[\d.]+, rate=[\d.e-]+, images/s=[\d.e+]+", last)

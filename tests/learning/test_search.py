@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -118,19 +118,29 @@ def test_more_trials_are_added_to_those_that_are_there(corpus: Any, tmp_path: Pa
     assert more.trials[:1] == first.trials and calls == ["1"]
 
 
-def test_no_trial_looks_at_the_test_part(corpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sdovis.corpus.build import Corpus
+class _WithoutTest(Sequence[bytes]):
+    """The pictures of a corpus, those of the test part not to be opened."""
 
-    for name in ("part", "pictures_of"):
-        real = getattr(Corpus, name)
+    def __init__(self, pictures: Sequence[bytes], parts: Sequence[str]) -> None:
+        self.pictures, self.parts = pictures, parts
 
-        def watched(self: Any, part: str, real: Any = real) -> Any:
-            assert part != "test"
-            return real(self, part)
+    def __len__(self) -> int:
+        return len(self.pictures)
 
-        monkeypatch.setattr(Corpus, name, watched)
-    monkeypatch.setattr(Corpus, "pictures", property(lambda self: pytest.fail("all pictures were asked for")))
-    assert len(_search(corpus, tmp_path / "search", trials=1).trials) == 1
+    def __getitem__(self, index: Any) -> Any:
+        at = range(len(self))[index]
+        assert "test" not in {self.parts[i] for i in ([at] if isinstance(at, int) else at)}
+        return self.pictures[index]
+
+
+def test_no_trial_looks_at_the_test_part(corpus: Any, tmp_path: Path, whole: tuple[Path, Found]) -> None:
+    rows = corpus.rows.copy()
+    test = rows["split"] == "test"
+    rows.loc[test, "label"] = 2 - rows.loc[test, "label"]
+    blind = replace(corpus, rows=rows, pictures=_WithoutTest(corpus.pictures, rows["split"].tolist()))
+    with pytest.raises(AssertionError):
+        blind.pictures_of("test")
+    assert _search(blind, tmp_path / "search", trials=1).trials == whole[1].trials[:1]
 
 
 def test_a_search_begun_from_something_else_is_not_gone_on_with(corpus: Any, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_row_groups_are_shuffled_together_a_window_at_a_time_and_each_is_read_on
         open_ += list(window)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def decoded(corpus) -> Decoded:
     return Decoded(corpus, "train", backbones._processor(tiny.SIZE))
 
@@ -72,6 +72,6 @@ def test_a_reader_holds_a_window_of_row_groups_and_sends_none_to_a_worker(
     decoded: Decoded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streaming, "WINDOW", 2)
-    decoded[list(range(30))]
+    decoded[range(30)]
     assert len(decoded._held) == 2
     assert len(pickle.dumps(decoded)) < 10_000

@@ -64,9 +64,7 @@ def augmented(
     return pictures
 
 
-def apply_(
-    pictures: torch.Tensor, name: str, times: NDArray[np.integer], signed: Sequence[bool] = (True,)
-) -> None:
+def apply_(pictures: torch.Tensor, name: str, times: NDArray[np.integer], signed: Sequence[bool] = (True,)) -> None:
     """Apply the one augmentation to each picture, in place, as often as ``times`` says, counterclockwise.
 
     Once is a quarter for ``rotate90`` and a tenth of a degree for ``rotate_any``; a polarity is that of the ``signed``
@@ -111,10 +109,11 @@ def _turned(pictures: torch.Tensor, tenths: NDArray[np.integer]) -> torch.Tensor
     # From the middle, in pixels: of even sides these are halves, exact in binary.
     along = torch.arange(side, dtype=torch.float64, device=pictures.device) - (side - 1) / 2
     x, y = along[None, None, :], along[None, :, None]
-    column = (cos * x - sin * y + (side - 1) / 2).round().long()
-    row = (sin * x + cos * y + (side - 1) / 2).round().long()
+    column = (cos * x - sin * y).add_((side - 1) / 2).round_().int()
+    row = (sin * x + cos * y).add_((side - 1) / 2).round_().int()
     outside = (column < 0) | (column >= side) | (row < 0) | (row >= side)
-    which = torch.arange(count, device=pictures.device)[:, None, None]
-    turned = pictures[which, row.clamp(0, side - 1), column.clamp(0, side - 1)]
+    first = torch.arange(count, dtype=torch.int32, device=pictures.device)[:, None, None] * side * side
+    source = row.mul_(side).add_(column).add_(first).masked_fill_(outside, 0)
+    turned = pictures.reshape(count * side * side, -1).index_select(0, source.reshape(-1)).reshape(pictures.shape)
     turned[outside] = 0
     return turned

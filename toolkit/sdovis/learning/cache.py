@@ -59,7 +59,9 @@ def codes(folder: Path, corpus: Corpus, part: str, processor: Any, *, progress: 
 
 def _made_from(corpus: Corpus, part: str, processor: Any) -> dict[str, str]:
     files = {path: digest for path, digest in corpus.manifest.files.items() if path.startswith(f"data/{part}-")}
-    resizes = {key: value for key, value in processor.to_dict().items() if key in ("size", "resample", "do_convert_rgb")}
+    resizes = {
+        key: value for key, value in processor.to_dict().items() if key in ("size", "resample", "do_convert_rgb")
+    }
     return {
         "pictures": sha256_text(json.dumps(files, sort_keys=True)),
         "processor": f"{type(processor).__name__} {json.dumps(resizes, sort_keys=True)}",

@@ -140,7 +140,8 @@ def _is_of_a_full_disk(error: BaseException) -> bool:
     # Neither torch nor safetensors passes the number of the error on.
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
-    return any(text in str(error) for text in ("No space left on device", "PytorchStreamWriter failed writing"))
+    texts = ("No space left on device", "PytorchStreamWriter failed writing", "iostream error")
+    return any(text in str(error) for text in texts)
 
 
 def write_json(target: Path, data: object) -> None:

@@ -84,9 +84,7 @@ class Pictures:
     ``codes`` are (N, S, S) or (N, S, S, 3), in memory or mapped into it; ``names`` are the augmentations to draw.
     """
 
-    def __init__(
-        self, codes: Pixels, labels: Iterable[int], names: tuple[str, ...] = (), seed: int = 0
-    ) -> None:
+    def __init__(self, codes: Pixels, labels: Iterable[int], names: tuple[str, ...] = (), seed: int = 0) -> None:
         import torch
 
         self.codes = codes
@@ -118,8 +116,8 @@ class Pictures:
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker that is not forked is sent this object: the map's place, and not what it shows.
-        mapped = isinstance(self.codes, np.memmap)
-        return self.__dict__ | ({"codes": Path(str(self.codes.filename))} if mapped else {})
+        place = getattr(self.codes, "filename", None)
+        return self.__dict__ | ({} if place is None else {"codes": Path(place)})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state

@@ -48,7 +48,11 @@ class Decoded:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return len(self), self.processor.size["height"], self.processor.size["width"]
+        return len(self), *self[:1].shape[1:]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
 
     def __len__(self) -> int:
         return int(self._firsts[-1])
@@ -69,7 +73,8 @@ class Decoded:
             if len(self._held) > WINDOW:
                 self._held.popitem(last=False)
         self._held.move_to_end(group)
-        return self._held[group][index - self._firsts[group]]
+        picture: bytes = self._held[group][index - self._firsts[group]]
+        return picture
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_held": OrderedDict()}
@@ -99,7 +104,7 @@ class WindowSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         rng = np.random.default_rng((self.seed, self.examples.epoch))
-        order = rng.permutation(len(self.rows))
+        order = rng.permutation(len(self.rows)).tolist()
         shares = [order[process :: self.processes] for process in range(self.processes)]
         left = [sum(self.rows[group] for group in share) for share in shares]
         streams = [self._shuffled(share, rng) for share, rng in zip(shares, rng.spawn(self.processes), strict=True)]
