@@ -41,7 +41,7 @@ def shortcuts(
     from sklearn.tree import DecisionTreeClassifier
 
     train, test = ((rows["split"] == name).to_numpy() for name in ("train", "test"))
-    label = pd.Index(classes).get_indexer(rows["label"])
+    label = pd.Index(classes).get_indexer(pd.Index(rows["label"]))
     if not train.any() or not test.any():
         return {}
     chance = 1 / len(np.unique(label[test]))
