@@ -70,7 +70,8 @@ def audit_foreign(where: str, columns: Columns, *, progress: bool = True) -> For
     if columns.label:
         classes = sorted(rows["label"].unique())
         facts["classes"] = classes
-        facts["shortcuts"] = shortcuts(rows, classes) if len(classes) > 1 else {}
+        known = rows[rows["group"].notna()]
+        facts["shortcuts"] = shortcuts(known, classes) if len(classes) > 1 else {}
         notes += [sentence(name, of) for name, of in facts["shortcuts"].items()]
     facts["notes"] = notes
     leaks = tuple(problem for _, count, problem in found if count)
