@@ -20,8 +20,8 @@ from sdovis.cards.evidence import (
     Part,
     ProcessorFile,
     Scheme,
-    Shortcut,
     Scores,
+    Shortcut,
     read,
 )
 from sdovis.cards.markdown import without_folders
