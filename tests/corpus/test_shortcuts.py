@@ -112,7 +112,7 @@ def test_quiet_sun_that_was_sampled_elsewhere_is_told_by_its_place(shared_data):
     rows = pd.DataFrame(
         {
             "split": np.where(observed < pd.Timestamp("2013-12-01", tz="UTC"), "train", "test"),
-            "group": table["NOAA AR"].fillna(table["Image"]).astype(str),
+            "group": table["NOAA AR"].astype(object).fillna(table["Image"]).astype(str),
             "label": table["Kind"],
             "observed": observed,
             "latitude_deg": table["Latitude (deg)"],
