@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import tomllib
@@ -237,13 +236,6 @@ class Images(_Section):
     def cuts_out(self) -> bool:
         """Whether each row is a cutout around its position."""
         return self.cutout_arcsec is not None or self.cutout_deg is not None
-
-    @property
-    def footprint_deg(self) -> float | None:
-        """Side of a cutout on the Sun, degrees; that of an angular one is taken at the disc's centre, at 960 arcsec."""
-        if self.cutout_arcsec is None:
-            return self.cutout_deg
-        return math.degrees(2 * math.asin(min(1.0, self.cutout_arcsec / 2 / 960)))
 
 
 class Labels(_Section):

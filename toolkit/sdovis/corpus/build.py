@@ -19,6 +19,7 @@ from PIL import Image
 from sdovis import __version__, manifests, plugins
 from sdovis.corpus.audit import audit
 from sdovis.corpus.catalog import REJECT_COLUMNS, Catalog, catalog, image_inventory
+from sdovis.corpus.duplicates import footprint_deg
 from sdovis.corpus.joins import flare_facts
 from sdovis.corpus.rows import RawRow
 from sdovis.corpus.shards import Shards
@@ -188,7 +189,7 @@ def build(
 
 def _divided(study: Study, found: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any], dict[str, Any]]:
     """Rows kept, with their part; rejects; facts; audit. Raises `BadInput` where the split or its audit fails."""
-    footprint = study.images.footprint_deg
+    footprint = footprint_deg(cutout_arcsec=study.images.cutout_arcsec, cutout_deg=study.images.cutout_deg)
     assignment = assign(found.rows, study.split, seed=study.study.seed, footprint_deg=footprint)
     kept = found.rows.assign(split=assignment.part, group=assignment.group)
     dropped = _dropped(kept[assignment.part == ""], assignment.dropped[assignment.part == ""])
