@@ -22,7 +22,7 @@ format: .venv/installed
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv runs simulated
+	rm -rf .venv runs simulated simulated_full_disc mixed
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("sdovis needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'

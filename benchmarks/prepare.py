@@ -40,7 +40,7 @@ images = "images"
 image = "Magnetogram"
 observed = "Observed (UTC)"
 noaa_ar = "NOAA AR"
-label = "Mount Wilson"
+label = "Hemisphere"
 latitude_deg = "Latitude (deg)"
 longitude_deg = "Longitude (deg)"
 [images]
@@ -49,9 +49,11 @@ size_px = 112
 cutout_arcsec = 300.0
 max_longitude_deg = 60.0
 [labels]
-scheme = "mount-wilson-3"
+scheme = "column"
 [split]
 method = "grouped"
+validation = 0.3
+test = 0.3
 [backbone]
 config = { model_type = "vit" }
 """
@@ -179,9 +181,15 @@ def compare(case: str, data: Path, rounds: int) -> dict[str, object]:
 
 def make_discs(folder: Path) -> None:
     """Simulated full discs of 4096 x 4096 px, RICE-compressed as JSOC's, and their study, where they are not there yet."""
+    import pandas as pd
+
     if not (folder / "study.toml").exists():
         command = ["simulate", str(folder), "--full-disc", "--size", "4096", "--discs", str(DISCS)]
         subprocess.run([sys.executable, "-m", "sdovis", *command], check=True)
+        workbook = folder / "SDO_Simulated_Full_Discs.xlsx"
+        table = pd.read_excel(workbook)
+        # So few discs hold too few complex regions for three parts.
+        table.assign(Hemisphere=np.where(table["Latitude (deg)"] > 0, "north", "south")).to_excel(workbook, index=False)
         (folder / "study.toml").write_text(STUDY, encoding="utf-8")
 
 

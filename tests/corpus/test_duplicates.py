@@ -93,7 +93,7 @@ def test_what_is_found_does_not_depend_on_how_much_is_compared_at_once(monkeypat
             "longitude_deg": rng.uniform(-90, 90, 300),
         }
     )
-    sides = range(0, 150), range(150, 300)
+    sides = range(150), range(150, 300)
     whole = [_pairs(find, *sides) for find in (near_duplicates(rows, 12), overlaps(rows, 15.0))]
     assert all(whole)
     monkeypatch.setattr(duplicates, "PAIRS", 37)
@@ -128,6 +128,8 @@ def test_a_place_seen_in_another_passage_does_not_overlap():
     rotation = 360 / float(synodic_rate(10.0, START.to_pydatetime()))
     rows = _places((0, 10.0, 5.0), (rotation, 10.0, 5.0), (15.0, 10.0, 5.0))
     assert _pairs(overlaps(rows, 20.0), [0], [1, 2]) == set()
+    rows = _places((0, 10.0, -85.0), (15.0, 10.0, 85.0), (8.0, 10.0, 20.0))
+    assert _pairs(overlaps(rows, 60.0), [0, 2], [1]) == {(2, 1)}
 
 
 def test_rows_without_a_place_overlap_nothing():

@@ -206,6 +206,17 @@ def test_of_near_duplicates_the_side_with_fewer_is_dropped_and_counted():
     assert found.pairs == {"near_duplicate": 10}
 
 
+def test_what_resembles_only_a_dropped_row_stays():
+    rows = season()
+    rows["perceptual_hash"] = [f"{int(x):016x}" for x in np.random.default_rng(1).integers(0, 2**63, len(rows))]
+    part = assign(rows, Split(gap_days=0), seed=0).part
+    chain = [np.flatnonzero(part == name)[0] for name in PARTS]
+    rows.loc[chain, "perceptual_hash"] = ["00000000ffffffff", "00000000fffffff0", "00000000ffffff00"]
+    found = assign(rows, Split(gap_days=0), seed=0)
+    assert found.part[chain].tolist() == ["train", "", "test"]
+    assert found.pairs == {"near_duplicate": 1}
+
+
 def test_the_number_of_bits_decides_what_nearly_repeats():
     rows = season()
     rows["perceptual_hash"] = [f"{int(x):016x}" for x in np.random.default_rng(1).integers(0, 2**63, len(rows))]

@@ -158,7 +158,8 @@ def test_a_server_that_was_killed_takes_its_children_along_and_is_started_again(
 
 
 CALLER = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background of a shell inherits it ignored
 sys.path.insert(0, {folder!r})
 import hostile_work as work
 from sdovis.sun.isolation import imap

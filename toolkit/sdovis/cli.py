@@ -475,20 +475,15 @@ def _print_audit(found: ForeignAudit) -> None:
 
     parts = found.facts["parts"]
     classes = found.facts.get("classes", [])
-    table = Table("part", "rows", "groups", "largest group", "first", "last", *classes, title=found.facts["dataset"])
+    table = Table("part", "rows", "groups", "largest group", "first", "last", title=found.facts["dataset"])
+    counts = Table("part", *classes, title="rows by class")
     for name, part in parts.items():
         largest = f"{part['largest_group']} {part['largest_group_share']:.0%}" if part["groups"] else "-"
-        counts = (str(part.get("rows_by_class", {}).get(each, 0)) for each in classes)
-        row = (
-            name,
-            str(part["rows"]),
-            str(part["groups"]),
-            largest,
-            part.get("first", "-")[:16],
-            part.get("last", "-")[:16],
-        )
-        table.add_row(*row, *counts)
-    Console().print(table)
+        times = (part.get(key, "-")[:10] for key in ("first", "last"))
+        table.add_row(name, str(part["rows"]), str(part["groups"]), largest, *times)
+        counts.add_row(name, *(str(part.get("rows_by_class", {}).get(each, 0)) for each in classes))
+    for each in [table, counts] if classes else [table]:
+        Console().print(each)
     for note in found.notes:
         typer.echo(f"- {note}")
 

@@ -100,12 +100,39 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """A score with its interval, which a single region does not have."""
+
+    estimate: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """How well something beside the picture's content tells the class of the test part."""
+
+    balanced_accuracy: Bounds
+    chance: float
+
+
+@dataclass(frozen=True)
+class KeptApart:
+    """Pairs of images that show the same, of which one was dropped because they lay in two parts."""
+
+    pairs: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Audit:
     """``audit.json``."""
 
     leaks: dict[str, int]
+    crossing_pairs: dict[str, int]
     gap_days: float | None
     parts: dict[str, Part]
+    shortcuts: dict[str, Shortcut]
+    kept_apart: KeptApart
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from sdovis.cards.evidence import (
     ProcessorFile,
     Scheme,
     Scores,
+    Shortcut,
     read,
 )
 from sdovis.cards.markdown import without_folders
@@ -75,12 +76,16 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Split:
-    """How rows were divided. ``parts`` in the order train, validation, test."""
+    """How rows were divided. ``parts`` in the order train, validation, test; ``seed`` draws the intervals."""
 
     method: str
     gap_days: float | None
     leaks: Mapping[str, int]
+    crossing_pairs: Mapping[str, int]
+    kept_apart: Mapping[str, int]
     parts: Mapping[str, Part]
+    shortcuts: Mapping[str, Shortcut]
+    seed: int
 
     @property
     def spans_a_rotation(self) -> bool:
@@ -226,7 +231,16 @@ def gather(study: Study, run_dir: Path) -> Facts:
             study.source.licence,
             study.source.credit,
         ),
-        split=Split(study.split.method, audit.gap_days, audit.leaks, {name: audit.parts[name] for name in PARTS}),
+        split=Split(
+            study.split.method,
+            audit.gap_days,
+            audit.leaks,
+            audit.crossing_pairs,
+            audit.kept_apart.pairs,
+            {name: audit.parts[name] for name in PARTS},
+            audit.shortcuts,
+            study.study.seed,
+        ),
         rejects=rejects(corpus.rejects_by_reason),
         storage=sources.storage(corpus_folder),
         network=sources.network(study.backbone.id, training, config, processor),

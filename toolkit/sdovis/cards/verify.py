@@ -20,10 +20,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sdovis import study as studies
-from sdovis.cards.evidence import Estimate, Latency, LongitudeBin, Part, Scores, Validation
+from sdovis.cards.evidence import Bounds, Estimate, Latency, LongitudeBin, Part, Scores, Shortcut, Validation
 from sdovis.cards.facts import Facts, class_facts, gather, rejects
 from sdovis.cards.render import README, dataset_card, merge, model_card
 from sdovis.corpus.build import Corpus, count_reasons
+from sdovis.corpus.shortcuts import shortcuts
 from sdovis.corpus.split import PARTS
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation.metrics import spec
@@ -101,6 +102,7 @@ def recomputed(facts: Facts, run_dir: Path) -> Facts:
             facts.split,
             leaks={what: _shared(rows, column) for what, column in keys.items()},
             parts={name: _part(rows[rows["split"] == name], corpus.classes) for name in PARTS},
+            shortcuts=_shortcuts(rows, corpus.classes, facts.split.seed),
         ),
         training=replace(
             facts.training, images={name: int((rows["split"] == name).sum()) for name in ("train", "validation")}
@@ -112,6 +114,11 @@ def recomputed(facts: Facts, run_dir: Path) -> Facts:
 def _shared(rows: pd.DataFrame, column: str) -> int:
     """How many values of a column occur in more than one part."""
     return int((rows.groupby(column)["split"].nunique() > 1).sum())
+
+
+def _shortcuts(rows: pd.DataFrame, classes: tuple[str, ...], seed: int) -> dict[str, Shortcut]:
+    found = shortcuts(rows.assign(label=rows["label_name"]), classes, seed=seed)
+    return {name: Shortcut(Bounds(**of["balanced_accuracy"]), of["chance"]) for name, of in found.items()}
 
 
 def _part(part: pd.DataFrame, classes: tuple[str, ...]) -> Part:

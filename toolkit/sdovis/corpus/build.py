@@ -7,7 +7,7 @@ import io
 import json
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
 
@@ -19,6 +19,7 @@ from PIL import Image
 from sdovis import __version__, manifests, plugins
 from sdovis.corpus.audit import audit
 from sdovis.corpus.catalog import REJECT_COLUMNS, Catalog, catalog, image_inventory
+from sdovis.corpus.duplicates import footprint_deg
 from sdovis.corpus.joins import flare_facts
 from sdovis.corpus.rows import RawRow
 from sdovis.corpus.shards import Shards
@@ -86,7 +87,8 @@ class Corpus:
     ``rows`` has a row a picture, in the corpus' order (train, validation, test): id, label (index into ``classes``),
     noaa_ar, observed, group (the independent unit: a region, or a frame of the quiet Sun), source and provenance
     columns, and split. ``pictures`` are the PNG files (8 bit, grey or of three colours) in the same order, read when
-    asked for. ``facts`` is ``corpus.json``: classes with their meanings, scheme, channels, counts.
+    asked for. ``facts`` is ``corpus.json``: classes with their meanings, scheme, channels, counts; ``audit`` is
+    ``audit.json``.
     """
 
     folder: Path
@@ -95,6 +97,7 @@ class Corpus:
     pictures: Sequence[bytes]
     facts: Mapping[str, Any]
     manifest: Manifest
+    audit: Mapping[str, Any] = field(default_factory=dict)
 
     def part(self, name: str) -> pd.DataFrame:
         """The rows of one part, indexed from 0."""
@@ -117,7 +120,10 @@ class Corpus:
             columns = [name for name in pq.read_schema(path).names if name != "image"]
             frames.append(pq.read_table(path, columns=columns).to_pandas().assign(split=part))
         rows = pd.concat(frames, ignore_index=True)
-        return cls(folder, tuple(facts["classes"]), rows, Pictures([path for _, path in paths]), facts, manifest)
+        audited = folder / "audit.json"
+        checked = json.loads(audited.read_text(encoding="utf-8")) if audited.is_file() else {}
+        pictures = Pictures([path for _, path in paths])
+        return cls(folder, tuple(facts["classes"]), rows, pictures, facts, manifest, checked)
 
 
 def read_rows(study: Study) -> list[RawRow]:
@@ -131,7 +137,7 @@ def made_from(study: Study, rows: Sequence[RawRow]) -> dict[str, str]:
     return {
         "study": study.digest_of("source", "images", "labels", "split"),
         "about": f"{study.name} seed {study.study.seed} simulated {study.study.simulated}",
-        "rows": manifests.sha256_text(json.dumps([asdict(row) for row in rows])),
+        "rows": manifests.sha256_text(json.dumps([list(vars(row).values()) for row in rows])),
         "images": manifests.sha256_text(image_inventory(study, rows)),
         "reader": plugins.version("sdovis.readers", study.source.reader),
         "scheme": plugins.version("sdovis.labels", study.labels.scheme),
@@ -183,16 +189,25 @@ def build(
 
 def _divided(study: Study, found: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any], dict[str, Any]]:
     """Rows kept, with their part; rejects; facts; audit. Raises `BadInput` where the split or its audit fails."""
-    assignment = assign(found.rows, study.split, seed=study.study.seed)
-    kept = found.rows.assign(split=assignment.part)
+    footprint = footprint_deg(cutout_arcsec=study.images.cutout_arcsec, cutout_deg=study.images.cutout_deg)
+    assignment = assign(found.rows, study.split, seed=study.study.seed, footprint_deg=footprint)
+    kept = found.rows.assign(split=assignment.part, group=assignment.group)
     dropped = _dropped(kept[assignment.part == ""], assignment.dropped[assignment.part == ""])
     rejects = pd.concat([table for table in (found.rejects, dropped) if len(table)] or [found.rejects])
     # Within a part the rows stand in time: the order is the data's own, not a machine's.
     kept = kept[assignment.part != ""].sort_values(["observed", "id"], kind="stable")
     kept = pd.concat([kept[kept["split"] == part] for part in PARTS], ignore_index=True)
     facts = _facts(study, found.scheme, kept, rejects)
-    gap = study.split.gap_days if study.split.method == "temporal" else None
-    return kept, rejects, facts, audit(kept, facts["classes"], gap_days=gap)
+    checked = audit(
+        kept,
+        facts["classes"],
+        gap_days=study.split.gap,
+        near_duplicate_bits=study.split.near_duplicate_bits,
+        footprint_deg=footprint,
+        assignment=assignment,
+        seed=study.study.seed,
+    )
+    return kept, rejects, facts, checked
 
 
 def _dropped(rows: pd.DataFrame, reasons: Iterable[str]) -> pd.DataFrame:

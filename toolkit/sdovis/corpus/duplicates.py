@@ -43,16 +43,22 @@ def perceptual_hash(codes: NDArray[np.uint8]) -> str:
     (2010), Implementation and benchmarking of perceptual image hash functions, section 3.2.1. `BLANK` where no two
     cells of the thumbnail differ by a code.
     """
-    from PIL import Image
     from scipy.fft import dctn
 
-    grey = codes if codes.ndim == 2 else codes.mean(axis=2)
-    image = Image.fromarray(np.asarray(grey, dtype=np.float32))
-    small = np.asarray(image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX), dtype=np.float64)
+    small = thumbnail(codes)
     if np.ptp(small) < 1:
         return BLANK
     low = dctn(small, norm="ortho")[:BLOCK, :BLOCK].ravel()
     return np.packbits(low > np.median(low)).tobytes().hex()
+
+
+def thumbnail(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Means of a picture (H, W) or (H, W, 3) over 32 x 32 cells, its colours averaged."""
+    from PIL import Image
+
+    grey = codes if codes.ndim == 2 else codes.mean(axis=2)
+    image = Image.fromarray(np.asarray(grey, dtype=np.float32))
+    return np.asarray(image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX), dtype=np.float64)
 
 
 def footprint_deg(*, cutout_arcsec: float | None = None, cutout_deg: float | None = None) -> float | None:
@@ -126,7 +132,7 @@ def overlaps(rows: pd.DataFrame, side_deg: float) -> Find:
 
 def _days(times: pd.Series) -> NDArray[np.float64]:
     # From a fixed day: a pair of rows gives the same numbers whatever other rows there are.
-    return ((times - _EPOCH) / pd.Timedelta(days=1)).to_numpy(float)
+    return np.asarray((times - _EPOCH) / pd.Timedelta(days=1), dtype=np.float64)
 
 
 def _rates(days: NDArray[np.float64], latitude: NDArray[np.float64], placed: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -75,12 +75,13 @@ def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sor
     """Parse every cell that the study maps. ``kept`` holds `Observation`."""
     out = Sorted()
     first: dict[str, Observation] = {}
+    faults: dict[str, Problem | None] = {}
     for raw in rows:
         problems: list[Problem] = []
         label = _label(raw, scheme, problems)
         observation = Observation(
             raw,
-            _images(study, raw, problems),
+            _images(study, raw, faults, problems),
             label or "",
             _noaa_ar(raw, problems),
             _observed(raw, problems),
@@ -129,16 +130,25 @@ def _label(raw: RawRow, scheme: LabelScheme, problems: list[Problem]) -> str | N
         return None
 
 
-def _images(study: Study, raw: RawRow, problems: list[Problem]) -> tuple[str, ...]:
+def _images(study: Study, raw: RawRow, faults: dict[str, Problem | None], problems: list[Problem]) -> tuple[str, ...]:
+    """The row's image files; ``faults`` remembers what is wrong with each, as many rows name the same."""
     for cell, name in zip(IMAGE_FIELDS, raw.images, strict=False):
         if not name:
             problems.append(raw.problem("no image is named", "fill in the file name", field=cell))
             continue
-        try:
-            inside(study.image_root, name)
-        except UnreadableImage as error:
-            problems.append(raw.problem(f"image {name!r}: {error.why}", error.problems[0].hint, field=cell))
+        if name not in faults:
+            faults[name] = _fault(study, name)
+        if fault := faults[name]:
+            problems.append(raw.problem(fault.what, fault.hint, field=cell))
     return raw.images
+
+
+def _fault(study: Study, name: str) -> Problem | None:
+    try:
+        inside(study.image_root, name)
+    except UnreadableImage as error:
+        return Problem(f"image {name!r}: {error.why}", error.problems[0].hint)
+    return None
 
 
 def _noaa_ar(raw: RawRow, problems: list[Problem]) -> int | None:

@@ -41,7 +41,7 @@ def shortcuts(
     from sklearn.tree import DecisionTreeClassifier
 
     train, test = ((rows["split"] == name).to_numpy() for name in ("train", "test"))
-    label = pd.Index(classes).get_indexer(rows["label"])
+    label = pd.Index(classes).get_indexer(pd.Index(rows["label"]))
     if not train.any() or not test.any():
         return {}
     chance = 1 / len(np.unique(label[test]))
@@ -83,5 +83,5 @@ def _features(rows: pd.DataFrame, name: str) -> NDArray[np.float64]:
         return np.column_stack([latitude, longitude, np.abs(longitude)])
     if name == "date":
         times = rows["observed"]
-        return np.column_stack([times.dt.year + times.dt.dayofyear / 366, times.dt.dayofyear]).astype(float)
+        return np.column_stack([times.dt.year + times.dt.day_of_year / 366, times.dt.day_of_year]).astype(float)
     return np.column_stack([rows[column].to_numpy(float) for column in COLUMNS[name]])

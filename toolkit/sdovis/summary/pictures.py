@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sdovis import figures
+from sdovis.corpus.audit import drawn
 from sdovis.corpus.build import Corpus, layers
 from sdovis.corpus.split import PARTS
 from sdovis.summary.compare import Row
@@ -48,6 +49,8 @@ def draw(corpus: Corpus, measured: Measured, counts: Sequence[Row], timings: Tim
         caption = f"{_sentence(quantity)} of each class, a value a{'n' if unit == 'image' else ''} {unit}."
         keep(f"histogram_{name}", figures.histograms(samples, axis, f"{unit}s", log=log), caption)
         keep(f"box_{name}", figures.boxes(samples, axis, log=log), caption)
+    for name, figure, caption in drawn(corpus.audit) if corpus.audit else ():
+        keep(name, figure, caption)
     if timings is not None:
         _draw_timings(keep, timings)
     return captions
