@@ -240,6 +240,7 @@ def _train(study: Study, corpus: build.Corpus, folder: Path) -> None:
             {"step": 40, "epoch": 2.0, "loss": 0.8},
             {"step": 40, "epoch": 2.0, "eval_loss": 1.1, "eval_balanced_accuracy": 0.58},
         ],
+        method=study.method.model_dump(mode="json"),
     )
     (folder / "training").mkdir()
     (folder / "training" / "training.json").write_text(json.dumps(asdict(record)))

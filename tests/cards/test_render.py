@@ -72,6 +72,36 @@ def test_the_readme_is_the_golden_one(facts, kind, written):
     assert card == file.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        ({"trainable": "lora", "lora": {"rank": 4}}, "(LoRA: rank 4, alpha 16) and the classifier; the adapters are merged"),
+        ({"trainable": "head"}, "the classifier alone, on features that the frozen backbone computed once |"),
+        ({"trainable": "head-then-all", "layer_decay": 0.75}, "then every weight; each layer at 0.75 times the rate"),
+        ({"sampling": "balanced", "patience": 3}, "every weight; every class shown equally often; stopped after 3 eval"),
+        ({"logit_adjustment": 1.0}, "every weight; logits adjusted by 1 times the log"),
+    ],
+)
+def test_the_model_card_tells_the_method(facts, method, told):
+    settings = studies.Method.model_validate(method).model_dump(mode="json")
+    card = model_card(replace(facts, training=replace(facts.training, method=settings)))
+    (row,) = [line for line in card.splitlines() if line.startswith("| method |")]
+    assert told in row
+
+
+def test_the_model_card_tells_of_several_seeds_which_was_chosen_and_how_they_spread(facts):
+    seeds = {
+        "chosen": 5,
+        "chosen_by": "balanced_accuracy",
+        "validation": {str(seed): {"balanced_accuracy": score} for seed, score in ((4, 0.5), (5, 0.75))},
+        "over_seeds": {"balanced_accuracy": {"mean": 0.625, "sd": 0.177, "low": 0.5, "high": 0.75}},
+    }
+    card = model_card(replace(facts, training=replace(facts.training, seed=5, seeds=seeds)))
+    assert "| seeds | 2 were trained; 5 is this model, best by balanced accuracy on the validation part |" in card
+    assert re.search(r"\| validation balanced accuracy over the seeds \| 0\.62\d?, from 0\.50?0? to 0\.75", card)
+    assert "trained from 2 seeds, of\n  which the validation part chose 5; the spread" in card
+
+
 # --- front matter ---------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sdovis.corpus.build import Corpus, layers
 from sdovis.statistics import skill
+from sdovis.sun import spots
 from sdovis.sun.channels import Channel
 
 #: Side of the thumbnails, pixels: small enough that a linear model cannot remember single images.
@@ -25,8 +26,9 @@ def predictions(corpus: Corpus, channels: Sequence[Channel]) -> pd.DataFrame:
 
     ``majority``: the commonest class of the training part. ``raw-pixels``: a logistic regression on 14 x 14 means of
     the 8-bit codes of every channel. ``absolute-field`` (of the signed channels): one on 14 x 14 means of \\|B\\|.
-    ``brightness`` (of the others): one on mean, standard deviation and percentiles of the values. Weighted to balanced
-    classes, fitted on the training part, the penalty chosen on the validation part.
+    ``brightness`` (of the others): one on mean, standard deviation and percentiles of the values. ``spot-measures`` (of
+    those on which sunspots are dark): one on `spots.measures`. Weighted to balanced classes, fitted on the training
+    part, the penalty chosen on the validation part.
     """
     labels = corpus.rows["label"].to_numpy()
     parts = {name: (corpus.rows["split"] == name).to_numpy() for name in ("train", "validation")}
@@ -51,6 +53,8 @@ def _features(pictures: Sequence[bytes], channels: Sequence[Channel]) -> Mapping
             else:
                 levels = np.array([layer.mean(), layer.std(), *np.percentile(layer, QUANTILES)])
                 of.setdefault("brightness", []).append(levels)
+            if channel.spotted:
+                of.setdefault("spot-measures", []).append(spots.measures(channel.decode(layer)))
         for name, parts in of.items():
             rows.setdefault(name, []).append(np.concatenate(parts))
     return {name: np.stack(found) for name, found in rows.items()}

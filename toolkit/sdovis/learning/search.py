@@ -14,6 +14,7 @@ import math
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,8 @@ def search(
                 "add [search], such as training.learning_rate = { low = 1e-5, high = 1e-3, log = true }",
             )
         )
+    if find_spec("optuna") is None:
+        raise BadInput(Problem("sdovis search needs optuna, which is not installed", "pip install 'sdovis[search]'"))
     begun = {**inputs, **{f"search.{name}": repr(tried) for name, tried in study.search.ranges.items()}}
     _refuse_other_inputs(folder, begun, restart=restart)
     found = _storage(study, folder)

@@ -99,6 +99,7 @@ HMI_CONTINUUM_BROWSE = Channel(
     title="HMI continuum browse picture",
     unit="grey level",
     browse=True,
+    spotted=True,
     source=f"luma (ITU-R BT.601) 0 to 255; {NOT_SCIENCE}; {SCALE}",
     colormap="gray",
     levels=GREY_LEVELS,

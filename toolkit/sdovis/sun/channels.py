@@ -44,7 +44,8 @@ class Channel:
     the code of nan. ``contradictions`` gives what in an image's header or name says that it is of another kind, and
     ``physical`` turns one without any, not yet coded, into (H, W) float32 in ``unit``, or raises `BadInput`. A
     ``browse`` channel reads published pictures in 8-bit grey or colour, the others physical values. In a ``signed``
-    channel code 128 is zero and 0 is missing. ``requires`` are distributions beyond sdovis' own that ``physical`` needs.
+    channel code 128 is zero and 0 is missing. On a ``spotted`` one sunspots are dark: see `sun.spots`. ``requires`` are
+    distributions beyond sdovis' own that ``physical`` needs.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Channel:
     contradictions: Callable[[SolarImage], Sequence[str]] = _nothing_wrong
     signed: bool = False
     browse: bool = False
+    spotted: bool = False
     missing: int = 0
     requires: tuple[str, ...] = ()
 

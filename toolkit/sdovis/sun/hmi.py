@@ -133,5 +133,6 @@ HMI_CONTINUUM = Channel(
     colormap="gray",
     levels=np.concatenate([[np.nan], np.arange(255) * 0.005]).astype(np.float32),
     physical=_quiet_sun_ratio,
+    spotted=True,
     contradictions=partial(contradictions, wanted="continuum", units=("DN/s", "DN", "count")),
 )

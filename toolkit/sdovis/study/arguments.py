@@ -1,0 +1,52 @@
+"""`[training]`: transformers' TrainingArguments by their own names, but for those that are ours to set."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sdovis.errors import nearest
+
+#: Set by sdovis itself: a study that sets one of them would be overruled in silence.
+OURS = frozenset(
+    "output_dir hub_token push_to_hub hub_model_id hub_strategy hub_private_repo hub_always_push hub_revision "
+    "remove_unused_columns resume_from_checkpoint label_names do_train do_eval do_predict data_seed seed "
+    "load_best_model_at_end metric_for_best_model greater_is_better accelerator_config include_for_metrics "
+    "save_only_model ignore_data_skip".split()
+)
+TRACKERS = ("wandb", "tensorboard", "trackio", "none")
+
+
+@cache
+def fields() -> dict[str, Any]:
+    """Name -> default of every field of transformers' TrainingArguments."""
+    import dataclasses
+
+    from transformers import TrainingArguments
+
+    return {f.name: f.default for f in dataclasses.fields(TrainingArguments) if f.init}
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def problem_of(name: str, value: Any) -> str:
+    """What is wrong with an argument and how to mend it; an empty text where nothing is."""
+    if name in OURS:
+        mend = {"seed": "set study.seed", "data_seed": "set study.seed", "metric_for_best_model": "set method.keep_by"}
+        mend["load_best_model_at_end"] = "set method.keep"
+        return f"training.{name}: is set by sdovis; {mend.get(name, 'remove it')}"
+    known = fields()
+    if name not in known:
+        return f"training.{name}: is not one of transformers' TrainingArguments; {nearest(name, sorted(known))}"
+    default = known[name]
+    if isinstance(default, bool) and not isinstance(value, bool):
+        return f"training.{name}: {value!r} is not true or false; write {name} = true or {name} = false"
+    if name == "report_to" and (unknown := [t for t in _listed(value) if t not in TRACKERS]):
+        return f"training.report_to: {unknown[0]!r} is unknown; {nearest(str(unknown[0]), TRACKERS)}"
+    # An integer default does not forbid a fraction: warmup_steps = 0.1 is a share of all steps.
+    number = isinstance(default, int | float) and not isinstance(default, bool)
+    if number and (isinstance(value, bool) or not isinstance(value, int | float)):
+        return f"training.{name}: {value!r} is not a number; write it without quotes, like {default}"
+    return ""

@@ -1,0 +1,142 @@
+"""A whole study, its sections checked against each other."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import tomlkit
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from sdovis.study import arguments
+from sdovis.study.method import Method, Range, Search
+from sdovis.study.problems import problems_of
+from sdovis.study.sections import (
+    About,
+    Backbone,
+    Evaluation,
+    Images,
+    Labels,
+    Publish,
+    Section,
+    Source,
+    Split,
+    with_srs_columns,
+)
+
+
+class Study(Section):
+    """A whole study. Build one with `load`."""
+
+    study: About
+    source: Source
+    images: Images
+    labels: Labels = Labels()
+    split: Split = Split()
+    backbone: Backbone
+    method: Method = Method()
+    training: dict[str, Any] = Field(default_factory=dict, description="transformers' TrainingArguments, their names.")
+    evaluation: Evaluation = Evaluation()
+    publish: Publish = Publish()
+    search: Search = Search()
+
+    @field_validator("training")
+    @classmethod
+    def _training_arguments(cls, training: dict[str, Any]) -> dict[str, Any]:
+        problems = [text for name, value in training.items() if (text := arguments.problem_of(name, value))]
+        if problems:
+            raise ValueError("\n".join(problems))
+        return training
+
+    @model_validator(mode="before")
+    @classmethod
+    def _columns_of_the_srs_reader(cls, data: Any) -> Any:
+        return with_srs_columns(data) if isinstance(data, Mapping) else data
+
+    @model_validator(mode="after")
+    def _a_file_for_each_channel(self) -> Study:
+        headings, channels = self.source.columns.image, self.images.channels
+        files = 1 if isinstance(headings, str) else len(headings)
+        if files != len(channels):
+            raise ValueError(
+                f"images.channel: {len(channels)} channel(s) need as many columns of image files, and {files} are named; "
+                "write source.columns.image and images.channel as lists of three"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _is_evaluated_where_scores_decide(self) -> Study:
+        if self.training.get("eval_strategy") == "no":
+            asks = {"patience": self.method.patience is not None, "seeds": self.method.seeds > 1}
+            asks["search"] = bool(self.search.ranges)
+            if named := [name for name, on in asks.items() if on]:
+                raise ValueError(
+                    f"{', '.join(named)}: decided by validation scores, and training.eval_strategy is 'no'; remove it"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _search_ends_are_settings(self) -> Study:
+        """Each end of each range must be a setting that the study would take."""
+        problems = []
+        for name, tried in self.search.ranges.items():
+            for value in (tried.low, tried.high) if isinstance(tried, Range) else tried:
+                try:
+                    self.with_settings({name: value})
+                except ValidationError as error:
+                    problems += [f"search.{name} = {value!r}: {problem}" for problem in problems_of(error, Study)]
+                    break
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Study:
+        """The study with other values of ``section.key``, and nothing to search. Raises pydantic's ValidationError."""
+        data = self.model_dump(exclude={"search"})
+        for name, value in settings.items():
+            *path, last = name.split(".")
+            table = data
+            for part in path:
+                table = table.setdefault(part, {})
+            table[last] = value
+        return Study.model_validate(data)
+
+    @property
+    def name(self) -> str:
+        return self.study.name
+
+    @property
+    def run_dir(self) -> Path:
+        """``runs/NAME`` in the working directory."""
+        return Path("runs") / self.name
+
+    @property
+    def workbook(self) -> Path:
+        return self.source.root / self.source.workbook
+
+    @property
+    def image_root(self) -> Path:
+        return self.source.root / self.source.images
+
+    @property
+    def precision(self) -> Literal["no", "bf16", "fp16"]:
+        """Mixed precision as accelerate names it."""
+        return "bf16" if self.training.get("bf16") else "fp16" if self.training.get("fp16") else "no"
+
+    def digest_of(self, *sections: str) -> str:
+        """JSON of those sections, without what does not change a result: where the root lies, and words for the cards."""
+        data = self.model_dump(mode="json", include=set(sections))
+        for name in ("root", "licence", "credit"):
+            data.get("source", {}).pop(name, None)
+        return json.dumps(data, sort_keys=True)
+
+    def to_toml(self, folder: Path) -> str:
+        """The resolved study, defaults filled in, paths relative to ``folder``."""
+        data = self.model_dump(mode="json", exclude_none=True)
+        data["source"]["root"] = os.path.relpath(self.source.root.resolve(), folder.resolve())
+        if self.backbone.id and Path(self.backbone.id).is_dir():
+            data["backbone"]["id"] = os.path.relpath(Path(self.backbone.id).resolve(), folder.resolve())
+        return tomlkit.dumps(data)
