@@ -2,9 +2,9 @@
 
 Usage: sessions.py CHAINS.json. A chain is {name, folder, jobs}: its jobs run one after another in ``folder``. A job is
 {corpus, study (of tiny.study)} and, where wanted, made_from, cwd, restart, processes (2: gloo, as torchrun starts
-them), plain (transformers' own Trainer), kill. FOLDER/statuses.json gets the exit status of each job, as `os.waitpid`
-gives it, and FOLDER/end.json what the last one ended with. With disk_kib the jobs run on a disk of that size, on which
-each finds free_kib free; it is gone when the chain ends.
+them), config (of accelerate, as its launcher reads it), plain (transformers' own Trainer), kill. FOLDER/statuses.json
+gets the exit status of each job, as `os.waitpid` gives it, and FOLDER/end.json what the last one ended with. With
+disk_kib the jobs run on a disk of that size, on which each finds free_kib free; it is gone when the chain ends.
 
 A kill is [target, when, count] or [target, when, count, rank]: the ``count``-th call of ``module:name.name`` is not
 survived by the process of that rank (-1: by any); ``when`` is "before" it, "after" it, or "torn": after it, and half of
@@ -94,6 +94,24 @@ def plain(job: dict[str, Any]) -> None:
     trainer.save_model(str(folder.parent / "model"))
 
 
+def configure(config: str) -> None:
+    """Be a process that accelerate has launched with that file, on two GPUs that are a CPU.
+
+    accelerate shards on GPUs alone: it is told that the processes, which have met over gloo, have one each.
+    """
+    import torch
+    from accelerate.commands import launch
+    from accelerate.state import PartialState
+    from accelerate.utils import DistributedType
+    from accelerate.utils.launch import prepare_multi_gpu_env
+
+    given = ["--config_file", config, "--num_processes", "2", "--main_process_port", "0", "sdovis"]
+    arguments, *_ = launch._validate_launch_command(launch.launch_command_parser().parse_args(given))
+    os.environ |= prepare_multi_gpu_env(arguments) | {"ACCELERATE_TORCH_DEVICE": "cpu"}
+    torch.distributed.init_process_group("gloo")
+    PartialState._prepare_backend = lambda *_, **__: ("gloo", DistributedType.MULTI_GPU)  # type: ignore[method-assign]
+
+
 def arm(target: str, when: str, count: int, rank: int = 0) -> None:
     """Let this process, if it is of that rank, not survive the ``count``-th call."""
     if rank not in (-1, int(os.environ.get("RANK", "0"))):
@@ -132,12 +150,16 @@ def ending(folder: Path) -> dict[str, Any]:
         "checkpoint": last.name,
         "files": sorted(p.name for p in last.iterdir()),
         "others": sorted(p.name for p in last.parent.iterdir()),
-        **{p.stem: _digest(torch.load(p, weights_only=False)) for p in last.glob("*.pt*") if p.stem != "training_args"},
+        **{p.stem: _digest(torch.load(p, weights_only=False)) for p in last.iterdir() if _is_torch(p)},
         "weights": [_digest(load_file(p)) for p in sorted(last.glob("*.safetensors"))],
         "metrics": [_untimed(entry) for entry in state["log_history"]],
         "state": {name: state[name] for name in told},
         "record": _untimed(json.loads(record.read_text())) if record.is_file() else {},
     }
+
+
+def _is_torch(file: Path) -> bool:
+    return file.suffix in (".pt", ".pth", ".bin") and file.stem != "training_args"
 
 
 def _untimed(entry: dict[str, Any]) -> dict[str, Any]:
@@ -204,7 +226,8 @@ def _job(job: dict[str, Any]) -> int:
         if ranks > 1:
             where = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": ranks, "LOCAL_WORLD_SIZE": ranks}
             os.environ |= {name: str(value) for name, value in where.items()}
-            os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
+            os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+            configure(job["config"]) if "config" in job else os.environ.update(ACCELERATE_USE_CPU="true")
         (plain if job.get("plain") else run)(job)
         if ranks > 1:
             import torch

@@ -16,13 +16,24 @@ from sdovis.study import Study
 if TYPE_CHECKING:
     from transformers import TrainingArguments
 
+_CONFIGS = "examples/accelerate/"
+#: What a launcher must say for tensors to be saved whole and loaded strictly, else what it says where it says nothing.
+_WHOLE: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
+    "FSDP": {
+        "FSDP_VERSION": (("2",), "1"),
+        "FSDP_STATE_DICT_TYPE": (("FULL_STATE_DICT",), "SHARDED_STATE_DICT"),
+        "FSDP_CPU_RAM_EFFICIENT_LOADING": (("false",), "false"),
+    },
+    "DEEPSPEED": {"ACCELERATE_DEEPSPEED_ZERO_STAGE": (("1", "2"), "2")},
+}
+
 
 def training_arguments(study: Study, checkpoints: Path) -> TrainingArguments:
     """The study's arguments, unchanged, over our defaults.
 
     Raises `BadInput` with everything that contradicts itself: a launcher with another precision, fp16 without a GPU,
-    keeping the best checkpoint without evaluating and saving together, a tracker that is not installed, and whatever
-    TrainingArguments refuses.
+    keeping the best checkpoint without evaluating and saving together, a tracker that is not installed, sharding that
+    would not leave whole tensors, and whatever TrainingArguments refuses.
     """
     import torch
     from transformers import TrainingArguments
@@ -32,6 +43,7 @@ def training_arguments(study: Study, checkpoints: Path) -> TrainingArguments:
     given = _paired(given)
     problems = [
         *_precision_problems(study, bool(given["use_cpu"])),
+        *_sharding_problems(study),
         *_keep_problems(study, given),
         *_tracker_problems(reported_to(study)),
     ]
@@ -59,9 +71,23 @@ def training_arguments(study: Study, checkpoints: Path) -> TrainingArguments:
         _ = arguments.device
     except (TypeError, ValueError, KeyError, ImportError) as error:
         raise BadInput(Problem(f"training: {error}".split("\n")[0])) from error
+    if (kind := sharding()) and arguments.distributed_state.distributed_type in ("NO", "MULTI_CPU"):
+        # accelerate would go on without, and say nothing.
+        raise BadInput(
+            Problem(
+                f"the launcher asks for {kind}, and accelerate shards on GPUs alone",
+                f"launch with {_CONFIGS}ddp_cpu.yaml",
+            )
+        )
     # One process drives one device; more are accelerate launch's to start.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
+
+
+def sharding() -> str | None:
+    """What the launcher shards with, ``FSDP`` or ``DEEPSPEED``; none where each process has the whole network."""
+    asked = (kind for kind in ("FSDP", "DEEPSPEED") if os.environ.get(f"ACCELERATE_USE_{kind}", "").lower() == "true")
+    return next(asked, None)
 
 
 def reported_to(study: Study) -> list[str]:
@@ -116,14 +142,16 @@ def _precision_problems(study: Study, use_cpu: bool) -> Iterator[Problem]:
         yield Problem(
             "training.fp16 needs a GPU, and there is none here", "set training.fp16 = false, training.bf16 = true"
         )
-    for name in ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED"):
-        if os.environ.get(name, "false").lower() in ("1", "true", "yes"):
-            yield Problem(
-                f"the launcher sets {name}", "exact resume is proved for one process and for DDP: launch without it"
-            )
+
+
+def _sharding_problems(study: Study) -> Iterator[Problem]:
     for name in ("fsdp", "deepspeed"):
         if study.training.get(name):
-            yield Problem(f"training.{name} is set", "exact resume is proved for one process and for DDP: remove it")
+            yield Problem(f"training.{name} is the launcher's to set", f"remove it, and launch with {_CONFIGS}*.yaml")
+    kind = sharding()
+    for name, (good, default) in _WHOLE[kind].items() if kind else ():
+        if (given := os.environ.get(name, default)) not in good:
+            yield Problem(f"the launcher sets {name} to {given}", f"take {' or '.join(good)}, as {_CONFIGS}*.yaml do")
 
 
 def _keep_problems(study: Study, given: dict[str, Any]) -> Iterator[Problem]:

@@ -5,12 +5,15 @@ Importing this module imports torch. The traps it closes, all of transformers 5.
 - `Trainer._load_from_checkpoint` and `_load_best_model` load with ``strict=False`` under other names than
   `save_pretrained` wrote: a ViT gets back 8 of 40 tensors (transformers #43701, #48805).
 - Checkpoints are written in place, and older ones deleted before the new one is whole.
-- Where batches are shared among processes, accelerate does not tell the dataset which epoch it is.
+- Where batches are shared among processes, accelerate does not tell the dataset which epoch it is, and the loss of an
+  evaluation counts the images twice that fill up the last batches.
+- What FSDP has sharded is loaded with those other names too, and accelerate shards the patch embeddings twice.
 - Data loaders draw from the global random stream; the loss logged after a resume leaves out what came before it.
 """
 
 from __future__ import annotations
 
+import copy
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +23,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch.distributed.tensor import DTensor
 from torch.utils.data import Sampler
 from transformers import (
     EvalPrediction,
@@ -34,6 +38,7 @@ from transformers import (
 
 from sdovis.errors import BadInput, Problem
 from sdovis.learning import checkpoints, rates, tensors
+from sdovis.learning.arguments import sharding
 from sdovis.learning.backbones import quiet, reload
 from sdovis.learning.clock import Clock
 from sdovis.learning.loader import collated
@@ -71,8 +76,9 @@ class ExactTrainer(Trainer):
         clock: Clock | None = None,
     ) -> None:
         """``layer_decay``: see `rates`. ``sampler`` decides which images an epoch shows; else each is shown once."""
+        # Sharding takes apart what the Trainer is given; ``network`` stays whole, and `collect` brings it up to date.
         super().__init__(
-            model=model,
+            model=_to_shard(model) if sharding() else model,
             args=args,
             train_dataset=training,
             eval_dataset=validation,
@@ -82,6 +88,8 @@ class ExactTrainer(Trainer):
             compute_metrics=scores,
             callbacks=[_Epoch(training), _LogBeforeSave(), _Steps(Path(str(args.output_dir)).parent / STEPS)],
         )
+        if self.is_fsdp_enabled:
+            self.accelerator.state.fsdp_plugin.transformer_cls_names_to_wrap = _blocks(self.model)
         self.network, self.processor, self.shown = model, processor, shown
         self.root = Path(str(args.output_dir))
         self.checkpoint_limit = checkpoint_limit
@@ -95,7 +103,7 @@ class ExactTrainer(Trainer):
         fresh = self.optimizer is None
         optimizer: torch.optim.Optimizer = super().create_optimizer(model)
         if fresh and self.layer_decay is not None:
-            rates.rescale(optimizer, self.network, self.layer_decay)
+            rates.rescale(optimizer, self.model, self.layer_decay)
         return optimizer
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int] | None:
@@ -106,6 +114,25 @@ class ExactTrainer(Trainer):
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         return 0  # the Trainer would count the tokens of a text
+
+    def train(self, resume_from_checkpoint: str | None = None, **kwargs: Any) -> Any:
+        if resume_from_checkpoint is not None and sharding():  # while it is whole
+            restore(self.network, Path(resume_from_checkpoint))
+            self.model.load_state_dict(self.network.state_dict(), strict=True)
+        result = super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+        self.collect()
+        return result
+
+    def collect(self) -> None:
+        """Put what is trained into ``network``, in every process. RuntimeError where a tensor is missing or not whole."""
+        if sharding():
+            trained = self.accelerator.unwrap_model(self.model, keep_torch_compile=False).state_dict()
+            whole = {name: t.full_tensor().cpu() if isinstance(t, DTensor) else t for name, t in trained.items()}
+            self.network.load_state_dict(whole, strict=True)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        self.collect()
+        self._save(output_dir)
 
     def _get_output_dir(self, trial: Any) -> str:
         return str(self.root / checkpoints.UNFINISHED)
@@ -139,7 +166,8 @@ class ExactTrainer(Trainer):
         self.accelerator.wait_for_everyone()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        restore(self.network if model is None else model, Path(resume_from_checkpoint))
+        if model is None:  # else it is sharded, and was restored before
+            restore(self.network, Path(resume_from_checkpoint))
 
     def _load_best_model(self) -> None:
         """Restore the best checkpoint; found by its step, as the run's folder may have been moved meanwhile."""
@@ -171,6 +199,14 @@ class ExactTrainer(Trainer):
         with self._apart(), self.clock.part("evaluation"):
             return dict(super().evaluate(*args, **kwargs))
 
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """Also takes the loss over each image once: the Trainer's is a mean of batches, filled up by images again."""
+        output = super().evaluation_loop(*args, **kwargs)
+        logits, labels = torch.as_tensor(output.predictions), torch.as_tensor(output.label_ids)
+        with torch.no_grad():
+            output.metrics["eval_loss"] = float(self.compute_loss_func({"logits": logits}, labels))
+        return output
+
     def _apart(self) -> AbstractContextManager[None]:
         devices = [torch.cuda.current_device()] if self.args.device.type == "cuda" else []
         apart: AbstractContextManager[None] = torch.random.fork_rng(devices=devices)
@@ -183,6 +219,30 @@ def restore(model: Any, checkpoint: Path) -> None:
         tensors.restore(model, checkpoint)
     else:
         model.load_state_dict(reload(checkpoint).state_dict(), strict=True)
+
+
+def _to_shard(model: Any) -> Any:
+    """A copy to be sharded. What only pretraining used is not trained in it: FSDP loads no optimizer without its state."""
+    twin = copy.deepcopy(model)
+    for name, parameter in twin.named_parameters():
+        if name.endswith("mask_token"):
+            parameter.requires_grad_(False)
+    return twin
+
+
+def _blocks(model: Any) -> list[str]:
+    """Names of the classes whose modules FSDP shards one by one.
+
+    The one around the patch embeddings is none of them: accelerate shards those by themselves, and fails on what is
+    sharded already. Raises `BadInput` for a backbone that has none, on which accelerate fails too.
+    """
+    try:
+        first = set(model.get_input_embeddings().parameters()) if hasattr(model, "get_input_embeddings") else set()
+    except NotImplementedError:
+        what = f"accelerate cannot shard a {type(model).__name__}"
+        raise BadInput(Problem(what, "launch with examples/accelerate/ddp_gpu.yaml")) from None
+    around = {type(module).__name__ for module in model.modules() if first & set(module.parameters())}
+    return sorted(set(getattr(model, "_no_split_modules", None) or ()) - around)
 
 
 def scores(prediction: EvalPrediction) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sdovis.corpus.build import Corpus
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 def train(
@@ -51,10 +53,14 @@ def train(
         return TrainingRecord.load(folder)
     clock = clock or Clock()
     with clock.part("imports"):
-        from sdovis.learning.arguments import reported_to, tracked_in, training_arguments
+        from sdovis.learning.arguments import reported_to, sharding, tracked_in, training_arguments
     names = augment.ordered(augmentations if methods.augments(study) else ())
     arguments = training_arguments(study, folder / "checkpoints")
     begun_from = _begun_from(made_from, corpus, arguments.world_size)
+    if shards := sharding():
+        begun_from["sharded by"] = shards
+        if shards == "DEEPSPEED" and arguments.process_index == 0:
+            log.warning("DeepSpeed is untested: exact resume is proved for one process, DDP and FSDP 2")
     cache = cache or folder / "cache"
 
     def finish() -> TrainingRecord:
@@ -226,10 +232,12 @@ def _save_model(model: Any, processor: Any, model_folder: Path, made_from: Mappi
 
 def on_main(work: Callable[[], T]) -> T:
     """``work`` done by the main process alone; every process gets its result, or its error."""
+    import torch
     from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
 
-    state = PartialState()
+    # Where nothing has been trained yet, each process on a CPU would else take itself for the only one.
+    state = PartialState(cpu=not torch.accelerator.is_available())
     box: list[Any] = [None, None]
     if state.is_main_process:
         try:
