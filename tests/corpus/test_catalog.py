@@ -10,7 +10,8 @@ from sdovis.corpus import build
 from sdovis.corpus.catalog import catalog
 from sdovis.corpus.observations import understand
 from sdovis.corpus.rows import RawRow
-from sdovis.sun import labels
+from sdovis.sun import isolation, labels
+from sdovis.sun.channels import channel
 
 
 @pytest.fixture
@@ -132,6 +133,16 @@ def test_the_off_pointed_frame_of_the_real_archive_is_rejected_by_looking_at_it(
     assert set(found.rows["label"]) == {"spotted", "plage", "quiet"}
 
 
+def test_what_a_channel_loads_is_loaded_before_any_child_is_started(shared_data, monkeypatch):
+    study = _real(shared_data, "aia211.toml")
+    loaded = []
+    imap = isolation.imap
+    monkeypatch.setattr(isolation, "imap", lambda *a, **k: (loaded.extend(k["imports"]), imap(*a, **k))[1])
+    rows = [row for row in build.read_rows(study) if row.text("image").startswith("201102")]
+    catalog(study, rows, progress=False)
+    assert set(loaded) > set(channel("aia-211-browse").imports) > set()
+
+
 def test_the_real_mount_wilson_study_keeps_its_spotted_regions_and_rejects_plages(shared_data):
     study = _real(shared_data, "hmi_continuum.toml")
     rows = [row for row in build.read_rows(study) if row.text("image").startswith("201102")]
@@ -139,6 +150,13 @@ def test_the_real_mount_wilson_study_keeps_its_spotted_regions_and_rejects_plage
     assert set(found.rows["label"]) <= {"alpha", "beta", "complex"}
     plage = found.rejects["reason"] == "no class: the cell 'Mount Wilson' is empty"
     assert plage.sum() == sum(not row.text("label") for row in rows)
+
+
+def test_a_row_without_a_time_has_that_of_its_image(study):
+    (row,) = build.read_rows(study)[:1]
+    silent = RawRow(row.file, row.sheet, row.row, {**row.cells, "observed": ""}, row.headings)
+    times = [catalog(study, [raw], progress=False).rows["observed"].iloc[0] for raw in (row, silent)]
+    assert times[0] == times[1]
 
 
 def test_two_rows_without_a_class_for_one_region_are_both_rejected(study):

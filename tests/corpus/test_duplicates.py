@@ -5,7 +5,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 from sdovis.corpus import duplicates
-from sdovis.corpus.duplicates import BLANK, footprint_deg, near_duplicates, overlaps, perceptual_hash
+from sdovis.corpus.duplicates import (
+    BLANK,
+    footprint_deg,
+    near_duplicates,
+    overlaps,
+    perceptual_hash,
+    perceptual_hashes,
+    thumbnails,
+)
 from sdovis.sun.rotation import synodic_rate
 
 START = pd.Timestamp("2011-01-01", tz="UTC")
@@ -52,6 +60,23 @@ def test_pictures_of_different_things_differ_in_many_bits():
 def test_a_hash_is_sixteen_hex_digits_and_the_same_every_time():
     assert perceptual_hash(_scene()) == perceptual_hash(_scene().copy())
     assert len(bytes.fromhex(perceptual_hash(_scene()))) == 8
+
+
+@pytest.mark.parametrize("colours", [(), (3,)])
+def test_the_hashes_of_many_pictures_are_those_of_each(colours):
+    codes = np.random.default_rng(0).integers(0, 256, (6, 50, 70, *colours), np.uint8)
+    codes[2] = 7
+    assert perceptual_hashes(codes) == [perceptual_hash(picture) for picture in codes]
+    assert [hashed == BLANK for hashed in perceptual_hashes(codes)] == [i == 2 for i in range(6)]
+
+
+@pytest.mark.parametrize("side", [*range(1, 70), 96, 112, 333, 500, 512, 1024])
+def test_a_thumbnails_cells_are_those_of_pillow_s_box_filter(side):
+    codes = np.random.default_rng(side).integers(0, 256, (2, side, 45), np.uint8)
+    for picture, small in zip(codes, thumbnails(codes), strict=True):
+        box = Image.fromarray(picture.astype(np.float32)).resize((32, 32), Image.Resampling.BOX)
+        assert np.abs(small - np.asarray(box)).max() < 1e-4
+    assert np.array_equal(thumbnails(np.stack([codes] * 3, axis=-1)), thumbnails(codes))
 
 
 def test_blank_pictures_have_the_blank_hash_and_resemble_nothing():

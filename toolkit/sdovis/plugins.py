@@ -51,6 +51,7 @@ def load(group: str, name: str) -> Any:
         ) from error
 
 
+@cache
 def version(group: str, name: str) -> str:
     """The distribution and its version that provide ``name``: part of what a stage was made from."""
     return next((_distribution(point) for point in entry_points(group=group) if point.name == name), "")

@@ -304,9 +304,8 @@ def _group(light: pd.DataFrame, heavy: Any, classes: tuple[str, ...], schema: An
     columns["header"], columns["extra"] = heavy["header"], heavy["extra"]
     # Bytes with a bare name: a path would be stored instead of the pixels.
     names = [f"{name}.png" for name in light["id"]]
-    columns["image"] = [
-        {"bytes": png, "path": name} for png, name in zip(heavy["image"].to_pylist(), names, strict=True)
-    ]
+    pictures = pa.StructArray.from_arrays([heavy["image"].combine_chunks(), pa.array(names)], ["bytes", "path"])
+    columns["image"] = pa.chunked_array([pictures])
     arrays = [
         column.combine_chunks().cast(schema.field(name).type)
         if isinstance(column := columns[name], pa.ChunkedArray)

@@ -114,7 +114,15 @@ def _look(
     from tqdm import tqdm
 
     work = partial(_looked, study.image_root, study.images)
-    results = isolation.imap(work, frames, workers=workers, seconds=DECODING_SECONDS, memory_bytes=DECODING_BYTES)
+    imports = [*isolation.READING_IMPORTS, *(m for name in study.images.channels for m in channel(name).imports)]
+    results = isolation.imap(
+        work,
+        frames,
+        workers=workers,
+        seconds=DECODING_SECONDS,
+        memory_bytes=DECODING_BYTES,
+        imports=imports,
+    )
     shown = tqdm(results, "images", total, initial=total - len(frames), disable=not progress, leave=False)
     for frame, result in zip(frames, shown, strict=True):
         if isinstance(result, UnreadableImage):

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdovis.corpus.duplicates import perceptual_hash
+from sdovis.corpus.duplicates import perceptual_hashes
 from sdovis.corpus.observations import Observation, Reject, Sorted, no_position, stem_of
+from sdovis.corpus.png import png_files
 from sdovis.errors import BadInput, Problem
 from sdovis.study import IMAGE_FIELDS, Images
 from sdovis.sun.channels import MAX_TIME_GAP, Channel, channel
@@ -30,6 +29,8 @@ MAX_POSITION_GAP = 0.1
 #: Rotating a day-old position may carry it just over the limb: that is far from the meridian, not a mistake.
 MAX_LONGITUDE_DEG = 105.0
 MAX_DISC_DISTANCE = 1.05
+#: Pixels of examples made at once: the seven cutouts of a disc together cost less than seven, whole discs only memory.
+PIXELS = 2**20
 
 Floats = NDArray[np.float32]
 
@@ -64,14 +65,24 @@ def look(root: Path, images: Images, rows: Sequence[Observation]) -> tuple[str, 
     if reason := next(filter(None, (_unusable(images, view) for view in views)), None):
         out.rejects = [Reject(row.raw, reason) for row in rows]
         return sha, out
+    usable = []
     for row in rows:
-        example, wrong = _example(images, row, views)
-        if wrong:
-            out.problems.append((row.raw, wrong))
-        elif isinstance(example, str):
-            out.rejects.append(Reject(row.raw, example))
+        judged = _judged(images, row, views)
+        if isinstance(judged, Problem):
+            out.problems.append((row.raw, judged))
+        elif isinstance(judged, str):
+            out.rejects.append(Reject(row.raw, judged))
         else:
-            out.kept.append(example)
+            usable.append(judged)
+    cut_out = images.cutout_arcsec or images.cutout_deg
+    together = max(1, PIXELS // (images.size_px**2 if cut_out else views[0].values.size))
+    for start in range(0, len(usable), together):
+        some = usable[start : start + together]
+        for row, example in zip(some, _examples(images, some, views), strict=True):
+            if example is None:
+                out.rejects.append(Reject(row.raw, "the cutout is blank"))
+            else:
+                out.kept.append(example)
     return sha, out
 
 
@@ -101,89 +112,107 @@ def _bad_pointing(picture: SolarImage, values: Floats) -> str | None:
     return pointing_problem(values, frame) if full_disc else None
 
 
-def _example(images: Images, row: Observation, views: Sequence[View]) -> tuple[Mapping[str, Any] | str, Problem | None]:
-    """The corpus row of one observation, or the reason to reject it, or its problem."""
+def _judged(images: Images, row: Observation, views: Sequence[View]) -> Observation | str | Problem:
+    """The observation with its time and place filled in, or the reason to reject it, or its problem."""
     first = views[0].picture
     time, problem = _time(row, views)
     problem = problem or _other_region(row, views) or _off_disc(row, first.frame)
     if problem is not None:
-        return "", problem
+        return problem
+    row = replace(row, observed=time)
     if first.grid is not None and row.longitude_deg is None:  # a map is about its region
         row = replace(row, latitude_deg=first.grid.latitude_deg, longitude_deg=first.grid.longitude_deg)
     limit = images.max_longitude_deg
     if limit is not None and row.longitude_deg is not None and abs(row.longitude_deg) > limit:
-        return _too_far(row.longitude_deg, limit), None
+        return _too_far(row.longitude_deg, limit)
     if first.frame is not None or images.cutout_arcsec:  # else the position is a fact beside the image
         row, problem = _placed(row, first.frame)
     if problem is not None:
-        return "", problem
+        return problem
     if limit is not None and row.longitude_deg is None:
         hint = "map source.columns.longitude_deg, or x_px and y_px with images.center_px"
-        return "", row.raw.problem("the longitude is unknown, and images.max_longitude_deg is set", hint)
+        return row.raw.problem("the longitude is unknown, and images.max_longitude_deg is set", hint)
     if limit is not None and row.longitude_deg is not None and abs(row.longitude_deg) > limit:
-        return _too_far(row.longitude_deg, limit), None
+        return _too_far(row.longitude_deg, limit)
     if images.cutout_deg and row.longitude_deg is None:
-        return "", no_position(row.raw)
-    cuts = [_cut(images, row, view) for view in views]
-    wrong = next((cut for cut in cuts if isinstance(cut, Problem)), None)
-    if wrong is not None:
-        return "", wrong
-    values = [cut for cut in cuts if not isinstance(cut, Problem)]
-    if len({part.shape for part in values}) > 1:
-        shapes = " and ".join(" x ".join(map(str, part.shape)) for part in values)
-        hint = "give three images of one size, or images.cutout_arcsec"
-        return "", row.raw.problem(f"the channels' images differ in size: {shapes} px", hint, field="image")
-    layers = [view.channel.encode(part) for view, part in zip(views, values, strict=True)]
-    if any((layer == layer.flat[0]).all() for layer in layers):
-        return "the cutout is blank", None
-    codes = layers[0] if len(layers) == 1 else np.stack(layers, axis=-1)
+        return no_position(row.raw)
+    return _uncut(images, row, views) or row
+
+
+def _uncut(images: Images, row: Observation, views: Sequence[View]) -> Problem | None:
+    """Why the row's examples cannot be cut out of the images, or do not fit together."""
+    if images.cutout_deg and any(view.picture.frame is None and view.picture.grid is None for view in views):
+        return _no_coordinates(row)
+    if images.cutout_arcsec and any(view.picture.frame is None for view in views):
+        return _no_coordinates(row)
+    if images.cutout_deg or images.cutout_arcsec or len({view.values.shape for view in views}) == 1:
+        return None
+    shapes = " and ".join(" x ".join(map(str, view.values.shape)) for view in views)
+    hint = "give three images of one size, or images.cutout_arcsec"
+    return row.raw.problem(f"the channels' images differ in size: {shapes} px", hint, field="image")
+
+
+def _examples(images: Images, rows: Sequence[Observation], views: Sequence[View]) -> list[dict[str, Any] | None]:
+    """The corpus row of each observation; None where the picture is blank in a channel."""
+    values = [np.stack([_cut(images, row, view) for row in rows]) for view in views]
     known = np.stack([np.isfinite(part) for part in values], axis=-1)
-    png, pixels = _png(codes)
+    layers = np.stack([view.channel.encode(part) for view, part in zip(views, values, strict=True)], axis=-1)
+    counts = np.count_nonzero(known, axis=(1, 2, 3))
+    codes = layers[..., 0] if len(views) == 1 else layers
+    traits = {
+        "image": png_files(codes),
+        "missing_share": (1 - counts / known[0].size).tolist(),
+        "mean_code": ((layers * known).sum(axis=(1, 2, 3)) / np.maximum(counts, 1)).tolist(),
+        "perceptual_hash": perceptual_hashes(codes),
+        "pixels_sha256": [
+            hashlib.sha256(picture.tobytes() + repr(picture.shape).encode()).hexdigest() for picture in codes
+        ],
+    }
+    shared = {
+        "native_side_px": _native_side(images, views[0].picture, views[0].values),
+        "image_sha256": "; ".join(view.picture.sha256 for view in views),
+        "header": _headers(views),
+        "simulated": any(view.picture.simulated for view in views),
+    }
+    own = (dict(zip(traits, found, strict=True)) for found in zip(*traits.values(), strict=True))
+    blank = (layers == layers[:, :1, :1]).all(axis=(1, 2)).any(axis=-1)
+    return [None if empty else _described(row) | shared | of for row, of, empty in zip(rows, own, blank, strict=True)]
+
+
+def _described(row: Observation) -> dict[str, Any]:
+    """The columns of a corpus row that its observation tells."""
     return {
         "id": row.id,
-        "image": png,
         "label": row.label,
         "noaa_ar": row.noaa_ar,
-        "observed": time,
+        "observed": row.observed,
         "group": row.group,
         "frame": stem_of(row.image),
         "latitude_deg": row.latitude_deg,
         "longitude_deg": row.longitude_deg,
         "x_px": row.x_px,
         "y_px": row.y_px,
-        "native_side_px": _native_side(images, first, views[0].values),
-        "missing_share": float(1 - known.mean()),
-        "mean_code": float(codes.reshape(known.shape)[known].mean()),
-        "perceptual_hash": perceptual_hash(codes),
         "label_text": row.raw.text("label"),
         "source_file": row.raw.file,
         "source_sheet": row.raw.sheet,
         "source_row": row.raw.row,
         "image_file": "; ".join(row.images),
-        "image_sha256": "; ".join(view.picture.sha256 for view in views),
-        "pixels_sha256": pixels,
-        "header": _headers(views),
         "extra": json.dumps(row.raw.extra, sort_keys=True, ensure_ascii=False) if row.raw.extra else "",
-        "simulated": any(view.picture.simulated for view in views),
-    }, None
+    }
 
 
-def _cut(images: Images, row: Observation, view: View) -> Floats | Problem:
+def _cut(images: Images, row: Observation, view: View) -> Floats:
     """The part of one channel's image that the row is about: each channel has its own frame, the place is one."""
     picture = view.picture
     if images.cutout_deg:
         where = picture.frame or picture.grid
-        if where is None:
-            return _no_coordinates(row)
-        assert row.latitude_deg is not None and row.longitude_deg is not None
+        assert where is not None and row.latitude_deg is not None and row.longitude_deg is not None
         return heliographic_cutout(
             view.values, row.latitude_deg, row.longitude_deg, where, images.cutout_deg, images.size_px
         )
     if not images.cutout_arcsec:
         return view.values
-    if picture.frame is None:
-        return _no_coordinates(row)
-    assert row.x_px is not None and row.y_px is not None
+    assert picture.frame is not None and row.x_px is not None and row.y_px is not None
     x, y = row.x_px, row.y_px
     if len(row.images) > 1 and row.latitude_deg is not None and row.longitude_deg is not None:
         x, y, _ = map(float, project(row.latitude_deg, row.longitude_deg, picture.frame))
@@ -288,13 +317,3 @@ def _placed(row: Observation, frame: DiscFrame | None) -> tuple[Observation, Pro
         what = f"pixel and heliographic position lie {apart:.0f} px apart"
         return row, row.raw.problem(what, "y counts from the top, west is to the right, north is up", field="x_px")
     return row, None
-
-
-def _png(codes: NDArray[np.uint8]) -> tuple[bytes, str]:
-    """8-bit codes as PNG, and the sha256 of the pixels."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    # Runs are all that repeats in such small noisy pictures: half the time of the default, and no larger.
-    Image.fromarray(codes).save(buffer, "PNG", compress_type=zlib.Z_RLE)
-    return buffer.getvalue(), hashlib.sha256(codes.tobytes() + repr(codes.shape).encode()).hexdigest()

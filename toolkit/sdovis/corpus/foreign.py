@@ -22,7 +22,7 @@ from sdovis.corpus.duplicates import (
     Positions,
     near_duplicates,
     perceptual_hash,
-    thumbnail,
+    thumbnails,
 )
 from sdovis.corpus.shortcuts import sentence, shortcuts
 from sdovis.errors import BadInput, HubFailure, Problem, nearest
@@ -213,7 +213,7 @@ def _traits(codes: NDArray[np.uint8]) -> dict[str, Any]:
         "perceptual_hash": perceptual_hash(codes),
         "mean_code": float(codes.mean()),
         "native_side_px": float(max(codes.shape[:2])),
-        "thumbnail": thumbnail(codes).round().astype(np.uint8),
+        "thumbnail": thumbnails(codes[None])[0].round().astype(np.uint8),
     }
 
 

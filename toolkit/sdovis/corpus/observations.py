@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,7 @@ def _number(
     return value
 
 
+@lru_cache(maxsize=4096)  # many rows name one image
 def stem_of(image: str) -> str:
     """The image's path without suffix, fit for an id: folders become part of it, so that names stay apart."""
     return re.sub(r"[^\w.-]+", "_", str(Path(image).with_suffix("")))

@@ -86,11 +86,10 @@ class Shards:
 
         The table lacks the `HEAVY` columns; its columns shard and place say where to `take` them from.
         """
-        path = self._path(number)
-        schema = pq.read_schema(path)
-        looked = [_of_plain(entry) for entry in json.loads(schema.metadata[b"looked"])]
-        columns = [name for name in schema.names if name not in HEAVY]
-        table = pq.read_table(path, columns=columns).to_pandas()
+        file = pq.ParquetFile(self._path(number))
+        looked = [_of_plain(entry) for entry in json.loads(file.schema_arrow.metadata[b"looked"])]
+        columns = [name for name in file.schema_arrow.names if name not in HEAVY]
+        table = file.read(columns).to_pandas()
         return looked, table.assign(shard=number, place=range(len(table)))
 
     def take(self, rows: pd.DataFrame, size: int) -> Iterator[pa.Table]:
@@ -100,7 +99,7 @@ class Shards:
             pieces = []
             for shard, place in zip(*(rows[k].iloc[start : start + size] for k in ("shard", "place")), strict=True):
                 if shard not in held:
-                    held[shard] = pq.read_table(self._path(shard), columns=list(HEAVY))
+                    held[shard] = pq.ParquetFile(self._path(shard)).read(list(HEAVY))
                     if len(held) > 8:
                         held.popitem(last=False)
                 held.move_to_end(shard)

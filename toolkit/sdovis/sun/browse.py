@@ -76,6 +76,7 @@ def _aia_browse(wave: int) -> Channel:
         levels=GREY_LEVELS,
         physical=partial(_table_index, wave=wave),
         contradictions=partial(_of_another_wave, wave=wave),
+        imports=("sunpy.visualization.colormaps",),
     )
 
 

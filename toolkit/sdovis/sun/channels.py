@@ -45,7 +45,8 @@ class Channel:
     ``physical`` turns one without any, not yet coded, into (H, W) float32 in ``unit``, or raises `BadInput`. A
     ``browse`` channel reads published pictures in 8-bit grey or colour, the others physical values. In a ``signed``
     channel code 128 is zero and 0 is missing. On a ``spotted`` one sunspots are dark: see `sun.spots`. ``requires`` are
-    distributions beyond sdovis' own that ``physical`` needs.
+    distributions beyond sdovis' own that ``physical`` needs, ``imports`` the heavy modules that it loads when first
+    called: preparation loads them once for all its processes.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Channel:
     spotted: bool = False
     missing: int = 0
     requires: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """What travels with corpus and model, so that pixels are treated alike everywhere."""

@@ -188,7 +188,9 @@ def cutout(
         return np.full((size_px, size_px), fill, np.float32)
     part = values[max(y0, 0) : y1, max(x0, 0) : x1]
     around = ((max(-y0, 0), max(y1 - height, 0)), (max(-x0, 0), max(x1 - width, 0)))
-    part = np.pad(np.asarray(part, np.float32), around, constant_values=np.nan)
+    part = np.asarray(part, np.float32)
+    if part.shape != (y1 - y0, x1 - x0):
+        part = np.pad(part, around, constant_values=np.nan)
     box = (left - x0, top - y0, left - x0 + side, top - y0 + side)
     known = np.isfinite(part)
     if known.all():
