@@ -1,84 +1,318 @@
-"""Training speed of `sdovis train` against the bare step, on the corpus and network of a finished run.
+"""Training with sdovis against the bare step and against transformers' example, in one run, in turns.
 
-    python benchmarks/train.py runs/simulated
+    python benchmarks/train.py speed DATA --example FILE        images a second, first step, memory, bytes written
+    python benchmarks/train.py frozen DATA --example FILE --weights FOLDER
+                                                                a head on a frozen backbone against full epochs
 
-The floor is forward, backward and optimizer on one batch that lies in memory already: nothing decodes, augments or
-logs. Both run in turns in one process, so that a machine that slows down slows both; medians of the rounds are given.
+DATA is the folder of examples/aia211.toml: full discs as JPEG of 512 x 512 px, and the workbook of their regions. Two
+sets of images are made of it: ``discs``, the JPEGs as they are, and ``cutouts``, the study's own.
+
+FILE is examples/pytorch/image-classification/run_image_classification.py of github.com/huggingface/transformers, at
+the tag of the installed version (v5.23.0). It needs torchvision, which sdovis does without; beside torch for CPUs give
+it a folder of its own:
+
+    pip install --no-deps --target FOLDER torchvision==0.28.0       and then        --torchvision FOLDER
+
+Without --example, `speed` measures sdovis against the bare step alone.
+
+In every round each runs in a process of its own, in another order, with nothing cached by earlier rounds. A rate counts
+from the end of one optimizer step to the end of a later one, in the same way for all three. Medians of the rounds;
+ratios of what ran in the same round.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import shutil
 import statistics
-import tempfile
+import subprocess
+import sys
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from sdovis import study as studies
-from sdovis.corpus.build import Corpus
+from processes import WARM, Contestant, measured
+
+ROOT = Path(__file__).parents[1]
+#: Width, layers, heads, and the steps that are measured: a quarter of a minute on two cores.
+MODELS = {"tiny": (192, 12, 3, 20), "small": (384, 12, 6, 8), "base": (768, 12, 12, 4)}
+#: What both are told, beside batch, precision and length. The rest is each one's own default.
+TRAINING = {"learning_rate": 5e-5, "weight_decay": 0.05, "warmup_steps": 0.1, "lr_scheduler_type": "cosine"}
+DISCS = """
+[study]
+name = "discs"
+[source]
+root = "."
+workbook = '{table}'
+images = "aia211"
+[source.columns]
+image = "Image"
+observed = "Observed"
+label = "Label"
+[images]
+channel = "aia-211-browse"
+check_pointing = false
+[labels]
+scheme = "column"
+classes = ["even", "odd"]
+[split]
+method = "grouped"
+validation = 0.1
+test = 0.1
+near_duplicate_bits = 0
+[backbone]
+id = "."
+"""
 
 
-def floor(study: studies.Study, corpus: Corpus, steps: int) -> float:
-    """Images a second of the bare step."""
+def study_of(name: str, given: argparse.Namespace) -> list[str]:
+    """The study file of a set of images, and what is set in it, as arguments of a command."""
+    sets = [f"study.name={name}-{given.size}", f"source.root={given.data}", f"images.size_px={given.size}"]
+    study = ROOT / "examples/aia211.toml"
+    if name == "discs":
+        study, table = given.work / "discs.toml", given.work / "discs.csv"
+        lines = ["Image,Observed,Label"]
+        for number, path in enumerate(sorted((given.data / "aia211").glob("*_0211.jpg"))):
+            moment = time.strftime("%Y-%m-%d %H:%M:%S", time.strptime(path.name[:15], "%Y%m%d_%H%M%S"))
+            lines.append(f"{path.name},{moment},{('even', 'odd')[number % 2]}")
+        table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        study.write_text(DISCS.format(table=table), encoding="utf-8")
+    return [str(study), *(part for each in sets for part in ("--set", each))]
+
+
+def prepare(name: str, given: argparse.Namespace) -> tuple[str, ...]:
+    """Make a set of images where it is not there yet, for sdovis and, the same pictures, for the example; its classes."""
+    from sdovis.corpus.build import Corpus
+
+    begun = time.perf_counter()
+    command = [sys.executable, "-m", "sdovis", "prepare", *study_of(name, given)]
+    done = subprocess.run(command, cwd=given.work, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    seconds = time.perf_counter() - begun
+    corpus = Corpus.load(given.work / "runs" / f"{name}-{given.size}" / "corpus")
+    counts = {part: len(corpus.part(part)) for part in ("train", "validation")}
+    print(f"{name}: {counts}, prepared (or found prepared) in {seconds:.0f} s", flush=True)
+    folders = given.work / f"{name}-{given.size}"
+    shutil.rmtree(folders, ignore_errors=True)
+    rows = zip(corpus.rows["split"], corpus.rows["label"], corpus.rows["image_file"], strict=True)
+    for number, (part, label, file) in enumerate(rows):
+        place = folders / part / corpus.classes[label]
+        place.mkdir(parents=True, exist_ok=True)
+        if name == "discs":
+            shutil.copy(given.data / "aia211" / file, place / f"{number:05}.jpg")
+        else:
+            (place / f"{number:05}.png").write_bytes(corpus.pictures[number])
+    return corpus.classes
+
+
+def save_model(folder: Path, classes: Sequence[str], size: int, source: str) -> None:
+    """What both begin from: a network in fp32, of a shape in `MODELS` or from a folder of weights, and its processor."""
     import torch
-    from sdovis.learning import backbones, loader
+    import transformers
 
-    batch = int(study.training["per_device_train_batch_size"])
-    model, processor = backbones.build(study, corpus.classes, {})
-    rows = corpus.part("train").head(batch)
-    pictures = loader.normalised(loader.decode(corpus.pictures[:batch], processor), loader.table(processor))
-    inputs, labels = torch.from_numpy(pictures), torch.tensor(rows["label"].to_numpy())
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-    model.train()
-    precision = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(study.precision)
-    for step in range(steps + 2):
-        if step == 2:  # two to warm up
-            begun = time.perf_counter()
-        with torch.autocast("cpu", precision, enabled=precision is not None):
-            logits = model(inputs).logits
-        torch.nn.functional.cross_entropy(logits.float(), labels).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-    return steps * len(labels) / (time.perf_counter() - begun)
+    transformers.set_seed(0)
+    transformers.utils.logging.disable_progress_bar()
+    labels: dict[str, Any] = {"id2label": dict(enumerate(classes)), "label2id": {n: i for i, n in enumerate(classes)}}
+    normal: dict[str, Any] = {}
+    if source in MODELS:
+        width, layers, heads, _ = MODELS[source]
+        shape = {"hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": heads}
+        config = transformers.ViTConfig(**shape, intermediate_size=4 * width, image_size=size, patch_size=16, **labels)
+        model: Any = transformers.ViTForImageClassification(config)
+    else:
+        model = transformers.AutoModelForImageClassification.from_pretrained(source, dtype=torch.float32, **labels)
+        own = transformers.AutoImageProcessor.from_pretrained(source)
+        normal = {"image_mean": own.image_mean, "image_std": own.image_std, "resample": own.resample}
+    model.save_pretrained(folder)
+    transformers.ViTImageProcessorPil(size={"height": size, "width": size}, **normal).save_pretrained(folder)
 
 
-def ours(study: studies.Study, corpus: Corpus, steps: int) -> float:
-    """Images a second of `sdovis train`, from the Trainer's own clock around its loop."""
-    from sdovis.learning.training import train
-
-    quiet = {"max_steps": steps, "eval_strategy": "no", "save_strategy": "no", "disable_tqdm": True}
-    method = study.method.model_copy(update={"keep": "last"})
-    short = study.model_copy(update={"training": study.training | quiet, "method": method})
-    with tempfile.TemporaryDirectory() as folder:
-        record = train(
-            short,
-            corpus,
-            folder=Path(folder) / "training",
-            model_folder=Path(folder) / "model",
-            augmentations=frozenset({"flip_ns", "flip_ew", "rotate90"}),
-            signed=[channel["signed"] for channel in corpus.facts["channels"]],
-            about={},
-            made_from={},
-        )
-    return record.images_per_second
+def bare(given: argparse.Namespace, model: Path, steps: int) -> Contestant:
+    """The bare step."""
+    out = given.work / "floor"
+    command = [sys.executable, str(ROOT / "benchmarks" / "floor.py"), str(model), str(out), "--batch", str(given.batch)]
+    command += ["--steps", str(steps), "--precision", given.precision, *(["--compile"] if given.compile else [])]
+    return Contestant(command, out / "steps.txt", [out])
 
 
-def main() -> None:
+def ours(given: argparse.Namespace, name: str, model: Path, training: Mapping[str, Any], *others: str) -> Contestant:
+    """`sdovis train` as a user calls it, from an empty cache."""
+    run = given.work / "runs" / f"{name}-{given.size}"
+    sets = [
+        f"backbone.id={model}",
+        *(f"training.{key}={json.dumps(value)}" for key, value in training.items()),
+        *others,
+    ]
+    command = [sys.executable, "-m", "sdovis", "train", *study_of(name, given)]
+    command += [part for each in sets for part in ("--set", each)]
+    return Contestant(command, run / "training" / "steps.csv", [run / "training", run / "model"])
+
+
+def theirs(given: argparse.Namespace, name: str, model: Path, training: Mapping[str, Any]) -> Contestant:
+    """The example on the same pictures."""
+    import torch
+
+    out, folders = given.work / "example", given.work / f"{name}-{given.size}"
+    options = {"model_name_or_path": model, "train_dir": folders / "train", "validation_dir": folders / "validation"}
+    options |= {"output_dir": out / "output", "remove_unused_columns": False, "do_train": True, **training}
+    options["use_cpu"] = not torch.cuda.is_available()  # which sdovis finds out by itself
+    command = [sys.executable, str(ROOT / "benchmarks" / "example.py"), str(out / "steps.txt"), str(given.example)]
+    command += [str(part) for key, value in options.items() for part in (f"--{key}", value)]
+    return Contestant(command, out / "steps.txt", [out], [given.torchvision] if given.torchvision else [])
+
+
+def common(given: argparse.Namespace) -> dict[str, Any]:
+    """What both are told in either comparison."""
+    return TRAINING | {"per_device_train_batch_size": given.batch, "bf16": given.precision == "bf16"}
+
+
+def speed(given: argparse.Namespace) -> list[dict[str, Any]]:
+    """Rounds of every network on every set of images."""
+    classes = {name: prepare(name, given) for name in given.images}
+    found: list[dict[str, Any]] = []
+    for shape in given.models:
+        models = {name: given.work / "models" / f"{shape}-{name}" for name in given.images}
+        for name, model in models.items():
+            save_model(model, classes[name], given.size, shape)
+        steps = (given.steps or MODELS[shape][-1]) + WARM
+        training = common(given) | {"max_steps": steps, "eval_strategy": "no", "save_strategy": "no"}
+        training |= {"dataloader_drop_last": True} | ({"torch_compile": True} if given.compile else {})
+        entries = [("floor", "", bare(given, models[given.images[0]], steps))]
+        for name, model in models.items():
+            entries.append(("sdovis", name, ours(given, name, model, training, 'method.keep="last"')))
+            if given.example:
+                entries.append(("example", name, theirs(given, name, model, training)))
+        for number in range(given.rounds):
+            turn = number % len(entries)
+            for who, name, contestant in entries[turn:] + entries[:turn]:
+                cost = asdict(measured(contestant, given.work, images_per_step=given.batch))
+                found.append({"round": number, "model": shape, "images": name, "who": who, **cost})
+                if who == "floor":
+                    found[-1] |= json.loads((given.work / "floor" / "rates.json").read_text(encoding="utf-8"))
+                print({key: round(v, 2) if isinstance(v, float) else v for key, v in found[-1].items()}, flush=True)
+    return found
+
+
+WHO = ("floor", "sdovis", "example")
+
+
+def speed_table(found: Sequence[Mapping[str, Any]]) -> str:
+    """A line for each network and set of images, with medians over the rounds."""
+    lines = [
+        "| model | images | bare step / sdovis / example, images/s | of the bare step | times the example | "
+        "first step, s | peak memory, MiB | written, MiB |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for model in dict.fromkeys(each["model"] for each in found):
+        for name in dict.fromkeys(each["images"] for each in found if each["images"]):
+            mine = [each for each in found if each["model"] == model and each["images"] in ("", name)]
+            of = {who: {e["round"]: e for e in mine if e["who"] == who} for who in WHO}
+
+            def shown(key: str, digits: int, of: dict[str, dict[int, Any]] = of) -> str:
+                medians = (statistics.median(e[key] for e in of[who].values()) for who in WHO if of[who])
+                return " / ".join(f"{median:.{digits}f}" for median in medians)
+
+            def ratio(other: str, of: dict[str, dict[int, Any]] = of) -> str:
+                key = "images_per_second"
+                ratios = [e[key] / of[other][number][key] for number, e in of["sdovis"].items() if of[other]]
+                return (
+                    f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f} to {max(ratios):.2f})" if ratios else "-"
+                )
+
+            cells = [model, name, shown("images_per_second", 1), ratio("floor"), ratio("example")]
+            cells += [shown("first_step_s", 1), shown("peak_mib", 0), shown("written_mib", 0)]
+            lines.append(f"| {' | '.join(cells)} |")
+        floors = [each for each in found if each["model"] == model and each["who"] == "floor"]
+        share = statistics.median(e["images_per_second"] * e["flop_per_image"] / e["matmul_flop_per_s"] for e in floors)
+        lines.append(f"\n{model}: the bare step runs at {share:.0%} of the rate of a large matrix product.\n")
+    return "\n".join(lines)
+
+
+def frozen(given: argparse.Namespace) -> list[dict[str, Any]]:
+    """A head trained on what the frozen backbone sees, and the example's full epochs, process start and end included."""
+    if not given.example:
+        raise SystemExit("frozen compares with the example: --example FILE")
+    model = given.work / "models" / "weights"
+    save_model(model, prepare("cutouts", given), given.size, given.weights)
+    head = common(given) | {"num_train_epochs": given.head_epochs, "learning_rate": given.head_rate}
+    full = common(given) | {"num_train_epochs": given.epochs, "do_eval": True, "eval_strategy": "epoch"}
+    full |= {"per_device_eval_batch_size": 64, "save_strategy": "no"}
+    record, state = (
+        given.work / "runs" / f"cutouts-{given.size}" / "training/training.json",
+        "output/trainer_state.json",
+    )
+    entries = [
+        ("sdovis", ours(given, "cutouts", model, head, "method.trainable=head"), record, "curves"),
+        ("example", theirs(given, "cutouts", model, full), given.work / "example" / state, "log_history"),
+    ]
+    found: list[dict[str, Any]] = []
+    for number in range(given.rounds):
+        for who, contestant, file, key in entries if number % 2 == 0 else entries[::-1]:
+            cost = asdict(measured(contestant, given.work, images_per_step=given.batch))
+            log = json.loads(file.read_text(encoding="utf-8"))[key]
+            scores = [entry for entry in log if "eval_balanced_accuracy" in entry]
+            best = max(scores, key=lambda entry: float(entry["eval_balanced_accuracy"]))
+            found.append({"round": number, "who": who, **cost, "steps": log[-1]["step"]})
+            found[-1] |= {name: best[f"eval_{name}"] for name in ("accuracy", "balanced_accuracy")}
+            print({key: round(v, 3) if isinstance(v, float) else v for key, v in found[-1].items()}, flush=True)
+    return found
+
+
+def frozen_table(found: Sequence[Mapping[str, Any]]) -> str:
+    """Medians over the rounds; the scores are those of each one's best epoch on the validation part."""
+    lines = [
+        "| | wall-clock, s | accuracy | balanced accuracy | peak memory, MiB | written, MiB |",
+        "|---|---|---|---|---|---|",
+    ]
+    seconds = {}
+    for who in ("sdovis", "example"):
+        mine = [each for each in found if each["who"] == who]
+        keys = ("seconds", "accuracy", "balanced_accuracy", "peak_mib", "written_mib")
+        median = {key: statistics.median(each[key] for each in mine) for key in keys}
+        seconds[who] = [each["seconds"] for each in mine]
+        cells = [f"{median[key]:.{digits}f}" for key, digits in zip(keys, (1, 3, 3, 0, 0), strict=True)]
+        lines.append(f"| {who} | {' | '.join(cells)} |")
+    ratio = statistics.median(b / a for a, b in zip(seconds["sdovis"], seconds["example"], strict=True))
+    return "\n".join([*lines, f"\n{ratio:.1f} times faster."])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="a finished run, such as runs/simulated")
-    parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    study, corpus = studies.load(options.run / "study.toml"), Corpus.load(options.run / "corpus")
-    ratios = []
-    for number in range(options.rounds):
-        bare, mine = floor(study, corpus, options.steps), ours(study, corpus, options.steps)
-        ratios.append(mine / bare)
-        print(f"round {number + 1}: bare step {bare:.1f} images/s, sdovis train {mine:.1f}, ratio {ratios[-1]:.3f}")
-    low, high = np.min(ratios), np.max(ratios)
-    print(f"median ratio {statistics.median(ratios):.3f} of the floor (from {low:.3f} to {high:.3f})")
+    modes = parser.add_subparsers(dest="mode", required=True)
+    for name in ("speed", "frozen"):
+        mode = modes.add_parser(name, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        mode.add_argument("data", type=Path)
+        mode.add_argument("--example", type=Path, help="run_image_classification.py; how to get it stands above")
+        mode.add_argument("--torchvision", type=Path, help="a folder that only the example imports from")
+        mode.add_argument("--work", type=Path, default=Path("benchmark-train"), help="where corpora and runs are put")
+        mode.add_argument("--precision", choices=("bf16", "no"), default="bf16")
+        mode.add_argument("--batch", type=int, default=16)
+        mode.add_argument("--size", type=int, default=224, help="side of the network's input, pixels")
+        mode.add_argument("--rounds", type=int, default=3 if name == "speed" else 1)
+        mode.add_argument("--json", type=Path, help="also write what was measured in every round")
+        if name == "speed":
+            mode.add_argument("--models", nargs="+", choices=MODELS, default=["tiny", "small"])
+            mode.add_argument("--images", nargs="+", choices=("discs", "cutouts"), default=["discs", "cutouts"])
+            mode.add_argument("--steps", type=int, help="measured steps, instead of those of each network")
+            mode.add_argument("--compile", action="store_true", help="torch.compile for all three: for GPUs, untested")
+        else:
+            mode.add_argument("--weights", required=True, help="a pretrained network: dinov2-small")
+            mode.add_argument("--epochs", type=int, default=5, help="of the example; its README has 5")
+            mode.add_argument("--head-epochs", type=int, default=30)
+            mode.add_argument("--head-rate", type=float, default=1e-3)
+    given = parser.parse_args(arguments)
+    for name in ("data", "work", "example", "torchvision"):
+        if getattr(given, name) is not None:
+            setattr(given, name, getattr(given, name).resolve())
+    given.work.mkdir(parents=True, exist_ok=True)
+    found = speed(given) if given.mode == "speed" else frozen(given)
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(speed_table(found) if given.mode == "speed" else frozen_table(found))
 
 
 if __name__ == "__main__":

@@ -75,10 +75,16 @@ def test_the_readme_is_the_golden_one(facts, kind, written):
 @pytest.mark.parametrize(
     ("method", "told"),
     [
-        ({"trainable": "lora", "lora": {"rank": 4}}, "(LoRA: rank 4, alpha 16) and the classifier; the adapters are merged"),
+        (
+            {"trainable": "lora", "lora": {"rank": 4}},
+            "(LoRA: rank 4, alpha 16) and the classifier; the adapters are merged",
+        ),
         ({"trainable": "head"}, "the classifier alone, on features that the frozen backbone computed once |"),
         ({"trainable": "head-then-all", "layer_decay": 0.75}, "then every weight; each layer at 0.75 times the rate"),
-        ({"sampling": "balanced", "patience": 3}, "every weight; every class shown equally often; stopped after 3 eval"),
+        (
+            {"sampling": "balanced", "patience": 3},
+            "every weight; every class shown equally often; stopped after 3 eval",
+        ),
         ({"logit_adjustment": 1.0}, "every weight; logits adjusted by 1 times the log"),
     ],
 )

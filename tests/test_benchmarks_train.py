@@ -1,0 +1,114 @@
+"""benchmarks/train.py: what it measures of a process, and what it makes of that."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import pytest
+from studies import ROOT
+
+sys.path.append(str(ROOT / "benchmarks"))
+
+import processes
+import train as benchmark
+
+#: Five steps of 0.2 s after 0.5 s of start, 64 MB held and 8 MB written meanwhile.
+WORK = """
+import os, sys, time
+from pathlib import Path
+folder = Path(sys.argv[1])
+folder.mkdir()
+held = b"x" * (64 << 20)
+with open(folder / "written", "wb") as file:
+    file.write(os.urandom(8 << 20))
+    os.fsync(file.fileno())
+time.sleep(0.5)
+(folder / "steps.csv").write_text("session,step,seconds\\n")
+for step in range(1, 6):
+    time.sleep(0.2)
+    with open(folder / "steps.csv", "a") as file:
+        file.write(f"1,{step},0.2\\n")
+"""
+
+
+def contestant(tmp_path: Path, code: str) -> processes.Contestant:
+    out = tmp_path / "out"
+    return processes.Contestant([sys.executable, "-c", code, str(out)], out / "steps.csv", [out])
+
+
+def test_a_process_is_timed_by_the_ends_of_its_steps(tmp_path):
+    found = processes.measured(contestant(tmp_path, WORK), tmp_path, images_per_step=10)
+    assert 25 < found.images_per_second < 51  # at most 10 images in 0.2 s; less on a machine that is busy
+    assert 0.7 < found.first_step_s < found.seconds - 0.7
+    assert found.peak_mib > 64
+    assert 8 <= found.written_mib < 16
+
+
+def test_neither_an_earlier_run_nor_a_heading_is_a_step(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "steps.csv").write_text("1,1,0.1\n1,2,0.1\n")
+    heading = WORK[: WORK.index("for step")]
+    found = processes.measured(contestant(tmp_path, heading + "time.sleep(0.2)"), tmp_path, images_per_step=1)
+    assert math.isnan(found.first_step_s)
+
+
+def test_a_process_that_fails_stops_the_benchmark_with_its_last_words(tmp_path):
+    with pytest.raises(SystemExit, match="no such optimizer"):
+        processes.measured(contestant(tmp_path, "raise SystemExit('no such optimizer')"), tmp_path, images_per_step=1)
+
+
+def test_the_steps_that_warm_up_do_not_count():
+    assert processes.rate({1: 10.0, 2: 12.0, 3: 12.5, 6: 14.0}) == pytest.approx(2.0)
+    assert processes.rate({2: 1.0, 6: 3.0}) == pytest.approx(2.0)  # steps between two looks are no loss
+    assert math.isnan(processes.rate({1: 1.0, 2: 2.0}))
+
+
+def entry(who: str, number: int, rate: float, first: float = 1.0, images: str = "cutouts") -> dict[str, object]:
+    work = {"flop_per_image": 2.0, "matmul_flop_per_s": 80.0} if who == "floor" else {}
+    seen = {"images_per_second": rate, "first_step_s": first, "seconds": 9.0, "peak_mib": 100.0, "written_mib": 5.0}
+    return {"round": number, "model": "tiny", "images": "" if who == "floor" else images, "who": who, **seen, **work}
+
+
+def test_ratios_are_of_the_same_round_and_medians_of_them():
+    found = []
+    for number, slower in enumerate((1.0, 2.0, 4.0)):  # a machine that slows down slows all
+        found += [entry("floor", number, 20 / slower), entry("sdovis", number, 19 / slower, 3.0)]
+        found += [entry("example", number, 10 / slower, 7.0)]
+    line, share = [line for line in benchmark.speed_table(found).splitlines() if line.strip()][2:]
+    assert "| 10.0 / 9.5 / 5.0 | **0.95** (0.95 to 0.95) | **1.90** (1.90 to 1.90) | 1.0 / 3.0 / 7.0 |" in line
+    assert share.endswith("25% of the rate of a large matrix product.")  # 10 images of 2 operations of 80 a second
+
+
+def test_without_the_example_its_columns_are_empty():
+    line = benchmark.speed_table([entry("floor", 0, 20.0), entry("sdovis", 0, 19.0)]).splitlines()[2]
+    assert line.startswith("| tiny | cutouts | 20.0 / 19.0 | **0.95** (0.95 to 0.95) | - |")
+
+
+def test_frozen_is_so_many_times_faster_in_the_same_round():
+    scores = {"accuracy": 0.8, "balanced_accuracy": 0.7, "peak_mib": 1.0, "written_mib": 1.0}
+    seconds = {"sdovis": (10.0, 20.0, 10.0), "example": (100.0, 240.0, 90.0)}
+    found = [{"who": who, "seconds": s, **scores} for who, of in seconds.items() for s in of]
+    assert benchmark.frozen_table(found).endswith("10.0 times faster.")
+
+
+def test_sdovis_and_the_bare_step_are_measured_on_the_real_discs(shared_data, tmp_path, capsys):
+    options = ["--models", "tiny", "--images", "discs", "--size", "32", "--batch", "4", "--steps", "2", "--rounds", "1"]
+    saved = tmp_path / "found.json"
+    benchmark.main(["speed", str(shared_data), "--work", str(tmp_path / "work"), *options, "--json", str(saved)])
+    floor, mine = json.loads(saved.read_text())
+    assert (floor["who"], mine["who"], mine["images"]) == ("floor", "sdovis", "discs")
+    assert 0 < mine["first_step_s"] < mine["seconds"]
+    assert floor["images_per_second"] > 0 and mine["images_per_second"] > 0
+    steps = (tmp_path / "work" / "runs" / "discs-32" / "training" / "steps.csv").read_text().splitlines()
+    assert len(steps) == 1 + processes.WARM + 2
+    pictures = list((tmp_path / "work" / "discs-32" / "train").glob("*/*.jpg"))
+    assert {path.parent.name for path in pictures} == {"even", "odd"}
+    originals = {path.read_bytes() for path in (shared_data / "aia211").iterdir()}
+    assert len(pictures) > 200 and {path.read_bytes() for path in pictures} <= originals
+    # 12 layers of 4 * 192**2 + 2 * 192 * 768 weights, 5 tokens; forward and backward are three times two operations.
+    least = 6 * 5 * 12 * (4 * 192**2 + 2 * 192 * 768)
+    assert least < floor["flop_per_image"] < 1.3 * least
+    assert "| tiny | discs |" in capsys.readouterr().out
