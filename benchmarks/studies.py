@@ -36,12 +36,15 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     ),
     "lora": (
         "method.trainable='lora'", "method.seeds=3", "training.num_train_epochs=6", "training.learning_rate=1e-3",
+        "training.per_device_train_batch_size=32",
     ),
     "full": (
         "method.trainable='all'", "method.seeds=3", "training.num_train_epochs=6", "training.learning_rate=5e-5",
+        "training.per_device_train_batch_size=32",
     ),
     "scratch": (
         "method.trainable='all'", "method.seeds=3", "training.num_train_epochs=30", "training.learning_rate=5e-4",
+        "training.per_device_train_batch_size=32",
     ),
 }  # fmt: skip
 #: Twice as many images need not be shown as often.
