@@ -144,6 +144,7 @@ def ours(given: argparse.Namespace, name: str, model: Path, training: Mapping[st
     run = given.work / "runs" / f"{name}-{given.size}"
     sets = [
         f"backbone.id={model}",
+        "method.seeds=1",
         *(f"training.{key}={json.dumps(value)}" for key, value in training.items()),
         *others,
     ]
@@ -183,7 +184,9 @@ def speed(given: argparse.Namespace) -> list[dict[str, Any]]:
         training |= {"dataloader_drop_last": True} | ({"torch_compile": True} if given.compile else {})
         entries = [("floor", "", bare(given, models[given.images[0]], steps))]
         for name, model in models.items():
-            entries.append(("sdovis", name, ours(given, name, model, training, 'method.keep="last"')))
+            entries.append(
+                ("sdovis", name, ours(given, name, model, training, "method.trainable=all", 'method.keep="last"'))
+            )
             if given.example:
                 entries.append(("example", name, theirs(given, name, model, training)))
         for number in range(given.rounds):
