@@ -7,14 +7,12 @@ all losses and scores, the record, the names of all files. Augmentation, dropout
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chains import run as run_chains
 
 HERE = Path(__file__).parent
 SIGKILL = int(signal.SIGKILL)
@@ -154,17 +152,12 @@ def runs(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
         add(name, study, kills)
     for name, kills in PLAINLY.items():
         add(_of_plain(name), PLAIN, kills)
-    (root / "chains.json").write_text(json.dumps(chains))
-    with (root / "errors").open("w") as errors:
-        subprocess.run(
-            [sys.executable, HERE / "sessions.py", root / "chains.json"], stderr=errors, timeout=500, check=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+    ran, errors = run_chains(root, chains, timeout=500)
     found = {}
     for chain in chains:
         end = Path(chain["folder"]) / "end.json"
-        statuses = json.loads((end.parent / "statuses.json").read_text())
-        assert statuses[-1] == 0 or chain["name"].startswith(PLAIN), (chain, statuses, (root / "errors").read_text())
+        statuses = ran[chain["name"]]
+        assert statuses[-1] == 0 or chain["name"].startswith(PLAIN), (chain, statuses, errors)
         found[chain["name"]] = (statuses, json.loads(end.read_text()) if end.is_file() else {})
     return found
 

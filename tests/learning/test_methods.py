@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from chains import run as run_chains
 from PIL import Image
 from pydantic import ValidationError
 from sdovis.learning import backbones, methods
@@ -22,7 +20,7 @@ from sdovis.learning.sampling import BalancedSampler
 from sdovis.learning.stopping import Patience
 from sdovis.learning.training import train
 from test_backbones import KINDS
-from test_kill_matrix import HERE, SIGKILL
+from test_kill_matrix import SIGKILL
 
 TWO_STEPS = {"max_steps": 2, "per_device_train_batch_size": 8, "learning_rate": 1e-2, "disable_tqdm": True}
 METHODS: dict[str, dict[str, Any]] = {
@@ -201,16 +199,11 @@ def runs(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
         job |= {"processes": 2} if study == "balanced" else {}
         jobs = [*(job | {"kill": kill} for kill in kills), job]
         chains.append({"name": name, "folder": str(root / name.replace(" ", "-")), "jobs": jobs})
-    (root / "chains.json").write_text(json.dumps(chains))
-    with (root / "errors").open("w") as errors:
-        subprocess.run(
-            [sys.executable, HERE / "sessions.py", root / "chains.json"], stderr=errors, timeout=400, check=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+    ran, errors = run_chains(root, chains, timeout=400)
     found = {}
     for chain in chains:
-        statuses = json.loads((Path(chain["folder"]) / "statuses.json").read_text())
-        assert statuses[-1] == 0, (chain, statuses, (root / "errors").read_text()[-3000:])
+        statuses = ran[chain["name"]]
+        assert statuses[-1] == 0, (chain, statuses, errors[-3000:])
         found[chain["name"]] = (statuses, json.loads((Path(chain["folder"]) / "end.json").read_text()))
     return found
 

@@ -6,21 +6,19 @@ FSDP's processes meet on a CPU, see `sessions.configure`; all else is torch's an
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
 import torch
+from chains import run as run_chains
 from safetensors.torch import load_file
 from sdovis.errors import BadInput
 from sdovis.learning import backbones, trainer
 from studies import ROOT
 from test_backbones import KINDS
-from test_kill_matrix import HERE, SIGKILL
+from test_kill_matrix import SIGKILL
 
 FSDP = str(ROOT / "examples" / "accelerate" / "fsdp.yaml")
 WAYS: dict[str, dict[str, Any]] = {"one": {}, "DDP": {"processes": 2}, "FSDP": {"processes": 2, "config": FSDP}}
@@ -86,15 +84,10 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for kind in FAMILIES:
         for way in WAYS:
             add(f"{kind} {way}", _plain(kind, way), way, [])
-    (root / "chains.json").write_text(json.dumps(chains))
-    with (root / "errors").open("w") as errors:
-        subprocess.run(
-            [sys.executable, HERE / "sessions.py", root / "chains.json"], stderr=errors, timeout=300, check=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+    ran, errors = run_chains(root, chains, timeout=300)
     for chain in chains:
-        statuses = json.loads((Path(chain["folder"]) / "statuses.json").read_text())
-        assert statuses == [SIGKILL] * (len(chain["jobs"]) - 1) + [0], (chain, (root / "errors").read_text()[-4000:])
+        statuses = ran[chain["name"]]
+        assert statuses == [SIGKILL] * (len(chain["jobs"]) - 1) + [0], (chain, errors[-4000:])
     return {chain["name"]: Path(chain["folder"]) for chain in chains}
 
 

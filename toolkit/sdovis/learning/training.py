@@ -114,7 +114,8 @@ def _train(
 ) -> Session:
     began = time.monotonic()
     with clock.part("imports"):
-        from sdovis.learning import backbones, cache, loader, losses, monitoring, stopping, streaming, trainer
+        # The trainer is not named below: its import, the longest of all, is to be counted here.
+        from sdovis.learning import backbones, cache, loader, losses, monitoring, stopping, streaming, trainer  # noqa: F401
 
     if not gc.get_freeze_count():
         # A collection looks at all that torch and transformers have made, for most of a second, and finds nothing:
@@ -152,17 +153,13 @@ def _train(
     watchers += [monitoring.FirstStep(clock), monitoring.Curves(folder, study.method.keep_by)]
     # The limit is ours to keep: the Trainer would delete older checkpoints before the new one is whole.
     limit, arguments.save_total_limit = arguments.save_total_limit, None
-    exact = trainer.ExactTrainer(
-        model=task.network,
-        processor=processor,
-        args=arguments,
-        training=task.training,
-        validation=task.validation,
-        shown=task.prepare,
-        collator=task.collator,
-        loss=loss,
+    exact = _trainer(
+        study,
+        task,
+        processor,
+        arguments,
+        loss,
         checkpoint_limit=limit,
-        sampler=_sampler(study, task.training, arguments),
         layer_decay=study.method.layer_decay,
         watchers=[watcher for watcher in watchers if watcher is not None],
         clock=clock,
@@ -180,6 +177,24 @@ def _train(
     return Session(exact, task, parts["train"], shown, loss, task.trainable, kept, speed, seconds, clock)
 
 
+def _trainer(study: Study, task: methods.Task, processor: Any, arguments: Any, loss: Any, **others: Any) -> Any:
+    """The Trainer of a task; ``others`` as `ExactTrainer` has them."""
+    from sdovis.learning import trainer
+
+    return trainer.ExactTrainer(
+        model=task.network,
+        processor=processor,
+        args=arguments,
+        training=task.training,
+        validation=task.validation,
+        shown=task.prepare,
+        collator=task.collator,
+        loss=loss,
+        sampler=_sampler(study, task.training, arguments),
+        **others,
+    )
+
+
 def _sampler(study: Study, examples: Any, arguments: Any) -> Any:
     """What decides which images an epoch shows, in which order; none for each once, shuffled."""
     from sdovis.learning import sampling, streaming
@@ -195,25 +210,13 @@ def _sampler(study: Study, examples: Any, arguments: Any) -> Any:
 
 def _probe(study: Study, body: methods.Body, loss: Any, folder: Path) -> None:
     """Train the classifier alone on what the body, as it is, sees, and leave it in the network."""
-    from sdovis.learning import trainer
     from sdovis.learning.arguments import training_arguments
 
     probe = methods.probe_of(study)
     task = methods.task(probe, body, None, on_main)
     arguments = training_arguments(probe, folder / "checkpoints")
     arguments.disable_tqdm = True
-    trainer.ExactTrainer(
-        model=task.network,
-        processor=body.processor,
-        args=arguments,
-        training=task.training,
-        validation=task.validation,
-        shown=task.prepare,
-        collator=task.collator,
-        loss=loss,
-        checkpoint_limit=None,
-        sampler=_sampler(study, task.training, arguments),
-    ).train()
+    _trainer(study, task, body.processor, arguments, loss, checkpoint_limit=None).train()
     task.export()
 
 
