@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from typing import Any
 #: Steps before the first that counts.
 WARM = 2
 EVERY_S = 0.02
+#: Several contestants take turns of this length.
+TURN_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -44,47 +47,94 @@ class Measured:
     written_mib: float
 
 
-def measured(of: Contestant, folder: Path, *, images_per_step: int) -> Measured:
-    """Run it in ``folder`` to its end, with nothing cached by an earlier run. SystemExit with its last lines if it fails."""
-    import psutil  # type: ignore[import-untyped]
+def measured(contestants: Sequence[Contestant], folder: Path, *, images_per_step: int) -> list[Measured]:
+    """Run them in ``folder`` to their ends, in turns, with nothing cached by an earlier run.
 
-    home = folder / "home"
-    for path in (home, *of.fills):
-        shutil.rmtree(path, ignore_errors=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-    home.mkdir()
-    places = [*map(str, of.python_path), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = os.environ | {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(places)}
-    ends: dict[int, float] = {}
-    peak, looks, ended = 0, 0, 0
-    with (home / "log.txt").open("wb") as log:
-        begun = time.time()
-        process = subprocess.Popen(of.command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
-        tree = psutil.Process(process.pid)
+    Each runs alone until it is warm, and is halted then; afterwards each goes on for `TURN_S` at a time. So what else
+    the machine does meanwhile, which changes from second to second, slows all of them alike. Its halts are no part of
+    a process's times. SystemExit with the last lines of one that fails.
+    """
+    running: list[_Running] = []
+    try:
+        for number, of in enumerate(contestants):
+            running.append(_Running(of, folder, folder / f"home-{number}"))
+            running[-1].turn(steps=WARM)
+        while going := [each for each in running if each.usage is None]:
+            for each in going:
+                each.turn(seconds=TURN_S if len(going) > 1 else float("inf"))
+    finally:
+        for each in running:
+            each.process.kill()
+    return [each.measured(images_per_step) for each in running]
+
+
+class _Running:
+    """A process that runs only when it is its turn. Times are seconds of its turns, since its start."""
+
+    def __init__(self, of: Contestant, folder: Path, home: Path) -> None:
+        import psutil  # type: ignore[import-untyped]
+
+        for path in (home, *of.fills):
+            shutil.rmtree(path, ignore_errors=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+        home.mkdir()
+        places = [*map(str, of.python_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = os.environ | {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(places)}
+        self.of, self.log = of, home / "log.txt"
+        self.ends: dict[int, float] = {}
+        self.peak, self.before, self.since = 0, 0.0, time.time()
+        self.usage: Any = None
+        with self.log.open("wb") as log:
+            # A group of its own, so that what it starts is halted with it.
+            self.process = subprocess.Popen(
+                of.command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT, process_group=0
+            )
+        self.tree = psutil.Process(self.process.pid)
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def turn(self, *, seconds: float = float("inf"), steps: float = float("inf")) -> None:
+        """Let it run so long, or until it has made so many steps, or to its end."""
+        self.since = time.time()
+        os.killpg(self.process.pid, signal.SIGCONT)
+        looks = 0
+        while self.usage is None and time.time() - self.since < seconds and max(self.ends, default=0) < steps:
+            time.sleep(EVERY_S)
+            if looks % 10 == 0:
+                self.peak = max(self.peak, _resident(self.tree))
+            looks += 1
+            # Unlike the usual ways of waiting, it also tells what the process had used.
+            ended, status, usage = os.wait4(self.process.pid, os.WNOHANG)
+            self._note()
+            if ended:
+                self.usage, self.process.returncode = usage, os.waitstatus_to_exitcode(status)
+        if self.usage is None:
+            os.killpg(self.process.pid, signal.SIGSTOP)
+            self._note()
+        self.before += time.time() - self.since
+        if self.process.returncode:
+            last = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
+            raise SystemExit("\n".join([*last, f"failed: {' '.join(self.of.command)}"]))
+
+    def measured(self, images_per_step: int) -> Measured:
+        return Measured(
+            images_per_second=rate(self.ends) * images_per_step,
+            first_step_s=self.ends[min(self.ends)] if self.ends else float("nan"),
+            seconds=self.before,
+            peak_mib=max(self.peak / 2**20, self.usage.ru_maxrss / 2**10),
+            written_mib=self.usage.ru_oublock * 512 / 2**20,
+        )
+
+    def _note(self) -> None:
+        """Note when the newest step ended: the file's own time, which nobody has to be woken for."""
         try:
-            while not ended:
-                time.sleep(EVERY_S)
-                # Unlike the usual ways of waiting, it also tells what the process had used.
-                ended, status, usage = os.wait4(process.pid, os.WNOHANG)
-                seconds = time.time() - begun
-                _note(of.stamps, ends)
-                if not ended and looks % 10 == 0:
-                    peak = max(peak, _resident(tree))
-                looks += 1
-            process.returncode = os.waitstatus_to_exitcode(status)
-        finally:
-            if process.returncode is None:
-                process.kill()
-    if process.returncode:
-        last = (home / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
-        raise SystemExit("\n".join([*last, f"failed: {' '.join(of.command)}"]))
-    return Measured(
-        images_per_second=rate(ends) * images_per_step,
-        first_step_s=ends[min(ends)] - begun if ends else float("nan"),
-        seconds=seconds,
-        peak_mib=max(peak / 2**20, usage.ru_maxrss / 2**10),
-        written_mib=usage.ru_oublock * 512 / 2**20,
-    )
+            before = self.of.stamps.stat().st_mtime_ns
+            lines = self.of.stamps.read_bytes().split(b"\n")[:-1]
+            if self.of.stamps.stat().st_mtime_ns != before:
+                return  # written to meanwhile: whose time it is will be clear at the next look
+        except FileNotFoundError:
+            return
+        if count := sum(line[:1].isdigit() for line in lines):
+            self.ends.setdefault(count, self.before + before / 1e9 - self.since)
 
 
 def rate(ends: dict[int, float]) -> float:
@@ -94,19 +144,6 @@ def rate(ends: dict[int, float]) -> float:
         return float("nan")
     first, last = counted[0], counted[-1]
     return (last - first) / (ends[last] - ends[first])
-
-
-def _note(stamps: Path, ends: dict[int, float]) -> None:
-    """Note when the newest step ended: the file's own time, which nobody has to be woken for."""
-    try:
-        before = stamps.stat().st_mtime_ns
-        lines = stamps.read_bytes().split(b"\n")[:-1]
-        if stamps.stat().st_mtime_ns != before:
-            return  # written to meanwhile: whose time it is will be clear at the next look
-    except FileNotFoundError:
-        return
-    if count := sum(line[:1].isdigit() for line in lines):
-        ends.setdefault(count, before / 1e9)
 
 
 def _resident(tree: Any) -> int:

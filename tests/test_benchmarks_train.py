@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -34,13 +35,13 @@ for step in range(1, 6):
 """
 
 
-def contestant(tmp_path: Path, code: str) -> processes.Contestant:
-    out = tmp_path / "out"
+def contestant(tmp_path: Path, code: str, name: str = "out") -> processes.Contestant:
+    out = tmp_path / name
     return processes.Contestant([sys.executable, "-c", code, str(out)], out / "steps.csv", [out])
 
 
 def test_a_process_is_timed_by_the_ends_of_its_steps(tmp_path):
-    found = processes.measured(contestant(tmp_path, WORK), tmp_path, images_per_step=10)
+    (found,) = processes.measured([contestant(tmp_path, WORK)], tmp_path, images_per_step=10)
     assert 25 < found.images_per_second < 51  # at most 10 images in 0.2 s; less on a machine that is busy
     assert 0.7 < found.first_step_s < found.seconds - 0.7
     assert found.peak_mib > 64
@@ -51,13 +52,41 @@ def test_neither_an_earlier_run_nor_a_heading_is_a_step(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "steps.csv").write_text("1,1,0.1\n1,2,0.1\n")
     heading = WORK[: WORK.index("for step")]
-    found = processes.measured(contestant(tmp_path, heading + "time.sleep(0.2)"), tmp_path, images_per_step=1)
+    (found,) = processes.measured([contestant(tmp_path, heading + "time.sleep(0.2)")], tmp_path, images_per_step=1)
     assert math.isnan(found.first_step_s)
 
 
 def test_a_process_that_fails_stops_the_benchmark_with_its_last_words(tmp_path):
     with pytest.raises(SystemExit, match="no such optimizer"):
-        processes.measured(contestant(tmp_path, "raise SystemExit('no such optimizer')"), tmp_path, images_per_step=1)
+        processes.measured([contestant(tmp_path, "raise SystemExit('no such optimizer')")], tmp_path, images_per_step=1)
+
+
+#: Steps of 0.1 s, or as many times longer as the second argument says, of a core's work each.
+BUSY = """
+import sys, time
+from pathlib import Path
+folder = Path(sys.argv[1])
+folder.mkdir()
+for step in range(1, 13):
+    end = time.process_time() + 0.1 * {times}
+    while time.process_time() < end:
+        pass
+    with open(folder / "steps.csv", "a") as file:
+        file.write(f"{{step}}\\n")
+(folder / "end").write_text(str(time.time()))
+"""
+
+
+def test_several_take_turns_and_a_halt_is_no_part_of_a_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "TURN_S", 0.3)
+    two = [contestant(tmp_path, BUSY.format(times=n), f"out-{n}") for n in (1, 2)]
+    begun = time.time()
+    fast, slow = processes.measured(two, tmp_path, images_per_step=1)
+    both = time.time() - begun
+    assert fast.images_per_second / slow.images_per_second == pytest.approx(2, rel=0.25)
+    assert fast.seconds + slow.seconds == pytest.approx(both, rel=0.15), "never two at once, and no idle time"
+    first, last = (float((tmp_path / f"out-{n}" / "end").read_text()) - begun for n in (1, 2))
+    assert first > fast.seconds + 0.5 and last > first, "the slow one had turns before the fast one was done"
 
 
 def test_the_steps_that_warm_up_do_not_count():
@@ -89,9 +118,10 @@ def test_without_the_example_its_columns_are_empty():
 
 def test_frozen_is_so_many_times_faster_in_the_same_round():
     scores = {"accuracy": 0.8, "balanced_accuracy": 0.7, "peak_mib": 1.0, "written_mib": 1.0}
-    seconds = {"sdovis": (10.0, 20.0, 10.0), "example": (100.0, 240.0, 90.0)}
+    seconds = {"sdovis": (10.0, 20.0, 10.0), "unweighted": (5.0, 5.0, 6.0), "example": (100.0, 240.0, 90.0)}
     found = [{"who": who, "seconds": s, **scores} for who, of in seconds.items() for s in of]
-    assert benchmark.frozen_table(found).endswith("10.0 times faster.")
+    ratios = [line.split(" | ")[-1] for line in benchmark.frozen_table(found).splitlines()[2:]]
+    assert ratios == ["10.0 times |", "20.0 times |", "1.0 times |"]
 
 
 def test_sdovis_and_the_bare_step_are_measured_on_the_real_discs(shared_data, tmp_path, capsys):

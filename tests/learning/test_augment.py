@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sdovis.learning.augment import TENTHS, apply_, augmented, drawn, ordered
+from sdovis.learning.augment import TENTHS, augmented, drawn, ordered
 from sdovis.sun.augmentations import NAMES
 
 squares = st.integers(2, 6).flatmap(lambda side: arrays(np.uint8, (side, side)))
@@ -18,9 +18,8 @@ SYMMETRIES = tuple(ORDER)
 
 def apply(picture: np.ndarray, name: str, times: int, signed: Sequence[bool] = (True,)) -> np.ndarray:
     """One picture as a batch of one."""
-    batch = torch.from_numpy(np.ascontiguousarray(picture)[None].copy())
-    apply_(batch, name, np.array([times]), signed)
-    return batch[0].numpy()
+    batch = torch.from_numpy(np.ascontiguousarray(picture)[None])
+    return augmented(batch, (name,), np.array([[times]]), signed)[0].numpy()
 
 
 def one(picture: np.ndarray, names: tuple[str, ...], *, seed: int, epoch: int, index: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sdovis.errors import BadInput, Problem
-from sdovis.learning import backbones, loader
+from sdovis.learning import allocation, backbones, loader
 from sdovis.sun.channels import PUBLISHED, Channel, channel, encode, matched, together
 from sdovis.sun.images import SolarImage, read_image
 from sdovis.sun.isolation import read_isolated
@@ -174,6 +174,7 @@ def latency(model_folder: Path, images: Sequence[bytes], *, warmup: int = 5) -> 
 def _loaded(model_folder: Path) -> tuple[Any, Any, Any]:
     import torch
 
+    allocation.keep_freed_memory()
     device = torch.accelerator.current_accelerator() or torch.device("cpu")
     return backbones.reload(model_folder).to(device), backbones.load_processor(model_folder), device
 

@@ -56,42 +56,40 @@ def augmented(
 ) -> torch.Tensor:
     """A copy of square pictures (N, S, S) or (N, S, S, 3) of codes, north up, changed as ``draws`` says.
 
-    ``signed`` says which colours hold a polarity: one for all of them, or one for each.
-    """
-    pictures = pictures.clone()
-    for name, times in zip(names, draws.T, strict=True):
-        apply_(pictures, name, times, signed)
-    return pictures
-
-
-def apply_(pictures: torch.Tensor, name: str, times: NDArray[np.integer], signed: Sequence[bool] = (True,)) -> None:
-    """Apply the one augmentation to each picture, in place, as often as ``times`` says, counterclockwise.
-
-    Once is a quarter for ``rotate90`` and a tenth of a degree for ``rotate_any``; a polarity is that of the ``signed``
-    colours.
+    Turns go counterclockwise: once is a quarter for ``rotate90`` and a tenth of a degree for ``rotate_any``. A polarity
+    is that of the ``signed`` colours: one for all of them, or one for each. ValueError for names not as `ordered`.
     """
     import torch
 
+    if names != ordered(names):
+        raise ValueError(f"augmentations out of order: {names}")
+
     # Draws stay on the CPU, where they were made: asking a GPU which pictures are meant would wait for it each time.
-    times = np.asarray(times) % {"rotate90": 4, "rotate_any": TENTHS}.get(name, 2)
-    for each in [1, 2, 3] if name == "rotate90" else [None]:
-        chosen = np.flatnonzero(times if each is None else times == each)
-        if not len(chosen):
-            continue
-        rows = torch.from_numpy(chosen).to(pictures.device, non_blocking=True)
+    times = dict.fromkeys(NAMES, np.zeros(len(draws), np.int64))
+    times |= dict(zip(names, draws.astype(np.int64).T, strict=True))
+    out = torch.empty_like(pictures)
+    # Mirrored east-west is mirrored north-south and turned by half: flips and quarters together are one of eight.
+    mirrored = (times["flip_ns"] + times["flip_ew"]) % 2
+    quarters = (times["rotate90"] + 2 * times["flip_ew"]) % 4
+    for each in np.unique(4 * mirrored + quarters):
+        rows = _rows(4 * mirrored + quarters == each, pictures)
         some = pictures[rows]
-        if name == "rotate90":
-            some = torch.rot90(some, each or 0, (1, 2))
-        elif name == "rotate_any":
-            some = _turned(some, times[chosen])
-        elif name in ("flip_ns", "flip_ew"):
-            some = some.flip(1 if name == "flip_ns" else 2)
-        elif name == "polarity":
-            # A signed channel codes 0 G as 128 and "missing" as 0: modulo 256, 256 - code keeps both.
-            some = torch.where(torch.tensor(signed, device=some.device), -some, some)
-        else:
-            raise ValueError(f"no augmentation {name!r}")
-        pictures[rows] = some
+        out[rows] = torch.rot90(some.flip(1) if each >= 4 else some, int(each) % 4, (1, 2))
+    if (turned := times["rotate_any"] % TENTHS).any():
+        rows = _rows(turned > 0, pictures)
+        out[rows] = _turned(out[rows], turned[turned > 0])
+    if (reversed_ := times["polarity"] % 2).any():
+        rows = _rows(reversed_ > 0, pictures)
+        # A signed channel codes 0 G as 128 and "missing" as 0: modulo 256, 256 - code keeps both.
+        out[rows] = torch.where(torch.tensor(signed, device=out.device), -out[rows], out[rows])
+    return out
+
+
+def _rows(chosen: NDArray[np.bool_], pictures: torch.Tensor) -> torch.Tensor:
+    """The numbers of the chosen ``pictures``, on their device."""
+    import torch
+
+    return torch.from_numpy(np.flatnonzero(chosen)).to(pictures.device, non_blocking=True)
 
 
 def _turned(pictures: torch.Tensor, tenths: NDArray[np.integer]) -> torch.Tensor:
