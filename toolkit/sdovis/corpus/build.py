@@ -184,6 +184,7 @@ def build(
         (beside / "audit.json").write_text(json.dumps(checked, indent=1) + "\n", encoding="utf-8")
         rejects.to_csv(beside / "rejects.csv", index=False)
     shards.remove()
+    del found, kept, rejects  # they are read anew: not twice in memory
     return Corpus.load(folder)
 
 

@@ -25,8 +25,8 @@ MEAN_TOLERANCE = 1.0
 PASSAGE_DAYS = 14.0
 #: Apparent radius of the Sun at its mean distance, arcsec (IAU 2015 Resolution B3: 695700 km).
 MEAN_RADIUS_ARCSEC = 959.63
-#: Pairs compared at once: 32 MB an array of floats.
-PAIRS = 4_000_000
+#: Pairs compared at once: 4 MB an array of floats.
+PAIRS = 500_000
 
 _EPOCH = pd.Timestamp("2010-01-01", tz="UTC")
 

@@ -151,8 +151,9 @@ class _Thresholds:
         """The count for each of ``values``; anything for nan."""
         if not self._one_in_each:
             return np.searchsorted(self._sorted, values).astype(np.uint8)
-        counts: Codes = self._below[values.view(np.uint32) >> self.SHIFT]
-        counts += values > self._next[counts]
+        # No index is ever out of range: clipping is only faster than looking.
+        counts: Codes = self._below.take(values.view(np.uint32) >> self.SHIFT, mode="clip")
+        counts += values > self._next.take(counts, mode="clip")
         return counts
 
 
