@@ -42,10 +42,11 @@ def read(source: Source) -> list[RawRow]:
     for sheet in sheets:
         places, found = _columns(sheet, source.columns, file)
         problems += found
+        headings = {field: sheet.headings[i] for field, i in places.items()}
         for number, cells in sheet.rows:
             picked = {field: cells[i] for field, i in places.items() if i < len(cells)}
             if any(picked.values()):
-                rows.append(RawRow(file, sheet.name, number, picked, {f: sheet.headings[i] for f, i in places.items()}))
+                rows.append(RawRow(file, sheet.name, number, picked, headings))
     mapped = source.columns.mapped()
     for field in mapped.keys() - set(REQUIRED):
         if all(mapped[field] not in sheet.headings for sheet in sheets):

@@ -8,7 +8,9 @@ rest.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,13 +45,21 @@ def decode(images: Sequence[bytes], processor: Any, *, first: int = 0) -> Pixels
         raise BadInput(deep)
     grey = all(picture.mode == "L" for picture in pictures)
     codes = np.empty((len(pictures), size[1], size[0], *(() if grey else (3,))), dtype=np.uint8)
-    for i, picture in enumerate(pictures):
+
+    def fill(i: int) -> None:
+        picture = pictures[i]
         if picture.size == size:
             codes[i] = np.asarray(picture if grey else picture.convert("RGB"))
-            continue
+            return
         resized = processor(images=[picture.convert("RGB")], do_rescale=False, do_normalize=False, return_tensors="np")
         channels = resized["pixel_values"][0]
         codes[i] = channels[0] if grey else np.moveaxis(channels, 0, -1)
+
+    if len(pictures) == 1:
+        fill(0)
+    else:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow lets other threads run while it decodes or resizes
+            list(pool.map(fill, range(len(pictures))))
     return codes
 
 
