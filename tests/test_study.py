@@ -1,10 +1,15 @@
+import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
 import pytest
 from sdovis import study as studies
 from sdovis.errors import BadInput
+from sdovis.study import arguments
+from transformers import TrainingArguments
 
 GOOD = """
 [study]
@@ -166,3 +171,14 @@ def test_what_would_stop_the_training_is_said_before_it_begins(study_file, assig
 def test_words_for_the_cards_do_not_change_what_a_corpus_is(study_file):
     here, there = studies.load(study_file), studies.load(study_file, ["source.credit='Courtesy of NASA/SDO'"])
     assert here.digest_of("source") == there.digest_of("source")
+
+
+def test_the_training_arguments_are_read_as_transformers_has_them_without_importing_torch() -> None:
+    code = "import sys; from sdovis.study import arguments as a; a.fields(); sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    theirs = {f.name: f.default for f in dataclasses.fields(TrainingArguments) if f.init}
+    ours = arguments.fields()
+    assert ours.keys() == theirs.keys()
+    computed = {name for name in theirs if ours[name] is not theirs[name] and ours[name] != theirs[name]}
+    assert computed == {"optim", "include_for_metrics"}
+    assert {ours[name] for name in computed} == {None}

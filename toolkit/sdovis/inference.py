@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sdovis import allocation
 from sdovis.errors import BadInput, Problem
-from sdovis.learning import allocation, backbones, loader
+from sdovis.learning import backbones, loader
 from sdovis.sun.channels import PUBLISHED, Channel, channel, encode, matched, together
 from sdovis.sun.images import SolarImage, read_image
 from sdovis.sun.isolation import read_isolated
@@ -174,7 +175,7 @@ def latency(model_folder: Path, images: Sequence[bytes], *, warmup: int = 5) -> 
 def _loaded(model_folder: Path) -> tuple[Any, Any, Any]:
     import torch
 
-    allocation.keep_freed_memory()
+    allocation.keep_freed()
     device = torch.accelerator.current_accelerator() or torch.device("cpu")
     return backbones.reload(model_folder).to(device), backbones.load_processor(model_folder), device
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sdovis import manifests
+from sdovis import allocation, manifests
 from sdovis.errors import BadInput, Conflict
 from sdovis.manifests import sha256_file, sha256_text
 from sdovis.study import Study
@@ -105,6 +105,7 @@ def _timed(say: Say, name: str, work: Callable[[], T]) -> T:
 
 def prepare(study: Study, folders: Folders, say: Say) -> Corpus:
     """Workbook and images -> corpus. Raises `BadInput` with all problems."""
+    allocation.return_freed()  # before the import
     from sdovis.corpus import build
 
     rows = build.read_rows(study)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import hashlib
 import io
 import json
 import operator
@@ -22,7 +23,7 @@ from sdovis.corpus.catalog import REJECT_COLUMNS, Catalog, catalog, image_invent
 from sdovis.corpus.duplicates import footprint_deg
 from sdovis.corpus.joins import flare_facts
 from sdovis.corpus.rows import RawRow
-from sdovis.corpus.shards import Shards
+from sdovis.corpus.shards import Shards, plain
 from sdovis.corpus.split import PARTS, assign
 from sdovis.errors import BadInput
 from sdovis.manifests import Manifest
@@ -137,12 +138,20 @@ def made_from(study: Study, rows: Sequence[RawRow]) -> dict[str, str]:
     return {
         "study": study.digest_of("source", "images", "labels", "split"),
         "about": f"{study.name} seed {study.study.seed} simulated {study.study.simulated}",
-        "rows": manifests.sha256_text(json.dumps([list(vars(row).values()) for row in rows])),
+        "rows": _sha256(rows),
         "images": manifests.sha256_text(image_inventory(study, rows)),
         "reader": plugins.version("sdovis.readers", study.source.reader),
         "scheme": plugins.version("sdovis.labels", study.labels.scheme),
         "channels": " ".join(plugins.version("sdovis.channels", name) for name in study.images.channels),
     }
+
+
+def _sha256(rows: Iterable[RawRow]) -> str:
+    """Over the rows' JSON, one after another: all of it at once would be as large as the rows themselves."""
+    total = hashlib.sha256()
+    for row in rows:
+        total.update(json.dumps(plain(row)).encode() + b"\n")
+    return total.hexdigest()
 
 
 def check(study: Study, *, progress: bool = True) -> Catalog:
@@ -192,12 +201,14 @@ def _divided(study: Study, found: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, 
     """Rows kept, with their part; rejects; facts; audit. Raises `BadInput` where the split or its audit fails."""
     footprint = footprint_deg(cutout_arcsec=study.images.cutout_arcsec, cutout_deg=study.images.cutout_deg)
     assignment = assign(found.rows, study.split, seed=study.study.seed, footprint_deg=footprint)
-    kept = found.rows.assign(split=assignment.part, group=assignment.group)
-    dropped = _dropped(kept[assignment.part == ""], assignment.dropped[assignment.part == ""])
+    part, gone = assignment.part, assignment.part == ""
+    dropped = _dropped(found.rows[gone], assignment.dropped[gone])
     rejects = pd.concat([table for table in (found.rejects, dropped) if len(table)] or [found.rejects])
     # Within a part the rows stand in time: the order is the data's own, not a machine's.
-    kept = kept[assignment.part != ""].sort_values(["observed", "id"], kind="stable")
-    kept = pd.concat([kept[kept["split"] == part] for part in PARTS], ignore_index=True)
+    keys = found.rows[["observed", "id"]].assign(part=pd.Categorical(part, PARTS))[~gone]
+    order = keys.sort_values(["part", "observed", "id"], kind="stable").index
+    kept = found.rows.iloc[order].assign(split=part[order], group=assignment.group[order])
+    kept = kept.reset_index(drop=True)
     facts = _facts(study, found.scheme, kept, rejects)
     checked = audit(
         kept,

@@ -22,7 +22,7 @@ from sdovis.sun.labels import LabelScheme, UnknownLabel
 SDO_FIRST_LIGHT = datetime(2010, 3, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Observation:
     """A row understood: what was seen (``label``, a class), where, when, in which images (one for each channel)."""
 

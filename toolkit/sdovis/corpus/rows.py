@@ -9,7 +9,7 @@ from sdovis.errors import Problem
 from sdovis.study import IMAGE_FIELDS, Columns
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RawRow:
     """One row as it stands in its source.
 

@@ -123,12 +123,13 @@ def _plain(image: Looked) -> dict[str, Any]:
     return {
         "sha256": image.sha256,
         "kept": len(rows.kept),
-        "rejects": [[_raw(reject.raw), reject.reason] for reject in rows.rejects],
-        "problems": [[_raw(raw), vars(problem)] for raw, problem in rows.problems],
+        "rejects": [[plain(reject.raw), reject.reason] for reject in rows.rejects],
+        "problems": [[plain(raw), vars(problem)] for raw, problem in rows.problems],
     }
 
 
-def _raw(raw: RawRow) -> list[Any]:
+def plain(raw: RawRow) -> list[Any]:
+    """The row as JSON can hold it: `RawRow` takes these, in this order."""
     return [raw.file, raw.sheet, raw.row, dict(raw.cells), dict(raw.headings)]
 
 

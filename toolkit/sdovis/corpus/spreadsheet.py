@@ -43,8 +43,9 @@ def read(source: Source) -> list[RawRow]:
         places, found = _columns(sheet, source.columns, file)
         problems += found
         headings = {field: sheet.headings[i] for field, i in places.items()}
+        texts: dict[str, str] = {}  # many cells say the same: each text is kept once
         for number, cells in sheet.rows:
-            picked = {field: cells[i] for field, i in places.items() if i < len(cells)}
+            picked = {field: texts.setdefault(cells[i], cells[i]) for field, i in places.items() if i < len(cells)}
             if any(picked.values()):
                 rows.append(RawRow(file, sheet.name, number, picked, headings))
     mapped = source.columns.mapped()

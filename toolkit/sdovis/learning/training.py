@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sdovis import __version__, manifests
+from sdovis import __version__, allocation, manifests
 from sdovis.errors import BadInput, Problem, SdovisError
-from sdovis.learning import allocation, augment, checkpoints, methods
+from sdovis.learning import augment, checkpoints, methods
 from sdovis.learning.clock import Clock
 from sdovis.learning.record import Session, TrainingRecord, record_of, weights_sha256
 from sdovis.study import Study
@@ -121,7 +121,7 @@ def _train(
         # A collection looks at all that torch and transformers have made, for most of a second, and finds nothing:
         # the Trainer asks for one as it begins, and Python for more. What was imported stays anyway.
         gc.freeze()
-    allocation.keep_freed_memory()
+    allocation.keep_freed()
     folder = Path(arguments.output_dir).parent
     with clock.part("model"):
         model, processor = backbones.build(study, corpus.classes, about)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from sdovis.errors import nearest
@@ -19,12 +22,28 @@ TRACKERS = ("wandb", "tensorboard", "trackio", "none")
 
 @cache
 def fields() -> dict[str, Any]:
-    """Name -> default of every field of transformers' TrainingArguments."""
-    import dataclasses
+    """Name -> default of every argument of transformers' TrainingArguments; None where it is not written out.
 
-    from transformers import TrainingArguments
+    Read from its source: importing it would import torch, for which no command should wait that trains nothing.
+    """
+    package = find_spec("transformers")
+    assert package is not None and package.origin is not None
+    source = Path(package.origin).with_name("training_args.py").read_text(encoding="utf-8")
+    classes = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
+    found = {}
+    for node in classes["TrainingArguments"].body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and isinstance(node.value, ast.Call):
+            said = {keyword.arg: _literal(keyword.value) for keyword in node.value.keywords}
+            if said.get("init") is not False:
+                found[node.target.id] = said.get("default")
+    return found
 
-    return {f.name: f.default for f in dataclasses.fields(TrainingArguments) if f.init}
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
 
 
 def _listed(value: Any) -> list[Any]:
