@@ -1,4 +1,4 @@
-"""A label scheme and a channel of a separate distribution, installed with pip, run by name through the whole line."""
+"""Plug-ins of a separate distribution, installed with pip, run by name through the whole line."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 HERE = Path(__file__).parent / "plugin_distribution"
 SETS = ["--set", "labels.scheme=spot-complexity", "--set", "images.channel=hmi-unsigned"]
+SETS += ["--set", 'method.augment=["one_step", "flip_ns"]']
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,10 @@ def test_plug_ins_run_by_name_through_train_predict_and_space(small_study, insta
     facts = json.loads((folder / "runs/small/corpus/corpus.json").read_text())
     assert list(facts["classes"]) == ["simple", "complex"]
     assert facts["channels"][0]["name"] == "hmi-unsigned"
+    trained = json.loads((folder / "runs/small/training/training.json").read_text())
+    assert trained["augmentations"] == ["flip_ns", "one_step"]
+    made_from = json.loads((folder / "runs/small/model/manifest.json").read_text())["made_from"]
+    assert made_from["augmentation one_step"] == "spot-complexity 1.0"
     image = next((folder / "data/images").glob("*.fits"))
     assert "simple 0." in _sdovis(installed, folder, "predict", "runs/small/model", str(image))
     page = [sys.executable, "-c", CLASSIFY, "runs/small/model", str(image)]
@@ -75,6 +80,7 @@ def test_plugins_lists_a_stranger_beside_the_built_ins(installed, tmp_path):
     listed = _sdovis({**installed, "COLUMNS": "200"}, tmp_path, "plugins")
     assert "spot-complexity 1.0" in listed
     assert "mount-wilson-3" in listed
+    assert "one_step" in listed and "rotate_any" in listed
 
 
 def test_without_the_distribution_its_names_are_unknown(small_study, capfd):

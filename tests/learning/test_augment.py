@@ -1,15 +1,20 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sdovis import plugins
+from sdovis.errors import BadInput, SdovisError
 from sdovis.learning.augment import TENTHS, augmented, drawn, ordered
-from sdovis.sun.augmentations import NAMES
+from sdovis.sun.augmentations import GROUP, NAMES, Augmentation, Policy
 
 squares = st.integers(2, 6).flatmap(lambda side: arrays(np.uint8, (side, side)))
 ORDER = {"flip_ns": 2, "flip_ew": 2, "rotate90": 4, "polarity": 2}
@@ -233,3 +238,87 @@ def test_reversed_polarity_turns_the_signed_colours_alone() -> None:
     # A picture in colour of one signed channel holds the same codes thrice.
     grey = np.repeat(encode(values[:1], kinds[:1])[..., None], 3, axis=-1)
     assert np.array_equal(apply(grey, "polarity", 1, [True]), np.negative(grey))
+
+
+# Of strangers: all that a square allows, by name; one that gives back half a batch; and those of a distribution.
+
+for mirrors, quarters in product((False, True), range(4)):
+    globals()[f"SQUARE_{mirrors:d}{quarters}"] = Augmentation(
+        f"square_{mirrors:d}{quarters}", 2 if mirrors else 4, symmetry=(mirrors, quarters)
+    )
+HALF = Augmentation("half", 2, apply=lambda pictures, which, signed: pictures[:, ::2], signed_only=True)
+SQUARES = tuple(f"square_{mirrors:d}{quarters}" for mirrors, quarters in product((0, 1), range(4)))
+
+
+@pytest.fixture
+def strangers(monkeypatch) -> Iterator[None]:
+    """Augmentations of this module and of the distribution of the plug-ins' tests, found by name."""
+    made = [EntryPoint(name, f"{__name__}:{name.upper()}", GROUP) for name in (*SQUARES, "half")]
+    made += [EntryPoint("one_step", "spot_complexity:ONE_STEP", GROUP), EntryPoint("pi", "math:pi", GROUP)]
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "plugin_distribution")
+    cached = (plugins.load, plugins.names)
+    for each in cached:
+        each.cache_clear()
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [*entry_points(group=group), *made])
+    yield
+    for each in cached:
+        each.cache_clear()
+
+
+def test_what_a_stranger_brings_comes_after_the_built_ins_and_changes_none_of_their_draws(strangers: None) -> None:
+    assert ordered(["one_step", "polarity", "flip_ns"]) == ("flip_ns", "polarity", "one_step")
+    mixed = drawn((*NAMES, "one_step"), seed=3, epoch=1, indices=range(40))
+    assert np.array_equal(mixed[:, :-1], drawn(NAMES, seed=3, epoch=1, indices=range(40)))
+    assert len(set(mixed[:, -1])) > 30 and mixed[:, -1].min() >= 0
+
+
+def test_what_a_stranger_brings_is_done_to_each_picture_alike_in_any_batch(strangers: None) -> None:
+    rng = np.random.default_rng(4)
+    pictures, names = rng.integers(0, 256, (7, 9, 9), dtype=np.uint8), ("rotate90", "polarity", "one_step")
+    draws = drawn(names, seed=5, epoch=0, indices=range(7))
+    whole = augmented(torch.from_numpy(pictures), names, draws).numpy()
+    alone = [augmented(torch.from_numpy(pictures[i : i + 1]), names, draws[i : i + 1])[0].numpy() for i in range(7)]
+    assert np.array_equal(whole, alone)
+    before = augmented(torch.from_numpy(pictures), names[:2], draws[:, :2]).numpy()
+    step = whole.astype(int) - before
+    assert set(np.unique(step)) == {-1, 0, 1} and not step[before == 0].any() and (whole > 0)[before > 0].all()
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(of=st.sets(st.sampled_from(SQUARES), min_size=1), seed=st.integers(0, 10**6))
+def test_symmetries_of_the_square_together_are_one_after_the_other(strangers: None, of: set[str], seed: int) -> None:
+    names, picture = ordered(of), np.arange(9, dtype=np.uint8).reshape(3, 3)
+    draws = drawn(names, seed=seed, epoch=0, indices=[0])
+    expected = picture
+    for name, times in zip(names, draws[0], strict=True):
+        for _ in range(times):
+            expected = np.rot90(expected[::-1] if name[-2] == "1" else expected, int(name[-1]))
+    assert np.array_equal(augmented(torch.from_numpy(picture[None].copy()), names, draws)[0].numpy(), expected)
+
+
+def test_what_gives_back_no_such_pictures_is_named(strangers: None) -> None:
+    with pytest.raises(SdovisError, match=r"augmentation 'half': \(2, 4, 4\) of torch.uint8 went in and \(2, 2, 4\)"):
+        augmented(torch.zeros((2, 4, 4), dtype=torch.uint8), ("half",), np.array([[1], [1]], np.int16))
+
+
+def test_a_stranger_vouches_for_labels_by_name_and_the_scheme_has_the_last_word(strangers: None) -> None:
+    policy = Policy("spot-complexity", frozenset({"flip_ns"}))
+    assert policy.chosen(True, signed=True) == ("flip_ns",), "installing a distribution changes no training"
+    assert policy.chosen(["one_step", "flip_ns"], signed=True) == ("flip_ns", "one_step")
+    for refusing in (Policy("flare", frozenset()), Policy("spot-complexity", frozenset(), {"one_step": "no"})):
+        with pytest.raises(BadInput, match="'one_step' is not for labels of the scheme"):
+            refusing.chosen(["one_step"], signed=True)
+    with pytest.raises(BadInput, match="'half' needs a signed channel"):
+        Policy("any", frozenset({"half"})).chosen(["half"], signed=False)
+    with pytest.raises(BadInput, match="plug-in 'pi' is a float, not an Augmentation"):
+        policy.chosen(["pi"], signed=True)
+    with pytest.raises(BadInput, match="'one_stop' is unknown; did you mean 'one_step'"):
+        policy.chosen(["one_stop"], signed=True)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"outcomes": 2}, {"outcomes": 2, "symmetry": (True, 0), "apply": print}, {"outcomes": 1, "apply": print}]
+)
+def test_an_augmentation_whose_parts_do_not_fit_is_refused_where_it_is_made(wrong: dict) -> None:
+    with pytest.raises(ValueError, match="augmentation 'wrong': "):
+        Augmentation("wrong", **wrong)

@@ -1,8 +1,9 @@
-"""A stranger's plug-ins: a label scheme and a channel, in a distribution of their own."""
+"""A stranger's plug-ins: a label scheme, a channel and an augmentation, in a distribution of their own."""
 
 from __future__ import annotations
 
 import numpy as np
+from sdovis.sun.augmentations import Augmentation
 from sdovis.sun.channels import Channel
 from sdovis.sun.hmi import HMI_MAGNETOGRAM
 from sdovis.sun.labels import LabelScheme
@@ -31,3 +32,17 @@ UNSIGNED = Channel(
     physical=lambda image: np.abs(HMI_MAGNETOGRAM.physical(image)),
     contradictions=HMI_MAGNETOGRAM.contradictions,
 )
+
+
+def _one_step(pictures, which, signed):
+    """Each code one step up, one down, or as it is, from a stream of the picture's own; 0 stays missing."""
+    import torch
+
+    out = pictures.clone()
+    for picture, seed in zip(out, which, strict=True):
+        step = torch.randint(-1, 2, picture.shape, generator=torch.Generator().manual_seed(int(seed)))
+        picture[:] = torch.where(picture > 0, (picture + step.to(picture.device)).clamp(1, 255), 0)
+    return out
+
+
+ONE_STEP = Augmentation("one_step", outcomes=1 << 15, apply=_one_step, keeps=frozenset({"spot-complexity"}))

@@ -13,19 +13,20 @@ from typing import Any
 
 from sdovis.errors import BadInput, Problem, nearest
 
-GROUPS = ("sdovis.readers", "sdovis.labels", "sdovis.channels", "sdovis.metrics")
+GROUPS = ("sdovis.readers", "sdovis.labels", "sdovis.channels", "sdovis.augmentations", "sdovis.metrics")
 
 
 def _distribution(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
 
 
-def names(group: str) -> list[str]:
-    """The names registered in ``group``, sorted."""
-    return sorted({point.name for point in entry_points(group=group)})
-
-
 @cache  # what is installed does not change under a running process, and looking costs milliseconds
+def names(group: str) -> tuple[str, ...]:
+    """The names registered in ``group``, sorted."""
+    return tuple(sorted({point.name for point in entry_points(group=group)}))
+
+
+@cache
 def load(group: str, name: str) -> Any:
     """The object registered as ``name`` in ``group``.
 

@@ -78,7 +78,7 @@ CONFUSION_MATRIX = MetricSpec(
 )
 
 
-def metric_names() -> list[str]:
+def metric_names() -> tuple[str, ...]:
     """The names of all registered metrics, sorted."""
     return plugins.names(GROUP)
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sdovis.sun.augmentations import NAMES
+from sdovis.errors import SdovisError
+from sdovis.sun.augmentations import Augmentation, augmentation, known
 
 if TYPE_CHECKING:
     import torch
@@ -26,29 +27,24 @@ TENTHS = 3600
 def ordered(names: Iterable[str]) -> tuple[str, ...]:
     """``names`` in the order in which they are drawn and applied. ValueError for one that is not known."""
     wanted = set(names)
-    if unknown := sorted(wanted - {*NAMES}):
+    if unknown := sorted(wanted - {*known()}):
         raise ValueError(f"no augmentation {unknown[0]!r}")
-    return tuple(name for name in NAMES if name in wanted)
+    return tuple(name for name in known() if name in wanted)
 
 
 def drawn(names: tuple[str, ...], *, seed: int, epoch: int, indices: Sequence[int]) -> Draws:
-    """How often each of ``names`` is applied to each picture, (len(indices), len(names)).
+    """Which outcome of each of ``names`` each picture gets, (len(indices), len(names)).
 
-    A flip and the reversal of polarity are each applied with probability 1/2, ``rotate90`` by 0, 1, 2 or 3 quarters;
-    half of the pictures are turned by ``rotate_any``, by an angle drawn evenly. The others keep their corners, as the
-    pictures that are classified later have them.
+    The built-ins flip and reverse polarity with probability 1/2, ``rotate90`` turns by 0, 1, 2 or 3 quarters, and half of
+    the pictures are turned by ``rotate_any``, by an angle drawn evenly. The others keep their corners, as the pictures
+    that are classified later have them.
     """
+    chosen = [augmentation(name) for name in names]
     draws = np.empty((len(indices), len(names)), dtype=np.int16)
     for row, index in zip(draws, indices, strict=True):
         rng = np.random.default_rng((seed, epoch, int(index)))
-        row[:] = [_times(name, rng) for name in names]
+        row[:] = [each.draw(rng) if each.draw else rng.integers(each.outcomes) for each in chosen]
     return draws
-
-
-def _times(name: str, rng: np.random.Generator) -> int:
-    if name == "rotate_any":
-        return int(rng.integers(2)) * int(rng.integers(TENTHS))
-    return int(rng.integers(4 if name == "rotate90" else 2))
 
 
 def augmented(
@@ -57,7 +53,8 @@ def augmented(
     """A copy of square pictures (N, S, S) or (N, S, S, 3) of codes, north up, changed as ``draws`` says.
 
     Turns go counterclockwise: once is a quarter for ``rotate90`` and a tenth of a degree for ``rotate_any``. A polarity
-    is that of the ``signed`` colours: one for all of them, or one for each. ValueError for names not as `ordered`.
+    is that of the ``signed`` colours: one for all of them, or one for each. ValueError for names not as `ordered`;
+    `SdovisError` where a plug-in gives back something that is no batch of such pictures.
     """
     import torch
 
@@ -65,24 +62,43 @@ def augmented(
         raise ValueError(f"augmentations out of order: {names}")
 
     # Draws stay on the CPU, where they were made: asking a GPU which pictures are meant would wait for it each time.
-    times = dict.fromkeys(NAMES, np.zeros(len(draws), np.int64))
-    times |= dict(zip(names, draws.astype(np.int64).T, strict=True))
+    chosen, columns = [augmentation(name) for name in names], draws.astype(np.int64).T
+    outcomes = [(each, column % each.outcomes) for each, column in zip(chosen, columns, strict=True)]
     out = torch.empty_like(pictures)
-    # Mirrored east-west is mirrored north-south and turned by half: flips and quarters together are one of eight.
-    mirrored = (times["flip_ns"] + times["flip_ew"]) % 2
-    quarters = (times["rotate90"] + 2 * times["flip_ew"]) % 4
-    for each in np.unique(4 * mirrored + quarters):
-        rows = _rows(4 * mirrored + quarters == each, pictures)
+    of_square = _composed(outcomes, len(draws))
+    for each in np.unique(of_square):
+        rows = _rows(of_square == each, pictures)
         some = pictures[rows]
         out[rows] = torch.rot90(some.flip(1) if each >= 4 else some, int(each) % 4, (1, 2))
-    if (turned := times["rotate_any"] % TENTHS).any():
-        rows = _rows(turned > 0, pictures)
-        out[rows] = _turned(out[rows], turned[turned > 0])
-    if (reversed_ := times["polarity"] % 2).any():
-        rows = _rows(reversed_ > 0, pictures)
-        # A signed channel codes 0 G as 128 and "missing" as 0: modulo 256, 256 - code keeps both.
-        out[rows] = torch.where(torch.tensor(signed, device=out.device), -out[rows], out[rows])
+    for each, which in outcomes:
+        if each.apply and which.any():
+            rows = _rows(which > 0, pictures)
+            some = out[rows]
+            changed = each.apply(some, which[which > 0], signed)
+            if changed.shape != some.shape or changed.dtype != some.dtype:
+                raise SdovisError(f"augmentation {each.name!r}: {_like(some)} went in and {_like(changed)} came back")
+            out[rows] = changed
     return out
+
+
+def _composed(outcomes: Iterable[tuple[Augmentation, NDArray[np.int64]]], count: int) -> NDArray[np.int64]:
+    """The one symmetry of the square that all of a picture's symmetries together are, (count,): 4 where it is first
+    mirrored north-south, plus the quarters by which it is then turned."""
+    mirrored, quarters = np.zeros((2, count), np.int64)
+    for each, times in outcomes:
+        if each.symmetry is None:
+            continue
+        mirrors, turns = each.symmetry
+        if mirrors:  # twice is not at all; and what was turned one way before a mirror is turned the other way by it
+            quarters = np.where(times % 2, turns - quarters, quarters)
+            mirrored = (mirrored + times) % 2
+        else:
+            quarters = quarters + turns * times
+    return 4 * mirrored + quarters % 4
+
+
+def _like(pictures: torch.Tensor) -> str:
+    return f"{tuple(pictures.shape)} of {pictures.dtype}"
 
 
 def _rows(chosen: NDArray[np.bool_], pictures: torch.Tensor) -> torch.Tensor:
@@ -92,7 +108,14 @@ def _rows(chosen: NDArray[np.bool_], pictures: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(np.flatnonzero(chosen)).to(pictures.device, non_blocking=True)
 
 
-def _turned(pictures: torch.Tensor, tenths: NDArray[np.integer]) -> torch.Tensor:
+def _reversed(pictures: torch.Tensor, times: NDArray[np.int64], signed: Sequence[bool]) -> torch.Tensor:
+    """``pictures`` of -B: a signed channel codes 0 G as 128 and "missing" as 0, and modulo 256, 256 - code keeps both."""
+    import torch
+
+    return torch.where(torch.tensor(signed, device=pictures.device), -pictures, pictures)
+
+
+def _turned(pictures: torch.Tensor, tenths: NDArray[np.int64], signed: Sequence[bool]) -> torch.Tensor:
     """``pictures`` turned about their middles; what turns in from outside is code 0, which is "missing" or black.
 
     Each pixel is the nearest one of the original. Codes are no linear scale and 0 is no value, so that a mean of codes
@@ -115,3 +138,13 @@ def _turned(pictures: torch.Tensor, tenths: NDArray[np.integer]) -> torch.Tensor
     turned = pictures.reshape(count * side * side, -1).index_select(0, source.reshape(-1)).reshape(pictures.shape)
     turned[outside] = 0
     return turned
+
+
+FLIP_NS = Augmentation("flip_ns", 2, symmetry=(True, 0))
+# Mirrored east-west is mirrored north-south and turned by half.
+FLIP_EW = Augmentation("flip_ew", 2, symmetry=(True, 2))
+ROTATE90 = Augmentation("rotate90", 4, symmetry=(False, 1))
+ROTATE_ANY = Augmentation(
+    "rotate_any", TENTHS, apply=_turned, draw=lambda rng: int(rng.integers(2)) * int(rng.integers(TENTHS))
+)
+POLARITY = Augmentation("polarity", 2, apply=_reversed, signed_only=True)

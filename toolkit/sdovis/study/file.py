@@ -113,5 +113,5 @@ def json_schema() -> dict[str, Any]:
         ("Images", "channel", "channels"),
         ("Labels", "scheme", "labels"),
     ):
-        schema["$defs"][model]["properties"][key]["examples"] = plugins.names(f"sdovis.{group}")
+        schema["$defs"][model]["properties"][key]["examples"] = list(plugins.names(f"sdovis.{group}"))
     return schema

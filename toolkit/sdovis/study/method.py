@@ -62,7 +62,7 @@ class Method(Section):
     augment: bool | tuple[str, ...] = Field(
         True,
         description="Flips, quarter turns, reversed polarity: true for those that keep the scheme's labels, false, or "
-        "names such as flip_ns, flip_ew, rotate90, rotate_any, polarity.",
+        "names of plug-ins such as flip_ns, flip_ew, rotate90, rotate_any, polarity.",
     )
     keep: Literal["best", "last"] = Field("best", description="Which checkpoint becomes the model.")
     keep_by: Literal["balanced_accuracy", "macro_f1", "accuracy", "loss"] = Field(

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from sdovis import plugins
 from sdovis.errors import BadInput, Problem, nearest
 
-NAMES: Mapping[str, str] = {
-    "flip_ns": "mirrored north-south",
-    "flip_ew": "mirrored east-west",
-    "rotate90": "turned by quarters",
-    "rotate_any": "turned by any angle, the corners that turn in being missing",
-    "polarity": "B turned into -B, where a channel is signed",
-}
-"""What sdovis can do to a picture, in the order in which it is done."""
+if TYPE_CHECKING:
+    import torch
+
+GROUP = "sdovis.augmentations"
+
+NAMES = ("flip_ns", "flip_ew", "rotate90", "rotate_any", "polarity")
+"""The built-ins, in the order in which they are drawn and applied; those of strangers follow by name."""
 
 ON_REQUEST = frozenset({"rotate_any"})
 """Left out of ``augment = true``. A free turn leaves corners without data that no picture of validation or test has,
@@ -39,10 +42,57 @@ BREAKING: Mapping[str, str] = {
 """What is common elsewhere and keeps no label here: name -> why. A scheme's own reason comes first."""
 
 
+Apply = Callable[["torch.Tensor", NDArray[np.int64], Sequence[bool]], "torch.Tensor"]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """A change of a picture that keeps its label, in one of ``outcomes`` ways (at most 32,768), of which 0 is none.
+
+    Which one is drawn from (seed, epoch, index) of the picture, evenly or as ``draw`` says. It is then carried out as
+
+    - ``apply(pictures, which, signed)``: pictures (N, S, S) or (N, S, S, 3) of codes (uint8, north up, 0 is missing)
+      on the training's device, the outcome of each (N,), and which colours hold a polarity (128 is 0 G); the changed
+      pictures come back, in the same shape. It must depend on nothing else: a resumed training applies it again;
+    - or ``symmetry``, of the square: whether a picture is mirrored north-south, then by how many quarters it is turned
+      counterclockwise. Outcome n does it n times; all symmetries of a study come first and cost one copy.
+
+    ``keeps`` names the label schemes whose labels it keeps, beside the schemes that name it themselves. It is
+    ``signed_only`` where it means nothing without a polarity. ValueError where the parts do not fit together.
+    """
+
+    name: str
+    outcomes: int
+    apply: Apply | None = None
+    symmetry: tuple[bool, int] | None = None
+    draw: Callable[[np.random.Generator], int] | None = None
+    keeps: frozenset[str] = frozenset()
+    signed_only: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.apply is None) == (self.symmetry is None):
+            raise ValueError(f"augmentation {self.name!r}: give either apply or symmetry")
+        if not 2 <= self.outcomes <= 1 << 15:
+            raise ValueError(f"augmentation {self.name!r}: 2 to 32,768 outcomes, not {self.outcomes}")
+
+
+def augmentation(name: str) -> Augmentation:
+    """The augmentation registered as ``name``; `BadInput` with the nearest name where there is none."""
+    found = plugins.load(GROUP, name)
+    if not isinstance(found, Augmentation):
+        raise BadInput(Problem(f"augmentations: plug-in {name!r} is a {type(found).__name__}, not an Augmentation"))
+    return found
+
+
+def known() -> tuple[str, ...]:
+    """The names of all augmentations that are installed, in the order in which they are drawn and applied."""
+    return (*NAMES, *(name for name in plugins.names(GROUP) if name not in NAMES))
+
+
 @dataclass(frozen=True)
 class Policy:
     """What may be done to the pictures of a label ``scheme``: ``keeps`` names what keeps every label, ``breaks`` says
-    why something does not."""
+    why something does not. What a stranger's augmentation vouches for counts too, where the scheme does not object."""
 
     scheme: str
     keeps: frozenset[str]
@@ -54,28 +104,35 @@ class Policy:
         return cls(facts["name"], frozenset(facts["augmentations"]), facts.get("breaks", {}))
 
     def chosen(self, wanted: bool | Sequence[str], *, signed: bool) -> tuple[str, ...]:
-        """The augmentations to apply, in the order of `NAMES`.
+        """The augmentations to apply, in the order of `known`.
 
-        ``wanted`` is ``method.augment``: true for all that keep the label but those `ON_REQUEST`, false for none, or
+        ``wanted`` is ``method.augment``: true for all that the scheme names but those `ON_REQUEST`, false for none, or
         names. ``signed`` says whether any channel of the study has a polarity. Raises `BadInput` with a line for each
         name that is unknown, that breaks the label, or that needs a signed channel where there is none.
         """
         if isinstance(wanted, bool):
-            apt = self.keeps - ON_REQUEST if signed else self.keeps - ON_REQUEST - {"polarity"}
-            return tuple(name for name in NAMES if wanted and name in apt)
+            # Installing a distribution must not change a training: what a stranger vouches for has to be named.
+            return tuple(n for n in NAMES if wanted and n in self.keeps - ON_REQUEST and _apt(n, signed=signed))
         problems = [problem for name in dict.fromkeys(wanted) if (problem := self._problem(name, signed=signed))]
         if problems:
             raise BadInput(problems)
-        return tuple(name for name in NAMES if name in wanted)
+        return tuple(name for name in known() if name in wanted)
 
     def _problem(self, name: str, *, signed: bool) -> Problem | None:
-        allowed = [each for each in NAMES if each in self.keeps and (signed or each != "polarity")]
-        hint = f"it allows {', '.join(allowed)}" if allowed else "it allows none; set method.augment = false"
-        if name in self.keeps:
-            if signed or name != "polarity":
+        if name not in {*known(), *BREAKING, *self.breaks}:
+            return Problem(f"method.augment: {name!r} is unknown", nearest(name, known()))
+        if name in self.keeps or self._vouched_for(name):
+            if _apt(name, signed=signed):
                 return None
             return Problem(f"method.augment: {name!r} needs a signed channel, and the study has none", "leave it out")
-        if name not in {*NAMES, *BREAKING, *self.breaks}:
-            return Problem(f"method.augment: {name!r} is unknown", nearest(name, list(NAMES)))
+        allowed = [each for each in NAMES if each in self.keeps and _apt(each, signed=signed)]
+        hint = f"it allows {', '.join(allowed)}" if allowed else "it allows none; set method.augment = false"
         why = self.breaks.get(name) or BREAKING.get(name) or "the scheme does not say that it keeps the label"
         return Problem(f"method.augment: {name!r} is not for labels of the scheme {self.scheme}: {why}", hint)
+
+    def _vouched_for(self, name: str) -> bool:
+        return name in known() and name not in self.breaks and self.scheme in augmentation(name).keeps
+
+
+def _apt(name: str, *, signed: bool) -> bool:
+    return signed or not augmentation(name).signed_only
