@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -62,9 +63,12 @@ def test_plug_ins_run_by_name_through_train_predict_and_space(small_study, insta
     assert done.stdout.strip() == "['complex', 'simple']"
 
 
-def test_the_space_of_the_release_carries_the_plug_in_and_finds_it_without_the_checkout(small_study, installed):
+def test_the_release_goes_to_the_target_and_its_space_finds_the_plug_ins_without_the_checkout(small_study, installed):
     folder = small_study.parent
     _sdovis(installed, folder, "run", "study.toml", *SETS)
+    archive = _sdovis(installed, folder, "publish", "runs/small", "--to", f"zip:{folder / 'sent'}").strip()
+    with zipfile.ZipFile(archive) as sent:
+        assert sent.read("release.json") == (folder / "runs/small/release/release.json").read_bytes()
     space = folder / "runs/small/release/space"
     assert (space / "spot_complexity.py").is_file()
     code = (

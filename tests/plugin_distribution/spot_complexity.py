@@ -1,6 +1,8 @@
-"""A stranger's plug-ins: a label scheme, a channel and an augmentation, in a distribution of their own."""
+"""A stranger's plug-ins: a label scheme, a channel, an augmentation and a target, in a distribution of their own."""
 
 from __future__ import annotations
+
+import shutil
 
 import numpy as np
 from sdovis.sun.augmentations import Augmentation
@@ -46,3 +48,8 @@ def _one_step(pictures, which, signed):
 
 
 ONE_STEP = Augmentation("one_step", outcomes=1 << 15, apply=_one_step, keeps=frozenset({"spot-complexity"}))
+
+
+def archive(asked):
+    """A release as one file: ``sdovis publish RUN --to zip:PATH``, without the ending."""
+    return [f"{asked.place}.zip" if asked.dry_run else shutil.make_archive(asked.place, "zip", asked.release)]

@@ -342,15 +342,20 @@ def publish(
     accept: Annotated[
         list[str] | None, typer.Option(metavar="COMMIT", help="Build upon this commit of somebody else.")
     ] = None,
+    to: Annotated[
+        str, typer.Option(metavar="TARGET[:PLACE]", help="hub, folder:PATH, or a plug-in of yours (sdovis plugins).")
+    ] = "hub",
 ) -> None:
     """Send the release to the Hub: dataset, then model, then Space, one commit each; what is there is not sent again.
 
-    HF_ENDPOINT names another Hub; the token comes from HF_TOKEN or `hf auth login`.
+    HF_ENDPOINT, or --to hub:ADDRESS, names another Hub; the token comes from HF_TOKEN or `hf auth login`. With
+    --to folder:PATH it goes to PATH/STUDY/PIN, all three parts at once.
     """
-    from sdovis.hub.publish import publish as send
+    from sdovis.hub.targets import Request, target
 
-    found = send(run / "release", private=not public, dry_run=dry_run, accept=accept or (), say=say)
-    for line in found.lines():
+    name, _, place = to.partition(":")
+    asked = Request(run / "release", place, public=public, dry_run=dry_run, accept=tuple(accept or ()), say=say)
+    for line in target(name)(asked):
         typer.echo(line)
 
 

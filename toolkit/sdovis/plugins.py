@@ -13,7 +13,7 @@ from typing import Any
 
 from sdovis.errors import BadInput, Problem, nearest
 
-GROUPS = ("sdovis.readers", "sdovis.labels", "sdovis.channels", "sdovis.augmentations", "sdovis.metrics")
+GROUPS = tuple(f"sdovis.{kind}" for kind in "readers labels channels augmentations metrics targets".split())
 
 
 def _distribution(point: EntryPoint) -> str:

@@ -1,0 +1,112 @@
+"""Where a release may go: plug-ins in the entry-point group ``sdovis.targets``; a Hub and a folder are built in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sdovis import manifests, plugins
+from sdovis.errors import BadInput, Conflict, Problem
+from sdovis.hub.plan import in_words
+from sdovis.hub.publish import Say
+from sdovis.hub.publish import publish as send
+from sdovis.hub.release import Release
+
+GROUP = "sdovis.targets"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a target.
+
+    The finished ``release`` folder (dataset/, model/, space/ and release.json, which `Release.load` verifies); the
+    ``place``, which is what followed the target's name ("" for nothing); whether everybody may see it; whether only to
+    tell what would be done; commits of others that may be built upon. ``say`` takes lines while it goes on.
+    """
+
+    release: Path
+    place: str = ""
+    public: bool = False
+    dry_run: bool = False
+    accept: tuple[str, ...] = ()
+    say: Say = lambda line: None
+
+
+#: Makes its place hold the release, whole or not at all and nobody's work overwritten, and tells in lines what was done.
+#: Raises `BadInput`, `Conflict` or `HubFailure`.
+Target = Callable[[Request], Iterable[str]]
+
+
+def target(name: str) -> Target:
+    """The target registered as ``name``; `BadInput` with the nearest name where there is none."""
+    found: Target = plugins.load(GROUP, name)
+    if not callable(found):
+        raise BadInput(Problem(f"targets: plug-in {name!r} is a {type(found).__name__}, which cannot be called"))
+    return found
+
+
+def hub(asked: Request) -> list[str]:
+    """To a Hub: the place is its address, by default HF_ENDPOINT or huggingface.co. See `sdovis.hub.publish`."""
+    return send(
+        asked.release,
+        private=not asked.public,
+        dry_run=asked.dry_run,
+        accept=asked.accept,
+        endpoint=asked.place or None,
+        say=asked.say,
+    ).lines()
+
+
+def folder(asked: Request) -> list[str]:
+    """To PLACE/STUDY/PIN, say on a disk that an institute shares: all three parts appear at once.
+
+    What was put there before and is unharmed gives way: the pin names corpus, model and scores, so that only words can
+    differ. Raises `BadInput` without a place and for what only a Hub can do, `Conflict` where something else is there
+    or nothing can be written.
+    """
+    if problems := list(_not_for_a_folder(asked)):
+        raise BadInput(problems)
+    release = Release.load(asked.release)
+    there = Path(asked.place).expanduser() / release.study / release.pin
+    held, wanted = _held(there), _sums(release)
+    changed = sorted(name for name in held.keys() | wanted.keys() if held.get(name) != wanted.get(name))
+    if not changed:
+        return [f"{there}: nothing changes"]
+    size = in_words(sum(path.stat().st_size for path in release.folder.rglob("*") if path.is_file()))
+    said = f"{there}: {len(changed)} of {len(wanted)} files {'changed' if held else 'added'}, {size}"
+    if not asked.dry_run:
+        asked.say(said)
+        try:
+            with manifests.whole(there, stage="release", made_from={"pin": release.pin}) as beside:
+                shutil.copytree(release.folder, beside, dirs_exist_ok=True)
+        except OSError as error:
+            raise Conflict(f"{there} cannot be written: {error}; nothing was changed") from error
+    return [said]
+
+
+def _not_for_a_folder(asked: Request) -> Iterable[Problem]:
+    if not asked.place:
+        yield Problem("publish: the target folder needs a place", "write it as --to folder:PATH")
+    if asked.public:
+        yield Problem("publish: who may read a folder is up to its permissions", "leave --public out")
+    if asked.accept:
+        yield Problem("publish: a folder has no commits", "leave --accept out")
+
+
+def _held(there: Path) -> dict[str, str]:
+    """The sums of an earlier release there, {} for none. Raises `Conflict` where something else is there, or was changed."""
+    if not there.exists():
+        return {}
+    try:
+        return _sums(Release.load(there))
+    except BadInput as error:
+        what = error.problems[0].what
+        raise Conflict(
+            f"{there}: not as sdovis would have left it ({what}); nothing was written; move it away"
+        ) from error
+
+
+def _sums(release: Release) -> dict[str, str]:
+    return {f"{kind}/{name}": of for kind, it in release.repositories.items() for name, of in it.files.items()}
