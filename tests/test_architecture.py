@@ -13,7 +13,7 @@ PACKAGE = Path(sdovis.__file__).parent
 #: An import only ever goes to a room above, or stays in its own.
 ROOMS = """
     errors plugins allocation study manifests statistics figures sun corpus summary learning inference evaluation cards hub
-    webapp stages cli
+    webapp stages printing cli
 """.split()
 DATA_ONLY = {"sdovis.space", "sdovis.datacard", "sdovis.modelcard"}
 

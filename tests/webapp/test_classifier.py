@@ -11,8 +11,8 @@ from sdovis.errors import BadInput
 from sdovis.sun.channels import channel
 from sdovis.sun.geometry import cutout, unproject
 from sdovis.sun.images import read_image
+from sdovis.sun.place import Spot
 from sdovis.webapp.classifier import CUTOUT_SHOWN_PX, Classifier
-from sdovis.webapp.place import Spot
 from solar_uploads import bipole, write_fits
 
 
@@ -112,7 +112,7 @@ def test_a_browse_picture_finds_its_disc_by_the_studys_scale_and_its_time_by_its
     assert answer.wants_spot and not answer.has_coordinates
     clicked = browse.answer(anonymous, Spot(shown_px=(2 * 330.5 - 0.5, 2 * 200.5 - 0.5)))
     assert clicked.probabilities == browse.answer(uploads / name, Spot(shown_px=(660.5, 400.5))).probabilities
-    with pytest.raises(BadInput, match="click on the region instead"):
+    with pytest.raises(BadInput, match="point at the region on the page"):
         browse.answer(anonymous, Spot(0, 0))
 
 

@@ -13,8 +13,8 @@ from sdovis.errors import BadInput
 from sdovis.sun.channels import channels, encode
 from sdovis.sun.geometry import heliographic_cutout, project
 from sdovis.sun.images import read_image
+from sdovis.sun.place import Spot
 from sdovis.webapp.classifier import Classifier
-from sdovis.webapp.place import Spot
 from solar_uploads import DISC, SHARP
 
 KINDS = channels(THREE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -10,16 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sdovis import __version__, errors
+from sdovis import __version__, errors, printing
 from sdovis import study as studies
 from sdovis.errors import BadInput, Conflict, Problem, SdovisError
 
 if TYPE_CHECKING:
-    from sdovis.corpus.foreign import ForeignAudit
-    from sdovis.evaluation.scores import Scores
-    from sdovis.learning.clock import Clock
-    from sdovis.learning.record import TrainingRecord
-    from sdovis.stages import Folders
+    pass
 
 #: Problems printed one by one; a flipped column would fill the screen with thousands.
 MAX_PROBLEMS = 200
@@ -217,7 +214,7 @@ def audit(
     found = audit_foreign(dataset, Columns(group, label, time, image))
     if json_file is not None:
         json_file.write_text(json.dumps(found.facts, indent=1, default=str) + "\n", encoding="utf-8")
-    _print_audit(found)
+    printing.audit(found)
     if found.leaks:
         raise BadInput(found.leaks)
     typer.echo(f"{dataset}: clean")
@@ -252,9 +249,9 @@ def train(
     with stages.opened(study) as folders:
         record = stages.train(study, folders, say, restart=restart, clock=clock)
     if record.seeds:
-        _print_seeds(record)
+        printing.seeds(record)
     if profile:
-        _print_profile(clock)
+        printing.profile(clock)
     typer.echo(f"{folders.model}: pipeline('image-classification', model='{folders.model}') opens it")
 
 
@@ -288,7 +285,7 @@ def evaluate(study_file: StudyFile, sets: Sets = None) -> None:
 
     with stages.opened(study) as folders:
         scores = stages.evaluate(study, folders, say)
-    _print_scores(scores)
+    printing.scores(scores)
 
 
 @app.command()
@@ -383,8 +380,8 @@ def run(study_file: StudyFile, sets: Sets = None) -> None:
         scores = stages.evaluate(study, folders, say)
         stages.describe(study, folders, say)
         stages.release(study, folders, say)
-    _print_scores(scores)
-    _print_ending(folders)
+    printing.scores(scores)
+    printing.ending(folders)
 
 
 @app.command()
@@ -398,8 +395,17 @@ def predict(
             show_default=False,
         ),
     ],
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Where the region is in images of the whole disc: S21W42, or --at=-21.5,42 (latitude, longitude; west is "
+            "positive).",
+        ),
+    ] = None,
 ) -> None:
     """Classify images with a trained model; prints a line an image, classes by falling probability."""
+    place = _place(at) if at else None
     named = {image: [image] if Path(image).is_file() else image.split(",") for image in images}
     missing = [path for paths in named.values() for path in paths if not Path(path).is_file()]
     if missing:
@@ -407,7 +413,12 @@ def predict(
     from tqdm import tqdm
 
     from sdovis.inference import gathered, pipeline
+    from sdovis.sun.views import LIMB_LONGITUDE_DEG
 
+    if place and abs(place[1]) > LIMB_LONGITUDE_DEG:
+        say(
+            f"{at} lies more than {LIMB_LONGITUDE_DEG:g} degrees from the central meridian: foreshortened, and unreliable"
+        )
     try:
         classify: Any = pipeline(Path(model) / "model" if (Path(model) / "model").is_dir() else model)
     except OSError as error:
@@ -417,92 +428,22 @@ def predict(
     config = classify.model.config
     for image, paths in tqdm(named.items(), "predict", leave=False, disable=len(images) < 10):
         # The pipeline would stop at five classes.
-        answer = classify(gathered(paths, getattr(config, "sdovis", {})), top_k=config.num_labels)
+        answer = classify(gathered(paths, getattr(config, "sdovis", {}), place), top_k=config.num_labels)
         typer.echo(f"{image}\t" + "\t".join(f"{entry['label']} {entry['score']:.4f}" for entry in answer))
+
+
+def _place(text: str) -> tuple[float, float]:
+    """Latitude and longitude, degrees, of a position as NOAA writes it, or of two numbers."""
+    number = r"([0-9]+(?:\.[0-9]*)?)"
+    if found := re.fullmatch(rf"([NS]){number} ?([EW]){number}", text.strip(), re.IGNORECASE):
+        south, east = found[1] in "Ss", found[3] in "Ee"
+        return (-1) ** south * float(found[2]), (-1) ** east * float(found[4])
+    if found := re.fullmatch(rf"([+-]?){number} *, *([+-]?){number}", text.strip()):
+        return float(found[1] + found[2]), float(found[3] + found[4])
+    raise BadInput(Problem(f"--at {text!r} is no position", "write it as S21W42, or as --at=-21.5,42"))
 
 
 @app.command()
 def plugins() -> None:
-    """List the registered readers, label schemes, channels and metrics, and who provides them."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from sdovis import plugins as registry
-
-    table = Table("kind", "name", "object", "from")
-    for group, *entry in registry.table():
-        table.add_row(group.rpartition(".")[2], *entry)
-    Console().print(table)
-
-
-def _print_scores(scores: Scores) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    facts = scores.facts
-    level = f"{facts['bootstrap']['confidence']:.0%}"
-    title = f"test part: {facts['rows']} images of {facts['regions']} regions; {level} intervals by region"
-    table = Table("", "balanced accuracy", "macro-F1", "model minus this, balanced accuracy", title=title)
-
-    def cell(entry: dict[str, Any] | None) -> str:
-        if not entry or None in entry.values():
-            return "-"
-        return f"{entry['estimate']:.3f} [{entry['low']:.3f}, {entry['high']:.3f}]"
-
-    for name, of in {"this model": facts["model"], **facts["baselines"]}.items():
-        difference = facts["difference_to"].get(name, {}).get("balanced-accuracy")
-        table.add_row(name, cell(of.get("balanced-accuracy")), cell(of.get("macro-f1")), cell(difference))
-    Console().print(table)
-
-
-def _print_seeds(record: TrainingRecord) -> None:
-    """Validation scores over the seeds, and which of them became the model."""
-    for name, over in record.seeds["over_seeds"].items():
-        deviation = "" if over["sd"] is None else f" ± {over['sd']:.3f}"
-        typer.echo(f"validation {name}: {over['mean']:.3f}{deviation} ({over['low']:.3f} to {over['high']:.3f})")
-    count = len(record.seeds["validation"])
-    typer.echo(f"{count} seeds; {record.seeds['chosen']} is best by {record.seeds['chosen_by']} and became the model")
-
-
-def _print_profile(clock: Clock) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("part", "seconds", title="where the time went")
-    for name, seconds in clock.table().items():
-        table.add_row(name, f"{seconds:.2f}")
-    Console().print(table)
-
-
-def _print_audit(found: ForeignAudit) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    parts = found.facts["parts"]
-    classes = found.facts.get("classes", [])
-    table = Table("part", "rows", "groups", "largest group", "first", "last", title=found.facts["dataset"])
-    counts = Table("part", *classes, title="rows by class")
-    for name, part in parts.items():
-        largest = f"{part['largest_group']} {part['largest_group_share']:.0%}" if part["groups"] else "-"
-        times = (part.get(key, "-")[:10] for key in ("first", "last"))
-        table.add_row(name, str(part["rows"]), str(part["groups"]), largest, *times)
-        counts.add_row(name, *(str(part.get("rows_by_class", {}).get(each, 0)) for each in classes))
-    for each in [table, counts] if classes else [table]:
-        Console().print(each)
-    for note in found.notes:
-        typer.echo(f"- {note}")
-
-
-def _print_ending(folders: Folders) -> None:
-    """Where to look and what to do next. Plain lines: a table would cut the paths that people copy."""
-    made = {
-        "dataset": f"{folders.corpus}  (datasets.load_dataset opens it; rejects.csv says what was left out)",
-        "model": f"{folders.model}  (transformers.pipeline opens it)",
-        "scores": f"{folders.scores}/scores.json, {folders.scores}/figures/",
-        "summary": f"{folders.summary}/summary.xlsx, {folders.summary}/figures/",
-        "cards": f"{folders.cards}/model/README.md, {folders.cards}/dataset/README.md",
-        "release": f"{folders.release}/  (dataset, model and Space as they would be on the Hub)",
-    }
-    for name, where in made.items():
-        typer.echo(f"{name:8} {where}")
-    typer.echo(f"next:    sdovis serve {folders.run}  (the page),  sdovis publish {folders.run} --dry-run")
+    """List everything that is registered, readers to publish targets, and who provides it."""
+    printing.plugins()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,11 @@ from PIL import Image
 from sdovis import allocation
 from sdovis.errors import BadInput, Problem
 from sdovis.learning import backbones, loader
-from sdovis.sun.channels import PUBLISHED, Channel, channel, encode, matched, together
+from sdovis.sun.channels import Channel, channel, composite, encode, matched, together
 from sdovis.sun.images import SolarImage, read_image
 from sdovis.sun.isolation import read_isolated
+from sdovis.sun.place import Spot, pixel_of
+from sdovis.sun.views import View
 
 if TYPE_CHECKING:
     from transformers import ImageClassificationPipeline
@@ -62,14 +65,34 @@ def picture(source: Any, about: Mapping[str, Any]) -> Image.Image:
     return Image.fromarray(composite(_opened(source, about), kinds))
 
 
-def gathered(files: Sequence[str | Path], about: Mapping[str, Any]) -> SolarImage | tuple[SolarImage, ...]:
+def gathered(
+    files: Sequence[str | Path], about: Mapping[str, Any], place: tuple[float, float] | None = None
+) -> SolarImage | tuple[SolarImage, ...] | Image.Image:
     """What to give the pipeline for the files of one image: the one file, or those of three channels put in order.
 
-    The files are opened in child processes. Raises `BadInput` where one cannot be read, and where headers and names do
-    not tell which file is of which channel.
+    ``place`` (heliographic latitude and longitude, degrees, west positive) is where a region is to be cut out of images
+    that show more than the model looks at. The files are opened in child processes. Raises `BadInput` where one cannot
+    be read, where headers and names do not tell which file is of which channel, and where a place is missing or too much.
     """
     images = [read_isolated(file) for file in files]
-    return images[0] if len(images) == 1 else matched(images, channels_of(about))
+    kinds = channels_of(about)
+    view = View.of(about, kinds)
+    try:
+        layers = view.layers(images)
+        exceeded = view.is_exceeded_by(layers[0])
+        if place and not exceeded:
+            raise BadInput(
+                Problem("this is taken as one cutout, in which there is nothing to choose", "leave --at out")
+            )
+        if not place and exceeded:
+            raise BadInput(Problem("shows more than the model looks at", "say where the region is, as in --at S21W42"))
+        if not place:
+            return images[0] if len(images) == 1 else matched(images, kinds)
+        parts = view.cut(layers, *pixel_of(Spot(*place), layers[0].image, 1))
+    except BadInput as error:
+        named = ",".join(map(str, files))
+        raise BadInput(replace(problem, file=problem.file or named) for problem in error.problems) from error
+    return Image.fromarray(encode(parts, kinds) if kinds else parts[0])
 
 
 def channels_of(about: Mapping[str, Any]) -> tuple[Channel, ...]:
@@ -90,7 +113,9 @@ def _opened(source: Any, about: Mapping[str, Any]) -> SolarImage | NDArray[Any]:
     if not isinstance(source, SolarImage | np.ndarray):
         raise BadInput(Problem(f"a {type(source).__name__} is no image", "give a path, a PIL image or a numpy array"))
     if isinstance(source, SolarImage):
-        _refuse_other_span(source, about.get("cutout_arcsec"), about.get("cutout_deg"))
+        # A browse picture tells by its name and its size that it shows the disc.
+        placed, _ = View.of(about, ()).placed(source)
+        _refuse_other_span(placed, about.get("cutout_arcsec"), about.get("cutout_deg"))
     return source
 
 
@@ -112,19 +137,6 @@ def _of_each(source: Mapping[str, Any] | Sequence[Any], kinds: Sequence[Channel]
     if len(source) != len(kinds):
         raise BadInput(Problem(f"{len(source)} sources, where {wanted}", "give one for each, in this order"))
     return list(source)
-
-
-def composite(source: SolarImage | NDArray[Any], kinds: Sequence[Channel]) -> NDArray[np.uint8]:
-    """The codes (H, W, 3) of one source that holds all three channels. Raises `BadInput` where it does not."""
-    values = source.values if isinstance(source, SolarImage) else source
-    published = isinstance(source, SolarImage) and source.format in PUBLISHED
-    if values.ndim != 3 or values.shape[2] != len(kinds) or published:
-        what = f"one image, where the model sees {', '.join(kind.name for kind in kinds)}"
-        file = str(source.path or "") if isinstance(source, SolarImage) else ""
-        raise BadInput(Problem(what, "give an image of each, or the picture in colour that sdovis saved", file=file))
-    if values.dtype == np.uint8:
-        return np.ascontiguousarray(values)
-    return encode([kind.values(values[..., colour]) for colour, kind in enumerate(kinds)], kinds)
 
 
 def probabilities(

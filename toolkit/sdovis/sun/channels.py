@@ -216,6 +216,19 @@ def decode(codes: Codes, channels: Sequence[Channel]) -> tuple[Floats, ...]:
     return tuple(each.decode(layer) for each, layer in zip(channels, layers, strict=True))
 
 
+def composite(source: SolarImage | NDArray[Any], kinds: Sequence[Channel]) -> Codes:
+    """The codes (H, W, 3) of one source that holds all three channels. Raises `BadInput` where it does not."""
+    values = source.values if isinstance(source, SolarImage) else source
+    published = isinstance(source, SolarImage) and source.format in PUBLISHED
+    if values.ndim != 3 or values.shape[2] != len(kinds) or published:
+        what = f"one image, where the model sees {', '.join(kind.name for kind in kinds)}"
+        file = str(source.path or "") if isinstance(source, SolarImage) else ""
+        raise BadInput(Problem(what, "give an image of each, or the picture in colour that sdovis saved", file=file))
+    if values.dtype == np.uint8:
+        return np.ascontiguousarray(values)
+    return encode([kind.values(values[..., colour]) for colour, kind in enumerate(kinds)], kinds)
+
+
 def matched(images: Sequence[SolarImage], channels: Sequence[Channel]) -> tuple[SolarImage, ...]:
     """``images`` in the order of ``channels``, told apart by what their headers and names say.
 

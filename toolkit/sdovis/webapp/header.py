@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sdovis.sun.images import SolarImage
-from sdovis.webapp.place import place_at
+from sdovis.sun.place import place_at
 
 
 def facts(image: SolarImage, spot: tuple[float, float] | None = None) -> list[tuple[str, str]]:

@@ -16,8 +16,8 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import gradio as gr
 
 from sdovis.errors import BadInput, SdovisError
+from sdovis.sun.place import Spot
 from sdovis.webapp import page
-from sdovis.webapp.place import Spot
 from sdovis.webapp.source import Source
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Where on the Sun, and where in each channel's image, a visitor points."""
+"""Where on the Sun, and where in each channel's image, somebody points."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def pixel_of(spot: Spot, image: SolarImage, zoom: float) -> tuple[float, float]:
     if not (abs(latitude) <= 90 and abs(longitude) <= 180):
         raise BadInput("latitude runs from -90 to 90 degrees, longitude from -180 to 180, west positive")
     if image.frame is None and image.grid is None:
-        raise BadInput("the image has no coordinates, so degrees mean nothing in it; click on the region instead")
+        raise BadInput(
+            "the image has no coordinates, so degrees mean nothing in it; point at the region on the page instead"
+        )
     return _pixel(latitude, longitude, image)
 
 

@@ -1,0 +1,107 @@
+"""`sdovis predict` of a whole disc: the region that is named is cut out as the page cuts it, and a disc is no cutout."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+from saved_models import SIZE, save_model
+from sdovis import inference
+from sdovis.cli import run_command
+from sdovis.errors import BadInput
+from sdovis.sun.channels import channel
+from sdovis.sun.geometry import unproject
+from sdovis.sun.images import read_image
+from sdovis.sun.place import Spot
+from sdovis.sun.views import View
+from sdovis.webapp.classifier import Classifier
+
+BROWSE = "20110215_013000_512_0211.jpg"
+
+
+@pytest.fixture(scope="module")
+def browse_model(tmp_path_factory):
+    """Sees cutouts of 480 arcsec of browse pictures, 100 of their pixels."""
+    facts = {"cutout_arcsec": 480.0, "center_px": [255.5, 255.5], "arcsec_per_px": 4.8}
+    return save_model(tmp_path_factory.mktemp("browse") / "model", "aia-211-browse", **facts)
+
+
+def predicted(capfd, *arguments: object) -> dict[str, float]:
+    capfd.readouterr()
+    assert run_command(["predict", *map(str, arguments)]) == 0
+    (line,) = capfd.readouterr().out.splitlines()
+    return {name: float(score) for name, score in (entry.split(" ") for entry in line.split("\t")[1:])}
+
+
+def refused(capfd, *arguments: object) -> str:
+    capfd.readouterr()
+    assert run_command(["predict", *map(str, arguments)]) == 2
+    said = capfd.readouterr()
+    assert not said.out
+    return said.err
+
+
+def test_a_region_of_a_disc_gets_the_pages_probabilities(cutout_model, browse_model, uploads, capfd):
+    for model, name, x, y in ((cutout_model, "disc.fits", 160, 100), (browse_model, BROWSE, 330, 200)):
+        about = Classifier(model)
+        image, _ = View.of(about.about, ()).placed(read_image(uploads / name))
+        latitude, longitude = map(float, unproject(x, y, image.frame))
+        page = about.answer(uploads / name, Spot(latitude, longitude)).probabilities
+        found = predicted(capfd, model, uploads / name, f"--at={latitude!r},{longitude!r}")
+        assert found == pytest.approx(page, abs=1e-4)
+        elsewhere = predicted(capfd, model, uploads / name, f"--at={latitude + 5!r},{longitude + 5!r}")
+        assert found != pytest.approx(elsewhere, abs=1e-3)
+
+
+def test_a_region_of_three_discs_in_any_order_gets_the_pages_probabilities(map_model, uploads, capfd):
+    files = [uploads / f"disc.{name}.fits" for name in ("continuum", "Br", "magnetogram")]
+    page = Classifier(map_model).answer(files, Spot(-20, 18)).probabilities
+    assert predicted(capfd, map_model, ",".join(map(str, files)), "--at", "S20W18") == pytest.approx(page, abs=1e-4)
+
+
+@pytest.mark.parametrize(("written", "numbers"), [("S12W30", "-12,30"), ("n5.5 e7", "+5.5, -7.0"), ("N0E0", "0,0")])
+def test_a_place_is_written_as_noaa_does_or_in_numbers(written, numbers, cutout_model, uploads, capfd):
+    disc = uploads / "disc.fits"
+    assert predicted(capfd, cutout_model, disc, "--at", written) == predicted(
+        capfd, cutout_model, disc, f"--at={numbers}"
+    )
+
+
+@pytest.mark.parametrize("text", ["here", "S21", "21,42,3", "W42S21", "S21W42 or so"])
+def test_what_is_no_place_is_refused(text, cutout_model, uploads, capfd):
+    assert f"--at {text!r} is no position; write it as S21W42" in refused(
+        capfd, cutout_model, uploads / "disc.fits", f"--at={text}"
+    )
+
+
+def test_a_disc_without_a_place_and_a_place_in_a_cutout_are_refused(cutout_model, uploads, tmp_path, capfd):
+    disc = uploads / "disc.fits"
+    asked = "shows more than the model looks at; say where the region is, as in --at S21W42"
+    assert refused(capfd, cutout_model, disc) == f"error: {disc}: {asked}\n"
+    assert "behind the limb" in refused(capfd, cutout_model, disc, "--at", "N0W120")
+    picture = tmp_path / "region.png"
+    Image.fromarray(np.arange(SIZE * SIZE, dtype=np.uint8).reshape(SIZE, SIZE)).save(picture)
+    assert f"error: {picture}: this is taken as one cutout" in refused(capfd, cutout_model, picture, "--at", "N0E0")
+
+
+def test_a_place_near_the_limb_is_cautioned(cutout_model, uploads, capfd):
+    assert run_command(["predict", str(cutout_model), str(uploads / "disc.fits"), "--at", "N10W70"]) == 0
+    assert "N10W70 lies more than 60 degrees from the central meridian" in capfd.readouterr().err
+
+
+def test_a_browse_disc_gets_no_probabilities_as_if_it_were_a_cutout(browse_model, uploads, tmp_path, capfd):
+    assert "shows more than the model looks at" in refused(capfd, browse_model, uploads / BROWSE)
+    with pytest.raises(BadInput, match=r"spans 2458 arcsec, and the model was trained on cutouts of 480 arcsec"):
+        inference.pipeline(browse_model)(str(uploads / BROWSE))
+    region = tmp_path / "20110215_013000_region.jpg"  # cut out by somebody, of no size that the archive has
+    Image.open(uploads / BROWSE).crop((280, 150, 380, 250)).save(region)
+    assert len(predicted(capfd, browse_model, region)) == 3
+    assert len(inference.pipeline(browse_model)(str(region))) == 3
+
+
+def test_a_saved_cutout_as_large_as_a_browse_disc_is_a_cutout(uploads, tmp_path):
+    view = View((channel("aia-211-browse"),), 512, 480.0, None, (255.5, 255.5), 4.8)
+    saved = tmp_path / BROWSE.replace("jpg", "png")
+    Image.open(uploads / BROWSE).convert("L").save(saved)
+    assert not view.is_exceeded_by(view.layers([read_image(saved)])[0])
+    assert view.is_exceeded_by(view.layers([read_image(uploads / BROWSE)])[0])

@@ -1,0 +1,109 @@
+"""What the verbs print at their end: tables and lines, to stdout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from sdovis import plugins as registry
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from sdovis.corpus.foreign import ForeignAudit
+    from sdovis.evaluation.scores import Scores
+    from sdovis.learning.clock import Clock
+    from sdovis.learning.record import TrainingRecord
+    from sdovis.stages import Folders
+
+
+def plugins() -> None:
+    """Everything that is registered, and who provides it."""
+    table = _table("kind", "name", "object", "from")
+    for group, *entry in registry.table():
+        table.add_row(group.rpartition(".")[2], *entry)
+    _show(table)
+
+
+def scores(scores: Scores) -> None:
+    """The model's scores on the test part beside the baselines'."""
+    facts = scores.facts
+    level = f"{facts['bootstrap']['confidence']:.0%}"
+    title = f"test part: {facts['rows']} images of {facts['regions']} regions; {level} intervals by region"
+    table = _table("", "balanced accuracy", "macro-F1", "model minus this, balanced accuracy", title=title)
+
+    def cell(entry: dict[str, Any] | None) -> str:
+        if not entry or None in entry.values():
+            return "-"
+        return f"{entry['estimate']:.3f} [{entry['low']:.3f}, {entry['high']:.3f}]"
+
+    for name, of in {"this model": facts["model"], **facts["baselines"]}.items():
+        difference = facts["difference_to"].get(name, {}).get("balanced-accuracy")
+        table.add_row(name, cell(of.get("balanced-accuracy")), cell(of.get("macro-f1")), cell(difference))
+    _show(table)
+
+
+def seeds(record: TrainingRecord) -> None:
+    """Validation scores over the seeds, and which of them became the model."""
+    for name, over in record.seeds["over_seeds"].items():
+        deviation = "" if over["sd"] is None else f" ± {over['sd']:.3f}"
+        typer.echo(f"validation {name}: {over['mean']:.3f}{deviation} ({over['low']:.3f} to {over['high']:.3f})")
+    count = len(record.seeds["validation"])
+    typer.echo(f"{count} seeds; {record.seeds['chosen']} is best by {record.seeds['chosen_by']} and became the model")
+
+
+def profile(clock: Clock) -> None:
+    """Where the time of a training went."""
+    table = _table("part", "seconds", title="where the time went")
+    for name, seconds in clock.table().items():
+        table.add_row(name, f"{seconds:.2f}")
+    _show(table)
+
+
+def audit(found: ForeignAudit) -> None:
+    """The parts of a split made elsewhere, and what is to be known of them."""
+    parts = found.facts["parts"]
+    classes = found.facts.get("classes", [])
+    table = _table("part", "rows", "groups", "largest group", "first", "last", title=found.facts["dataset"])
+    counts = _table("part", *classes, title="rows by class")
+    for name, part in parts.items():
+        largest = f"{part['largest_group']} {part['largest_group_share']:.0%}" if part["groups"] else "-"
+        times = (part.get(key, "-")[:10] for key in ("first", "last"))
+        table.add_row(name, str(part["rows"]), str(part["groups"]), largest, *times)
+        counts.add_row(name, *(str(part.get("rows_by_class", {}).get(each, 0)) for each in classes))
+    _show(table)
+    if classes:
+        _show(counts)
+    for note in found.notes:
+        typer.echo(f"- {note}")
+
+
+def ending(folders: Folders) -> None:
+    """Where to look and what to do next. Plain lines: a table would cut the paths that people copy."""
+    made = {
+        "dataset": f"{folders.corpus}  (datasets.load_dataset opens it; rejects.csv says what was left out)",
+        "model": f"{folders.model}  (transformers.pipeline opens it)",
+        "scores": f"{folders.scores}/scores.json, {folders.scores}/figures/",
+        "summary": f"{folders.summary}/summary.xlsx, {folders.summary}/figures/",
+        "cards": f"{folders.cards}/model/README.md, {folders.cards}/dataset/README.md",
+        "release": f"{folders.release}/  (dataset, model and Space as they would be on the Hub)",
+    }
+    for name, where in made.items():
+        typer.echo(f"{name:8} {where}")
+    typer.echo(f"next:    sdovis serve {folders.run}  (the page),  sdovis publish {folders.run} --dry-run")
+
+
+# Not before something is printed: importing rich takes as long as the rest of the command line.
+
+
+def _table(*columns: str, title: str | None = None) -> Table:
+    from rich.table import Table
+
+    return Table(*columns, title=title)
+
+
+def _show(table: Table) -> None:
+    from rich.console import Console
+
+    Console().print(table)
