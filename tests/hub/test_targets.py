@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Crafted
 from loopback import LoopbackHub
 from sdovis.cli import run_command
 from sdovis.errors import BadInput, Conflict
@@ -14,6 +14,7 @@ from sdovis.hub.release import KINDS, Release
 from sdovis.hub.targets import Request, folder, target
 
 PIN = "r-000000000000"
+Crafted = Callable[..., Path]
 
 
 @pytest.fixture
@@ -90,6 +91,43 @@ def test_a_copy_that_fails_leaves_what_was_there(crafted: Crafted, share: Path, 
     with pytest.raises(Conflict, match=r"cannot be written: .*No space left on device; nothing was changed"):
         _published(crafted(words="other words"), share)
     assert _files(share) == before
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("what", ["a file in the way", "a link to nowhere", "a file for a folder"])
+def test_what_is_in_the_way_is_told_by_a_dry_run_too_and_stays(crafted: Crafted, share: Path, what: str, dry_run: bool):
+    there = share / "sun" / PIN
+    there.parent.mkdir(parents=True)
+    if what == "a link to nowhere":
+        there.symlink_to(share / "nowhere")
+    else:
+        (there if what == "a file in the way" else share / "sun.txt").write_text("mine")
+    place = share / "sun.txt" if what == "a file for a folder" else share
+    before = sorted(share.rglob("*"))
+    with pytest.raises(Conflict, match=r"nothing was written|is no folder, or not yours to write in"):
+        _published(crafted(), place, dry_run=dry_run)
+    assert sorted(share.rglob("*")) == before
+
+
+@pytest.mark.parametrize("place", ["~nobody-of-that-name/x", "x" * 300, "{release}", "{release}/model/new"])
+def test_what_is_no_place_is_refused(crafted: Crafted, place: str):
+    released = crafted()
+    before = _files(released)
+    with pytest.raises((BadInput, Conflict)) as caught:
+        _published(released, Path(place.format(release=released)))
+    assert len(str(caught.value)) < 1000 and "\n" not in str(caught.value)
+    assert _files(released) == before
+
+
+def test_of_a_copy_that_fails_for_every_file_the_first_reason_is_told(
+    crafted: Crafted, share: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def failing(source: str, to: str, **_: object) -> None:
+        raise shutil.Error([("a", "b", "[Errno 13] Permission denied: 'a'"), ("c", "d", "the same")])
+
+    monkeypatch.setattr("sdovis.hub.targets.shutil.copytree", failing)
+    with pytest.raises(Conflict, match=r"cannot be written: \[Errno 13\] Permission denied: 'a'; nothing was changed"):
+        _published(crafted(), share)
 
 
 def test_what_only_a_hub_can_do_is_refused_all_at_once(crafted: Crafted):

@@ -246,14 +246,17 @@ for mirrors, quarters in product((False, True), range(4)):
     globals()[f"SQUARE_{mirrors:d}{quarters}"] = Augmentation(
         f"square_{mirrors:d}{quarters}", 2 if mirrors else 4, symmetry=(mirrors, quarters)
     )
-HALF = Augmentation("half", 2, apply=lambda pictures, which, signed: pictures[:, ::2], signed_only=True)
+HALF = Augmentation(
+    "half", 2, lambda pictures, which, signed: pictures[:, ::2], keeps=frozenset({"any"}), signed_only=True
+)
+NOTHING = Augmentation("nothing", 2, lambda pictures, which, signed: None, draw=lambda rng: 70_001)
 SQUARES = tuple(f"square_{mirrors:d}{quarters}" for mirrors, quarters in product((0, 1), range(4)))
 
 
 @pytest.fixture
 def strangers(monkeypatch) -> Iterator[None]:
     """Augmentations of this module and of the distribution of the plug-ins' tests, found by name."""
-    made = [EntryPoint(name, f"{__name__}:{name.upper()}", GROUP) for name in (*SQUARES, "half")]
+    made = [EntryPoint(name, f"{__name__}:{name.upper()}", GROUP) for name in (*SQUARES, "half", "nothing")]
     made += [EntryPoint("one_step", "spot_complexity:ONE_STEP", GROUP), EntryPoint("pi", "math:pi", GROUP)]
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "plugin_distribution")
     cached = (plugins.load, plugins.names)
@@ -299,6 +302,11 @@ def test_symmetries_of_the_square_together_are_one_after_the_other(strangers: No
 def test_what_gives_back_no_such_pictures_is_named(strangers: None) -> None:
     with pytest.raises(SdovisError, match=r"augmentation 'half': \(2, 4, 4\) of torch.uint8 went in and \(2, 2, 4\)"):
         augmented(torch.zeros((2, 4, 4), dtype=torch.uint8), ("half",), np.array([[1], [1]], np.int16))
+    draws = drawn(("nothing",), seed=0, epoch=0, indices=[0])
+    with pytest.raises(
+        SdovisError, match=r"augmentation 'nothing': \(1, 4, 4\) of torch.uint8 went in and None came back"
+    ):
+        augmented(torch.zeros((1, 4, 4), dtype=torch.uint8), ("nothing",), draws)
 
 
 def test_a_stranger_vouches_for_labels_by_name_and_the_scheme_has_the_last_word(strangers: None) -> None:
@@ -309,7 +317,7 @@ def test_a_stranger_vouches_for_labels_by_name_and_the_scheme_has_the_last_word(
         with pytest.raises(BadInput, match="'one_step' is not for labels of the scheme"):
             refusing.chosen(["one_step"], signed=True)
     with pytest.raises(BadInput, match="'half' needs a signed channel"):
-        Policy("any", frozenset({"half"})).chosen(["half"], signed=False)
+        Policy("any", frozenset()).chosen(["half"], signed=False)
     with pytest.raises(BadInput, match="plug-in 'pi' is a float, not an Augmentation"):
         policy.chosen(["pi"], signed=True)
     with pytest.raises(BadInput, match="'one_stop' is unknown; did you mean 'one_step'"):
@@ -317,7 +325,13 @@ def test_a_stranger_vouches_for_labels_by_name_and_the_scheme_has_the_last_word(
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"outcomes": 2}, {"outcomes": 2, "symmetry": (True, 0), "apply": print}, {"outcomes": 1, "apply": print}]
+    "wrong",
+    [
+        {"outcomes": 2},
+        {"outcomes": 2, "symmetry": (True, 0), "apply": print},
+        {"outcomes": 1, "apply": print},
+        {"outcomes": 2, "apply": print, "keeps": "mcintosh"},
+    ],
 )
 def test_an_augmentation_whose_parts_do_not_fit_is_refused_where_it_is_made(wrong: dict) -> None:
     with pytest.raises(ValueError, match="augmentation 'wrong': "):

@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image
 from sdovis import manifests
 from sdovis.study import Study
+from sdovis.sun.hmi import HMI_MAGNETOGRAM
+from sdovis.sun.labels import MOUNT_WILSON_3
 
 CLASSES = ("alpha", "beta", "complex")
 SIZE = 32
@@ -55,7 +57,9 @@ def write_corpus(folder: Path, train: int = 30, validation: int = 12, test: int 
     rng = np.random.default_rng(7)
     with manifests.whole(folder, stage="prepare", made_from={"seed": "7"}) as beside:
         (beside / "data").mkdir()
-        (beside / "corpus.json").write_text(json.dumps({"classes": CLASSES}))
+        scheme = {"name": MOUNT_WILSON_3.name, "augmentations": sorted(MOUNT_WILSON_3.augmentations)}
+        facts = {"classes": CLASSES, "scheme": scheme, "channels": [HMI_MAGNETOGRAM.facts()]}
+        (beside / "corpus.json").write_text(json.dumps(facts))
         for part, count in (("train", train), ("validation", validation), ("test", test)):
             labels = [i % 3 if i % 5 else 0 for i in range(count)]
             rows = {

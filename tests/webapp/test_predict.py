@@ -67,7 +67,7 @@ def test_a_place_is_written_as_noaa_does_or_in_numbers(written, numbers, cutout_
     )
 
 
-@pytest.mark.parametrize("text", ["here", "S21", "21,42,3", "W42S21", "S21W42 or so"])
+@pytest.mark.parametrize("text", ["", "here", "S21", "21,42,3", "W42S21", "S21W42 or so"])
 def test_what_is_no_place_is_refused(text, cutout_model, uploads, capfd):
     assert f"--at {text!r} is no position; write it as S21W42" in refused(
         capfd, cutout_model, uploads / "disc.fits", f"--at={text}"
@@ -79,6 +79,10 @@ def test_a_disc_without_a_place_and_a_place_in_a_cutout_are_refused(cutout_model
     asked = "shows more than the model looks at; say where the region is, as in --at S21W42"
     assert refused(capfd, cutout_model, disc) == f"error: {disc}: {asked}\n"
     assert "behind the limb" in refused(capfd, cutout_model, disc, "--at", "N0W120")
+    map_ = next(uploads.glob("hmi.sharp*magnetogram.fits"))
+    assert "is a heliographic map, and the model was trained on cutouts" in refused(
+        capfd, cutout_model, map_, "--at", "N0E0"
+    )
     picture = tmp_path / "region.png"
     Image.fromarray(np.arange(SIZE * SIZE, dtype=np.uint8).reshape(SIZE, SIZE)).save(picture)
     assert f"error: {picture}: this is taken as one cutout" in refused(capfd, cutout_model, picture, "--at", "N0E0")
@@ -93,6 +97,13 @@ def test_a_browse_disc_gets_no_probabilities_as_if_it_were_a_cutout(browse_model
     assert "shows more than the model looks at" in refused(capfd, browse_model, uploads / BROWSE)
     with pytest.raises(BadInput, match=r"spans 2458 arcsec, and the model was trained on cutouts of 480 arcsec"):
         inference.pipeline(browse_model)(str(uploads / BROWSE))
+    renamed = tmp_path / "sun.jpg"
+    renamed.write_bytes((uploads / BROWSE).read_bytes())
+    for source in (str(renamed), Image.open(renamed)):
+        with pytest.raises(BadInput, match=r"spans 2458 arcsec"):
+            inference.pipeline(browse_model)(source)
+    assert "keep the name that the archive gave the file, and say where" in refused(capfd, browse_model, renamed)
+    assert "keep the name that the archive gave it" in refused(capfd, browse_model, renamed, "--at", "N10W10")
     region = tmp_path / "20110215_013000_region.jpg"  # cut out by somebody, of no size that the archive has
     Image.open(uploads / BROWSE).crop((280, 150, 380, 250)).save(region)
     assert len(predicted(capfd, browse_model, region)) == 3

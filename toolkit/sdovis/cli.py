@@ -7,16 +7,13 @@ import re
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from sdovis import __version__, errors, printing
 from sdovis import study as studies
 from sdovis.errors import BadInput, Conflict, Problem, SdovisError
-
-if TYPE_CHECKING:
-    pass
 
 #: Problems printed one by one; a flipped column would fill the screen with thousands.
 MAX_PROBLEMS = 200
@@ -343,10 +340,10 @@ def publish(
         str, typer.Option(metavar="TARGET[:PLACE]", help="hub, folder:PATH, or a plug-in of yours (sdovis plugins).")
     ] = "hub",
 ) -> None:
-    """Send the release to the Hub: dataset, then model, then Space, one commit each; what is there is not sent again.
+    """Send the release to the Hub, or to another target: dataset, then model, then Space; what is there is not sent again.
 
-    HF_ENDPOINT, or --to hub:ADDRESS, names another Hub; the token comes from HF_TOKEN or `hf auth login`. With
-    --to folder:PATH it goes to PATH/STUDY/PIN, all three parts at once.
+    On the Hub each gets one commit. HF_ENDPOINT, or --to hub:ADDRESS, names another Hub; the token comes from HF_TOKEN or
+    `hf auth login`. With --to folder:PATH it goes to PATH/STUDY/PIN, all three parts at once.
     """
     from sdovis.hub.targets import Request, target
 
@@ -400,12 +397,12 @@ def predict(
         typer.Option(
             metavar="PLACE",
             help="Where the region is in images of the whole disc: S21W42, or --at=-21.5,42 (latitude, longitude; west is "
-            "positive).",
+            "positive). The same place in every image: the Sun turns by 13 degrees a day.",
         ),
     ] = None,
 ) -> None:
     """Classify images with a trained model; prints a line an image, classes by falling probability."""
-    place = _place(at) if at else None
+    place = None if at is None else _place(at)
     named = {image: [image] if Path(image).is_file() else image.split(",") for image in images}
     missing = [path for paths in named.values() for path in paths if not Path(path).is_file()]
     if missing:
@@ -415,7 +412,7 @@ def predict(
     from sdovis.inference import gathered, pipeline
     from sdovis.sun.views import LIMB_LONGITUDE_DEG
 
-    if place and abs(place[1]) > LIMB_LONGITUDE_DEG:
+    if place and LIMB_LONGITUDE_DEG < abs(place[1]) <= 90:
         say(
             f"{at} lies more than {LIMB_LONGITUDE_DEG:g} degrees from the central meridian: foreshortened, and unreliable"
         )

@@ -20,7 +20,7 @@ from sdovis.sun.channels import Channel, channel, composite, encode, matched, to
 from sdovis.sun.images import SolarImage, read_image
 from sdovis.sun.isolation import read_isolated
 from sdovis.sun.place import Spot, pixel_of
-from sdovis.sun.views import View
+from sdovis.sun.views import WIDER_THAN_A_CUTOUT, View
 
 if TYPE_CHECKING:
     from transformers import ImageClassificationPipeline
@@ -80,12 +80,16 @@ def gathered(
     try:
         layers = view.layers(images)
         exceeded = view.is_exceeded_by(layers[0])
+        if exceeded and not place:
+            first = layers[0].image
+            hint = "" if first.frame or first.grid else "keep the name that the archive gave the file, and "
+            hint += "say where the region is, as in --at S21W42"
+            raise BadInput(Problem("shows more than the model looks at", hint))
         if place and not exceeded:
-            raise BadInput(
-                Problem("this is taken as one cutout, in which there is nothing to choose", "leave --at out")
-            )
-        if not place and exceeded:
-            raise BadInput(Problem("shows more than the model looks at", "say where the region is, as in --at S21W42"))
+            for layer in layers:
+                _refuse_other_span(layer.image, layer.scale, about)
+            what = "this is taken as one cutout, in which there is nothing to choose"
+            raise BadInput(Problem(what, "leave --at out"))
         if not place:
             return images[0] if len(images) == 1 else matched(images, kinds)
         parts = view.cut(layers, *pixel_of(Spot(*place), layers[0].image, 1))
@@ -113,9 +117,8 @@ def _opened(source: Any, about: Mapping[str, Any]) -> SolarImage | NDArray[Any]:
     if not isinstance(source, SolarImage | np.ndarray):
         raise BadInput(Problem(f"a {type(source).__name__} is no image", "give a path, a PIL image or a numpy array"))
     if isinstance(source, SolarImage):
-        # A browse picture tells by its name and its size that it shows the disc.
-        placed, _ = View.of(about, ()).placed(source)
-        _refuse_other_span(placed, about.get("cutout_arcsec"), about.get("cutout_deg"))
+        # A browse picture tells by its size that it shows the disc.
+        _refuse_other_span(*View.of(about, ()).placed(source), about)
     return source
 
 
@@ -201,23 +204,26 @@ def _channel(trained: Mapping[str, Any]) -> Channel:
     return found
 
 
-def _refuse_other_span(image: SolarImage, cutout_arcsec: float | None, cutout_deg: float | None) -> None:
-    """A whole disc gets probabilities like any picture, and they mean nothing to a network that learned cutouts."""
-    side = max(image.values.shape[:2])
+def _refuse_other_span(image: SolarImage, scale: float | None, about: Mapping[str, Any]) -> None:
+    """A whole disc gets probabilities like any picture, and they mean nothing to a network that learned cutouts.
+
+    ``scale`` is arcsec a pixel, where that is known.
+    """
+    side, cutout_arcsec, cutout_deg = max(image.values.shape[:2]), about.get("cutout_arcsec"), about.get("cutout_deg")
     what = ""
     if cutout_arcsec is not None:
         trained = f"the model was trained on cutouts of {cutout_arcsec:.0f} arcsec"
-        span = side * image.frame.arcsec_per_px if image.frame else None
+        span = side * scale if scale else None
         if image.grid is not None:
             what = f"is a heliographic map, and {trained}"
-        elif span is not None and not 0.9 < span / cutout_arcsec < 1.1:
+        elif span is not None and not 0.9 < span / cutout_arcsec < WIDER_THAN_A_CUTOUT:
             what = f"spans {span:.0f} arcsec, and {trained}"
     if cutout_deg is not None:
         trained = f"the model was trained on heliographic maps of {cutout_deg:g} degrees"
         span = side * image.grid.deg_per_px if image.grid else None
-        if image.frame is not None:
+        if scale:
             what = f"is an image of the disc, not deprojected, and {trained}"
-        elif span is not None and not 0.9 < span / cutout_deg < 1.1:
+        elif span is not None and not 0.9 < span / cutout_deg < WIDER_THAN_A_CUTOUT:
             what = f"spans {span:.1f} degrees, and {trained}"
     if what:
         raise BadInput(Problem(what, "cut the region out first", file=str(image.path or "")))

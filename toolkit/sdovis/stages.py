@@ -230,13 +230,15 @@ def augmentations(study: Study, corpus: Corpus) -> tuple[str, ...]:
 
 def training_made_from(study: Study, corpus: Corpus) -> dict[str, str]:
     """What a model depends on, a line each so that a refusal to resume can say which changed."""
-    from sdovis.sun.augmentations import GROUP
+    from sdovis.sun.augmentations import GROUP, NAMES
 
     made_from = {f"training.{name}": repr(value) for name, value in sorted(study.training.items())}
     made_from |= {f"method.{name}": repr(value) for name, value in study.method}
     made_from |= {"images.size_px": str(study.images.size_px), "study.seed": str(study.study.seed)}
     made_from |= {f"images.{name}": repr(value) for name, value in _geometry(study).items()}
-    made_from |= {f"augmentation {name}": plugins.version(GROUP, name) for name in augmentations(study, corpus)}
+    # The built-ins change with sdovis, whose version is recorded anyway.
+    strangers = [name for name in augmentations(study, corpus) if name not in NAMES]
+    made_from |= {f"augmentation {name}": plugins.version(GROUP, name) for name in strangers}
     return {**made_from, "backbone": _backbone(study), "corpus": corpus.manifest.digest}
 
 

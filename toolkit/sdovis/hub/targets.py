@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ def folder(asked: Request) -> list[str]:
     if problems := list(_not_for_a_folder(asked)):
         raise BadInput(problems)
     release = Release.load(asked.release)
-    there = Path(asked.place).expanduser() / release.study / release.pin
+    there = _place(asked, release)
     held, wanted = _held(there), _sums(release)
     changed = sorted(name for name in held.keys() | wanted.keys() if held.get(name) != wanted.get(name))
     if not changed:
@@ -82,7 +83,7 @@ def folder(asked: Request) -> list[str]:
             with manifests.whole(there, stage="release", made_from={"pin": release.pin}) as beside:
                 shutil.copytree(release.folder, beside, dirs_exist_ok=True)
         except OSError as error:
-            raise Conflict(f"{there} cannot be written: {error}; nothing was changed") from error
+            raise Conflict(f"{there} cannot be written: {_reason(error)}; nothing was changed") from error
     return [said]
 
 
@@ -95,12 +96,35 @@ def _not_for_a_folder(asked: Request) -> Iterable[Problem]:
         yield Problem("publish: a folder has no commits", "leave --accept out")
 
 
+def _place(asked: Request, release: Release) -> Path:
+    """Where the release goes. Raises `BadInput` for what is no place, `Conflict` where nothing can be written."""
+    try:
+        there = Path(asked.place).expanduser() / release.study / release.pin
+        if there.resolve().is_relative_to(release.folder.resolve()):
+            raise BadInput(Problem(f"publish: {asked.place} lies in the release itself", "name another folder"))
+        parent = next(each for each in there.absolute().parents if os.path.lexists(each))
+    except (RuntimeError, OSError) as error:  # no such user, or no such path can be
+        raise BadInput(Problem(f"publish: {asked.place!r} is no place: {error}", "name a folder")) from error
+    if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
+        raise Conflict(f"{there} cannot be written: {parent} is no folder, or not yours to write in")
+    return there
+
+
+def _reason(error: OSError) -> str:
+    """The first reason: copying a folder collects one for every file, as (from, to, reason)."""
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        return str(error.args[0][0][-1])
+    return str(error)
+
+
 def _held(there: Path) -> dict[str, str]:
     """The sums of an earlier release there, {} for none. Raises `Conflict` where something else is there, or was changed."""
-    if not there.exists():
+    if not os.path.lexists(there):
         return {}
     try:
         return _sums(Release.load(there))
+    except OSError as error:
+        raise Conflict(f"{there} cannot be read: {error}; nothing was written") from error
     except BadInput as error:
         what = error.problems[0].what
         raise Conflict(

@@ -43,7 +43,7 @@ def drawn(names: tuple[str, ...], *, seed: int, epoch: int, indices: Sequence[in
     draws = np.empty((len(indices), len(names)), dtype=np.int16)
     for row, index in zip(draws, indices, strict=True):
         rng = np.random.default_rng((seed, epoch, int(index)))
-        row[:] = [each.draw(rng) if each.draw else rng.integers(each.outcomes) for each in chosen]
+        row[:] = [(each.draw(rng) if each.draw else rng.integers(each.outcomes)) % each.outcomes for each in chosen]
     return draws
 
 
@@ -75,7 +75,7 @@ def augmented(
             rows = _rows(which > 0, pictures)
             some = out[rows]
             changed = each.apply(some, which[which > 0], signed)
-            if changed.shape != some.shape or changed.dtype != some.dtype:
+            if _like(changed) != _like(some):
                 raise SdovisError(f"augmentation {each.name!r}: {_like(some)} went in and {_like(changed)} came back")
             out[rows] = changed
     return out
@@ -97,8 +97,10 @@ def _composed(outcomes: Iterable[tuple[Augmentation, NDArray[np.int64]]], count:
     return 4 * mirrored + quarters % 4
 
 
-def _like(pictures: torch.Tensor) -> str:
-    return f"{tuple(pictures.shape)} of {pictures.dtype}"
+def _like(pictures: object) -> str:
+    import torch
+
+    return f"{tuple(pictures.shape)} of {pictures.dtype}" if isinstance(pictures, torch.Tensor) else repr(pictures)
 
 
 def _rows(chosen: NDArray[np.bool_], pictures: torch.Tensor) -> torch.Tensor:

@@ -57,7 +57,7 @@ class Augmentation:
     - or ``symmetry``, of the square: whether a picture is mirrored north-south, then by how many quarters it is turned
       counterclockwise. Outcome n does it n times; all symmetries of a study come first and cost one copy.
 
-    ``keeps`` names the label schemes whose labels it keeps, beside the schemes that name it themselves. It is
+    ``keeps`` names the label schemes whose labels it keeps; schemes themselves name built-ins alone. It is
     ``signed_only`` where it means nothing without a polarity. ValueError where the parts do not fit together.
     """
 
@@ -72,6 +72,8 @@ class Augmentation:
     def __post_init__(self) -> None:
         if (self.apply is None) == (self.symmetry is None):
             raise ValueError(f"augmentation {self.name!r}: give either apply or symmetry")
+        if isinstance(self.keeps, str):
+            raise ValueError(f"augmentation {self.name!r}: keeps is a set of names")
         if not 2 <= self.outcomes <= 1 << 15:
             raise ValueError(f"augmentation {self.name!r}: 2 to 32,768 outcomes, not {self.outcomes}")
 

@@ -37,7 +37,8 @@ def pixel_of(spot: Spot, image: SolarImage, zoom: float) -> tuple[float, float]:
         raise BadInput("latitude runs from -90 to 90 degrees, longitude from -180 to 180, west positive")
     if image.frame is None and image.grid is None:
         raise BadInput(
-            "the image has no coordinates, so degrees mean nothing in it; point at the region on the page instead"
+            "the image has no coordinates, so degrees mean nothing in it; keep the name that the archive gave it, "
+            "or point at the region on the page"
         )
     return _pixel(latitude, longitude, image)
 

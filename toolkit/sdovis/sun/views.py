@@ -19,7 +19,7 @@ from sdovis.sun.images import SolarImage
 from sdovis.sun.place import located, place_at
 
 #: An image wider than this many cutouts is not a cutout.
-WIDER_THAN_A_CUTOUT = 1.3
+WIDER_THAN_A_CUTOUT = 1.1
 #: Classes are unreliable farther than this from the central meridian (projection).
 LIMB_LONGITUDE_DEG = 60.0
 
