@@ -78,7 +78,7 @@ def folder(asked: Request) -> list[str]:
     size = in_words(sum(path.stat().st_size for path in release.folder.rglob("*") if path.is_file()))
     said = f"{there}: {len(changed)} of {len(wanted)} files {'changed' if held else 'added'}, {size}"
     if not asked.dry_run:
-        asked.say(said)
+        asked.say(f"writing {there}")
         try:
             with manifests.whole(there, stage="release", made_from={"pin": release.pin}) as beside:
                 shutil.copytree(release.folder, beside, dirs_exist_ok=True)
