@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sdovis import plugins
 from studies import ROOT, STUDY
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -62,3 +63,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.outcome = "failed"
         report.longrepr = f"skipped, and CI wants it run: {report.longrepr}"
     return report
+
+
+@pytest.fixture
+def fresh_plugins() -> Iterator[None]:
+    """Plug-ins are looked up anew in a test that changes what is installed, and again after it."""
+    for cached in (plugins.load, plugins.names):
+        cached.cache_clear()
+    yield
+    for cached in (plugins.load, plugins.names):
+        cached.cache_clear()

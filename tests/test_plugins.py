@@ -6,19 +6,14 @@ from sdovis.errors import BadInput
 
 
 @pytest.fixture
-def registered(monkeypatch):
+def registered(monkeypatch, fresh_plugins):
     """Entry points made for a test; what they load is real."""
-    cached = (plugins.load, plugins.names)
-    for each in cached:
-        each.cache_clear()
 
     def register(*points: tuple[str, str]) -> None:
         made = [EntryPoint(name, value, "sdovis.labels") for name, value in points]
         monkeypatch.setattr(plugins, "entry_points", lambda group: [p for p in made if p.group == group])
 
-    yield register
-    for each in cached:
-        each.cache_clear()
+    return register
 
 
 def test_the_built_ins_come_in_by_the_same_door_as_strangers():

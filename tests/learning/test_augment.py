@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from itertools import product
 from pathlib import Path
@@ -254,18 +254,12 @@ SQUARES = tuple(f"square_{mirrors:d}{quarters}" for mirrors, quarters in product
 
 
 @pytest.fixture
-def strangers(monkeypatch) -> Iterator[None]:
+def strangers(monkeypatch, fresh_plugins) -> None:
     """Augmentations of this module and of the distribution of the plug-ins' tests, found by name."""
     made = [EntryPoint(name, f"{__name__}:{name.upper()}", GROUP) for name in (*SQUARES, "half", "nothing")]
     made += [EntryPoint("one_step", "spot_complexity:ONE_STEP", GROUP), EntryPoint("pi", "math:pi", GROUP)]
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "plugin_distribution")
-    cached = (plugins.load, plugins.names)
-    for each in cached:
-        each.cache_clear()
     monkeypatch.setattr(plugins, "entry_points", lambda group: [*entry_points(group=group), *made])
-    yield
-    for each in cached:
-        each.cache_clear()
 
 
 def test_what_a_stranger_brings_comes_after_the_built_ins_and_changes_none_of_their_draws(strangers: None) -> None:

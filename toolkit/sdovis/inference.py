@@ -20,7 +20,7 @@ from sdovis.sun.channels import Channel, channel, composite, encode, matched, to
 from sdovis.sun.images import SolarImage, read_image
 from sdovis.sun.isolation import read_isolated
 from sdovis.sun.place import Spot, pixel_of
-from sdovis.sun.views import WIDER_THAN_A_CUTOUT, View
+from sdovis.sun.views import View
 
 if TYPE_CHECKING:
     from transformers import ImageClassificationPipeline
@@ -87,7 +87,7 @@ def gathered(
             raise BadInput(Problem("shows more than the model looks at", hint))
         if place and not exceeded:
             for layer in layers:
-                _refuse_other_span(layer.image, layer.scale, about)
+                view.refuse_other_span(layer.image, layer.scale)
             what = "this is taken as one cutout, in which there is nothing to choose"
             raise BadInput(Problem(what, "leave --at out"))
         if not place:
@@ -118,7 +118,8 @@ def _opened(source: Any, about: Mapping[str, Any]) -> SolarImage | NDArray[Any]:
         raise BadInput(Problem(f"a {type(source).__name__} is no image", "give a path, a PIL image or a numpy array"))
     if isinstance(source, SolarImage):
         # A browse picture tells by its size that it shows the disc.
-        _refuse_other_span(*View.of(about, ()).placed(source), about)
+        view = View.of(about, ())
+        view.refuse_other_span(*view.placed(source))
     return source
 
 
@@ -202,31 +203,6 @@ def _channel(trained: Mapping[str, Any]) -> Channel:
         what = f"the model sees {found.name} in version {trained['version']}, and version {found.version} is installed"
         raise BadInput(Problem(what, "install the sdovis that its card names"))
     return found
-
-
-def _refuse_other_span(image: SolarImage, scale: float | None, about: Mapping[str, Any]) -> None:
-    """A whole disc gets probabilities like any picture, and they mean nothing to a network that learned cutouts.
-
-    ``scale`` is arcsec a pixel, where that is known.
-    """
-    side, cutout_arcsec, cutout_deg = max(image.values.shape[:2]), about.get("cutout_arcsec"), about.get("cutout_deg")
-    what = ""
-    if cutout_arcsec is not None:
-        trained = f"the model was trained on cutouts of {cutout_arcsec:.0f} arcsec"
-        span = side * scale if scale else None
-        if image.grid is not None:
-            what = f"is a heliographic map, and {trained}"
-        elif span is not None and not 0.9 < span / cutout_arcsec < WIDER_THAN_A_CUTOUT:
-            what = f"spans {span:.0f} arcsec, and {trained}"
-    if cutout_deg is not None:
-        trained = f"the model was trained on heliographic maps of {cutout_deg:g} degrees"
-        span = side * image.grid.deg_per_px if image.grid else None
-        if scale:
-            what = f"is an image of the disc, not deprojected, and {trained}"
-        elif span is not None and not 0.9 < span / cutout_deg < WIDER_THAN_A_CUTOUT:
-            what = f"spans {span:.1f} degrees, and {trained}"
-    if what:
-        raise BadInput(Problem(what, "cut the region out first", file=str(image.path or "")))
 
 
 def _from_pil(image: Image.Image) -> SolarImage:

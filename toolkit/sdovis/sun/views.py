@@ -111,6 +111,30 @@ class View:
             self.cutout_arcsec and layer.scale and side * layer.scale > WIDER_THAN_A_CUTOUT * self.cutout_arcsec
         )
 
+    def refuse_other_span(self, image: SolarImage, scale: float | None) -> None:
+        """Raise `BadInput` where an image is known to show more or less than a cutout, or a disc in place of a map.
+
+        A whole disc would get probabilities like any picture, and they mean nothing to a network that learned cutouts.
+        ``scale`` is arcsec a pixel, where that is known.
+        """
+        side, what = max(image.values.shape[:2]), ""
+        if self.cutout_arcsec is not None:
+            trained = f"the model was trained on cutouts of {self.cutout_arcsec:.0f} arcsec"
+            span = side * scale if scale else None
+            if image.grid is not None:
+                what = f"is a heliographic map, and {trained}"
+            elif span is not None and not 0.9 < span / self.cutout_arcsec < WIDER_THAN_A_CUTOUT:
+                what = f"spans {span:.0f} arcsec, and {trained}"
+        if self.cutout_deg is not None:
+            trained = f"the model was trained on heliographic maps of {self.cutout_deg:g} degrees"
+            span = side * image.grid.deg_per_px if image.grid else None
+            if scale:
+                what = f"is an image of the disc, not deprojected, and {trained}"
+            elif span is not None and not 0.9 < span / self.cutout_deg < WIDER_THAN_A_CUTOUT:
+                what = f"spans {span:.1f} degrees, and {trained}"
+        if what:
+            raise BadInput(Problem(what, "cut the region out first", file=str(image.path or "")))
+
     def cut(self, layers: Sequence[Layer], x: float, y: float) -> list[NDArray[Any]]:
         """The cutouts of all channels about the place that pixel (x, y) of the first one's image shows.
 
