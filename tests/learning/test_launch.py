@@ -159,13 +159,26 @@ def test_a_study_of_two_seeds_is_trained_by_two_processes_that_accelerate_launch
     assert again == record and (tmp_path / "runs/small/model/model.safetensors").is_file()
 
 
-#: Each process says whose work it got, before anything that starts the processes' group.
-_ON_MAIN = "import os, sys; from sdovis.learning.training import on_main; " + (
-    "open(sys.argv[1] + os.environ['RANK'], 'w').write(str(on_main(os.getpid)))"
-)
+#: Each process says whose work it got, before anything that starts the processes' group, and how it left the group:
+#: what was registered first runs last at exit.
+_ON_MAIN = """
+import atexit, os, sys
+from pathlib import Path
+
+import torch
+
+rank = Path(sys.argv[1] + os.environ["RANK"])
+atexit.register(lambda: rank.with_suffix(".left").write_text(str(not torch.distributed.is_initialized())))
+from sdovis.learning.training import on_main
+
+rank.write_text(str(on_main(os.getpid)))
+assert torch.distributed.is_initialized()
+"""
 
 
-def test_the_main_process_works_for_all_before_anything_was_trained(tmp_path: Path) -> None:
+def test_the_main_process_works_for_all_before_anything_was_trained_and_all_leave_the_group(tmp_path: Path) -> None:
     _launch(tmp_path, "--no_python", sys.executable, "-c", _ON_MAIN, f"{tmp_path}/rank-")
     first, second = ((tmp_path / f"rank-{rank}").read_text() for rank in (0, 1))
     assert first == second
+    # A process whose group lives on when the interpreter goes ends with SIGABRT now and then.
+    assert [(tmp_path / f"rank-{rank}.left").read_text() for rank in (0, 1)] == ["True", "True"]
