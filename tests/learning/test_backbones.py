@@ -131,3 +131,42 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(BadInput, match="not an image-classification model"):
         build(id=str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_attention_by_products_learns_what_torchs_kernel_does(kind: str, tmp_path: Path) -> None:
+    ours, theirs = (build(config=KINDS[kind])[0] for _ in range(2))
+    backbones.attend_fast(ours, tiny.SIZE, "bf16", "cpu")
+    images, labels = torch.randn(4, 3, tiny.SIZE, tiny.SIZE), torch.tensor([0, 1, 2, 0])
+    for model in (ours, theirs):
+        model(images, labels=labels).loss.backward()
+    for (name, a), b in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        assert (a.grad is None) == (b.grad is None), name
+        if a.grad is not None:
+            torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-6, msg=name)
+    ours.save_pretrained(tmp_path)
+    assert backbones.reload(tmp_path).config._attn_implementation == theirs.config._attn_implementation
+
+
+@pytest.mark.parametrize(
+    ("size_px", "precision", "device", "chosen"),
+    [
+        (32, "bf16", "cpu", "eager"),
+        (32, "no", "cpu", "sdpa"),
+        (32, "bf16", "cuda", "sdpa"),
+        (256, "bf16", "cpu", "sdpa"),
+    ],
+)
+def test_attention_by_products_is_for_training_few_patches_in_bf16_on_a_cpu(
+    size_px: int, precision: str, device: str, chosen: str
+) -> None:
+    model, _ = build(size_px, config=KINDS["vit"])
+    backbones.attend_fast(model, size_px, precision, device)
+    assert model.config._attn_implementation == chosen
+
+
+def test_attention_that_was_chosen_otherwise_stays(tmp_path: Path) -> None:
+    model, _ = build(config=KINDS["vit"])
+    model.set_attn_implementation("flex_attention")
+    backbones.attend_fast(model, tiny.SIZE, "bf16", "cpu")
+    assert model.config._attn_implementation == "flex_attention"

@@ -111,6 +111,21 @@ def test_a_frozen_body_stays_as_it_was_and_the_head_learns(run: Train, tmp_path:
     assert record.trainable_parameters == 32 * 3 + 3 < record.parameters
 
 
+@pytest.mark.parametrize(("bf16", "kernel"), [(True, False), (False, True)])
+def test_only_a_training_in_bf16_attends_by_products(
+    run: Train, monkeypatch: pytest.MonkeyPatch, bf16: bool, kernel: bool
+) -> None:
+    attend, asked = torch.nn.functional.scaled_dot_product_attention, []
+
+    def counted(*given: Any, **others: Any) -> torch.Tensor:
+        asked.append(torch.is_grad_enabled())
+        return attend(*given, **others)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", counted)
+    run(training=QUICK | {"bf16": bf16})
+    assert any(asked) == kernel
+
+
 def test_a_finished_training_is_not_repeated(run: Train, tmp_path: Path) -> None:
     record = run()
     before = (tmp_path / "training" / "training.json").stat().st_mtime_ns

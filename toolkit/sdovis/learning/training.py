@@ -150,6 +150,7 @@ def _train(
             _probe(study, body, loss, folder / "probe")
     with clock.part("features" if study.method.trainable == "head" else "model"):
         task = methods.task(study, body, shown, on_main)
+        backbones.attend_fast(model, study.images.size_px, study.precision, arguments.device.type)
     patience = stopping.Patience(study.method.patience, study.method.keep_by) if study.method.patience else None
     images = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
     watchers = [patience, None if arguments.disable_tqdm else monitoring.ProgressLine(loss, images)]
