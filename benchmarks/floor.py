@@ -18,10 +18,13 @@ from typing import Any
 from processes import WARM
 
 
-def step(folder: Path, stamps: Path, *, batch: int, steps: int, precision: str, compiled: bool) -> dict[str, float]:
+def step(
+    folder: Path, stamps: Path, *, batch: int, steps: int, precision: str, compiled: bool, tuned: bool
+) -> dict[str, float]:
     """The bare step on a batch in memory: forward, backward, clipping and AdamW as the Trainer's defaults have them.
 
-    Operations of an image's step, and those a second of a large matrix product, come back.
+    ``tuned``: with the memory and the attention that sdovis gives a network. Operations of an image's step, and those a
+    second of a large matrix product, come back.
     """
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -35,6 +38,12 @@ def step(folder: Path, stamps: Path, *, batch: int, steps: int, precision: str, 
     inputs = torch.randn(batch, 3, side, side, device=device)
     labels = torch.arange(batch, device=device) % model.config.num_labels
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    if tuned:
+        from sdovis import allocation
+        from sdovis.learning import backbones
+
+        allocation.keep_freed()
+        backbones.attend_fast(model, side, precision, device.type)
     network: Any = torch.compile(model) if compiled else model
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5, weight_decay=0.05, fused=True)
 
@@ -74,6 +83,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, required=True, help=f"with the {WARM} that warm up")
     parser.add_argument("--precision", choices=("bf16", "no"), default="bf16")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--tuned", action="store_true", help="with the memory and the attention that sdovis chooses")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     rates = step(
@@ -83,6 +93,7 @@ def main() -> None:
         steps=given.steps,
         precision=given.precision,
         compiled=given.compile,
+        tuned=given.tuned,
     )
     (given.out / "rates.json").write_text(json.dumps(rates), encoding="utf-8")
 
