@@ -1,16 +1,22 @@
 from importlib.metadata import EntryPoint
+from types import SimpleNamespace
 
 import pytest
 from sdovis import plugins
+from sdovis.corpus.build import read_rows
 from sdovis.errors import BadInput
+from sdovis.evaluation.metrics import spec
+from sdovis.hub.targets import target
+from sdovis.sun.augmentations import augmentation
+from sdovis.sun.channels import channel
 
 
 @pytest.fixture
 def registered(monkeypatch, fresh_plugins):
     """Entry points made for a test; what they load is real."""
 
-    def register(*points: tuple[str, str]) -> None:
-        made = [EntryPoint(name, value, "sdovis.labels") for name, value in points]
+    def register(*points: tuple[str, str], group: str = "sdovis.labels") -> None:
+        made = [EntryPoint(name, value, group) for name, value in points]
         monkeypatch.setattr(plugins, "entry_points", lambda group: [p for p in made if p.group == group])
 
     return register
@@ -46,3 +52,21 @@ def test_a_plug_in_that_fails_to_import_names_its_distribution(registered):
     registered(("broken", "no_such_module:x"))
     with pytest.raises(BadInput, match="plug-in 'broken' of an unknown distribution fails to import"):
         plugins.load("sdovis.labels", "broken")
+
+
+@pytest.mark.parametrize(
+    ("group", "look_up", "wanted"),
+    [
+        ("readers", lambda name: read_rows(SimpleNamespace(source=SimpleNamespace(reader=name))), "Callable"),
+        ("channels", channel, "Channel"),
+        ("augmentations", augmentation, "Augmentation"),
+        ("metrics", spec, "MetricSpec"),
+        ("targets", target, "Callable"),
+    ],
+    ids=str,
+)
+def test_a_plug_in_of_another_kind_is_refused_by_what_it_must_be(registered, group, look_up, wanted):
+    registered(("pi", "math:pi"), group=f"sdovis.{group}")
+    message = f"{group}: plug-in 'pi' of an unknown distribution is of type float and must be of type {wanted}"
+    with pytest.raises(BadInput, match=message):
+        look_up("pi")

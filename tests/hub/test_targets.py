@@ -11,7 +11,7 @@ from loopback import LoopbackHub
 from sdovis.cli import run_command
 from sdovis.errors import BadInput, Conflict
 from sdovis.hub.release import KINDS, Release
-from sdovis.hub.targets import Request, folder, target
+from sdovis.hub.targets import Request, folder
 
 PIN = "r-000000000000"
 Crafted = Callable[..., Path]
@@ -159,9 +159,3 @@ def test_the_command_line_sends_to_a_folder_and_says_where_a_target_is_unknown(
     assert capsys.readouterr().out.startswith(f"{share}/sun/{PIN}: 9 of 9 files added")
     assert run_command(["publish", str(run), "--to", "folders:x"]) == 2
     assert "targets: 'folders' is unknown; did you mean 'folder'?" in capsys.readouterr().err
-
-
-def test_a_target_that_cannot_be_called_is_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("sdovis.plugins.load", lambda group, name: 3)
-    with pytest.raises(BadInput, match="plug-in 'x' is a int, which cannot be called"):
-        target("x")

@@ -27,29 +27,33 @@ def names(group: str) -> tuple[str, ...]:
 
 
 @cache
-def load(group: str, name: str) -> Any:
-    """The object registered as ``name`` in ``group``.
+def load(group: str, name: str, kind: Any = object) -> Any:
+    """The object registered as ``name`` in ``group``, an instance of ``kind``: a class, or `Callable`.
 
     Raises `BadInput` for an unknown name (with the nearest one), for a name that two distributions claim, and for a
-    plug-in that fails to import (naming its distribution).
+    plug-in that fails to import or is of another kind (naming its distribution).
     """
     points = [point for point in entry_points(group=group) if point.name == name]
-    kind = group.rpartition(".")[2]
+    what = group.rpartition(".")[2]
     if not points:
-        raise BadInput(Problem(f"{kind}: {name!r} is unknown", nearest(name, names(group))))
+        raise BadInput(Problem(f"{what}: {name!r} is unknown", nearest(name, names(group))))
     claims = {(point.value, _distribution(point)) for point in points}
     if len(claims) > 1:
         who = " and ".join(sorted(dist for _, dist in claims))
-        raise BadInput(Problem(f"{kind}: {name!r} is registered by {who}", "uninstall one of them"))
+        raise BadInput(Problem(f"{what}: {name!r} is registered by {who}", "uninstall one of them"))
     try:
-        return points[0].load()
+        found = points[0].load()
     except Exception as error:  # a stranger's module may fail in any way: the message names whose it is
         raise BadInput(
             Problem(
-                f"{kind}: plug-in {name!r} of {_distribution(points[0])} fails to import: {error!r}",
+                f"{what}: plug-in {name!r} of {_distribution(points[0])} fails to import: {error!r}",
                 "reinstall it or ask its author",
             )
         ) from error
+    if not isinstance(found, kind):
+        has = f"is of type {type(found).__name__} and must be of type {kind.__name__}"
+        raise BadInput(Problem(f"{what}: plug-in {name!r} of {_distribution(points[0])} {has}", "ask its author"))
+    return found
 
 
 @cache

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
@@ -129,7 +129,7 @@ class Corpus:
 
 def read_rows(study: Study) -> list[RawRow]:
     """The rows of the study's source, through its reader. Raises `BadInput`."""
-    rows: list[RawRow] = plugins.load("sdovis.readers", study.source.reader)(study.source)
+    rows: list[RawRow] = plugins.load("sdovis.readers", study.source.reader, Callable)(study.source)
     return rows
 
 

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdovis import plugins
-from sdovis.errors import BadInput, Problem
 from sdovis.statistics import skill
 
 if TYPE_CHECKING:
@@ -85,9 +84,7 @@ def metric_names() -> tuple[str, ...]:
 
 def spec(name: str) -> MetricSpec:
     """The `MetricSpec` registered as ``name``. Raises `BadInput` for an unknown name or a plug-in of another kind."""
-    found = plugins.load(GROUP, name)
-    if not isinstance(found, MetricSpec):
-        raise BadInput(Problem(f"metrics: plug-in {name!r} is not a MetricSpec", "reinstall it or ask its author"))
+    found: MetricSpec = plugins.load(GROUP, name, MetricSpec)
     return found
 
 

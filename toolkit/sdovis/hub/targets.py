@@ -42,9 +42,7 @@ Target = Callable[[Request], Iterable[str]]
 
 def target(name: str) -> Target:
     """The target registered as ``name``; `BadInput` with the nearest name where there is none."""
-    found: Target = plugins.load(GROUP, name)
-    if not callable(found):
-        raise BadInput(Problem(f"targets: plug-in {name!r} is a {type(found).__name__}, which cannot be called"))
+    found: Target = plugins.load(GROUP, name, Callable)
     return found
 
 

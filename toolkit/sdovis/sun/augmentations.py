@@ -80,9 +80,7 @@ class Augmentation:
 
 def augmentation(name: str) -> Augmentation:
     """The augmentation registered as ``name``; `BadInput` with the nearest name where there is none."""
-    found = plugins.load(GROUP, name)
-    if not isinstance(found, Augmentation):
-        raise BadInput(Problem(f"augmentations: plug-in {name!r} is a {type(found).__name__}, not an Augmentation"))
+    found: Augmentation = plugins.load(GROUP, name, Augmentation)
     return found
 
 

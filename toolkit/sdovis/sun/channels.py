@@ -169,9 +169,7 @@ def _is_grey(colours: Codes) -> bool:
 
 def channel(name: str) -> Channel:
     """The channel registered as ``name``; `BadInput` with the nearest name where there is none."""
-    found = plugins.load("sdovis.channels", name)
-    if not isinstance(found, Channel):
-        raise BadInput(Problem(f"channels: plug-in {name!r} is a {type(found).__name__}, not a Channel"))
+    found: Channel = plugins.load("sdovis.channels", name, Channel)
     return found
 
 
