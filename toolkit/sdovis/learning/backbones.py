@@ -55,10 +55,9 @@ def build(study: Study, classes: Sequence[str], about: Mapping[str, object]) -> 
 def attend_fast(model: Any, size_px: int, precision: str, device: str) -> None:
     """Where a network is to be trained in bf16 on a CPU, let it attend by matrix products and not by torch's kernel.
 
-    That kernel, `scaled_dot_product_attention`, is slow backwards in bf16: whole steps of ViT-Small took 1.3 times as
-    long with it at 224 px, and 1.5 times at 112 px. In fp32 neither is faster. Products keep the attention weights, which
-    grow as the square of the patches: beyond `EAGER_PATCHES`, and where transformers chose otherwise, nothing is changed.
-    What is saved of a network does not depend on it.
+    That kernel, `scaled_dot_product_attention`, is slow backwards in bf16, a third of ViT-Small's step; in fp32 it is not
+    (benchmarks/README.md). Products keep the attention weights, which grow as the square of the patches: beyond
+    `EAGER_PATCHES`, and where transformers chose otherwise, nothing is changed. What is saved does not depend on it.
     """
     patch = getattr(model.config, "patch_size", None)
     if precision != "bf16" or device != "cpu" or not isinstance(patch, int) or (size_px // patch) ** 2 > EAGER_PATCHES:
