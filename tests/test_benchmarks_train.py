@@ -98,22 +98,25 @@ def test_the_steps_that_warm_up_do_not_count():
 def entry(who: str, number: int, rate: float, first: float = 1.0, images: str = "cutouts") -> dict[str, object]:
     work = {"flop_per_image": 2.0, "matmul_flop_per_s": 80.0} if who == "floor" else {}
     seen = {"images_per_second": rate, "first_step_s": first, "seconds": 9.0, "peak_mib": 100.0, "written_mib": 5.0}
-    return {"round": number, "model": "tiny", "images": "" if who == "floor" else images, "who": who, **seen, **work}
+    return {"round": number, "model": "tiny", "images": "" if who in ("floor", "tuned") else images, "who": who, **seen, **work}
 
 
 def test_ratios_are_of_the_same_round_and_medians_of_them():
     found = []
     for number, slower in enumerate((1.0, 2.0, 4.0)):  # a machine that slows down slows all
-        found += [entry("floor", number, 20 / slower), entry("sdovis", number, 19 / slower, 3.0)]
-        found += [entry("example", number, 10 / slower, 7.0)]
+        found += [entry("floor", number, 20 / slower), entry("tuned", number, 25 / slower, 2.0)]
+        found += [entry("sdovis", number, 19 / slower, 3.0), entry("example", number, 10 / slower, 7.0)]
     line, share = [line for line in benchmark.speed_table(found).splitlines() if line.strip()][2:]
-    assert "| 10.0 / 9.5 / 5.0 | **0.95** (0.95 to 0.95) | **1.90** (1.90 to 1.90) | 1.0 / 3.0 / 7.0 |" in line
+    ratios = "**0.95** (0.95 to 0.95) | **0.76** (0.76 to 0.76) | **1.90** (1.90 to 1.90)"
+    assert f"| 10.0 / 12.5 / 9.5 / 5.0 | {ratios} | 1.0 / 2.0 / 3.0 / 7.0 |" in line
     assert share.endswith("25% of the rate of a large matrix product.")  # 10 images of 2 operations of 80 a second
 
 
 def test_without_the_example_its_columns_are_empty():
-    line = benchmark.speed_table([entry("floor", 0, 20.0), entry("sdovis", 0, 19.0)]).splitlines()[2]
-    assert line.startswith("| tiny | cutouts | 20.0 / 19.0 | **0.95** (0.95 to 0.95) | - |")
+    found = [entry("floor", 0, 20.0), entry("tuned", 0, 19.0), entry("sdovis", 0, 19.0)]
+    line = benchmark.speed_table(found).splitlines()[2]
+    ratios = "**0.95** (0.95 to 0.95) | **1.00** (1.00 to 1.00)"
+    assert line.startswith(f"| tiny | cutouts | 20.0 / 19.0 / 19.0 | {ratios} | - |")
 
 
 def test_frozen_is_so_many_times_faster_in_the_same_round():
@@ -128,10 +131,10 @@ def test_sdovis_and_the_bare_step_are_measured_on_the_real_discs(shared_data, tm
     options = ["--models", "tiny", "--images", "discs", "--size", "32", "--batch", "4", "--steps", "2", "--rounds", "1"]
     saved = tmp_path / "found.json"
     benchmark.main(["speed", str(shared_data), "--work", str(tmp_path / "work"), *options, "--json", str(saved)])
-    floor, mine = json.loads(saved.read_text())
-    assert (floor["who"], mine["who"], mine["images"]) == ("floor", "sdovis", "discs")
+    floor, tuned, mine = json.loads(saved.read_text())
+    assert (floor["who"], tuned["who"], mine["who"], mine["images"]) == ("floor", "tuned", "sdovis", "discs")
     assert 0 < mine["first_step_s"] < mine["seconds"]
-    assert floor["images_per_second"] > 0 and mine["images_per_second"] > 0
+    assert all(each["images_per_second"] > 0 for each in (floor, tuned, mine))
     steps = (tmp_path / "work" / "runs" / "discs-32" / "training" / "steps.csv").read_text().splitlines()
     assert len(steps) == 1 + processes.WARM + 2
     pictures = list((tmp_path / "work" / "discs-32" / "train").glob("*/*.jpg"))
