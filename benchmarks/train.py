@@ -133,18 +133,12 @@ def save_model(folder: Path, classes: Sequence[str], size: int, source: str) -> 
     transformers.ViTImageProcessorPil(size={"height": size, "width": size}, **normal).save_pretrained(folder)
 
 
-def bare(given: argparse.Namespace, model: Path, steps: int, *options: str) -> Contestant:
-    """The bare step."""
-    out = given.work / "-".join(["floor", *(option.strip("-") for option in options)])
+def bare(given: argparse.Namespace, model: Path, steps: int, who: str) -> Contestant:
+    """The bare step: ``floor``, or ``tuned``."""
+    out = given.work / who
     command = [sys.executable, str(ROOT / "benchmarks" / "floor.py"), str(model), str(out), "--batch", str(given.batch)]
-    command += [
-        "--steps",
-        str(steps),
-        "--precision",
-        given.precision,
-        *(["--compile"] if given.compile else []),
-        *options,
-    ]
+    command += ["--steps", str(steps), "--precision", given.precision, *(["--compile"] if given.compile else [])]
+    command += ["--tuned"] if who == "tuned" else []
     return Contestant(command, out / "steps.txt", [out])
 
 
@@ -191,8 +185,7 @@ def speed(given: argparse.Namespace) -> list[dict[str, Any]]:
         steps = (given.steps or MODELS[shape][-1]) + WARM
         training = common(given) | {"max_steps": steps, "eval_strategy": "no", "save_strategy": "no"}
         training |= {"dataloader_drop_last": True} | ({"torch_compile": True} if given.compile else {})
-        model = models[given.images[0]]
-        entries = [("floor", "", bare(given, model, steps)), ("tuned", "", bare(given, model, steps, "--tuned"))]
+        entries = [(who, "", bare(given, models[given.images[0]], steps, who)) for who in ("floor", "tuned")]
         for name, model in models.items():
             entries.append(
                 ("sdovis", name, ours(given, name, model, training, "method.trainable=all", 'method.keep="last"'))

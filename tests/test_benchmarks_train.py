@@ -98,14 +98,8 @@ def test_the_steps_that_warm_up_do_not_count():
 def entry(who: str, number: int, rate: float, first: float = 1.0, images: str = "cutouts") -> dict[str, object]:
     work = {"flop_per_image": 2.0, "matmul_flop_per_s": 80.0} if who == "floor" else {}
     seen = {"images_per_second": rate, "first_step_s": first, "seconds": 9.0, "peak_mib": 100.0, "written_mib": 5.0}
-    return {
-        "round": number,
-        "model": "tiny",
-        "images": "" if who in ("floor", "tuned") else images,
-        "who": who,
-        **seen,
-        **work,
-    }
+    images = "" if who in ("floor", "tuned") else images
+    return {"round": number, "model": "tiny", "images": images, "who": who, **seen, **work}
 
 
 def test_ratios_are_of_the_same_round_and_medians_of_them():

@@ -165,7 +165,7 @@ def test_attention_by_products_is_for_training_few_patches_in_bf16_on_a_cpu(
     assert model.config._attn_implementation == chosen
 
 
-def test_attention_that_was_chosen_otherwise_stays(tmp_path: Path) -> None:
+def test_attention_that_was_chosen_otherwise_stays() -> None:
     model, _ = build(config=KINDS["vit"])
     model.set_attn_implementation("flex_attention")
     backbones.attend_fast(model, tiny.SIZE, "bf16", "cpu")
