@@ -1,0 +1,67 @@
+"""A cutout of a place is one and the same, whoever asks for it: the corpus, predict, the page."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from PIL import Image
+from sdovis import inference
+from sdovis.corpus import examples
+from sdovis.corpus.observations import Observation
+from sdovis.corpus.rows import RawRow
+from sdovis.study import Images
+from sdovis.sun.geometry import DiscFrame, project
+
+WHEN = datetime(2011, 2, 15, 1, 30, tzinfo=UTC)
+#: As a study gives them: of browse discs of 512 px.
+CENTRE_PX, ARCSEC_PER_PX = (255.5, 255.5), 4.8
+PLACE = (-20.0, 30.0)
+IMAGES = Images(
+    channel="aia-211-browse",
+    size_px=40,
+    cutout_arcsec=240.0,
+    center_px=CENTRE_PX,
+    arcsec_per_px=ARCSEC_PER_PX,
+    check_pointing=False,
+)
+ABOUT = {
+    "channels": [{"name": "aia-211-browse", "version": "2"}],
+    "size_px": 40,
+    "cutout_arcsec": 240.0,
+    "center_px": list(CENTRE_PX),
+    "arcsec_per_px": ARCSEC_PER_PX,
+}
+
+
+def _disc(folder, side):
+    """A browse disc of ``side`` px, bright within 60 arcsec of `PLACE` alone, its time in its name."""
+    zoom = side / 512
+    frame = DiscFrame.at(WHEN, ((255.5 + 0.5) * zoom - 0.5,) * 2, ARCSEC_PER_PX / zoom)
+    x, y, _ = project(*PLACE, frame)
+    row, column = np.mgrid[:side, :side]
+    grey = np.where(np.hypot(column - x, row - y) * frame.arcsec_per_px < 60, 220, 90).astype(np.uint8)
+    file = folder / f"20110215_013000_{side}_0211.jpg"
+    Image.fromarray(grey).save(file, quality=95)
+    return file
+
+
+def _of_the_corpus(file):
+    row = Observation(RawRow("book", "s", 2, {}, {}), (file.name,), "a", 11158, WHEN, *PLACE, None, None)
+    (kept,) = examples.look(file.parent, IMAGES, [row])[1].kept
+    return np.asarray(Image.open(io.BytesIO(kept["image"])))
+
+
+def _bright_at_the_centre_only(codes):
+    return codes[20, 20] > 150 and codes[:5].max() < 150 and codes[-5:].max() < 150
+
+
+@pytest.mark.parametrize("side", [512, pytest.param(1024, marks=pytest.mark.xfail(strict=True)), 2048][:2])
+def test_a_browse_disc_of_any_published_size_is_cut_at_the_same_place_for_corpus_and_predict(tmp_path, side):
+    file = _disc(tmp_path, side)
+    corpus, predicted = _of_the_corpus(file), np.asarray(inference.gathered([file], ABOUT, PLACE))
+    assert _bright_at_the_centre_only(predicted)
+    assert _bright_at_the_centre_only(corpus)
+    assert np.array_equal(corpus, predicted)
