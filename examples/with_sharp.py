@@ -17,11 +17,11 @@ from typing import Any
 
 import pandas as pd
 from sdovis.errors import BadInput, Conflict, Problem
+from sdovis.images.images import read_image
+from sdovis.simulation.days import WORKBOOK
 from sdovis.sun.archives import read_archive
-from sdovis.sun.images import read_image
 from sdovis.sun.regions import Summary
 from sdovis.sun.rotation import rotated
-from sdovis.sun.simulated_sun import WORKBOOK
 
 SEGMENTS = {"Br image": "Br", "Magnetogram": "magnetogram", "Continuum": "continuum"}
 

@@ -39,7 +39,7 @@ def shared_weights() -> Path:
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of simulated observations: 40 regions, their FITS files and their workbook. Do not write into it."""
-    from sdovis.sun.simulate import simulate
+    from sdovis.simulation.passages import simulate
 
     folder = tmp_path_factory.mktemp("simulated")
     simulate(folder, regions=40, seed=3, progress=False)

@@ -89,8 +89,8 @@ def test_the_stock_pipeline_in_a_fresh_process_reproduces_the_predictions(finish
 
 def test_fits_file_array_and_saved_png_give_equal_probabilities(finished, simulated, tmp_path):
     import sdovis
-    from sdovis.sun.channels import channel, to_picture
-    from sdovis.sun.images import read_image
+    from sdovis.channels.channel import channel, to_picture
+    from sdovis.images.images import read_image
 
     classify = sdovis.pipeline(finished / "runs/small/model")
     path = sorted((simulated / "images").glob("*.fits"))[0]

@@ -13,8 +13,8 @@ import pytest
 from sdovis import study as studies
 from sdovis.cli import run_command
 from sdovis.errors import BadInput, Conflict
-from sdovis.sun.images import read_image
-from sdovis.sun.simulated_sun import WORKBOOK, simulate_discs
+from sdovis.images.images import read_image
+from sdovis.simulation.days import WORKBOOK, simulate_discs
 from studies import ROOT
 
 STUDY = ROOT / "examples" / "full_disc.toml"

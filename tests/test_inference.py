@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent / "learning"))
 
 import tiny
 from sdovis import inference
+from sdovis.channels.channel import channel, to_picture
 from sdovis.errors import BadInput, UnreadableImage
 from sdovis.learning import backbones
-from sdovis.sun.channels import channel, to_picture
 
 ABOUT = {
     "channels": [channel("hmi-magnetogram").facts()],

@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).parent / "learning"))
 
 import tiny
 from sdovis import inference
+from sdovis.channels.channel import channels
 from sdovis.errors import BadInput
+from sdovis.images.images import SolarImage, read_image
 from sdovis.learning import backbones
-from sdovis.sun.channels import channels
 from sdovis.sun.geometry import DiscFrame, MapGrid
-from sdovis.sun.images import SolarImage, read_image
 
 NAMES = ("hmi-br", "hmi-magnetogram", "hmi-continuum")
 SEGMENTS = ("Br", "magnetogram", "continuum")

@@ -11,7 +11,7 @@ from PIL import Image
 from sdovis import inference
 from sdovis.corpus import examples
 from sdovis.corpus.observations import Observation
-from sdovis.corpus.rows import RawRow
+from sdovis.readers.rows import RawRow
 from sdovis.study import Images
 from sdovis.sun.geometry import DiscFrame, project
 

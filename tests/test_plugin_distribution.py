@@ -71,9 +71,7 @@ def test_the_release_goes_to_the_target_and_its_space_finds_the_plug_ins_without
         assert sent.read("release.json") == (folder / "runs/small/release/release.json").read_bytes()
     space = folder / "runs/small/release/space"
     assert (space / "spot_complexity.py").is_file()
-    code = (
-        "from sdovis.sun.channels import channel; import sdovis; print(channel('hmi-unsigned').title, sdovis.__file__)"
-    )
+    code = "from sdovis.channels.channel import channel; import sdovis; print(channel('hmi-unsigned').title, sdovis.__file__)"
     environment = {**os.environ, "PYTHONPATH": str(space)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("HMI unsigned line-of-sight field")

@@ -3,12 +3,12 @@ from types import SimpleNamespace
 
 import pytest
 from sdovis import plugins
+from sdovis.channels.channel import channel
 from sdovis.corpus.build import read_rows
 from sdovis.errors import BadInput
 from sdovis.evaluation.metrics import spec
-from sdovis.hub.targets import target
-from sdovis.sun.augmentations import augmentation
-from sdovis.sun.channels import channel
+from sdovis.release.targets import target
+from sdovis.labels.augmentations import augmentation
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ from sdovis.corpus.duplicates import perceptual_hash
 from sdovis.corpus.observations import Sorted
 from sdovis.corpus.shards import Looked, Shards
 from sdovis.evaluation import scores
+from sdovis.labels.schemes import MOUNT_WILSON_3
 from sdovis.learning.training import TrainingRecord
 from sdovis.study import Study
-from sdovis.sun.labels import MOUNT_WILSON_3
 
 STUDY = """
 [study]

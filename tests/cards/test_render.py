@@ -25,9 +25,9 @@ from sdovis.cards.facts import ClassFacts, Facts, gather
 from sdovis.cards.metadata import dataset_metadata, model_metadata
 from sdovis.cards.render import dataset_card, merge, model_card, write
 from sdovis.cards.verify import verify
+from sdovis.channels.channel import channel
 from sdovis.errors import BadInput, SdovisError
-from sdovis.hub.vendor import write_space
-from sdovis.sun.channels import channel
+from sdovis.release.vendor import write_space
 
 GOLDEN = Path(__file__).parent / "golden"
 CARDS = {"dataset": dataset_card, "model": model_card}

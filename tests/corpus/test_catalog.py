@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sdovis import study as studies
+from sdovis.channels.channel import channel
 from sdovis.corpus import build
 from sdovis.corpus.catalog import catalog
 from sdovis.corpus.observations import understand
-from sdovis.corpus.rows import RawRow
-from sdovis.sun import isolation, labels
-from sdovis.sun.channels import channel
+from sdovis.images import isolation
+from sdovis.labels import schemes as labels
+from sdovis.readers.rows import RawRow
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from sdovis.channels.channel import channel
 from sdovis.corpus import examples
 from sdovis.corpus.duplicates import perceptual_hash
 from sdovis.corpus.observations import Observation
-from sdovis.corpus.rows import RawRow
+from sdovis.readers.rows import RawRow
 from sdovis.study import Images
-from sdovis.sun.channels import channel
 from sdovis.sun.geometry import cutout
 
 WHEN = datetime(2011, 2, 15, tzinfo=UTC)
@@ -149,8 +149,8 @@ def test_a_browse_channel_names_the_heavy_modules_that_it_loads():
     script = """
 import importlib, json, sys
 import numpy as np
-from sdovis.sun.channels import channel
-from sdovis.sun.images import SolarImage
+from sdovis.channels.channel import channel
+from sdovis.images.images import SolarImage
 kind = channel("aia-211-browse")
 for name in kind.imports:
     importlib.import_module(name)

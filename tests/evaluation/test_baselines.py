@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from sdovis.channels.channel import channel
 from sdovis.corpus.build import Corpus
 from sdovis.evaluation import baselines
 from sdovis.manifests import Manifest
-from sdovis.sun.channels import channel
 
 SIDE, EACH = 48, 60
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from loopback import LoopbackHub
 from runs import Run
-from sdovis.hub.release import KINDS, Release, release
+from sdovis.release.assembly import KINDS, Release, release
 
 CANARY = "canary-token-of-nobody"
 

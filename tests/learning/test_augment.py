@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sdovis import plugins
 from sdovis.errors import BadInput, SdovisError
+from sdovis.labels.augmentations import GROUP, NAMES, Augmentation, Policy
 from sdovis.learning.augment import TENTHS, augmented, drawn, ordered
-from sdovis.sun.augmentations import GROUP, NAMES, Augmentation, Policy
 
 squares = st.integers(2, 6).flatmap(lambda side: arrays(np.uint8, (side, side)))
 ORDER = {"flip_ns": 2, "flip_ew": 2, "rotate90": 4, "polarity": 2}
@@ -134,7 +134,7 @@ def test_reversed_polarity_keeps_zero_gauss_and_missing_and_swaps_the_signs() ->
 
 
 def test_reversed_polarity_of_the_code_is_the_code_of_the_reversed_field() -> None:
-    from sdovis.sun.channels import channel
+    from sdovis.channels.channel import channel
 
     magnetogram = channel("hmi-magnetogram")
     field = np.random.default_rng(0).normal(0, 600, (20, 20)).astype(np.float32)
@@ -223,7 +223,7 @@ def test_half_of_the_pictures_stay_unturned_and_the_others_turn_by_any_angle() -
 
 
 def test_reversed_polarity_turns_the_signed_colours_alone() -> None:
-    from sdovis.sun.channels import channels, encode
+    from sdovis.channels.channel import channels, encode
 
     kinds = channels(["hmi-br", "hmi-magnetogram", "hmi-continuum"])
     signed = [kind.signed for kind in kinds]

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from sdovis import manifests
+from sdovis.channels.hmi import HMI_MAGNETOGRAM
+from sdovis.labels.schemes import MOUNT_WILSON_3
 from sdovis.study import Study
-from sdovis.sun.hmi import HMI_MAGNETOGRAM
-from sdovis.sun.labels import MOUNT_WILSON_3
 
 CLASSES = ("alpha", "beta", "complex")
 SIZE = 32

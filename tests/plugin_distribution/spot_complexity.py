@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 
 import numpy as np
-from sdovis.sun.augmentations import Augmentation
-from sdovis.sun.channels import Channel
-from sdovis.sun.hmi import HMI_MAGNETOGRAM
-from sdovis.sun.labels import LabelScheme
+from sdovis.channels.channel import Channel
+from sdovis.channels.hmi import HMI_MAGNETOGRAM
+from sdovis.labels.augmentations import Augmentation
+from sdovis.labels.schemes import LabelScheme
 
 SCHEME = LabelScheme(
     name="spot-complexity",

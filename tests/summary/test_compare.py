@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from sdovis.channels.channel import channel
 from sdovis.summary import compare
 from sdovis.summary.quantities import measure
-from sdovis.sun.channels import channel
 
 BROWSE = [channel("aia-211-browse")]
 

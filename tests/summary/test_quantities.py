@@ -4,8 +4,8 @@ import crafted
 import numpy as np
 import pandas as pd
 import pytest
+from sdovis.channels.channel import channel
 from sdovis.summary.quantities import ASTRONOMICAL_UNIT_M, measure, pixel_area_cm2
-from sdovis.sun.channels import channel
 
 BROWSE = [channel("aia-211-browse")]
 MAGNETOGRAM = [channel("hmi-magnetogram")]

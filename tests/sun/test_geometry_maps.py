@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sdovis.images.images import read_image
 from sdovis.sun.geometry import DiscFrame, MapGrid, disc_mu, heliographic_cutout, project, unproject
-from sdovis.sun.images import read_image
 
 FRAME = DiscFrame((510.3, 515.8), 2.0, 968.66, -7.2266)
 

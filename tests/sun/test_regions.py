@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sdovis.errors import BadInput
+from sdovis.labels.mcintosh import MCINTOSH_CODES
 from sdovis.sun.archives import read_archive
-from sdovis.sun.mcintosh import MCINTOSH_CODES
-from sdovis.sun.regions import Region, Summary, latest, noaa_number, parse, table
+from sdovis.sun.regions import Region, RegionSummary, latest, noaa_number, parse, table
 from sun.summaries import ROW, SUMMARY
 
 
-def summary(spotted: str = ROW, plage: str = "None", returning: str = "None") -> Summary:
+def summary(spotted: str = ROW, plage: str = "None", returning: str = "None") -> RegionSummary:
     return parse(SUMMARY.format(spotted=spotted, plage=plage, returning=returning), "0215SRS.txt")
 
 

@@ -38,7 +38,7 @@ def network(kind: str = "vit", classes: Iterable[str] = MEANINGS) -> Any:
 
 def save_model(folder: Path, *channels: str, kind: str = "vit", **about: Any) -> Path:
     """A model folder with the facts that a study leaves in config.json."""
-    from sdovis.sun.channels import channel
+    from sdovis.channels.channel import channel
     from transformers import ViTImageProcessorPil
 
     model = network(kind, about.get("classes", MEANINGS))

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from sdovis.sun.channels import channel, to_picture
-from sdovis.sun.images import read_image
+from sdovis.channels.channel import channel, to_picture
+from sdovis.images.images import read_image
 
 SIDE = 64
 DISC = 256

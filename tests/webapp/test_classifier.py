@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 from saved_models import MEANINGS, save_model
 from sdovis import inference
+from sdovis.channels.channel import channel
+from sdovis.channels.place import Spot
 from sdovis.errors import BadInput
-from sdovis.sun.channels import channel
+from sdovis.images.images import read_image
 from sdovis.sun.geometry import cutout, unproject
-from sdovis.sun.images import read_image
-from sdovis.sun.place import Spot
 from sdovis.webapp.classifier import CUTOUT_SHOWN_PX, Classifier
 from solar_uploads import bipole, write_fits
 
@@ -131,7 +131,7 @@ def test_uploads_are_decoded_in_another_process(regions, uploads, monkeypatch):
     def explode(*args, **kwargs):
         raise AssertionError("a stranger's file was opened in the page's own process")
 
-    for module in ("sdovis.sun.images", "sdovis.inference"):
+    for module in ("sdovis.images.images", "sdovis.inference"):
         monkeypatch.setattr(f"{module}.read_image", explode)
     assert regions.answer(uploads / "region.fits").probabilities
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
-from sdovis.sun.channels import channel
+from sdovis.channels.channel import channel
 from sdovis.webapp import colours
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sdovis.sun.images import read_image
+from sdovis.images.images import read_image
 from sdovis.webapp.header import facts
 
 

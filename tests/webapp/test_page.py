@@ -9,14 +9,14 @@ import pytest
 import sdovis.webapp
 from sdovis.errors import BadInput, HubFailure, Problem, UnreadableImage
 from sdovis.webapp import page
-from sdovis.webapp.source import Source
+from sdovis.webapp.source import ModelSource
 
 EVIL = '<img src=x onerror="alert(1)">'
 
 
 def test_words_from_workbooks_headers_and_studies_are_escaped_wherever_they_appear():
     texts = [
-        page.head(Source(title=EVIL, description=EVIL), {}, EVIL, EVIL),
+        page.head(ModelSource(title=EVIL, description=EVIL), {}, EVIL, EVIL),
         page.invitation({EVIL: EVIL}),
         page.verdict({EVIL: 1.0}, {EVIL: EVIL}, [EVIL]),
         page.failure(BadInput(EVIL)),
@@ -38,11 +38,11 @@ def test_an_error_names_the_file_but_not_where_it_lies():
 
 
 def test_the_snippets_are_python_that_pins_the_revision_everywhere():
-    text = page.snippet(Source("sun/m", "sun/d", "r-0123456789ab"), "study")
+    text = page.snippet(ModelSource("sun/m", "sun/d", "r-0123456789ab"), "study")
     ast.parse(text)
     assert text.count('revision="r-0123456789ab"') == 3
     ast.parse(page.client_snippet("sun/space"))
-    assert "runs/study/model" in page.snippet(Source(), "study")
+    assert "runs/study/model" in page.snippet(ModelSource(), "study")
 
 
 def test_the_answer_shows_percentages_and_what_each_class_means():

@@ -7,13 +7,13 @@ import pytest
 from PIL import Image
 from saved_models import SIZE, save_model
 from sdovis import inference
+from sdovis.channels.channel import channel
+from sdovis.channels.place import Spot
+from sdovis.channels.view import View
 from sdovis.cli import run_command
 from sdovis.errors import BadInput
-from sdovis.sun.channels import channel
+from sdovis.images.images import read_image
 from sdovis.sun.geometry import unproject
-from sdovis.sun.images import read_image
-from sdovis.sun.place import Spot
-from sdovis.sun.views import View
 from sdovis.webapp.classifier import Classifier
 
 BROWSE = "20110215_013000_512_0211.jpg"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from sdovis.errors import BadInput, HubFailure
-from sdovis.webapp.source import Source, address, fetch, locate
+from sdovis.webapp.source import ModelSource, address, fetch, locate
 
 PIN = "r-0123456789ab"
 
@@ -26,7 +26,7 @@ def test_a_space_shows_the_model_that_its_release_wrote_down(tmp_path):
     write_space(tmp_path, title="Spots")
     (tmp_path / "examples").mkdir()
     found = locate(None, tmp_path)
-    assert found == Source("sun/m", "sun/d", PIN, examples=tmp_path / "examples", title="Spots")
+    assert found == ModelSource("sun/m", "sun/d", PIN, examples=tmp_path / "examples", title="Spots")
     assert address(found, "model") == f"https://huggingface.co/sun/m/tree/{PIN}"
     assert address(found, "dataset") == f"https://huggingface.co/datasets/sun/d/tree/{PIN}"
 
@@ -35,11 +35,11 @@ def test_the_environment_goes_before_what_the_release_wrote(tmp_path, monkeypatc
     write_space(tmp_path)
     monkeypatch.setenv("SDOVIS_MODEL", "other/m")
     monkeypatch.setenv("SDOVIS_MODEL_REVISION", "main")
-    assert locate(None, tmp_path) == Source("other/m", revision="main")
+    assert locate(None, tmp_path) == ModelSource("other/m", revision="main")
 
 
 def test_a_model_by_name_may_say_its_revision(tmp_path):
-    assert locate(f"sun/m@{PIN}", tmp_path) == Source("sun/m", revision=PIN)
+    assert locate(f"sun/m@{PIN}", tmp_path) == ModelSource("sun/m", revision=PIN)
 
 
 def test_a_run_a_release_and_a_model_folder_are_all_understood(tmp_path):
@@ -49,9 +49,9 @@ def test_a_run_a_release_and_a_model_folder_are_all_understood(tmp_path):
         (folder / "config.json").write_text("{}")
     (run / "study.toml").write_text('[study]\nname = "s"\ntitle = "Spots"\n')
     write_space(run / "release" / "space")
-    assert locate(run, tmp_path) == Source(folder=run / "model", title="Spots")
-    assert locate(run / "model", tmp_path) == Source(folder=run / "model", title="Spots")
-    assert locate(run / "release", tmp_path) == Source("sun/m", "sun/d", PIN, folder=run / "release" / "model")
+    assert locate(run, tmp_path) == ModelSource(folder=run / "model", title="Spots")
+    assert locate(run / "model", tmp_path) == ModelSource(folder=run / "model", title="Spots")
+    assert locate(run / "release", tmp_path) == ModelSource("sun/m", "sun/d", PIN, folder=run / "release" / "model")
 
 
 @pytest.mark.parametrize("name", ["nowhere", "a/b/c", "../../etc", "https://example.org/m"])
@@ -73,7 +73,7 @@ def test_a_damaged_space_json_is_told_apart_from_a_missing_one(text, tmp_path):
 
 
 def test_a_release_without_an_owner_links_nowhere():
-    assert address(Source("your-name/m", "your-name/d"), "model") == ""
+    assert address(ModelSource("your-name/m", "your-name/d"), "model") == ""
 
 
 def _refusal(monkeypatch, kind):
@@ -92,10 +92,10 @@ def test_a_private_model_without_a_token_asks_for_the_secret(monkeypatch):
 
     _refusal(monkeypatch, RepositoryNotFoundError)
     with pytest.raises(BadInput, match="private, or not on the Hub, and there is no HF_TOKEN secret"):
-        fetch(Source("sun/m"))
+        fetch(ModelSource("sun/m"))
     monkeypatch.setenv("HF_TOKEN", "hf_x")
     with pytest.raises(BadInput, match="the HF_TOKEN secret may not read it"):
-        fetch(Source("sun/m"))
+        fetch(ModelSource("sun/m"))
 
 
 def test_a_gate_a_missing_revision_and_a_dead_network_are_told_apart(monkeypatch):
@@ -103,13 +103,13 @@ def test_a_gate_a_missing_revision_and_a_dead_network_are_told_apart(monkeypatch
 
     _refusal(monkeypatch, GatedRepoError)
     with pytest.raises(BadInput, match="behind a gate"):
-        fetch(Source("sun/m"))
+        fetch(ModelSource("sun/m"))
     _refusal(monkeypatch, RevisionNotFoundError)
     with pytest.raises(BadInput, match=f"at revision {PIN} does not exist"):
-        fetch(Source("sun/m", revision=PIN))
+        fetch(ModelSource("sun/m", revision=PIN))
     _refusal(monkeypatch, ConnectionError)
     with pytest.raises(HubFailure, match="cannot be reached"):
-        fetch(Source("sun/m"))
+        fetch(ModelSource("sun/m"))
 
 
 def test_only_weights_and_settings_are_downloaded(monkeypatch, tmp_path):
@@ -119,6 +119,6 @@ def test_only_weights_and_settings_are_downloaded(monkeypatch, tmp_path):
     monkeypatch.setattr(
         huggingface_hub, "snapshot_download", lambda name, **options: asked.update(options) or str(tmp_path)
     )
-    assert fetch(Source("sun/m", revision=PIN)) == tmp_path
+    assert fetch(ModelSource("sun/m", revision=PIN)) == tmp_path
     assert asked["revision"] == PIN
     assert not any("bin" in pattern or "pkl" in pattern or pattern == "*" for pattern in asked["allow_patterns"])

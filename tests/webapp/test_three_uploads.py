@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 from saved_models import THREE, save_model
 from sdovis import inference
+from sdovis.channels.channel import channels, encode
+from sdovis.channels.place import Spot
 from sdovis.errors import BadInput
-from sdovis.sun.channels import channels, encode
+from sdovis.images.images import read_image
 from sdovis.sun.geometry import heliographic_cutout, project
-from sdovis.sun.images import read_image
-from sdovis.sun.place import Spot
 from sdovis.webapp.classifier import Classifier
 from solar_uploads import DISC, SHARP
 

@@ -11,9 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
-from sdovis import __version__, errors, printing
+from sdovis import errors, printing
 from sdovis import study as studies
 from sdovis.errors import BadInput, Conflict, Problem, SdovisError
+from sdovis.version import __version__
 
 #: Problems printed one by one; a flipped column would fill the screen with thousands.
 MAX_PROBLEMS = 200
@@ -104,7 +105,7 @@ def init(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the study file.")] = Path("study.toml"),
 ) -> None:
     """Write a commented study file from the workbook it is pointed at: columns, classes and images are guessed."""
-    from sdovis.corpus.draft import draft
+    from sdovis.corpus.init import draft
 
     text = draft(workbook, output.parent)
     if output.exists():
@@ -151,11 +152,11 @@ def simulate(
 ) -> None:
     """Write labelled HMI-like magnetograms as FITS, and the workbook that goes with them."""
     if full_disc:
-        from sdovis.sun.simulated_sun import simulate_discs
+        from sdovis.simulation.days import simulate_discs
 
         workbook = simulate_discs(directory, discs=discs, seed=seed, size_px=size_px)
     else:
-        from sdovis.sun.simulate import simulate as write
+        from sdovis.simulation.passages import simulate as write
 
         workbook = write(directory, regions=regions, seed=seed)
     typer.echo(f"wrote {workbook} and {directory / 'images'}")
@@ -206,9 +207,9 @@ def audit(
     """Audit a split made elsewhere: what leaks from part to part, and what else tells the class. 2 where it leaks."""
     import json
 
-    from sdovis.corpus.foreign import Columns, audit_foreign
+    from sdovis.corpus.audit_foreign import DatasetColumns, audit_foreign
 
-    found = audit_foreign(dataset, Columns(group, label, time, image))
+    found = audit_foreign(dataset, DatasetColumns(group, label, time, image))
     if json_file is not None:
         json_file.write_text(json.dumps(found.facts, indent=1, default=str) + "\n", encoding="utf-8")
     printing.audit(found)
@@ -345,7 +346,7 @@ def publish(
     On the Hub each gets one commit. HF_ENDPOINT, or --to hub:ADDRESS, names another Hub; the token comes from HF_TOKEN or
     `hf auth login`. With --to folder:PATH it goes to PATH/STUDY/PIN, all three parts at once.
     """
-    from sdovis.hub.targets import Request, target
+    from sdovis.release.targets import Request, target
 
     name, _, place = to.partition(":")
     asked = Request(run / "release", place, public=public, dry_run=dry_run, accept=tuple(accept or ()), say=say)
@@ -409,8 +410,8 @@ def predict(
         raise BadInput(Problem("there is no such image", file=path) for path in missing)
     from tqdm import tqdm
 
+    from sdovis.channels.view import LIMB_LONGITUDE_DEG
     from sdovis.inference import gathered, pipeline
-    from sdovis.sun.views import LIMB_LONGITUDE_DEG
 
     if place and LIMB_LONGITUDE_DEG < abs(place[1]) <= 90:
         say(

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sdovis import allocation
+from sdovis.channels.channel import Channel, channel, composite, encode, matched, together
+from sdovis.channels.place import Spot, pixel_of
+from sdovis.channels.view import View
 from sdovis.errors import BadInput, Problem
+from sdovis.images.images import SolarImage, read_image
+from sdovis.images.isolation import read_isolated
 from sdovis.learning import backbones, loader
-from sdovis.sun.channels import Channel, channel, composite, encode, matched, together
-from sdovis.sun.images import SolarImage, read_image
-from sdovis.sun.isolation import read_isolated
-from sdovis.sun.place import Spot, pixel_of
-from sdovis.sun.views import View
 
 if TYPE_CHECKING:
     from transformers import ImageClassificationPipeline

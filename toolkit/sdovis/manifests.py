@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sdovis import __version__
 from sdovis.errors import BadInput, Problem
+from sdovis.version import __version__
 
 NAME = "manifest.json"
 

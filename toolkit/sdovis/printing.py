@@ -11,7 +11,7 @@ from sdovis import plugins as registry
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from sdovis.corpus.foreign import ForeignAudit
+    from sdovis.corpus.audit_foreign import ForeignAudit
     from sdovis.evaluation.scores import Scores
     from sdovis.learning.clock import Clock
     from sdovis.learning.record import TrainingRecord

@@ -17,10 +17,10 @@ from sdovis.study import Study
 if TYPE_CHECKING:
     from sdovis.corpus.build import Corpus
     from sdovis.evaluation.scores import Scores
-    from sdovis.hub.release import Release
     from sdovis.learning.clock import Clock
     from sdovis.learning.record import TrainingRecord
     from sdovis.learning.search import Found
+    from sdovis.release.assembly import Release
     from sdovis.summary import Summary
 
 T = TypeVar("T")
@@ -222,7 +222,7 @@ def _geometry(study: Study) -> dict[str, object]:
 
 def augmentations(study: Study, corpus: Corpus) -> tuple[str, ...]:
     """What training does to the pictures, in order. Raises `BadInput` where the study asks for what breaks labels."""
-    from sdovis.sun.augmentations import Policy
+    from sdovis.labels.augmentations import Policy
 
     signed = any(channel["signed"] for channel in corpus.facts["channels"])
     return Policy.of(corpus.facts["scheme"]).chosen(study.method.augment, signed=signed)
@@ -230,7 +230,7 @@ def augmentations(study: Study, corpus: Corpus) -> tuple[str, ...]:
 
 def training_made_from(study: Study, corpus: Corpus) -> dict[str, str]:
     """What a model depends on, a line each so that a refusal to resume can say which changed."""
-    from sdovis.sun.augmentations import GROUP, NAMES
+    from sdovis.labels.augmentations import GROUP, NAMES
 
     made_from = {f"training.{name}": repr(value) for name, value in sorted(study.training.items())}
     made_from |= {f"method.{name}": repr(value) for name, value in study.method}
@@ -312,7 +312,7 @@ def describe(study: Study, folders: Folders, say: Say, others: Sequence[Path] = 
 def release(study: Study, folders: Folders, say: Say) -> Release:
     """What the stages saved -> cards -> the three repositories in a folder."""
     from sdovis.cards import facts, render
-    from sdovis.hub import release as releases
+    from sdovis.release import assembly as releases
 
     gathered = facts.gather(study, folders.run)
     # Written every time: what was written into a kept section by hand since then is carried over.

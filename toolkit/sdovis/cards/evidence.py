@@ -39,7 +39,7 @@ class Scheme:
 
 
 @dataclass(frozen=True)
-class Channel:
+class ChannelFacts:
     """A transform to 8 bits, as ``corpus.json`` has it."""
 
     name: str
@@ -74,7 +74,7 @@ class CorpusFile:
     classes: dict[str, str]
     scheme: Scheme
     spellings: dict[str, dict[str, int]]
-    channels: list[Channel]
+    channels: list[ChannelFacts]
     size_px: int
     cutout_arcsec: float | None
     cutout_deg: float | None
@@ -172,7 +172,7 @@ class Latency:
 
 
 @dataclass(frozen=True)
-class Scores:
+class ScoresFile:
     """``scores.json``: scores of the test part. ``confusion_matrix`` has the truth in its rows."""
 
     part: str

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sdovis import __version__, manifests
+from sdovis import manifests
 from sdovis.cards import sources
 from sdovis.cards.evidence import (
     Audit,
-    Channel,
+    ChannelFacts,
     ConfigFile,
     CorpusFile,
     Estimate,
@@ -20,7 +20,7 @@ from sdovis.cards.evidence import (
     Part,
     ProcessorFile,
     Scheme,
-    Scores,
+    ScoresFile,
     Shortcut,
     read,
 )
@@ -31,6 +31,7 @@ from sdovis.errors import BadInput, Problem
 from sdovis.learning.record import TrainingRecord
 from sdovis.manifests import Manifest
 from sdovis.study import Study
+from sdovis.version import __version__
 
 #: Stands for the account where a study names none: a release in a folder is not on the Hub yet.
 PLACEHOLDER = "your-name"
@@ -75,7 +76,7 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class Split:
+class SplitFacts:
     """How rows were divided. ``parts`` in the order train, validation, test; ``seed`` draws the intervals."""
 
     method: str
@@ -130,20 +131,20 @@ class Facts:
     classes: tuple[ClassFacts, ...]
     scheme: Scheme
     flares: FlareList | None
-    channels: tuple[Channel, ...]
+    channels: tuple[ChannelFacts, ...]
     rows: int
     size_px: int
     cutout_arcsec: float | None
     cutout_deg: float | None
     max_longitude_deg: float | None
     provenance: Provenance
-    split: Split
+    split: SplitFacts
     rejects: Rejects
     storage: Storage
     network: Network
     trainable: str
     training: TrainingRecord
-    scores: Scores
+    scores: ScoresFile
     examples: tuple[Example, ...]
     figures: tuple[str, ...]
     sdovis: str
@@ -193,7 +194,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
     }
     corpus = read(CorpusFile, corpus_folder / "corpus.json", made_by="prepare")
     audit = read(Audit, corpus_folder / "audit.json", made_by="prepare")
-    scores = read(Scores, scores_folder / "scores.json", made_by="evaluate")
+    scores = read(ScoresFile, scores_folder / "scores.json", made_by="evaluate")
     config = read(ConfigFile, model_folder / "config.json", made_by="train")
     processor = read(ProcessorFile, model_folder / "preprocessor_config.json", made_by="train")
     training = TrainingRecord.load(run_dir / "training")
@@ -231,7 +232,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
             study.source.licence,
             study.source.credit,
         ),
-        split=Split(
+        split=SplitFacts(
             study.split.method,
             audit.gap_days,
             audit.leaks,
@@ -273,7 +274,7 @@ def _disagreements(
         yield Problem("[evaluation] of the study is not what the scores were made with", mend, str(run_dir / "scores"))
 
 
-def _other_classes(corpus: CorpusFile, scores: Scores, config: ConfigFile, run_dir: Path) -> Iterator[Problem]:
+def _other_classes(corpus: CorpusFile, scores: ScoresFile, config: ConfigFile, run_dir: Path) -> Iterator[Problem]:
     classes = list(corpus.classes)
     found = {
         "model/config.json": [name for _, name in sorted(config.id2label.items(), key=lambda item: int(item[0]))],

@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sdovis import study as studies
-from sdovis.cards.evidence import Bounds, Estimate, Latency, LongitudeBin, Part, Scores, Shortcut, Validation
+from sdovis.cards.evidence import Bounds, Estimate, Latency, LongitudeBin, Part, ScoresFile, Shortcut, Validation
 from sdovis.cards.facts import Facts, class_facts, gather, rejects
 from sdovis.cards.render import README, dataset_card, merge, model_card
 from sdovis.corpus.build import Corpus, count_reasons
@@ -152,8 +152,8 @@ def _predictions(corpus: Corpus, run_dir: Path) -> NDArray[np.float64]:
 
 
 def _scores(
-    saved: Scores, rows: pd.DataFrame, probabilities: NDArray[np.float64], classes: tuple[str, ...], folder: Path
-) -> Scores:
+    saved: ScoresFile, rows: pd.DataFrame, probabilities: NDArray[np.float64], classes: tuple[str, ...], folder: Path
+) -> ScoresFile:
     k, predicted = len(classes), probabilities.argmax(axis=1)
     label = rows["label"].to_numpy()
     parts = {name: (rows["split"] == name).to_numpy() for name in PARTS}

@@ -17,26 +17,27 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from sdovis import __version__, manifests, plugins
+from sdovis import manifests, plugins
+from sdovis.channels.channel import channel
 from sdovis.corpus.audit import audit
 from sdovis.corpus.catalog import REJECT_COLUMNS, Catalog, catalog, image_inventory
 from sdovis.corpus.duplicates import footprint_deg
-from sdovis.corpus.joins import flare_facts
-from sdovis.corpus.rows import RawRow
 from sdovis.corpus.shards import Shards, plain
 from sdovis.corpus.split import PARTS, assign
 from sdovis.errors import BadInput
+from sdovis.labels.schemes import LabelScheme
 from sdovis.manifests import Manifest
+from sdovis.readers.joins import flare_facts
+from sdovis.readers.rows import RawRow
 from sdovis.study import Study
-from sdovis.sun.channels import channel
-from sdovis.sun.labels import LabelScheme
+from sdovis.version import __version__
 
 #: Rows a file of a part, and rows read or written at once.
 FILE_ROWS = 20_000
 GROUP_ROWS = 100
 
 
-class Pictures(Sequence[bytes]):
+class PictureFiles(Sequence[bytes]):
     """The pictures of a corpus, PNG files in its order, read from disk as they are asked for."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -123,7 +124,7 @@ class Corpus:
         rows = pd.concat(frames, ignore_index=True)
         audited = folder / "audit.json"
         checked = json.loads(audited.read_text(encoding="utf-8")) if audited.is_file() else {}
-        pictures = Pictures([path for _, path in paths])
+        pictures = PictureFiles([path for _, path in paths])
         return cls(folder, tuple(facts["classes"]), rows, pictures, facts, manifest, checked)
 
 

@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sdovis.channels.channel import channel
 from sdovis.corpus import examples
 from sdovis.corpus.observations import Observation, Reject, Sorted, understand
-from sdovis.corpus.rows import RawRow
 from sdovis.corpus.shards import HEAVY, Looked, Shards, chunks
 from sdovis.errors import BadInput, Problem, UnreadableImage
+from sdovis.images import isolation
+from sdovis.images.images import inside
+from sdovis.labels import schemes as label_schemes
+from sdovis.labels.schemes import LabelScheme
 from sdovis.manifests import sha256_file
+from sdovis.readers.rows import RawRow
 from sdovis.study import Images, Study
-from sdovis.sun import isolation
-from sdovis.sun import labels as label_schemes
-from sdovis.sun.channels import channel
-from sdovis.sun.images import inside
-from sdovis.sun.labels import LabelScheme
 
 REJECT_COLUMNS = ("file", "sheet", "row", "image", "noaa_ar", "label", "reason")
 #: What opening one image may take before its decoder is stopped: seconds, and bytes above what an idle worker holds.

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sdovis.channels.channel import MAX_TIME_GAP, Channel, channel
 from sdovis.corpus.duplicates import perceptual_hashes
 from sdovis.corpus.observations import Observation, Reject, Sorted, no_position, stem_of
 from sdovis.corpus.png import png_files
 from sdovis.errors import BadInput, Problem
+from sdovis.images.images import SolarImage, inside, pointing_problem, read_image
+from sdovis.images.quality import quality_problem
 from sdovis.study import IMAGE_FIELDS, Images
-from sdovis.sun.channels import MAX_TIME_GAP, Channel, channel
 from sdovis.sun.geometry import DiscFrame, cutout, heliographic_cutout, project, unproject
-from sdovis.sun.images import SolarImage, inside, pointing_problem, read_image
-from sdovis.sun.quality import quality_problem
 
 #: The two ways to give a position may differ by this share of the disc's radius: a flipped axis differs by more.
 MAX_POSITION_GAP = 0.1

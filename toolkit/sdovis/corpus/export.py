@@ -12,10 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from sdovis import __version__
 from sdovis.corpus.build import Corpus
 from sdovis.errors import BadInput, Conflict, Problem
 from sdovis.study import SRS_HEADINGS, Study
+from sdovis.version import __version__
 
 REGIONS, QUIET, REJECTS, ABOUT = "Active regions", "Quiet Sun", "Rejects", "About"
 #: Headings of the columns that the corpus itself gives, and of those that stand first among the others.

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from sdovis.corpus.rows import RawRow
 from sdovis.errors import Problem, UnreadableImage
+from sdovis.images.images import inside
+from sdovis.labels.schemes import LabelScheme, UnknownLabel
+from sdovis.readers.rows import RawRow
 from sdovis.study import IMAGE_FIELDS, Study
-from sdovis.sun.images import inside
-from sdovis.sun.labels import LabelScheme, UnknownLabel
 
 #: SDO's first public images; an earlier date is a typing error or an unformatted spreadsheet serial number.
 SDO_FIRST_LIGHT = datetime(2010, 3, 1, tzinfo=UTC)

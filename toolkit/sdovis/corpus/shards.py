@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sdovis.corpus.observations import Reject, Sorted
-from sdovis.corpus.rows import RawRow
 from sdovis.errors import Problem
+from sdovis.readers.rows import RawRow
 
 #: Images a shard: what a kill can cost, and what is held in memory at once.
 IMAGES = 32

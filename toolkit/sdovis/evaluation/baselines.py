@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sdovis.channels import spots
+from sdovis.channels.channel import Channel
 from sdovis.corpus.build import Corpus, layers
 from sdovis.statistics import skill
-from sdovis.sun import spots
-from sdovis.sun.channels import Channel
 
 #: Side of the thumbnails, pixels: small enough that a linear model cannot remember single images.
 THUMBNAIL_PX = 14

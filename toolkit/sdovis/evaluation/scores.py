@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sdovis import inference, manifests, plugins
+from sdovis.channels.channel import channel
 from sdovis.corpus.build import Corpus
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation import baselines, metrics
@@ -21,7 +22,6 @@ from sdovis.evaluation.metrics import MetricSpec
 from sdovis.statistics import skill
 from sdovis.statistics.bootstrap import Interval, by_cluster, cluster_bootstrap, paired_difference
 from sdovis.study import Study
-from sdovis.sun.channels import channel
 
 #: Edges of the bins of distance from the central meridian, degrees: near the limb classes are unreliable.
 LONGITUDE_EDGES = (0.0, 20.0, 40.0, 60.0, 90.0)

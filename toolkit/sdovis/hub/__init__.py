@@ -1,1 +1,1 @@
-"""A release: its three repositories in a folder, and their way to a Hub and back."""
+"""What speaks to a Hub: what a publish would change, publishing itself, and reading it back."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sdovis import manifests
 from sdovis.errors import Conflict
-from sdovis.hub.release import KINDS, README, Release, differ_in_kept_sections_only
 from sdovis.hub.remote import OF_THE_HUB, Hub
+from sdovis.release.assembly import KINDS, README, Release, differ_in_kept_sections_only
 
 
 def verify_published(

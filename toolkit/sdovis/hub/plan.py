@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sdovis.hub.remote import Stored
+from sdovis.release.targets import in_words
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,3 @@ def differences(wanted: Mapping[str, Contents], stored: Mapping[str, Stored]) ->
     added = sorted(wanted.keys() - stored.keys())
     changed = sorted(p for p in wanted.keys() & stored.keys() if not wanted[p].is_stored_as(stored[p]))
     return added, changed, sorted(stored.keys() - wanted.keys())
-
-
-def in_words(size: float) -> str:
-    """Bytes in units of 1000: ``86.7 MB``."""
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,9 @@ from sdovis.cards.render import merge
 from sdovis.errors import BadInput, Conflict, HubFailure, Problem, SdovisError
 from sdovis.hub.journal import NAME, Entry, Journal
 from sdovis.hub.plan import Contents, Plan, differences
-from sdovis.hub.release import KINDS, README, Release, differ_in_kept_sections_only
 from sdovis.hub.remote import Hub, State, Stored
-
-Say = Callable[[str], None]
+from sdovis.release.assembly import KINDS, README, Release, differ_in_kept_sections_only
+from sdovis.release.targets import Say
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdovis.errors import SdovisError
-from sdovis.sun.augmentations import Augmentation, augmentation, known
+from sdovis.labels.augmentations import Augmentation, augmentation, known
 
 if TYPE_CHECKING:
     import torch

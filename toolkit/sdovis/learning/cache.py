@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from sdovis import __version__, manifests
+from sdovis import manifests
 from sdovis.errors import BadInput
 from sdovis.learning import loader
 from sdovis.learning.checkpoints import write_json
 from sdovis.manifests import sha256_text
+from sdovis.version import __version__
 
 if TYPE_CHECKING:
     from sdovis.corpus.build import Corpus

@@ -143,7 +143,7 @@ def _sha256(codes: loader.Pixels) -> str:
     return total.hexdigest()
 
 
-class Examples:
+class FeatureSet:
     """A torch dataset of features and labels, read by the batch."""
 
     def __init__(self, features: Features, labels: NDArray[np.int64]) -> None:
@@ -188,5 +188,5 @@ class Head(torch.nn.Module):
 
 
 def first(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The collator of `Examples`: their batch is one already."""
+    """The collator of `FeatureSet`: their batch is one already."""
     return batch

@@ -100,7 +100,7 @@ def of_head(body: Body, on_main: Callable[[Callable[[], Any]], Any]) -> Task:
         return body.model
 
     labels = {"train": body.training.labels, "validation": body.validation.labels}
-    training, validation = (features.Examples(seen[part], np.asarray(labels[part])) for part in labels)
+    training, validation = (features.FeatureSet(seen[part], np.asarray(labels[part])) for part in labels)
     return Task(head, training, validation, features.first, dict, export)
 
 

@@ -13,12 +13,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdovis import __version__, manifests
+from sdovis import manifests
 from sdovis.errors import BadInput, Problem
 from sdovis.learning import checkpoints, loader, methods
 from sdovis.learning.clock import Clock
 from sdovis.learning.losses import Loss
 from sdovis.study import Study
+from sdovis.version import __version__
 
 if TYPE_CHECKING:
     from sdovis.corpus.build import Corpus

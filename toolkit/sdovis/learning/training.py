@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sdovis import __version__, allocation, manifests
+from sdovis import allocation, manifests
 from sdovis.errors import BadInput, Problem, SdovisError
 from sdovis.learning import augment, checkpoints, methods
 from sdovis.learning.clock import Clock
 from sdovis.learning.record import Session, TrainingRecord, record_of, weights_sha256
 from sdovis.study import Study
+from sdovis.version import __version__
 
 if TYPE_CHECKING:
     from sdovis.corpus.build import Corpus

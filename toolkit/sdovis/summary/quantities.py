@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sdovis.channels.channel import Channel
 from sdovis.corpus.build import Corpus, layers
-from sdovis.sun.channels import Channel
 
 #: Columns of a corpus that are names, provenance or described in their own way; any other number is a quantity.
 NOT_QUANTITIES = frozenset(

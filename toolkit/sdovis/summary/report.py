@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sdovis import manifests, plugins
+from sdovis.channels.channel import channel
 from sdovis.corpus.build import Corpus
 from sdovis.study import Study
 from sdovis.summary import compare, pictures
@@ -16,7 +17,6 @@ from sdovis.summary.compare import FAMILIES, TEST_COLUMNS, Row, complete, finite
 from sdovis.summary.quantities import Measured, Quantity, measure
 from sdovis.summary.timing import Timings
 from sdovis.summary.workbook import workbook
-from sdovis.sun.channels import channel
 
 ALL = "(all)"  # how the workbook names what has no class of its own
 NOTES = {

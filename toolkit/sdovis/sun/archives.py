@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sdovis.errors import BadInput, Problem
-from sdovis.sun.regions import Summary, latest, parse
+from sdovis.sun.regions import RegionSummary, latest, parse
 
 #: A day's summary has about 1 kB, all of them since 1996 about 20 MB.
 MAX_TEXT_BYTES = 64 * 2**10
@@ -25,7 +25,7 @@ _ARCHIVES = (".tar.gz", ".tgz")
 class Archive:
     """The summaries of an archive, one for each time in order of time, and what was odd about their files."""
 
-    summaries: tuple[Summary, ...]
+    summaries: tuple[RegionSummary, ...]
     remarks: tuple[Problem, ...]
 
 
@@ -36,7 +36,7 @@ def read_archive(path: Path, name: str = "") -> Archive:
     something is larger than such archives are.
     """
     name = name or path.name
-    summaries: list[Summary] = []
+    summaries: list[RegionSummary] = []
     remarks: list[Problem] = []
     for file, text in _texts(path, name):
         try:

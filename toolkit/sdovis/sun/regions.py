@@ -61,7 +61,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Summary:
+class RegionSummary:
     """One issue of the summary: where it was read, when it was issued, and when its positions hold (both UTC).
 
     ``faults`` are lines that should be regions and cannot be read, ``remarks`` other oddities, each with file, section
@@ -117,7 +117,7 @@ _EXPECTED = {
 }
 
 
-def parse(text: str, file: str = "") -> Summary:
+def parse(text: str, file: str = "") -> RegionSummary:
     """Read one summary's text; ``file`` is what problems name.
 
     Raises `BadInput` where it is no summary: without sections or without a date of issue.
@@ -202,7 +202,7 @@ class _Reading:
     def _remark(self, number: int | None, what: str, hint: str = "") -> None:
         self.remarks.append(Problem(what, hint, self.file, self.section if number else "", number))
 
-    def summary(self, text: str) -> Summary:
+    def summary(self, text: str) -> RegionSummary:
         if self.lines["section"] < 2:
             raise BadInput(Problem("is not a Solar Region Summary: it lacks its sections", "take it out", self.file))
         day, issued = _issue(text)
@@ -218,7 +218,7 @@ class _Reading:
                 self._remark(number, f"region {noaa} stands in line {first.line} already", "the first is taken")
         corrected = bool(self.lines["correction"])
         found, faults, remarks = tuple(regions.values()), tuple(self.faults), tuple(self.remarks)
-        return Summary(self.file, issued, valid, corrected, found, faults, remarks, dict(self.lines))
+        return RegionSummary(self.file, issued, valid, corrected, found, faults, remarks, dict(self.lines))
 
     def _valid(self, text: str, day: date) -> datetime:
         """When the positions hold: what the first heading with a time says, the month taken from the date of issue."""
@@ -317,9 +317,9 @@ def _date(year: str, month: str, day: str) -> date | None:
         return None
 
 
-def latest(summaries: Iterable[Summary]) -> tuple[list[Summary], list[Problem]]:
+def latest(summaries: Iterable[RegionSummary]) -> tuple[list[RegionSummary], list[Problem]]:
     """One summary for each time, in order of time: the copy that was issued last; and remarks on the others."""
-    chosen: dict[datetime, Summary] = {}
+    chosen: dict[datetime, RegionSummary] = {}
     remarks = []
     for summary in sorted(summaries, key=lambda s: (s.valid, s.issued, s.corrected, s.file)):
         if earlier := chosen.get(summary.valid):
@@ -330,12 +330,12 @@ def latest(summaries: Iterable[Summary]) -> tuple[list[Summary], list[Problem]]:
     return list(chosen.values()), remarks
 
 
-def table(summaries: Iterable[Summary]) -> pd.DataFrame:
+def table(summaries: Iterable[RegionSummary]) -> pd.DataFrame:
     """A row a region and summary: file, issued, valid and the fields of `Region`."""
     return pd.DataFrame(_table_rows(summaries))
 
 
-def _table_rows(summaries: Iterable[Summary]) -> Iterator[dict[str, Any]]:
+def _table_rows(summaries: Iterable[RegionSummary]) -> Iterator[dict[str, Any]]:
     for summary in summaries:
         for region in summary.regions:
             yield {"file": summary.file, "issued": summary.issued, "valid": summary.valid, **vars(region)}

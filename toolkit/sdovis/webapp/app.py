@@ -15,7 +15,7 @@ import gradio as gr
 from sdovis.errors import Conflict, SdovisError
 from sdovis.webapp import page
 from sdovis.webapp.interface import MAX_FILE, Page, empty_blocks, endpoint
-from sdovis.webapp.source import Source, fetch, locate
+from sdovis.webapp.source import ModelSource, fetch, locate
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def build(model: str | Path | None = None, *, examples: Path | None = None, spac
     default the working directory. A model that cannot be opened raises its error (`BadInput`, `HubFailure`); where none
     was named, as in a Space, nobody would read it: the page then says what is missing.
     """
-    source = Source()
+    source = ModelSource()
     try:
         source = locate(model, space or Path.cwd())
         from sdovis.webapp.classifier import Classifier
@@ -109,7 +109,7 @@ def theme() -> Any:
     return base.set(body_text_color_subdued="#526071", body_text_color_subdued_dark="#aab6c5")
 
 
-def _closed(source: Source, error: SdovisError) -> gr.Blocks:
+def _closed(source: ModelSource, error: SdovisError) -> gr.Blocks:
     """The page of a model that cannot be opened."""
     name = source.title or source.model or "SDOVIS"
 

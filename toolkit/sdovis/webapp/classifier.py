@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sdovis import inference
+from sdovis.channels.channel import Channel, encode
+from sdovis.channels.place import Spot, pixel_of, place_at
+from sdovis.channels.view import LIMB_LONGITUDE_DEG, Layer, View
 from sdovis.errors import BadInput, Problem
-from sdovis.sun.channels import Channel, encode
-from sdovis.sun.images import SolarImage
-from sdovis.sun.isolation import read_isolated
-from sdovis.sun.place import Spot, pixel_of, place_at
-from sdovis.sun.quality import quality_problem
-from sdovis.sun.views import LIMB_LONGITUDE_DEG, Layer, View
+from sdovis.images.images import SolarImage
+from sdovis.images.isolation import read_isolated
+from sdovis.images.quality import quality_problem
 from sdovis.webapp import attention, colours, header
 
 #: Sides of the pictures on the page, pixels.

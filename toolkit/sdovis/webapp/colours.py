@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from sdovis.sun.channels import Channel
+from sdovis.channels.channel import Channel
 
 #: sunpy shows HMI's magnetograms between these limits (HMIMap's default norm).
 MAGNETOGRAM_LIMIT_G = 1500.0

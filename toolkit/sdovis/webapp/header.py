@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sdovis.sun.images import SolarImage
-from sdovis.sun.place import place_at
+from sdovis.channels.place import place_at
+from sdovis.images.images import SolarImage
 
 
 def facts(image: SolarImage, spot: tuple[float, float] | None = None) -> list[tuple[str, str]]:

@@ -15,10 +15,10 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr
 
+from sdovis.channels.place import Spot
 from sdovis.errors import BadInput, SdovisError
-from sdovis.sun.place import Spot
 from sdovis.webapp import page
-from sdovis.webapp.source import Source
+from sdovis.webapp.source import ModelSource
 
 if TYPE_CHECKING:
     from sdovis.webapp.classifier import Answer, Classifier
@@ -65,7 +65,7 @@ def _count(several: bool) -> Any:
 class Page:
     """One page: the model it shows, and what its buttons do."""
 
-    def __init__(self, source: Source, classifier: Classifier, examples: Path | None) -> None:
+    def __init__(self, source: ModelSource, classifier: Classifier, examples: Path | None) -> None:
         self.source, self.classifier = source, classifier
         if examples is not None:
             gr.set_static_paths([str(examples.resolve())])  # Gradio hands out no other file from outside its cache

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from sdovis.errors import Problem, SdovisError
-from sdovis.webapp.source import Source, address
+from sdovis.webapp.source import ModelSource, address
 
 FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica", "Arial", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")
@@ -52,7 +52,7 @@ CSS = """
 """
 
 
-def head(source: Source, about: Mapping[str, object], name: str, channel: str) -> str:
+def head(source: ModelSource, about: Mapping[str, object], name: str, channel: str) -> str:
     """Title, what it is, links to model and dataset."""
     title = source.title or str(about.get("title") or "") or name
     tags = [channel] if channel else []
@@ -201,7 +201,7 @@ SDO images are courtesy of NASA/SDO and the AIA, EVE and HMI science teams.
 """
 
 
-def snippet(source: Source, name: str, channels: Sequence[str] = ()) -> str:
+def snippet(source: ModelSource, name: str, channels: Sequence[str] = ()) -> str:
     """Python that does the same, with the revision pinned where there is one.
 
     ``name`` is the study's, ``channels`` are the names of the model's channels.

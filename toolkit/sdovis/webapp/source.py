@@ -17,7 +17,7 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """A model: a local ``folder``, or else the Hub's ``model`` at ``revision``.
 
     ``model``, ``dataset`` and ``revision`` are what links and snippets name; "" where there is nothing to name.
@@ -34,7 +34,7 @@ class Source:
     description: str = ""
 
 
-def locate(model: str | Path | None, space: Path) -> Source:
+def locate(model: str | Path | None, space: Path) -> ModelSource:
     """The model that is asked for.
 
     ``model`` is a model folder, a run or a release (a folder that holds ``model/``), or a Hub id, optionally with
@@ -49,20 +49,20 @@ def locate(model: str | Path | None, space: Path) -> Source:
         return replace(found, examples=found.examples or _examples(space))
     folder = Path(model)
     if (folder / "config.json").is_file():
-        return _of_run(Source(folder=folder), folder.parent)
+        return _of_run(ModelSource(folder=folder), folder.parent)
     if (folder / "model" / "config.json").is_file():
         if (folder / "space" / "space.json").is_file():
             return replace(_written(folder / "space"), folder=folder / "model")
-        source = Source(folder=folder / "model", examples=_examples(folder / "release" / "space"))
+        source = ModelSource(folder=folder / "model", examples=_examples(folder / "release" / "space"))
         return _of_run(source, folder)
     name, _, revision = str(model).partition("@")
     if not _HUB_ID.fullmatch(name) or folder.exists():
         hint = "give runs/NAME/model, a release folder, or a Hub id like name/model"
         raise BadInput(Problem("is neither a folder that holds a model nor a Hub id", hint, file=str(model)))
-    return Source(model=name, revision=revision)
+    return ModelSource(model=name, revision=revision)
 
 
-def _of_run(source: Source, run: Path) -> Source:
+def _of_run(source: ModelSource, run: Path) -> ModelSource:
     """With the study's title and description, where the model still lies in its run."""
     try:
         about = tomllib.loads((run / "study.toml").read_text(encoding="utf-8"))["study"]
@@ -71,7 +71,7 @@ def _of_run(source: Source, run: Path) -> Source:
     return replace(source, title=str(about.get("title", "")), description=str(about.get("description", "")))
 
 
-def _written(space: Path) -> Source:
+def _written(space: Path) -> ModelSource:
     file = space / "space.json"
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))
@@ -86,7 +86,7 @@ def _written(space: Path) -> Source:
             raise BadInput(
                 Problem(f"{key} {found[key]!r} is not a Hub id", "write it as name/repository", file=file.name)
             )
-    return Source(
+    return ModelSource(
         found["model"],
         found["dataset"],
         found["revision"],
@@ -101,7 +101,7 @@ def _examples(space: Path) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def fetch(source: Source) -> Path:
+def fetch(source: ModelSource) -> Path:
     """The folder of the model, downloaded where it lies on the Hub.
 
     Raises `BadInput` or `HubFailure` with words for the page: what is missing, and who can mend it.
@@ -135,7 +135,7 @@ def fetch(source: Source) -> Path:
         raise HubFailure(f"{what} cannot be fetched: the Hub cannot be reached; try again later") from error
 
 
-def address(source: Source, kind: str) -> str:
+def address(source: ModelSource, kind: str) -> str:
     """The web page of the "model" or the "dataset" at the pinned revision; "" where it is not on the Hub."""
     name = source.model if kind == "model" else source.dataset
     if not name or name.startswith("your-name/"):  # a release to a folder has no owner yet

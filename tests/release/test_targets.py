@@ -1,0 +1,161 @@
+"""A release goes where a target puts it: a Hub, a folder, and nowhere else by half."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from loopback import LoopbackHub
+from sdovis.cli import run_command
+from sdovis.errors import BadInput, Conflict
+from sdovis.release.assembly import KINDS, Release
+from sdovis.release.targets import Request, folder
+
+PIN = "r-000000000000"
+Crafted = Callable[..., Path]
+
+
+@pytest.fixture
+def share(tmp_path: Path) -> Path:
+    return tmp_path / "share"
+
+
+def _files(of: Path) -> dict[str, bytes]:
+    return {path.relative_to(of).as_posix(): path.read_bytes() for path in of.rglob("*") if path.is_file()}
+
+
+def _published(release: Path, share: Path, **asked: bool) -> list[str]:
+    return list(folder(Request(release, str(share), **asked)))
+
+
+def test_a_folder_gets_the_three_parts_at_once_and_they_are_the_release(crafted: Crafted, share: Path):
+    released = crafted()
+    (line,) = _published(released, share)
+    there = share / "sun" / PIN
+    assert line.startswith(f"{there}: 9 of 9 files added, ")
+    assert {n: c for n, c in _files(there).items() if n != "manifest.json"} == {
+        n: c for n, c in _files(released).items() if n != "manifest.json"
+    }
+    assert Release.load(there).repositories == Release.load(released).repositories
+    assert [path.name for path in there.parent.iterdir()] == [PIN]
+
+
+def test_a_second_time_nothing_is_written(crafted: Crafted, share: Path):
+    released = crafted()
+    _published(released, share)
+    before = {path: path.stat().st_mtime_ns for path in share.rglob("*")}
+    assert _published(released, share) == [f"{share / 'sun' / PIN}: nothing changes"]
+    assert {path: path.stat().st_mtime_ns for path in share.rglob("*")} == before
+
+
+def test_other_words_take_the_place_of_an_unharmed_release_and_another_pin_lies_beside_it(
+    crafted: Crafted, share: Path
+):
+    _published(crafted(), share)
+    (line,) = _published(crafted(words="other words"), share)
+    assert ": 3 of 9 files changed, " in line
+    assert b"other words" in (share / "sun" / PIN / "model/README.md").read_bytes()
+    _published(crafted(seed=1), share)
+    assert sorted(path.name for path in (share / "sun").iterdir()) == [PIN, "r-000000000001"]
+
+
+def test_a_dry_run_tells_it_and_writes_nothing(crafted: Crafted, share: Path):
+    (line,) = _published(crafted(), share, dry_run=True)
+    assert "9 of 9 files added" in line and not share.exists()
+
+
+@pytest.mark.parametrize("harm", ["changed", "added", "another"])
+def test_what_somebody_changed_there_is_not_overwritten(crafted: Crafted, share: Path, harm: str):
+    released, there = crafted(), share / "sun" / PIN
+    _published(released, share)
+    if harm == "another":
+        shutil.rmtree(there)
+        there.mkdir()
+    (there / "notes.txt" if harm != "changed" else there / "model/README.md").write_text("mine")
+    before = _files(share)
+    with pytest.raises(Conflict, match=r"not as sdovis would have left it .*; nothing was written; move it away"):
+        _published(crafted(words="other words"), share)
+    assert _files(share) == before
+
+
+def test_a_copy_that_fails_leaves_what_was_there(crafted: Crafted, share: Path, monkeypatch: pytest.MonkeyPatch):
+    _published(crafted(), share)
+    before = _files(share)
+
+    def full(source: str, to: str, **_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sdovis.release.targets.shutil.copytree", full)
+    with pytest.raises(Conflict, match=r"cannot be written: .*No space left on device; nothing was changed"):
+        _published(crafted(words="other words"), share)
+    assert _files(share) == before
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("what", ["a file in the way", "a link to nowhere", "a file for a folder"])
+def test_what_is_in_the_way_is_told_by_a_dry_run_too_and_stays(crafted: Crafted, share: Path, what: str, dry_run: bool):
+    there = share / "sun" / PIN
+    there.parent.mkdir(parents=True)
+    if what == "a link to nowhere":
+        there.symlink_to(share / "nowhere")
+    else:
+        (there if what == "a file in the way" else share / "sun.txt").write_text("mine")
+    place = share / "sun.txt" if what == "a file for a folder" else share
+    before = sorted(share.rglob("*"))
+    with pytest.raises(Conflict, match=r"nothing was written|is no folder, or not yours to write in"):
+        _published(crafted(), place, dry_run=dry_run)
+    assert sorted(share.rglob("*")) == before
+
+
+@pytest.mark.parametrize("place", ["~nobody-of-that-name/x", "x" * 300, "{release}", "{release}/model/new"])
+def test_what_is_no_place_is_refused(crafted: Crafted, place: str):
+    released = crafted()
+    before = _files(released)
+    with pytest.raises((BadInput, Conflict)) as caught:
+        _published(released, Path(place.format(release=released)))
+    assert len(str(caught.value)) < 1000 and "\n" not in str(caught.value)
+    assert _files(released) == before
+
+
+def test_of_a_copy_that_fails_for_every_file_the_first_reason_is_told(
+    crafted: Crafted, share: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def failing(source: str, to: str, **_: object) -> None:
+        raise shutil.Error([("a", "b", "[Errno 13] Permission denied: 'a'"), ("c", "d", "the same")])
+
+    monkeypatch.setattr("sdovis.release.targets.shutil.copytree", failing)
+    with pytest.raises(Conflict, match=r"cannot be written: \[Errno 13\] Permission denied: 'a'; nothing was changed"):
+        _published(crafted(), share)
+
+
+def test_what_only_a_hub_can_do_is_refused_all_at_once(crafted: Crafted):
+    with pytest.raises(BadInput) as caught:
+        folder(Request(crafted(), public=True, accept=("abc1234",)))
+    assert [problem.hint for problem in caught.value.problems] == [
+        "write it as --to folder:PATH",
+        "leave --public out",
+        "leave --accept out",
+    ]
+
+
+def test_the_hub_is_a_target_and_the_default_and_its_place_is_its_address(
+    hub: LoopbackHub, crafted: Crafted, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    run = crafted().parent
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    assert run_command(["publish", str(run), "--dry-run"]) == 3
+    assert run_command(["publish", str(run), "--to", f"hub:{hub.endpoint}"]) == 0
+    assert "model org/sun (private" in capsys.readouterr().out
+    assert all(hub.repository(kind, "org/sun").tags for kind in KINDS)
+
+
+def test_the_command_line_sends_to_a_folder_and_says_where_a_target_is_unknown(
+    crafted: Crafted, share: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = crafted().parent
+    assert run_command(["publish", str(run), "--to", f"folder:{share}"]) == 0
+    assert capsys.readouterr().out.startswith(f"{share}/sun/{PIN}: 9 of 9 files added")
+    assert run_command(["publish", str(run), "--to", "folders:x"]) == 2
+    assert "targets: 'folders' is unknown; did you mean 'folder'?" in capsys.readouterr().err

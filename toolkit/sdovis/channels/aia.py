@@ -1,0 +1,124 @@
+"""The channels of AIA: DN/s on a logarithmic scale, as observed or corrected for the instrument's degradation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+
+from sdovis.channels.channel import Channel, Floats, wrong
+from sdovis.errors import BadInput, Problem
+from sdovis.images.images import SolarImage
+
+#: Wavelength (angstrom) -> DN/s of the first and of the last code.
+RANGES = {
+    94: (0.1, 800), 131: (0.7, 1900), 171: (5, 3500), 193: (20, 5500), 211: (7, 3500), 304: (0.1, 3500),
+    335: (0.4, 1000), 1600: (10, 800), 1700: (220, 5000),
+}  # fmt: skip
+#: The version of AIA's calibration that the corrected channels are defined by.
+CALIBRATION = 10
+#: aiapy 0.10 knows the table of `CALIBRATION` by its sum, fetches it once and keeps it.
+AIAPY = "aiapy>=0.10"
+
+
+def contradictions(image: SolarImage, wave: int, units: tuple[str, ...]) -> Sequence[str]:
+    """What of the header speaks against AIA's channel of ``wave`` angstrom; silence is no contradiction."""
+    header = image.header
+    found = []
+    instrument, length = str(header.get("INSTRUME", "")), header.get("WAVELNTH")
+    if instrument and not instrument.startswith("AIA"):
+        found.append(f"INSTRUME is {instrument!r}")
+    if length and length != wave:
+        found.append(f"WAVELNTH is {length!r}")
+    if image.unit not in units:
+        found.append(f"the unit is {image.unit!r}")
+    return found
+
+
+def _dn_per_second(image: SolarImage) -> Floats:
+    values: Floats = image.values
+    if image.unit == "DN/s":
+        return values
+    seconds = image.header.get("EXPTIME")
+    if not isinstance(seconds, int | float) or not seconds > 0:
+        raise wrong(image, f"EXPTIME is {seconds!r}: no DN/s without it")
+    return values / np.float32(seconds)
+
+
+def _as_at_launch(image: SolarImage, wave: int) -> Floats:
+    if image.observed is None:
+        raise wrong(image, "the time of observation is unknown: no correction for degradation without it")
+    return _dn_per_second(image) / np.float32(sensitivity(wave, image.observed))
+
+
+@lru_cache(maxsize=8192)
+def sensitivity(wave: int, observed: datetime) -> float:
+    """AIA's sensitivity at ``wave`` angstrom over that at launch, by `aiapy.calibrate.degradation`.
+
+    Boerner et al. (2014), Solar Physics 289, 2377. Raises `BadInput` where aiapy or its calibration table is not to be
+    had, or the table is of another version than `CALIBRATION`.
+    """
+    from astropy import units
+    from astropy.time import Time
+
+    table = _calibration()
+    from aiapy.calibrate import degradation
+
+    return float(degradation(wave * units.angstrom, Time(observed), correction_table=table)[0])
+
+
+@lru_cache(maxsize=1)
+def _calibration() -> Any:
+    try:
+        from aiapy.calibrate.util import get_correction_table
+    except ModuleNotFoundError as error:
+        what = "the correction for AIA's degradation needs aiapy, which is not installed"
+        raise BadInput(Problem(what, "pip install 'sdovis[aia]', or name the channel without -corrected")) from error
+    try:
+        table = get_correction_table("SSW")
+    # What a download that fails raises is not documented; each means that there is no table.
+    except Exception as error:
+        what = f"AIA's calibration table cannot be had: {str(error).splitlines()[0] if str(error) else error!r}"
+        raise BadInput(Problem(what, "aiapy fetches it once from SolarSoft: be online then")) from error
+    version = int(table["VER_NUM"][0])
+    if version != CALIBRATION:
+        what = (
+            f"aiapy brings version {version} of AIA's calibration, and the channel is defined by version {CALIBRATION}"
+        )
+        raise BadInput(Problem(what, f"install another aiapy ({AIAPY})"))
+    return table
+
+
+def _aia(wave: int, *, corrected: bool = False) -> Channel:
+    low, high = RANGES[wave]
+    degradation = (
+        f"divided by the instrument's sensitivity at that time over that at launch (aiapy, calibration version {CALIBRATION})"
+        if corrected
+        else "not corrected for the instrument's degradation"
+    )
+    return Channel(
+        name=f"aia-{wave}{'-corrected' if corrected else ''}",
+        version="1",
+        title=f"AIA {wave} Å{', corrected for degradation' if corrected else ''}",
+        unit="DN/s",
+        source=f"log10 of DN/s (EXPTIME divided out) from {low:g} to {high:g}: the ranges of sdo-cli; {degradation}",
+        colormap=f"sdoaia{wave}",
+        levels=np.concatenate([[np.nan], np.geomspace(low, high, 255)]).astype(np.float32),
+        physical=partial(_as_at_launch, wave=wave) if corrected else _dn_per_second,
+        # Level 1 has no BUNIT.
+        contradictions=partial(contradictions, wave=wave, units=("", "DN", "DN/s")),
+        requires=(AIAPY,) if corrected else (),
+    )
+
+
+AIA_94, AIA_131, AIA_171, AIA_193, AIA_211 = _aia(94), _aia(131), _aia(171), _aia(193), _aia(211)
+AIA_304, AIA_335, AIA_1600, AIA_1700 = _aia(304), _aia(335), _aia(1600), _aia(1700)
+
+AIA_94_CORRECTED, AIA_131_CORRECTED = _aia(94, corrected=True), _aia(131, corrected=True)
+AIA_171_CORRECTED, AIA_193_CORRECTED = _aia(171, corrected=True), _aia(193, corrected=True)
+AIA_211_CORRECTED, AIA_304_CORRECTED = _aia(211, corrected=True), _aia(304, corrected=True)
+AIA_335_CORRECTED, AIA_1600_CORRECTED = _aia(335, corrected=True), _aia(1600, corrected=True)
+AIA_1700_CORRECTED = _aia(1700, corrected=True)

@@ -1,0 +1,134 @@
+"""The channels of published pictures: 8 bits on their publisher's scale, NASA's JPEGs and Helioviewer's JPEG 2000."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache, partial
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from sdovis.channels import aia, hmi
+from sdovis.channels.channel import Channel, Codes, Floats
+from sdovis.images.images import SolarImage
+
+NOT_SCIENCE = "8-bit browse pictures, not calibrated and not intended for science analysis"
+#: NASA's browse pictures and Helioviewer's files are scaled differently, and either has changed over the years.
+SCALE = "what a grey level means is its publisher's choice, so that NASA's JPEGs and Helioviewer's JPEG 2000 do not mix"
+GREY_LEVELS = np.arange(256, dtype=np.float32)
+#: ITU-R BT.601, the Y of a JPEG, as Pillow rounds it.
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def _luma(image: SolarImage) -> Codes:
+    codes: Codes = image.values
+    return codes if codes.ndim == 2 else np.asarray(Image.fromarray(codes).convert("L"))
+
+
+def _grey(image: SolarImage) -> Floats:
+    return _luma(image).astype(np.float32)
+
+
+def _name_says(image: SolarImage, pattern: str) -> str:
+    """What the name of a browse picture says it shows: 20110215_013000_512_0211.jpg is AIA 211."""
+    found = re.search(rf"_(?:256|512|1024|2048|3072|4096)_({pattern})\.\w+$", image.path.name if image.path else "")
+    return found[1] if found else ""
+
+
+@lru_cache(maxsize=16)
+def _index_of_luma(wave: int) -> Floats:
+    """For each luma 0 to 255 the place in AIA's colour table, between two entries where it lies there.
+
+    The luma of the tables never falls. A JPEG keeps it in whole numbers, and better than the hue.
+    """
+    from sunpy.visualization.colormaps import cmlist
+
+    entries = cmlist[f"sdoaia{wave}"](np.arange(256), bytes=True)[:, :3].astype(np.float32) @ LUMA
+    return np.interp(GREY_LEVELS, entries, GREY_LEVELS).astype(np.float32)
+
+
+def _table_index(image: SolarImage, wave: int) -> Floats:
+    if image.values.ndim == 2:
+        return image.values.astype(np.float32)
+    return _index_of_luma(wave).take(_luma(image), mode="clip")
+
+
+def _of_another_wave(image: SolarImage, wave: int) -> Sequence[str]:
+    found = list(aia.contradictions(image, wave, ("grey", "rgb")))
+    named = _name_says(image, r"\d{4}|HMI\w*")
+    if named not in ("", f"{wave:04d}"):
+        found.append(f"the file's name says {named!r}")
+    return found
+
+
+def _aia_browse(wave: int) -> Channel:
+    return Channel(
+        name=f"aia-{wave}-browse",
+        version="2",  # 1 took the luma in fractions, ten times more slowly
+        title=f"AIA {wave} Å browse picture",
+        unit="grey level",
+        browse=True,
+        source=f"index 0 to 255 into the colour table of AIA {wave} (sunpy's sdoaia{wave}), found by luma, or the byte of "
+        f"a grey picture; {NOT_SCIENCE}; {SCALE}",
+        colormap=f"sdoaia{wave}",
+        levels=GREY_LEVELS,
+        physical=partial(_table_index, wave=wave),
+        contradictions=partial(_of_another_wave, wave=wave),
+        imports=("sunpy.visualization.colormaps",),
+    )
+
+
+AIA_94_BROWSE, AIA_131_BROWSE, AIA_171_BROWSE = _aia_browse(94), _aia_browse(131), _aia_browse(171)
+AIA_193_BROWSE, AIA_211_BROWSE, AIA_304_BROWSE = _aia_browse(193), _aia_browse(211), _aia_browse(304)
+AIA_335_BROWSE, AIA_1600_BROWSE, AIA_1700_BROWSE = _aia_browse(335), _aia_browse(1600), _aia_browse(1700)
+
+
+def _of_another_segment(image: SolarImage, wanted: str, names: str) -> Sequence[str]:
+    """``names`` is what NASA calls its pictures of the segment ``wanted``."""
+    found = list(hmi.contradictions(image, wanted, ("grey", "rgb")))
+    named = _name_says(image, r"\d{4}|HMI\w*")
+    if named and not re.fullmatch(names, named):
+        found.append(f"the file's name says {named!r}")
+    return found
+
+
+HMI_CONTINUUM_BROWSE = Channel(
+    name="hmi-continuum-browse",
+    version="2",  # 1 took the luma in fractions
+    title="HMI continuum browse picture",
+    unit="grey level",
+    browse=True,
+    spotted=True,
+    source=f"luma (ITU-R BT.601) 0 to 255; {NOT_SCIENCE}; {SCALE}",
+    colormap="gray",
+    levels=GREY_LEVELS,
+    physical=_grey,
+    contradictions=partial(_of_another_segment, wanted="continuum", names="HMII[CF]?"),
+)
+
+
+def _grey_from_zero(image: SolarImage) -> Floats:
+    values = np.clip(_grey(image) - 127, -127, 127)
+    if image.frame is not None:
+        # The sky is black as a strong negative field is, but it reaches the frame's edge.
+        dark, _ = ndimage.label(values < -111)
+        edge = np.unique(np.concatenate([dark[0], dark[-1], dark[:, 0], dark[:, -1]]))
+        values[np.isin(dark, edge[edge > 0])] = np.nan
+    return values.astype(np.float32)
+
+
+HMI_MAGNETOGRAM_BROWSE = Channel(
+    name="hmi-magnetogram-browse",
+    version="2",  # 1 took the luma in fractions
+    title="HMI line-of-sight magnetogram browse picture",
+    unit="grey level",
+    browse=True,
+    source=f"grey of the picture less 127 (0 G), white positive; the sky is missing; {NOT_SCIENCE}; {SCALE}",
+    colormap="gray",
+    levels=hmi.symmetric(np.arange(1.0, 128.0)),
+    physical=_grey_from_zero,
+    contradictions=partial(_of_another_segment, wanted="magnetogram", names="HMIB"),
+    signed=True,
+)

@@ -1,0 +1,275 @@
+"""Channels: the fixed, versioned transforms from physical values to 8 bits, one for each kind of image.
+
+A channel is a table of 256 levels in its unit: `Channel.encode` gives the nearest level's code, `Channel.decode` looks
+it up. A grey image of 8 bits that is no JPEG (a saved PNG, an array of uint8) already holds codes and is taken as such,
+so that a FITS file, the array of its values and the PNG saved from it are one and the same to a model. Three channels
+make a composite: a picture in colour, a channel a colour. The built-in channels are in `hmi`, `aia` and `browse`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sdovis import plugins
+from sdovis.errors import BadInput, Problem
+from sdovis.images.images import SolarImage
+
+Floats: TypeAlias = NDArray[np.float32]
+Codes: TypeAlias = NDArray[np.uint8]
+
+#: Formats of published pictures: their bytes are the publisher's, never our codes.
+PUBLISHED = ("JPEG", "JPEG2000")
+#: The images of a composite may lie this far apart in time: one cadence of HMI's 720 s data.
+MAX_TIME_GAP = timedelta(seconds=720)
+
+
+def _nothing_wrong(_: SolarImage) -> Sequence[str]:
+    return ()
+
+
+@dataclass(frozen=True, eq=False)
+class Channel:
+    """A transform to 8 bits.
+
+    ``levels`` holds the value of each code in ``unit``, ascending, nan for a code that means "missing"; ``missing`` is
+    the code of nan. ``contradictions`` gives what in an image's header or name says that it is of another kind, and
+    ``physical`` turns one without any, not yet coded, into (H, W) float32 in ``unit``, or raises `BadInput`. A
+    ``browse`` channel reads published pictures in 8-bit grey or colour, the others physical values. In a ``signed``
+    channel code 128 is zero and 0 is missing. On a ``spotted`` one sunspots are dark: see `channels.spots`. ``requires`` are
+    distributions beyond sdovis' own that ``physical`` needs, ``imports`` the heavy modules that it loads when first
+    called: preparation loads them once for all its processes.
+    """
+
+    name: str
+    version: str
+    title: str
+    unit: str
+    source: str
+    colormap: str
+    levels: Floats
+    physical: Callable[[SolarImage], Floats]
+    contradictions: Callable[[SolarImage], Sequence[str]] = _nothing_wrong
+    signed: bool = False
+    browse: bool = False
+    spotted: bool = False
+    missing: int = 0
+    requires: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """What travels with corpus and model, so that pixels are treated alike everywhere."""
+        kept = ("name", "version", "title", "unit", "signed", "browse", "source", "colormap")
+        return {key: getattr(self, key) for key in kept}
+
+    def values(self, image: SolarImage | NDArray[Any]) -> Floats:
+        """(H, W) float32 in ``unit``, nan where missing.
+
+        Grey uint8 is decoded; an array of other numbers is taken to be in ``unit`` already. Raises `BadInput` for an
+        image of another kind.
+        """
+        if not isinstance(image, SolarImage):
+            if image.dtype != np.uint8 and image.ndim == 2:
+                return np.asarray(image, np.float32)
+            image = SolarImage(image, "grey" if image.ndim == 2 else "rgb")
+        if image.values.ndim not in (2, 3) or (image.values.ndim == 3 and image.values.shape[2] != 3):
+            raise wrong(image, f"an image of shape {image.values.shape}, not (H, W) or (H, W, 3)")
+        if image.is_picture and image.values.ndim == 3 and _is_grey(image.values):
+            grey = np.ascontiguousarray(image.values[..., 0])
+            image = SolarImage(grey, "grey", image.frame, image.observed, image.header, image.path, format=image.format)
+        if image.unit == "grey" and image.format not in PUBLISHED:
+            return self.decode(image.values)
+        if image.is_picture != self.browse:
+            kind = "a picture in colour or JPEG" if image.is_picture else "a file of physical values"
+            want = "a browse picture" if self.browse else "FITS, or an 8-bit grey picture saved by sdovis"
+            raise wrong(image, f"{kind}, where channel {self.name} takes {want}")
+        if found := self.contradictions(image):
+            raise wrong(image, f"not an image for channel {self.name}: {', '.join(found)}")
+        return self.physical(image)
+
+    def encode(self, values: Floats) -> Codes:
+        """The code of the nearest level; nan becomes ``missing``, what lies beyond the ends is clipped."""
+        values = np.ascontiguousarray(values, np.float32)
+        if self.signed:  # by magnitude, so that -B and B lie equally far from zero whatever the rounding
+            steps = self._steps.count(np.abs(values))
+            codes = np.where(values < 0, 128 - steps, 128 + steps)
+        else:
+            codes = self._steps.count(values) + self._first
+        codes[np.isnan(values)] = self.missing
+        return codes
+
+    def decode(self, codes: Codes) -> Floats:
+        """The level of each code: the inverse of `encode` up to half a step."""
+        return self.levels[codes]
+
+    def reversed(self, codes: Codes) -> Codes:
+        """The codes of the opposite polarity (B -> -B), missing kept; only for signed channels."""
+        if not self.signed:
+            raise ValueError(f"channel {self.name} has no polarity")
+        return np.negative(codes)  # modulo 256: 128 and 0 stay
+
+    @cached_property
+    def _first(self) -> np.uint8:
+        return np.uint8(np.isnan(self.levels).sum())
+
+    @cached_property
+    def _steps(self) -> _Thresholds:
+        levels = self.levels[128:] if self.signed else self.levels[int(self._first) :]
+        return _Thresholds(np.asarray((levels[1:] + levels[:-1]) / 2, np.float32))
+
+
+class _Thresholds:
+    """Counts how many of up to 255 ascending thresholds lie below a number, as `numpy.searchsorted`, ten times faster.
+
+    The upper 19 bits of a float32 name a bucket so narrow that at most one threshold lies in it: the count at the
+    bucket's lower end is looked up, and one comparison decides the rest.
+    """
+
+    SHIFT = 13
+
+    def __init__(self, thresholds: Floats) -> None:
+        self._sorted = thresholds
+        self._next = np.full(256, np.inf, np.float32)
+        self._next[: len(thresholds)] = thresholds
+        first = np.arange(1 << (32 - self.SHIFT), dtype=np.uint32) << self.SHIFT
+        ends = np.stack([first, first | ((1 << self.SHIFT) - 1)]).view(np.float32)
+        # The buckets of the infinities hold nan as well, which is below nothing.
+        ends = np.where(np.isnan(ends), np.copysign(np.float32(np.inf), ends), ends)
+        low, high = (np.searchsorted(thresholds, end) for end in (ends.min(axis=0), ends.max(axis=0)))
+        self._below = low.astype(np.uint8)
+        self._one_in_each = int((high - low).max()) <= 1
+
+    def count(self, values: Floats) -> Codes:
+        """The count for each of ``values``; anything for nan."""
+        if not self._one_in_each:
+            return np.searchsorted(self._sorted, values).astype(np.uint8)
+        # No index is ever out of range: clipping is only faster than looking.
+        counts: Codes = self._below.take(values.view(np.uint32) >> self.SHIFT, mode="clip")
+        counts += values > self._next.take(counts, mode="clip")
+        return counts
+
+
+def wrong(image: SolarImage, what: str) -> BadInput:
+    """The error of an image that a channel cannot take."""
+    return BadInput(Problem(what, file=str(image.path or "")))
+
+
+def _is_grey(colours: Codes) -> bool:
+    # A few lines first: most pictures in colour show it there, and looking everywhere takes a millisecond.
+    return all((part == part[..., :1]).all() for part in (colours[::32], colours))
+
+
+def channel(name: str) -> Channel:
+    """The channel registered as ``name``; `BadInput` with the nearest name where there is none."""
+    found: Channel = plugins.load("sdovis.channels", name, Channel)
+    return found
+
+
+def channels(names: Iterable[str]) -> tuple[Channel, ...]:
+    """The channels of a study, one or three, in their order. Raises `BadInput` with every name that is none."""
+    found: list[Channel] = []
+    problems: list[Problem] = []
+    for name in names:
+        try:
+            found.append(channel(name))
+        except BadInput as error:
+            problems += error.problems
+    if problems:
+        raise BadInput(problems)
+    if len(found) not in (1, 3):
+        raise BadInput(Problem(f"{len(found)} channels are named", "name one, or three for a picture of three colours"))
+    return tuple(found)
+
+
+def to_picture(image: SolarImage | NDArray[Any], channel: Channel) -> Image.Image:
+    """The 8-bit grey picture (mode L) of an image in ``channel``."""
+    return Image.fromarray(channel.encode(channel.values(image)))
+
+
+def encode(values: Sequence[Floats], channels: Sequence[Channel]) -> Codes:
+    """The codes of an image in each of ``channels``: (H, W) of one, (H, W, 3) of three, a channel a colour.
+
+    Raises `BadInput` where the images differ in shape.
+    """
+    shapes = sorted({part.shape for part in values})
+    if len(shapes) > 1:
+        sizes = " and ".join(f"{shape[1]} x {shape[0]}" for shape in shapes)
+        hint = "send images of one size, or cut the same region out of each"
+        raise BadInput(Problem(f"the channels' images differ in size: {sizes} px", hint))
+    layers = [each.encode(part) for each, part in zip(channels, values, strict=True)]
+    return layers[0] if len(layers) == 1 else np.stack(layers, axis=-1)
+
+
+def decode(codes: Codes, channels: Sequence[Channel]) -> tuple[Floats, ...]:
+    """The levels of codes (H, W) or (H, W, 3) in each of ``channels``: the inverse of `encode` up to half a step."""
+    layers = [codes] if len(channels) == 1 else [codes[..., colour] for colour in range(len(channels))]
+    return tuple(each.decode(layer) for each, layer in zip(channels, layers, strict=True))
+
+
+def composite(source: SolarImage | NDArray[Any], kinds: Sequence[Channel]) -> Codes:
+    """The codes (H, W, 3) of one source that holds all three channels. Raises `BadInput` where it does not."""
+    values = source.values if isinstance(source, SolarImage) else source
+    published = isinstance(source, SolarImage) and source.format in PUBLISHED
+    if values.ndim != 3 or values.shape[2] != len(kinds) or published:
+        what = f"one image, where the model sees {', '.join(kind.name for kind in kinds)}"
+        file = str(source.path or "") if isinstance(source, SolarImage) else ""
+        raise BadInput(Problem(what, "give an image of each, or the picture in colour that sdovis saved", file=file))
+    if values.dtype == np.uint8:
+        return np.ascontiguousarray(values)
+    return encode([kind.values(values[..., colour]) for colour, kind in enumerate(kinds)], kinds)
+
+
+def matched(images: Sequence[SolarImage], channels: Sequence[Channel]) -> tuple[SolarImage, ...]:
+    """``images`` in the order of ``channels``, told apart by what their headers and names say.
+
+    Raises `BadInput` where there is no such order, or more than one.
+    """
+    wanted = ", ".join(each.name for each in channels)
+    if len(images) != len(channels):
+        what = f"{len(images)} file(s), where the model sees {len(channels)} channels"
+        raise BadInput(Problem(what, f"give a file for each of {wanted}"))
+    fits = [[not _refusal(image, each) for each in channels] for image in images]
+    orders = [
+        order for order in itertools.permutations(range(len(images))) if all(fits[i][k] for k, i in enumerate(order))
+    ]
+    if len(orders) == 1:
+        return tuple(images[i] for i in orders[0])
+    if orders:
+        what = f"headers and names do not tell which file is which of {wanted}"
+        hint = "keep the names of JSOC's segments, such as .Br.fits and .magnetogram.fits"
+        raise BadInput(Problem(what, hint))
+    problems = [
+        Problem(f"is of none of the channels {wanted}", file=str(image.path or ""))
+        for image, row in zip(images, fits, strict=True)
+        if not any(row)
+    ]
+    problems += [
+        Problem(f"no file is of channel {each.name}", "; ".join(_refusal(image, each) for image in images))
+        for k, each in enumerate(channels)
+        if not problems and not any(row[k] for row in fits)
+    ]
+    raise BadInput(problems or [Problem(f"two of the files are of one channel, where each of {wanted} needs its own")])
+
+
+def together(images: Sequence[SolarImage]) -> None:
+    """Raise `BadInput` where the images of a composite were not taken at one time."""
+    times = sorted(image.observed for image in images if image.observed is not None)
+    if times and times[-1] - times[0] > MAX_TIME_GAP:
+        what = f"the channels' images are of {times[0]:%Y-%m-%d %H:%M:%S} and {times[-1]:%Y-%m-%d %H:%M:%S} UTC"
+        raise BadInput(Problem(what, "give images of one time"))
+
+
+def _refusal(image: SolarImage, channel: Channel) -> str:
+    """Why ``channel`` cannot take ``image``, by what it says of itself; "" where nothing speaks against it."""
+    coded = image.unit == "grey" and image.format not in PUBLISHED
+    if not coded and image.is_picture != channel.browse:
+        return "a picture" if image.is_picture else "a file of physical values"
+    return "" if coded else ", ".join(channel.contradictions(image))

@@ -1,0 +1,327 @@
+"""The audit of a split made elsewhere: any dataset that `datasets.load_dataset` opens, in a folder or on the Hub."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sdovis.corpus.audit import crossing_pairs, in_two_parts
+from sdovis.corpus.duplicates import (
+    THUMBNAIL,
+    Find,
+    Pairs,
+    Positions,
+    near_duplicates,
+    perceptual_hash,
+    thumbnails,
+)
+from sdovis.corpus.shortcuts import sentence, shortcuts
+from sdovis.errors import BadInput, HubFailure, Problem, nearest
+
+#: Formats that Pillow may open, and the pixels a picture may have: larger ones are not decoded.
+FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP")
+MAX_PIXELS = 8192 * 8192
+#: Bits by which the hashes of near-duplicates differ at most, and how well their thumbnails correlate at least. Round
+#: spots of the HMI continuum that are alike to the hash mostly stay below; nine in ten recompressed pictures lie above.
+NEAR_DUPLICATE_BITS, CORRELATION = 4, 0.95
+#: Values or pairs of one kind of leak that are named.
+EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class DatasetColumns:
+    """The dataset's own names of its columns; '' where there is none."""
+
+    group: str
+    label: str = ""
+    time: str = ""
+    image: str = ""
+
+
+@dataclass(frozen=True)
+class ForeignAudit:
+    """What was found: ``facts`` for people and files, ``leaks`` a problem a kind, ``notes`` what is worth knowing."""
+
+    facts: Mapping[str, Any]
+    leaks: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+
+def audit_foreign(where: str, columns: DatasetColumns, *, progress: bool = True) -> ForeignAudit:
+    """Audit the split of the dataset ``where``: a folder, a Parquet file, or a Hub id. Nothing is written.
+
+    Raises `BadInput` where it is no dataset, has one part only, or lacks a column; `HubFailure` where the Hub is out of
+    reach.
+    """
+    rows, columns = read(where, columns, progress=progress)
+    found = [*_groups(rows), *(_pictures(rows) if "perceptual_hash" in rows else ())]
+    facts: dict[str, Any] = {"dataset": where, "columns": vars(columns), "parts": _parts(rows, columns)}
+    facts["leaks"] = {kind: count for kind, count, _ in found}
+    notes = list(_notes(rows, columns))
+    if columns.label:
+        classes = sorted(rows["label"].unique())
+        facts["classes"] = classes
+        known = rows[rows["group"].notna()]
+        facts["shortcuts"] = shortcuts(known, classes) if len(classes) > 1 else {}
+        notes += [sentence(name, of) for name, of in facts["shortcuts"].items()]
+    facts["notes"] = notes
+    leaks = tuple(problem for _, count, problem in found if count)
+    facts["clean"] = not leaks
+    return ForeignAudit(facts, leaks, tuple(notes))
+
+
+def read(where: str, columns: DatasetColumns, *, progress: bool = True) -> tuple[pd.DataFrame, DatasetColumns]:
+    """A row an example: split, group, and where the columns are there label (text), observed, and traits of the image.
+
+    The image column is guessed where it is not named. Errors as of `audit_foreign`.
+    """
+    from tqdm import tqdm
+
+    parts = _opened(where)
+    names = next(iter(parts.values())).column_names or []
+    columns = _checked(where, columns, parts, names)
+    inside = "split" if len(parts) == 1 and "split" in names else ""
+    if len(parts) == 1 and not inside:
+        hint = "name a folder with files of train, test ..., or add a column split"
+        raise BadInput(Problem(f"has one part only ({next(iter(parts))}), so nothing can leak", hint, where))
+    records: list[dict[str, Any]] = []
+    wanted = [name for name in (*vars(columns).values(), inside) if name]
+    for part, data in parts.items():
+        text = _class_names(data, columns.label)
+        stored = _undecoded(data, columns.image).select_columns(list(dict.fromkeys(wanted)))
+        for row in tqdm(stored, part, disable=not progress, leave=False):
+            record = {"split": str(row[inside]) if inside else part, "group": row[columns.group]}
+            if columns.label:
+                record["label"] = text(row[columns.label])
+            if columns.time:
+                record["observed"] = row[columns.time]
+            if columns.image:
+                record |= _traits(_codes(row[columns.image], where, len(records)))
+            records.append(record)
+    rows = pd.DataFrame(records)
+    if not len(rows):
+        raise BadInput(Problem("has no rows", file=where))
+    if rows["split"].nunique() < 2:
+        raise BadInput(Problem(f"has rows in one part only ({rows['split'].iloc[0]})", file=where))
+    if columns.time:
+        rows["observed"] = _times(rows["observed"], where, columns.time)
+    return rows, columns
+
+
+def _opened(where: str) -> dict[str, Any]:
+    """Part -> its rows, read one after another: nothing is copied to a cache."""
+    import datasets
+    from datasets.exceptions import DatasetsError
+
+    path = Path(where)
+    try:
+        if path.is_file():
+            if path.suffix != ".parquet":
+                raise BadInput(Problem("is not a Parquet file", "name a folder, a .parquet file or a Hub id", where))
+            return dict(datasets.load_dataset("parquet", data_files=str(path), streaming=True))
+        if (path / "dataset_dict.json").is_file():
+            return dict(datasets.load_from_disk(str(path)))
+        return dict(datasets.load_dataset(where, streaming=True))
+    except ConnectionError as error:
+        raise HubFailure(f"{where}: is no folder here, and the Hub is out of reach: {_first_line(error)}") from error
+    except (DatasetsError, FileNotFoundError, ValueError) as error:
+        hint = "name a folder, a .parquet file or a Hub id that datasets.load_dataset opens"
+        raise BadInput(Problem(f"no dataset can be opened there: {_first_line(error)}", hint, where)) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _checked(where: str, columns: DatasetColumns, parts: Mapping[str, Any], names: list[str]) -> DatasetColumns:
+    """The columns, all there, the image's guessed."""
+    problems = [
+        Problem(f"--{option} {name!r}: there is no such column", nearest(name, names), where)
+        for option, name in vars(columns).items()
+        if name and name not in names
+    ]
+    if problems:
+        raise BadInput(problems)
+    if columns.image:
+        return columns
+    features = next(iter(parts.values())).features or {}
+    images = [name for name, feature in features.items() if type(feature).__name__ == "Image"]
+    return DatasetColumns(columns.group, columns.label, columns.time, images[0] if images else "")
+
+
+def _undecoded(data: Any, image: str) -> Any:
+    """``data`` with the image column as it is stored: pixels are opened here, under limits."""
+    import datasets
+
+    feature = (data.features or {}).get(image)
+    return data.cast_column(image, datasets.Image(decode=False)) if isinstance(feature, datasets.Image) else data
+
+
+def _class_names(data: Any, label: str) -> Any:
+    """How a value of the label column becomes text: class numbers get their names."""
+    return getattr((data.features or {}).get(label), "int2str", str)
+
+
+def _codes(stored: Any, where: str, row: int) -> NDArray[np.uint8]:
+    """The pixels of a stored image as 8 bits, (H, W) or (H, W, 3). Raises `BadInput` for what is no image."""
+    from PIL import Image, UnidentifiedImageError
+
+    data = stored.get("bytes") or stored.get("path") if isinstance(stored, dict) else stored
+    try:
+        found = _file(data, where) if isinstance(data, str) else data
+        with Image.open(io.BytesIO(found or b""), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} px are too many")
+            values = np.asarray(image.convert("RGB") if image.mode in ("P", "CMYK", "YCbCr", "RGBA", "LA") else image)
+    except (OSError, TypeError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise BadInput(Problem(f"an image cannot be read: {_first_line(error)}", "", where, row=row)) from error
+    if values.dtype == np.uint8:
+        return values
+    # 16 bits, floats, bits: spread over 8 bits, as the hash wants them.
+    wide = np.nan_to_num(values.astype(np.float64))
+    spread = (wide - wide.min()) * (255 / max(np.ptp(wide), 1e-12))
+    return np.asarray(spread.round(), dtype=np.uint8)
+
+
+def _file(path: str, where: str) -> bytes:
+    """The bytes of a file of the dataset itself: a table may name any other, and that is not opened."""
+    import fsspec  # type: ignore[import-untyped]
+
+    if path.startswith(f"hf://datasets/{where}@"):
+        with fsspec.open(path, "rb") as file:
+            return bytes(file.read())
+    folder = Path(where).resolve()
+    folder = folder.parent if folder.is_file() else folder
+    local = (folder / path).resolve()
+    if not folder.is_dir() or not local.is_relative_to(folder):
+        raise ValueError(f"{path} lies outside of the dataset")
+    return local.read_bytes()
+
+
+def _traits(codes: NDArray[np.uint8]) -> dict[str, Any]:
+    return {
+        "pixels_sha256": hashlib.sha256(codes.tobytes() + repr(codes.shape).encode()).hexdigest(),
+        "perceptual_hash": perceptual_hash(codes),
+        "mean_code": float(codes.mean()),
+        "native_side_px": float(max(codes.shape[:2])),
+        "thumbnail": thumbnails(codes[None])[0].round().astype(np.uint8),
+    }
+
+
+def _times(values: pd.Series, where: str, column: str) -> pd.Series:
+    try:
+        return pd.to_datetime(values, utc=True, format=None if values.dtype.kind == "M" else "ISO8601")
+    except (ValueError, TypeError) as error:
+        hint = "times are written as 2011-02-15T01:30:00"
+        raise BadInput(Problem(f"is no time: {_first_line(error)}", hint, where, column=column)) from error
+
+
+Kind = tuple[str, int, Problem]
+
+
+def _groups(rows: pd.DataFrame) -> Iterator[Kind]:
+    spread = in_two_parts(rows, "group")
+    shown = ", ".join(
+        f"{value} in {' and '.join(parts)}" for value, parts in itertools.islice(spread.items(), EXAMPLES)
+    )
+    affected = int(rows["group"].isin(list(spread)).sum())
+    what = f"leak: {len(spread)} of {rows['group'].nunique()} groups lie in two parts, {affected} rows: {shown}"
+    yield "groups", len(spread), Problem(what, "split by group")
+
+
+def _pictures(rows: pd.DataFrame) -> Iterator[Kind]:
+    spread = in_two_parts(rows, "pixels_sha256")
+    first = rows.drop_duplicates(["pixels_sha256", "split"]).groupby("pixels_sha256").head(2)
+    shown = "; ".join(
+        " and ".join(f"{row.split} row {row.row}" for row in _numbered(rows).loc[of.index].itertuples())
+        for _, of in itertools.islice(first[first["pixels_sha256"].isin(spread)].groupby("pixels_sha256"), EXAMPLES)
+    )
+    yield (
+        "identical_images",
+        len(spread),
+        Problem(f"leak: {len(spread)} identical images lie in two parts: {shown}", "keep one of each"),
+    )
+    # Identical ones are counted already.
+    different = rows[~rows["pixels_sha256"].isin(list(spread))].reset_index()
+    count, pairs = crossing_pairs(different["split"].to_numpy(), _resembling(different))
+    numbered = _numbered(rows).loc[different["index"]]
+    names = [f"{row.split} row {row.row}" for row in numbered.itertuples()]
+    shown = "; ".join(f"{names[i]} and {names[j]}" for i, j in pairs)
+    what = f"leak: {count} pairs of near-duplicate images lie in two parts: {shown}"
+    yield "near_duplicates", count, Problem(what, "look at them; keep one of each pair")
+
+
+def _resembling(rows: pd.DataFrame) -> Find:
+    """Finds pairs of near-duplicates by their hashes, confirmed by their thumbnails."""
+    # Without the fall-off to the limb, which all pictures of one place on the disc share.
+    y, x = np.mgrid[-1 : 1 : THUMBNAIL * 1j, -1 : 1 : THUMBNAIL * 1j]
+    surface = np.stack([x**0, x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
+    inverse = np.linalg.pinv(surface)
+    by_hash = near_duplicates(rows, NEAR_DUPLICATE_BITS)
+
+    def structure(positions: Positions) -> NDArray[np.float64]:
+        pictures = np.stack(rows["thumbnail"].iloc[positions].tolist())
+        flat = pictures.reshape(len(positions), -1).astype(np.float64)
+        flat = flat - flat @ inverse.T @ surface.T
+        return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12))
+
+    def find(first: Positions, second: Positions) -> Pairs:
+        for i, j in by_hash(first, second):
+            for start in range(0, len(i), 1000):
+                some, others = i[start : start + 1000], j[start : start + 1000]
+                same = (structure(some) * structure(others)).sum(axis=1) > CORRELATION
+                yield some[same], others[same]
+
+    return find
+
+
+def _numbered(rows: pd.DataFrame) -> pd.DataFrame:
+    """Part and number within the part, from 0, of each row."""
+    return rows[["split"]].assign(row=rows.groupby("split").cumcount())
+
+
+def _parts(rows: pd.DataFrame, columns: DatasetColumns) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, part in rows.groupby("split", sort=False):
+        sizes = part["group"].value_counts()
+        found[str(name)] = {
+            "rows": len(part),
+            "groups": len(sizes),
+            "largest_group": str(sizes.index[0]) if len(sizes) else None,
+            "largest_group_share": float(sizes.iloc[0] / len(part)) if len(sizes) else None,
+        }
+        if columns.time:
+            found[str(name)] |= {"first": str(part["observed"].min()), "last": str(part["observed"].max())}
+        if columns.label:
+            found[str(name)]["rows_by_class"] = {str(k): int(n) for k, n in part["label"].value_counts().items()}
+    return found
+
+
+def _notes(rows: pd.DataFrame, columns: DatasetColumns) -> Iterator[str]:
+    if unknown := int(rows["group"].isna().sum()):
+        yield f"{unknown} rows have no group: whether they leak is not known"
+    if not columns.image:
+        yield "there is no column of images: identical and near-duplicate ones were not looked for"
+    if not columns.time:
+        return
+    shared = in_two_parts(rows, "observed")
+    if shared:
+        yield f"{len(shared)} times of observation occur in two parts: images of one moment show the same Sun"
+    spans = rows.groupby("split", sort=False)["observed"].agg(["min", "max"])
+    for first, second in itertools.combinations(spans.index, 2):
+        a, b = spans.loc[first], spans.loc[second]
+        if a["min"] <= b["max"] and b["min"] <= a["max"]:
+            yield f"{first} and {second} run through the same time: skill in a later season is not tested"
+        else:
+            gap = max(a["min"] - b["max"], b["min"] - a["max"]) / pd.Timedelta(days=1)
+            earlier, later = (first, second) if a["max"] < b["min"] else (second, first)
+            yield f"{later} begins {gap:.1f} days after {earlier} ends"

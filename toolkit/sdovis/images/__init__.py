@@ -1,0 +1,1 @@
+"""From bytes to `SolarImage`: the only place where pixels are opened."""

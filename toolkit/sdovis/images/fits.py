@@ -1,0 +1,124 @@
+"""FITS: the first two-dimensional image of a file, with its header. FITS must never reach Pillow, which gets it wrong."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdovis.errors import UnreadableImage
+from sdovis.images.bounds import MAX_BYTES, MAX_HDUS, MAX_HEADER_BYTES, check_size
+from sdovis.images.headers import Cards
+
+ROWS = 64  # so many rows of a large image and its float64 copy stay in the cache
+BLOCK = 2880  # FITS is written in blocks of this many bytes
+BITPIX = (8, 16, 32, 64, -32, -64)
+
+
+def gunzipped(data: bytes, path: Path) -> bytes:
+    """What a gzip file holds, read no further than `MAX_BYTES`."""
+    try:
+        with gzip.open(io.BytesIO(data)) as file:
+            plain = file.read(MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnreadableImage(path, f"truncated or damaged gzip: {error}") from error
+    if len(plain) > MAX_BYTES:
+        raise UnreadableImage(path, f"larger than {MAX_BYTES // 2**20} MiB when decompressed")
+    return plain
+
+
+def fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Cards]:
+    """The first two-dimensional image, rows as stored (row 0 first), missing = nan, and its header."""
+    from astropy.io import fits
+
+    if len(data) < BLOCK or data.find(b"END" + b" " * 77, 0, MAX_HEADER_BYTES) < 0:
+        raise UnreadableImage(path, "truncated: the FITS header has no end")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # astropy warns of cosmetic faults in JSOC's own headers
+            index = _first_image(fits, data, path)
+            with fits.open(io.BytesIO(data), memmap=False, do_not_scale_image_data=True) as file:
+                header = file[index].header
+                if header.get("BSCALE", 1) == 0:
+                    raise UnreadableImage(path, "BSCALE is 0: all values are lost")
+                values = _scaled(file[index].data, header)
+                cards = _cards(fits, header)
+    except (UnreadableImage, MemoryError):
+        raise
+    except OverflowError as error:
+        raise UnreadableImage(path, "damaged FITS: it declares a size that no file has") from error
+    # Damaged FITS surfaces as any exception of astropy, numpy or a codec; each means that it cannot be decoded.
+    except Exception as error:
+        raise UnreadableImage(path, f"damaged FITS: {type(error).__name__}: {error}") from error
+    if np.isnan(values).all():
+        raise UnreadableImage(path, "every pixel is missing")
+    return values, cards
+
+
+def _scaled(stored: NDArray[Any], header: Any) -> NDArray[np.float32]:
+    """Physical values, missing = nan, computed in float64 a few rows at a time: astropy takes twice as long for it."""
+    scale, zero = float(header.get("BSCALE", 1)), float(header.get("BZERO", 0))
+    blank = header.get("BLANK", header.get("ZBLANK")) if stored.dtype.kind in "iu" else None
+    values = np.empty(stored.shape, np.float32)
+    for top in range(0, len(stored), ROWS):
+        part = stored[top : top + ROWS]
+        if (scale, zero) == (1, 0):
+            values[top : top + ROWS] = part
+        else:
+            values[top : top + ROWS] = part * np.float64(scale) + zero
+        if blank is not None:
+            values[top : top + ROWS][part == blank] = np.nan
+    if stored.dtype.kind == "f" or not math.isfinite(scale * zero):
+        values[~np.isfinite(values)] = np.nan
+    return values
+
+
+def _cards(fits: Any, header: Any) -> dict[str, Any]:
+    """The header's readable values, comments and history joined under COMMENT."""
+    cards: dict[str, Any] = {}
+    remarks = []
+    for card in header.cards:
+        try:
+            key, value = card.keyword, card.value
+        except fits.VerifyError:  # JSOC writes "R_VALUE = nan", which is no FITS
+            continue
+        if key in ("COMMENT", "HISTORY"):
+            remarks.append(str(value))
+        elif isinstance(value, str | int | float):
+            cards.setdefault(key, value)
+    return cards | {"COMMENT": " ".join(remarks)}
+
+
+def _first_image(fits: Any, data: bytes, path: Path) -> int:
+    """Index of the first HDU with a 2-D image that is whole and within bounds, found without decoding anything."""
+    seen = []
+    with fits.open(io.BytesIO(data), memmap=False, disable_image_compression=True, lazy_load_hdus=True) as file:
+        for index in range(MAX_HDUS):
+            try:
+                hdu = file[index]
+            except IndexError:
+                break
+            header, at = hdu.header, hdu.fileinfo()["datLoc"]
+            z = "Z" if header.get("ZIMAGE") else ""
+            sides = [header[f"{z}NAXIS{i}"] for i in range(1, header[f"{z}NAXIS"] + 1)]
+            if header[f"{z}BITPIX"] not in BITPIX:
+                raise UnreadableImage(path, f"damaged FITS: {z}BITPIX is {header[f'{z}BITPIX']!r}")
+            if len(sides) == 2 and (z or isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU)):
+                check_size(sides[0], sides[1], path)
+                if z:  # a tile is unpacked whole, however small the image
+                    check_size(header.get("ZTILE1", sides[0]), header.get("ZTILE2", 1), path)
+            if at + hdu.size > len(data):
+                raise UnreadableImage(path, f"truncated: {len(data)} of {at + hdu.size} bytes")
+            if len(sides) == 2 and (z or isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU)):
+                return index
+            seen += [f"{len(sides)}-D {'image' if z or hdu.is_image else 'table'}"] if sides else []
+    only = f", only a {' and a '.join(seen)}" if seen else ""
+    cut = "truncated: " if len(data) % BLOCK else ""
+    raise UnreadableImage(path, f"{cut}holds no 2-D image{only}")

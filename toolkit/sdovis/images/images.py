@@ -1,0 +1,209 @@
+"""The only place where pixels are opened: FITS, JPEG2000, JPEG, PNG and TIFF become data with a unit, a time and a place.
+
+The format is decided by content, never by the name, because Pillow would open a FITS file and get it wrong. All
+bounds are checked before anything is decoded; `isolation.read_isolated` does the same in a process of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdovis.errors import UnreadableImage
+from sdovis.images import headers
+from sdovis.images.bounds import MAX_BYTES
+from sdovis.images.fits import fits_pixels, gunzipped
+from sdovis.images.jpeg2000 import checked_header
+from sdovis.images.pictures import picture_pixels
+from sdovis.images.pointing import pointing_problem
+from sdovis.sun.geometry import ARCSEC, DiscFrame, MapGrid
+
+__all__ = ["SolarImage", "inside", "pointing_problem", "read_image"]
+
+MAGIC = {
+    b"SIMPLE  =": "FITS",
+    b"\x1f\x8b": "gzip",
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\x00\x00\x00\x0cjP  \r\n\x87\n": "JPEG2000",
+    b"II*\x00": "TIFF",
+    b"MM\x00*": "TIFF",
+}
+REFUSED = {
+    b"%!PS": "PostScript", b"\xc5\xd0\xd3\xc6": "PostScript", b"\xff\x4f\xff\x51": "a bare JPEG2000 codestream",
+    b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP", b"II+\x00": "BigTIFF", b"MM\x00+": "BigTIFF", b"<": "a web page or XML",
+    b"PK\x03\x04": "a zip archive", b"\x89HDF": "HDF5", b"%PDF": "PDF",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class SolarImage:
+    """An image with what is known of it.
+
+    ``values`` is (H, W) float32 in ``unit``, or, for 8-bit pictures, uint8 (H, W) or (H, W, 3) in unit "grey" or "rgb",
+    not writable; deeper grey of a PNG, TIFF or JPEG2000 is float32 in unit "count". ``format`` is the file's: FITS,
+    JPEG2000, JPEG, PNG or TIFF. Row 0 is the solar north and column 0 the east.
+
+    Three things stay apart. What is missing (FITS: BLANK of integers, nan, infinity; what a turned frame does not
+    cover) is nan. 0 is a value like any other. What lies off the disc keeps its value or its nan; `off_disc` says
+    where that is. In a picture nothing can be missing: what a turned one does not cover is 0, black.
+
+    ``frame`` is the disc of a helioprojective image, ``grid`` that of a map in SHARP's projection; where neither can be
+    told both are None. ``header`` holds the cards of `headers.PROVENANCE` as the file has them, before any turn.
+    """
+
+    values: NDArray[Any]
+    unit: str
+    frame: DiscFrame | None = None
+    observed: datetime | None = None
+    header: Mapping[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+    sha256: str = ""
+    format: str = ""
+    simulated: bool = False
+    grid: MapGrid | None = None
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether the values are 8-bit grey levels or colours, not physical values."""
+        return self.values.dtype == np.uint8
+
+    @property
+    def off_disc(self) -> NDArray[np.bool_] | None:
+        """(H, W): which pixels look past the Sun; None where the disc's place is not known."""
+        if self.frame is None:
+            return None
+        y, x = np.ogrid[: self.values.shape[0], : self.values.shape[1]]
+        x0, y0 = self.frame.center_px
+        limb = math.tan(self.frame.radius_arcsec * ARCSEC) / (self.frame.arcsec_per_px * ARCSEC)
+        return np.asarray(np.hypot(x - x0, y - y0) > limb)
+
+
+def inside(root: Path, name: Path | str) -> Path:
+    """The existing file ``name`` under ``root``, links followed; `UnreadableImage` where it is missing or outside."""
+    try:
+        base, file = os.path.realpath(root), os.path.realpath(root / name)
+        if not file.startswith(base.rstrip("/") + "/") and file != base:
+            raise UnreadableImage(name, "lies outside the image root", "copy it there, or widen source.root")
+        mode = Path(file).stat().st_mode
+    except FileNotFoundError as error:
+        raise UnreadableImage(name, "there is no such image", f"looked in {root}") from error
+    except (OSError, ValueError) as error:
+        raise UnreadableImage(name, f"not a usable file name: {error}") from error
+    if not stat.S_ISREG(mode):
+        raise UnreadableImage(name, "is not a file")
+    return Path(file)
+
+
+def read_image(
+    path: Path | str,
+    *,
+    root: Path | None = None,
+    center_px: tuple[float, float] | None = None,
+    arcsec_per_px: float | None = None,
+    observed: datetime | None = None,
+) -> SolarImage:
+    """Read a FITS (also gzipped), JPEG2000, JPEG, PNG or TIFF file, solar north up.
+
+    The header of FITS and of Helioviewer's JPEG2000 says where and when; for other pictures, and where the header is
+    silent, ``center_px``, ``arcsec_per_px`` and ``observed`` do. Pictures without a header are taken to be north up
+    already. Raises `UnreadableImage` with the reason, also where the memory does not suffice.
+    """
+    path = Path(path)
+    try:
+        data = _bytes(path, inside(root, path) if root is not None else path)
+        digest = hashlib.sha256(data).hexdigest()
+        values, cards, kind = _decoded(data, path)
+        return _understood(values, cards, kind, path, digest, center_px, arcsec_per_px, observed)
+    except MemoryError as error:
+        raise UnreadableImage(path, "needs more memory than there is to read it") from error
+
+
+def _bytes(path: Path, file: Path) -> bytes:
+    try:
+        about = file.stat()
+        if not stat.S_ISREG(about.st_mode):  # reading a pipe or a device might never end
+            raise UnreadableImage(path, "is not a file")
+        if about.st_size > MAX_BYTES:
+            raise UnreadableImage(path, f"larger than {MAX_BYTES // 2**20} MiB")
+        return file.read_bytes()
+    except FileNotFoundError as error:
+        raise UnreadableImage(path, "there is no such image") from error
+    except (OSError, ValueError) as error:
+        raise UnreadableImage(path, f"cannot be read: {error}") from error
+
+
+def _kind(data: bytes, path: Path) -> str:
+    if not data:
+        raise UnreadableImage(path, "the file is empty")
+    kind = next((kind for magic, kind in MAGIC.items() if data.startswith(magic)), None)
+    if kind is not None:
+        return kind
+    found = next((f": it is {name}" for magic, name in REFUSED.items() if data.startswith(magic)), "")
+    raise UnreadableImage(path, f"not a FITS, JPEG2000, JPEG, PNG or TIFF file{found}", "convert it to one of them")
+
+
+def _decoded(data: bytes, path: Path) -> tuple[NDArray[Any], headers.Cards, str]:
+    """Pixels as stored (FITS: row 0 is the first), the header's cards, and the format."""
+    kind = _kind(data, path)
+    if kind == "gzip":
+        data = gunzipped(data, path)
+        kind = _kind(data, path)
+        if kind != "FITS":
+            raise UnreadableImage(path, "a gzip file that holds no FITS file")
+    if kind == "FITS":
+        return *fits_pixels(data, path), kind
+    cards = checked_header(data, path) if kind == "JPEG2000" else {}
+    values = picture_pixels(data, kind, path)
+    if values.dtype != np.uint8 and np.isnan(values).all():
+        raise UnreadableImage(path, "every pixel is missing")
+    return values, cards if values.ndim == 2 else {}, kind
+
+
+def _understood(
+    values: NDArray[Any],
+    cards: headers.Cards,
+    kind: str,
+    path: Path,
+    digest: str,
+    center_px: tuple[float, float] | None,
+    arcsec_per_px: float | None,
+    observed: datetime | None,
+) -> SolarImage:
+    """The image north up, with what its header, or else the caller, says of it."""
+    frame, grid = None, None
+    observed = headers.observed(cards) or observed
+    if kind == "FITS":
+        values, center, scale = headers.north_up(values, cards, path)
+        frame = headers.disc_frame(cards, center, scale, observed, path)
+        grid = headers.map_grid(cards, values.shape[0])
+        unit = headers.unit(cards)
+    else:
+        if "CTYPE1" in cards:
+            values, center, scale = _picture_north_up(values, cards, path)
+            frame = headers.disc_frame(cards, center, scale, observed, path)
+        unit = "count" if values.dtype != np.uint8 else "grey" if values.ndim == 2 else "rgb"
+    if "CTYPE1" not in cards and center_px is not None and arcsec_per_px is not None and observed is not None:
+        frame = DiscFrame.at(observed, center_px, arcsec_per_px)
+    simulated = headers.says_simulated(cards)
+    return SolarImage(values, unit, frame, observed, headers.provenance(cards), path, digest, kind, simulated, grid)
+
+
+def _picture_north_up(
+    values: NDArray[Any], cards: headers.Cards, path: Path
+) -> tuple[NDArray[Any], tuple[float, float] | None, float]:
+    """`headers.north_up` for a picture, whose row 0 is the last of its header's."""
+    turned, center, scale = headers.north_up(values[::-1].astype(np.float32), cards, path)
+    if values.dtype == np.uint8:
+        turned = np.clip(np.rint(np.nan_to_num(turned)), 0, 255).astype(np.uint8)
+    return turned, center, scale

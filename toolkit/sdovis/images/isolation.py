@@ -1,0 +1,326 @@
+"""Work in child processes that may be killed: a hostile file costs its own task only.
+
+Decoders are C code that trusts what it reads: a file may crash one, hang it, or make it ask for all memory. Here each
+task runs in a child with a limit on its time and its address space, and its death is its task's result.
+
+The children are forked by a server: one small single-threaded process, started when first needed, that imports what
+the work needs once. So starting a child takes milliseconds, and neither the caller's threads nor its ``__main__`` are
+ever copied. The server lives as long as the caller: when that ends, even by kill -9, it kills every child and ends.
+Needs fork and resource limits: Linux or macOS.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import pickle
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sdovis.errors import UnreadableImage
+from sdovis.images.children import receive, send
+
+if TYPE_CHECKING:
+    from sdovis.images.images import SolarImage
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+AHEAD = 4  # tasks a worker that may be under way or done before the next result is taken: memory stays flat
+SMALL_TASK = 32 * 1024  # bytes: such a task fits into a socket's buffer, so handing it out early blocks nobody
+READING_SECONDS, READING_BYTES = 10.0, 2**30
+READING_IMPORTS = ("sdovis.images.images", "astropy.io.fits")
+#: The children share the cores already; without threads of its own the server forks safely.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+class Death(UnreadableImage):
+    """The result of a task whose child had to be given up: ``why``, and the most memory it held (0 if unknown)."""
+
+    def __init__(self, why: str, peak_bytes: int = 0) -> None:
+        super().__init__("", why)
+        self.peak_bytes = peak_bytes
+
+
+def imap(
+    function: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    *,
+    workers: int | None = None,
+    seconds: float,
+    memory_bytes: int,
+    imports: Sequence[str] = (),
+) -> Iterator[Result | Death]:
+    """``function`` of each task, in the tasks' order, computed by ``workers`` children (None: one a core).
+
+    A task that crashes its child, takes longer than ``seconds`` or needs more than ``memory_bytes`` above what the child
+    held at first gives a `Death`; the others go on. What ``function`` raises is raised here, at its turn. Tasks are
+    taken only a few ahead of the results. ``function`` (of a module, not of ``__main__``), tasks and results must
+    pickle; ``imports`` are loaded before any child is forked. Closing the iterator ends the children.
+    """
+    inner = function.func if isinstance(function, partial) else function
+    if getattr(inner, "__module__", None) == "__main__":
+        raise ValueError(f"{inner!r} is of __main__, which a child process cannot import: move it into a module")
+    workers = workers or len(
+        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    )
+    payload = pickle.dumps(function)
+    return _results(partial(_Child, payload, tuple(imports), memory_bytes), tasks, workers, seconds)
+
+
+def read_isolated(
+    path: Path | str, *, seconds: float = READING_SECONDS, memory_bytes: int = READING_BYTES, **kwargs: Any
+) -> SolarImage:
+    """`images.read_image` in a child of its own. Raises `UnreadableImage`, also for what takes the child down."""
+    work = partial(_read, kwargs)
+    results = _results(
+        partial(_Child, pickle.dumps(work), READING_IMPORTS, memory_bytes), [Path(path)], workers=1, seconds=seconds
+    )
+    try:
+        result = next(results)
+    finally:
+        results.close()
+    if isinstance(result, Death):
+        raise UnreadableImage(path, result.why)
+    if isinstance(result, tuple):
+        raise UnreadableImage(path, *result)
+    return result  # type: ignore[no-any-return]
+
+
+def _read(kwargs: dict[str, Any], path: Path) -> SolarImage | tuple[str, str]:
+    """The image, or why it cannot be read and what to do."""
+    from sdovis.images.images import read_image
+
+    try:
+        return read_image(path, **kwargs)
+    except UnreadableImage as error:
+        return error.why, error.problems[0].hint
+
+
+# --- the caller's side ------------------------------------------------------------------------------------------------
+
+
+class _Raised:
+    """What a task raised, kept for its turn."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def _results(new_child: Callable[[], _Child], tasks: Iterable[Any], workers: int, seconds: float) -> Generator[Any]:
+    numbered = ((number, pickle.dumps(task)) for number, task in enumerate(tasks))
+    again: deque[tuple[int, bytes]] = deque()  # tasks that waited behind one that took their child down
+    children: list[_Child] = []
+    done: dict[int, Any] = {}
+    due = 0
+
+    def lost(child: _Child, why: str = "") -> None:
+        """Give a child up: its first task dies of it, the others are handed out anew."""
+        children.remove(child)
+        said, peak = child.end()
+        done[child.waiting.popleft()[0]] = Death(why or said, peak)
+        again.extendleft(reversed(child.waiting))
+
+    try:
+        while True:
+            while due in done:
+                result = done.pop(due)
+                due += 1
+                if isinstance(result, _Raised):
+                    raise result.error
+                yield result
+            _hand_out(chain(_drain(again), numbered), again, children, new_child, workers, due)
+            if not any(child.waiting for child in children):
+                if not again:
+                    return
+                continue
+            for child in _ready(children, seconds):
+                try:
+                    kind, result = child.answer()
+                except (EOFError, OSError):
+                    lost(child)
+                    continue
+                if kind == "memory":
+                    lost(child, f"needed more than {child.memory_bytes / 2**30:.3g} GiB of memory")
+                else:
+                    done[child.waiting.popleft()[0]] = result if kind == "result" else _Raised(result)
+                    child.since = time.monotonic()
+            now = time.monotonic()
+            for child in [c for c in children if c.waiting and now - c.since > seconds]:
+                if not _readable([child], 0):
+                    lost(child, f"took longer than {seconds:g} s")
+    finally:
+        for child in children:
+            child.end()
+
+
+def _drain(queue: deque[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    while queue:
+        yield queue.popleft()
+
+
+def _hand_out(
+    tasks: Iterator[tuple[int, bytes]],
+    again: deque[tuple[int, bytes]],
+    children: list[_Child],
+    new_child: Callable[[], _Child],
+    workers: int,
+    due: int,
+) -> None:
+    """Give idle children a task, and busy ones a second, small one, so that they need not wait for the caller."""
+    while True:
+        child = min(children, key=lambda c: len(c.waiting), default=None)
+        idle = child is not None and not child.waiting
+        grow = not idle and len(children) < workers
+        if not idle and not grow and (child is None or len(child.waiting) >= 2):
+            return
+        number, payload = next(tasks, (-1, b""))
+        if number < 0:
+            return
+        if number >= due + AHEAD * workers or (not idle and not grow and len(payload) > SMALL_TASK):
+            again.appendleft((number, payload))
+            return
+        if grow or child is None:
+            child = new_child()
+            children.append(child)
+        child.hand(number, payload)
+
+
+def _ready(children: list[_Child], seconds: float) -> list[_Child]:
+    """Those that have something to say, after a wait no longer than till the first runs out of time."""
+    first = min(child.since for child in children if child.waiting)
+    return _readable(children, max(first + seconds - time.monotonic(), 0) + 0.01)
+
+
+def _readable(children: list[_Child], timeout: float) -> list[_Child]:
+    poll = select.poll()
+    by_fd = {child.socket.fileno(): child for child in children if child.waiting}
+    for fd in by_fd:
+        poll.register(fd, select.POLLIN)
+    return [by_fd[fd] for fd, _ in poll.poll(timeout * 1000)]
+
+
+class _Child:
+    """A child process as its caller sees it; ``waiting`` are the tasks it was given and has not answered, in order."""
+
+    def __init__(self, function: bytes, imports: tuple[str, ...], memory_bytes: int) -> None:
+        self.memory_bytes = memory_bytes
+        self.waiting: deque[tuple[int, bytes]] = deque()
+        self.since = 0.0
+        self.server, self.pid, self.socket = _server_with_child(function, imports, memory_bytes)
+
+    def hand(self, number: int, payload: bytes) -> None:
+        if not self.waiting:
+            self.since = time.monotonic()
+        self.waiting.append((number, payload))
+        with contextlib.suppress(OSError):  # where it has died, the end of its answers will tell
+            send(self.socket, [payload])
+
+    def answer(self) -> tuple[str, Any]:
+        """("result" | "error" | "memory", value). Raises EOFError or OSError when the child is dead."""
+        data, *buffers = receive(self.socket)
+        return pickle.loads(data, buffers=buffers)  # type: ignore[no-any-return]
+
+    def end(self) -> tuple[str, int]:
+        """Kill it; why it had ended if it had, and the most bytes of memory it held."""
+        self.socket.close()
+        return self.server.end(self.pid)
+
+
+class _Server:
+    """The process that forks children, as its caller sees it. Its requests may come from several threads."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        # sys.path by hand: the working directory or a script's folder may be on it.
+        code = f"import sys; sys.path[:] = {sys.path!r}\nfrom sdovis.images.children import serve; serve({theirs.fileno()})"
+        self.owner = os.getpid()
+        self.socket = ours
+        self.lock = threading.Lock()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env=os.environ | ONE_THREAD,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,  # Ctrl-C is the caller's to answer
+        )
+        theirs.close()
+
+    def fork(self, function: bytes, imports: tuple[str, ...], memory_bytes: int) -> tuple[int, socket.socket]:
+        """A new child's pid and the socket to it. Raises `RuntimeError` where it cannot import its work."""
+        ours, theirs = socket.socketpair()
+        with theirs, self.lock:
+            send(self.socket, [pickle.dumps(("fork", function, imports, memory_bytes, sys.path, str(Path.cwd())))])
+            socket.send_fds(self.socket, [b"f"], [theirs.fileno()])
+            pid, problem = pickle.loads(receive(self.socket)[0])
+        if problem:
+            ours.close()
+            raise RuntimeError(f"a child process could not be started: {problem}")
+        return pid, ours
+
+    def end(self, pid: int) -> tuple[str, int]:
+        try:
+            with self.lock:
+                send(self.socket, [pickle.dumps(("end", pid))])
+                status, peak = pickle.loads(receive(self.socket)[0])
+        except (EOFError, OSError):  # without the server nobody knows; an orphan ends when its socket closes
+            return "its process ended", 0
+        return _said(status), peak
+
+    def close(self) -> None:
+        if self.owner != os.getpid():  # a fork of the caller
+            return
+        with contextlib.suppress(OSError):
+            # Not by closing: a fork of the caller may hold the socket too.
+            send(self.socket, [pickle.dumps(("stop",))])
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+_server: _Server | None = None
+_server_lock = threading.Lock()
+
+
+def _server_with_child(
+    function: bytes, imports: tuple[str, ...], memory_bytes: int
+) -> tuple[_Server, int, socket.socket]:
+    global _server
+    for attempt in (1, 2):
+        with _server_lock:
+            if _server is None or _server.owner != os.getpid():
+                _server = _Server()
+                atexit.register(_server.close)
+            server = _server
+        try:
+            return server, *server.fork(function, imports, memory_bytes)
+        except (EOFError, OSError):  # the server itself was killed
+            with _server_lock:
+                if _server is server:
+                    _server = None
+            if attempt == 2:
+                raise
+    raise AssertionError
+
+
+def _said(status: int) -> str:
+    if not os.WIFSIGNALED(status):
+        return f"ended the process that read it (exit code {os.waitstatus_to_exitcode(status)})"
+    name = signal.Signals(os.WTERMSIG(status)).name
+    if name == "SIGKILL":
+        return "the process that read it was killed, perhaps for want of memory"
+    return f"crashed the process that read it ({name})"

@@ -1,0 +1,277 @@
+"""What other tables know of a region at a time: GOES flares, SHARP keywords, HARP numbers."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sdovis.errors import BadInput, Problem, nearest
+from sdovis.images.headers import observed
+from sdovis.study import Source
+
+MAX_TABLE_BYTES = 512 * 2**20
+#: Watts per square metre of a flare's letter.
+_FLUX = {"A": 1e-8, "B": 1e-7, "C": 1e-6, "M": 1e-5, "X": 1e-4}
+_CLASS = re.compile(r"([ABCMX])(\d*(?:\.\d+)?)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Flares:
+    """A GOES flare list, in order of peak time.
+
+    ``peak`` in nanoseconds UTC, ``flux`` the class in W/m², ``noaa_ar`` 0 where the event has no region; the list knows
+    of every flare with its peak from ``first`` to ``last``.
+    """
+
+    peak: NDArray[np.int64]
+    flux: NDArray[np.float64]
+    noaa_ar: NDArray[np.int64]
+    first: datetime
+    last: datetime
+
+    def following(self, noaa_ar: int, time: datetime, least: float, hours: float) -> int | None:
+        """How many flares of the region of at least ``least`` W/m² peak in (time, time + hours].
+
+        None where none is listed and the list does not cover that window: that is no knowledge.
+        """
+        inside = self._window(time, hours)
+        count = int((inside & (self.noaa_ar == noaa_ar) & (self.flux >= least * (1 - 1e-9))).sum())
+        return count if count or self.covers(time, hours) else None
+
+    def covers(self, time: datetime, hours: float) -> bool:
+        """Whether the list reaches from ``time`` to ``hours`` later."""
+        return self.first <= time and time + timedelta(hours=hours) <= self.last
+
+    def _window(self, time: datetime, hours: float) -> NDArray[np.bool_]:
+        start = _ns(time)
+        return (self.peak > start) & (self.peak <= start + round(hours * 3.6e12))
+
+    def in_windows(self, times: Iterable[datetime], least: float, hours: float) -> tuple[int, int]:
+        """Flares of at least ``least`` in any of the windows after ``times``: all, and those without a region."""
+        hit = np.zeros(len(self.peak), bool)
+        for time in times:
+            hit |= self._window(time, hours)
+        hit &= self.flux >= least * (1 - 1e-9)
+        return int(hit.sum()), int((hit & (self.noaa_ar == 0)).sum())
+
+
+def flux(flare_class: str) -> float:
+    """Peak flux in W/m² of a GOES class such as ``M5.2``; a bare letter is its beginning. ValueError for no class."""
+    match = _CLASS.fullmatch(flare_class.strip())
+    if match is None:
+        raise ValueError(f"{flare_class!r} is no GOES class")
+    return _FLUX[match[1].upper()] * float(match[2] or 1)
+
+
+def read_flares(path: Path) -> Flares:
+    """Read a flare list: CSV with the columns start or peak, class and noaa_ar.
+
+    An event that is listed twice counts once, with its region where one of the two names it.
+    Raises `BadInput` with every row that cannot be read.
+    """
+    rows = _table(path, ("class", "noaa_ar"))
+    times = "peak" if "peak" in rows[0][1] else "start"
+    if times not in rows[0][1]:
+        raise BadInput(Problem("there is no column 'peak'", "name the time of the flare's peak so", path.name))
+    events, problems = set(), []
+    for number, row in rows:
+        try:
+            time = datetime.fromisoformat(row[times])
+            # A peak before its start is one just after midnight, written with the start's date.
+            if "start" in row and (start := datetime.fromisoformat(row["start"])) > time:
+                time += timedelta(days=1) if start - time > timedelta(hours=12) else timedelta()
+            region = int(row["noaa_ar"] or 0)
+            region += 10000 if 0 < region < 10000 and time.year > 2003 else 0
+            events.add((_ns(time), flux(row["class"]), region))
+        except ValueError as error:
+            problems.append(Problem(f"the flare cannot be read: {error}", "correct the row", path.name, row=number))
+    if problems:
+        raise BadInput(problems)
+    named = {event[:2] for event in events if event[2]}
+    once = sorted(event for event in events if event[2] or event[:2] not in named)
+    peaks, fluxes, regions = zip(*once, strict=True)
+    first, last = (pd.Timestamp(ns, tz="UTC").floor("D").to_pydatetime() for ns in (peaks[0], peaks[-1]))
+    return Flares(
+        np.array(peaks, np.int64), np.array(fluxes), np.array(regions, np.int64), first, last + timedelta(days=1)
+    )
+
+
+def flare_facts(source: Source, times: Iterable[datetime]) -> dict[str, Any]:
+    """What a flare study says of its list: class, hours, span, and how many events in the images' windows have no region.
+
+    Each such event may have come from a region that counts as one without a flare.
+    """
+    flares = read_flares(source.root / source.flares)
+    assert source.flare_hours is not None
+    total, without = flares.in_windows(set(times), flux(source.flare_class), source.flare_hours)
+    return {
+        "list": source.flares,
+        "threshold": source.flare_class,
+        "hours": source.flare_hours,
+        "first": flares.first.date().isoformat(),
+        "last": flares.last.date().isoformat(),
+        "counted": "peaks later than the image and not later than these hours after it",
+        "events_in_windows": total,
+        "events_without_region": without,
+    }
+
+
+@dataclass(frozen=True)
+class Sharps:
+    """Tables of SHARP keywords: region -> times in nanoseconds UTC, in order, with a row of keywords each."""
+
+    keywords: tuple[str, ...]
+    times: Mapping[int, NDArray[np.int64]]
+    rows: Mapping[int, Sequence[Mapping[str, str]]]
+
+    def nearest(self, noaa_ar: int, time: datetime, max_hours: float) -> tuple[float, Mapping[str, str]] | None:
+        """Hours from ``time`` to the nearest T_REC of the region's SHARP, with its keywords; None beyond ``max_hours``."""
+        times = self.times.get(noaa_ar)
+        if times is None:
+            return None
+        gaps = (times - _ns(time)) / 3.6e12
+        best = int(np.abs(gaps).argmin())
+        return (float(gaps[best]), self.rows[noaa_ar][best]) if abs(gaps[best]) <= max_hours else None
+
+
+def read_sharps(path: Path) -> Sharps:
+    """Read a CSV of SHARP keywords with T_REC (TAI, as JSOC writes it) and NOAA_AR or NOAA_ARS. Raises `BadInput`."""
+    rows = _table(path, ("t_rec",))
+    number_of = next((name for name in ("noaa_ars", "noaa_ar") if name in rows[0][1]), None)
+    if number_of is None:
+        raise BadInput(Problem("there is no column 'NOAA_AR'", "a row must name its region", path.name))
+    by_region: dict[int, list[tuple[int, dict[str, str]]]] = defaultdict(list)
+    problems = []
+    for number, row in rows:
+        text = row["t_rec"].removesuffix("_TAI").replace(" ", "T").replace("_", "T")
+        time = observed({"T_REC": f"{text}_TAI"})
+        if time is None:
+            what = f"T_REC {row['t_rec']!r} is no time"
+            problems.append(Problem(what, "JSOC writes 2011.02.15_00:00:00_TAI", path.name, row=number))
+            continue
+        keywords = {name: value for name, value in row.items() if name not in ("t_rec", "noaa_ar", "noaa_ars")}
+        for region in re.findall(r"\d+", row[number_of]):
+            by_region[int(region)].append((_ns(time), keywords))
+    if problems:
+        raise BadInput(problems)
+    for entries in by_region.values():
+        entries.sort(key=lambda entry: entry[0])
+    names = tuple(name.upper() for name in rows[0][1] if name not in ("t_rec", "noaa_ar", "noaa_ars"))
+    return Sharps(
+        names,
+        {region: np.array([ns for ns, _ in entries], np.int64) for region, entries in by_region.items()},
+        {region: [row for _, row in entries] for region, entries in by_region.items()},
+    )
+
+
+def read_harps(path: Path) -> dict[int, tuple[int, ...]]:
+    """NOAA region -> HARP numbers, of JSOC's ``all_harps_with_noaa_ars.txt``; a HARP may hold several regions.
+
+    Lines read ``377 11158`` or ``393 11160,11166``; a heading and blank lines are passed over. Raises `BadInput` for
+    any other line.
+    """
+    found: dict[int, set[int]] = defaultdict(set)
+    problems = []
+    for number, line in enumerate(_text(path).splitlines(), 1):
+        match = re.fullmatch(r"\s*(\d+)[\s,;]+(\d{4,5}(?:\s*,\s*\d{4,5})*)\s*", line)
+        if match:
+            for region in re.findall(r"\d+", match[2]):
+                found[int(region)].add(int(match[1]))
+        elif line.strip() and not re.match(r"\s*(#|HARPNUM)", line, re.IGNORECASE):
+            hint = "a line reads: 377 11158, or 393 11160,11166"
+            problems.append(Problem(f"{line.strip()[:60]!r} is no HARP with its regions", hint, path.name, row=number))
+    if problems:
+        raise BadInput(problems)
+    return {region: tuple(sorted(harps)) for region, harps in found.items()}
+
+
+#: What a table adds to a region's row: heading -> text.
+Join = Callable[[int, datetime], dict[str, str]]
+
+
+def joins(source: Source) -> list[Join]:
+    """The joins that the study names, their tables read. Raises `BadInput` with every table's problems."""
+    found: list[Join] = []
+    problems: list[Problem] = []
+    for make, name in ((_flare_join, source.flares), (_sharp_join, source.sharp), (_harp_join, source.harps)):
+        try:
+            found += [make(source, source.root / name)] if name else []
+        except BadInput as error:
+            problems += error.problems
+    if problems:
+        raise BadInput(problems)
+    return found
+
+
+def _flare_join(source: Source, path: Path) -> Join:
+    flares, least, hours = read_flares(path), flux(source.flare_class), source.flare_hours or 0.0
+
+    def join(noaa_ar: int, time: datetime) -> dict[str, str]:
+        count = flares.following(noaa_ar, time, least, hours)
+        told = {} if count is None else {source.flare_heading: str(int(count > 0)), "Flares in that time": str(count)}
+        return {source.flare_heading: "", "Flares in that time": "", **told}
+
+    return join
+
+
+def _sharp_join(source: Source, path: Path) -> Join:
+    sharps = read_sharps(path)
+
+    def join(noaa_ar: int, time: datetime) -> dict[str, str]:
+        found = sharps.nearest(noaa_ar, time, source.sharp_max_gap_hours)
+        if found is None:
+            return {}
+        gap, keywords = found
+        named = {f"SHARP {name.upper()}": text for name, text in keywords.items()}
+        return {"SHARP gap (h)": f"{gap:.2f}", **named}
+
+    return join
+
+
+def _harp_join(source: Source, path: Path) -> Join:
+    harps = read_harps(path)
+    return lambda noaa_ar, time: {"HARP": " ".join(map(str, harps.get(noaa_ar, ())))}
+
+
+def _ns(time: datetime) -> int:
+    return pd.Timestamp(time if time.tzinfo else time.replace(tzinfo=UTC)).as_unit("ns").value
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_TABLE_BYTES:
+            raise BadInput(Problem(f"is larger than {MAX_TABLE_BYTES // 2**20} MB", "split it", path.name))
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise BadInput(Problem("there is no such table", "paths are relative to source.root", path.name)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(Problem(f"cannot be read: {error}", "save it as UTF-8 text", path.name)) from error
+
+
+def _table(path: Path, needed: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a CSV with their line numbers, headings in lower case. Raises `BadInput`."""
+    lines = _text(path).splitlines()
+    delimiter = max(",;\t", key=lines[0].count) if lines else ","
+    reader = csv.reader(lines, delimiter=delimiter)
+    headings = [heading.strip().casefold() for heading in next(reader, [])]
+    if missing := [name for name in needed if name not in headings]:
+        hint = nearest(missing[0], [h for h in headings if h])
+        raise BadInput(Problem(f"there is no column {missing[0]!r}", hint, path.name))
+    rows = [
+        (reader.line_num, dict(zip(headings, map(str.strip, cells), strict=False))) for cells in reader if any(cells)
+    ]
+    if not rows:
+        raise BadInput(Problem("there are no rows below the headings", file=path.name))
+    if short := next((number for number, row in rows if len(row) < len(headings)), None):
+        raise BadInput(Problem("the row has fewer cells than headings", "mend the row", path.name, row=short))
+    return rows

@@ -1,0 +1,243 @@
+"""The reader `srs`: rows without a spreadsheet, from NOAA's region summaries and the images' times."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from sdovis.errors import BadInput, Problem, nearest
+from sdovis.images.timestamps import SUFFIXES, name_pattern, taken_at
+from sdovis.readers.joins import Join, joins
+from sdovis.readers.quiet import NEIGHBOUR_DAYS, quiet_places
+from sdovis.readers.rows import RawRow
+from sdovis.study import SRS_HEADINGS, Source
+from sdovis.sun.archives import read_archive
+from sdovis.sun.geometry import DiscFrame, project
+from sdovis.sun.regions import Region, RegionSummary
+from sdovis.sun.rotation import rotated
+
+QUIET_SHEET = "Quiet Sun"
+#: Two channels' images belong together within one 720 s HMI cadence.
+COMPANION_S = 720.0
+IMAGE_HEADINGS = ("Image", "Image 2", "Image 3")
+
+#: A row's file, sheet and line, and its cells by heading.
+Place = tuple[str, str, int]
+Line = tuple[Place, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The images of one time, one for each channel, with that of the first; times are UTC."""
+
+    names: tuple[str, ...]
+    observed: datetime
+
+
+def read(source: Source) -> list[RawRow]:
+    """A row for each region that is on the disc, image by image in the order of time, and quiet places where asked for.
+
+    A row points at the summary's file, section and line. A region's longitude is rotated from the summary's time to
+    the image's. A column of ``source.columns`` is one of the table's; all other columns travel as extra cells. Quiet
+    places come only where the label is the column `Kind`.
+
+    Raises `BadInput`: archive or joined tables that cannot be read, unknown columns, no image; and, unless
+    ``source.on_problem`` is "reject", images without a time or a summary near it and lines that cannot be read.
+    """
+    columns = source.columns.mapped()
+    frames, problems = _frames(source)
+    archive = read_archive(source.root / source.srs, source.srs)
+    lookup = _Summaries(archive.summaries, timedelta(hours=source.srs_max_gap_hours))
+    joined = joins(source)
+    quiet = source.quiet_per_image if columns["label"] == SRS_HEADINGS["kind"] else 0
+    lines = [_faulty_line((source.srs, "", 0), {"Image": p.file, SRS_HEADINGS["observed"]: ""}, p) for p in problems]
+    for frame in frames:
+        summary = lookup.nearest(frame.observed)
+        if summary is None:
+            what = (
+                f"no region summary lies within {source.srs_max_gap_hours:g} hours of {frame.observed:%Y-%m-%d %H:%M}"
+            )
+            hint = "add that year's summaries, or take the image out"
+            problems.append(Problem(what, hint, frame.names[0]))
+            lines.append(_faulty_line((source.srs, "", 0), _image_cells(frame), problems[-1]))
+            continue
+        problems += summary.faults
+        seen = _image_cells(frame)
+        lines += [_faulty_line((fault.file, fault.sheet, fault.row or 0), seen, fault) for fault in summary.faults]
+        lines += _region_lines(summary, frame, joined)
+        lines += _quiet_lines(summary, frame, lookup.around(frame.observed), quiet, source)
+    if problems and source.on_problem == "error":
+        raise BadInput(dict.fromkeys(problems))
+    return _raw_rows(lines, columns)
+
+
+class _Summaries:
+    """Summaries found by time."""
+
+    def __init__(self, summaries: Sequence[RegionSummary], max_gap: timedelta) -> None:
+        self._all, self._max_gap = summaries, max_gap
+        self._times = [summary.valid for summary in summaries]
+
+    def nearest(self, time: datetime) -> RegionSummary | None:
+        """The summary whose positions hold nearest to ``time``; of two as near the later, which was made that day."""
+        at = bisect.bisect_left(self._times, time)
+        near = min(self._all[max(at - 1, 0) : at + 1], key=lambda s: (abs(s.valid - time), time - s.valid))
+        return near if abs(near.valid - time) <= self._max_gap else None
+
+    def around(self, time: datetime) -> Sequence[RegionSummary]:
+        """The summaries within `NEIGHBOUR_DAYS`."""
+        days = timedelta(days=NEIGHBOUR_DAYS)
+        first = bisect.bisect_left(self._times, time - days)
+        return self._all[first : bisect.bisect_right(self._times, time + days)]
+
+
+# --- images -----------------------------------------------------------------------------------------------------------
+
+
+def _frames(source: Source) -> tuple[list[Frame], list[Problem]]:
+    """The images in order of time, those of further channels joined to them, and what is wrong with them."""
+    patterns = (source.files,) if isinstance(source.files, str) else source.files
+    folder = source.root / source.images
+    problems: list[Problem] = []
+    channels = [_dated(folder, pattern, problems) for pattern in patterns]
+    if not any(channels):
+        hint = "set source.images to their folder and source.files to the pattern of their names"
+        raise BadInput([Problem(f"holds no image that fits {patterns[0]!r}", hint, source.images), *problems])
+    frames = []
+    others = [([time for time, _ in channel], channel) for channel in channels[1:]]
+    for time, name in channels[0]:
+        frames.append(Frame((name, *(_companion(time, *other) for other in others)), time))
+    return frames, problems
+
+
+def _dated(folder: Path, pattern: str, problems: list[Problem]) -> list[tuple[datetime, str]]:
+    try:
+        wanted = name_pattern(pattern)
+    except ValueError as error:
+        raise BadInput(Problem(f"source.files {pattern!r}: {error}", "like 'hmi.M_*.fits' or '%Y%m%d*.jpg'")) from None
+    found = []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.name.startswith(".") or not path.name.lower().endswith(SUFFIXES) or not path.is_file():
+            continue
+        if not (wanted.fullmatch(path.name) or wanted.fullmatch(name)):
+            continue
+        time = taken_at(path, wanted)
+        if time is None:
+            hint = "put %Y%m%d_%H%M%S into source.files where the names have the time, or take the image out"
+            problems.append(Problem("neither header nor name tells when the image was taken", hint, name))
+        else:
+            found.append((time, name))
+    return sorted(found)
+
+
+def _companion(time: datetime, times: Sequence[datetime], channel: Sequence[tuple[datetime, str]]) -> str:
+    """The name of another channel's image of that time; empty where there is none."""
+    at = bisect.bisect_left(times, time)
+    near = min(channel[max(at - 1, 0) : at + 1], key=lambda item: abs(item[0] - time), default=None)
+    return near[1] if near and abs((near[0] - time).total_seconds()) <= COMPANION_S else ""
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def _image_cells(frame: Frame) -> dict[str, str]:
+    cells = dict(zip(IMAGE_HEADINGS, frame.names, strict=False))
+    return {**cells, SRS_HEADINGS["observed"]: frame.observed.replace(tzinfo=None).isoformat(sep=" ")}
+
+
+def _faulty_line(place: Place, cells: Mapping[str, str], problem: Problem) -> Line:
+    """A row that says what is wrong in place of the region's number, and so becomes a reject that shows it."""
+    return place, {**cells, SRS_HEADINGS["noaa_ar"]: problem.what}
+
+
+def _region_lines(summary: RegionSummary, frame: Frame, joined: Sequence[Join]) -> Iterator[Line]:
+    regions = [region for region in summary.regions if region.section != "II"]
+    disc = DiscFrame.at(frame.observed, (0.0, 0.0), 1.0)
+    lat, lon = _moved(regions, summary, frame.observed)
+    seen = np.isfinite(project(lat, lon, disc)[0])
+    for region, longitude, visible in zip(regions, lon.tolist(), seen.tolist(), strict=True):
+        if visible or region.longitude_deg is None:
+            cells = _image_cells(frame) | _region_cells(region, longitude) | _gap_cells(summary, frame)
+            for join in joined:
+                cells |= join(region.noaa_ar, frame.observed)
+            yield (summary.file, region.section, region.line), cells
+
+
+def _moved(regions: Iterable[Region], summary: RegionSummary, time: datetime) -> tuple[np.ndarray, np.ndarray]:
+    """Latitudes and longitudes at ``time``; nan where the summary gives no longitude."""
+    places = [(region.latitude_deg, region.longitude_deg) for region in regions]
+    lat, lon = np.array(places, float).reshape(-1, 2).T
+    return lat, rotated(lat, lon, summary.valid, time)
+
+
+def _region_cells(region: Region, longitude: float) -> dict[str, str]:
+    def text(value: int | None) -> str:
+        return "" if value is None else str(value)
+
+    return {
+        SRS_HEADINGS["noaa_ar"]: str(region.noaa_ar),
+        SRS_HEADINGS["kind"]: region.kind,
+        SRS_HEADINGS["mount_wilson"]: region.mount_wilson,
+        SRS_HEADINGS["mcintosh"]: region.mcintosh,
+        SRS_HEADINGS["area_msh"]: text(region.area_msh),
+        SRS_HEADINGS["spots"]: text(region.spots),
+        SRS_HEADINGS["latitude_deg"]: text(region.latitude_deg),
+        SRS_HEADINGS["longitude_deg"]: "" if region.longitude_deg is None else f"{longitude:.2f}",
+        "Extent (deg)": text(region.extent_deg),
+        "Carrington longitude (deg)": text(region.carrington_deg),
+    }
+
+
+def _gap_cells(summary: RegionSummary, frame: Frame) -> dict[str, str]:
+    hours = (summary.valid - frame.observed).total_seconds() / 3600
+    return {"Summary valid (UTC)": f"{summary.valid:%Y-%m-%d %H:%M}", "Gap (h)": f"{hours:.2f}"}
+
+
+def _quiet_lines(
+    summary: RegionSummary, frame: Frame, around: Sequence[RegionSummary], count: int, source: Source
+) -> Iterator[Line]:
+    if not count:
+        return
+    moved = [_moved((r for r in s.regions if r.section != "II"), s, frame.observed) for s in around]
+    lat, lon = np.concatenate([np.stack(places) for places in moved], axis=1)
+    known = np.isfinite(lon)
+    places = quiet_places(
+        frame.names[0],
+        lat[known],
+        lon[known],
+        b0_deg=DiscFrame.at(frame.observed, (0.0, 0.0), 1.0).b0_deg,
+        count=count,
+        distance_deg=source.quiet_distance_deg,
+        seed=source.quiet_seed or 0,
+    )
+    for number, (latitude, longitude) in enumerate(places, 1):
+        cells = {
+            SRS_HEADINGS["kind"]: "quiet",
+            SRS_HEADINGS["latitude_deg"]: f"{latitude:g}",
+            SRS_HEADINGS["longitude_deg"]: f"{longitude:g}",
+        }
+        yield (summary.file, QUIET_SHEET, number), _image_cells(frame) | cells | _gap_cells(summary, frame)
+
+
+def _raw_rows(lines: Sequence[Line], columns: Mapping[str, str]) -> list[RawRow]:
+    there = dict.fromkeys(heading for _, cells in lines for heading in cells)
+    problems = []
+    for field, heading in columns.items():
+        if heading not in there:
+            flares = "; what flares follow needs source.flares" if field == "label" else ""
+            hint = f"{nearest(heading, tuple(there))} (source.columns.{field} names it{flares})"
+            problems.append(Problem(f"the table of the reader srs has no column {heading!r}", hint))
+    if problems:
+        raise BadInput(problems)
+    fields = {heading: field for field, heading in columns.items()}
+    headings = {fields.get(heading, heading): heading for heading in there}
+    return [
+        RawRow(*place, {fields.get(heading, heading): text for heading, text in cells.items()}, headings)
+        for place, cells in lines
+    ]

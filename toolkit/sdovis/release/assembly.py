@@ -1,0 +1,199 @@
+"""The release of a study: its dataset, model and Space in a folder, exactly as they are, or would be, on the Hub."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sdovis import manifests
+from sdovis.cards import render
+from sdovis.cards.facts import Facts, pin
+from sdovis.errors import BadInput, Problem
+from sdovis.release import vendor
+from sdovis.release.private import Private
+from sdovis.version import __version__
+
+#: In the order in which they are published: each names only those before it.
+KINDS = ("dataset", "model", "space")
+RELEASE = "release.json"
+README = "README.md"
+
+#: Kind -> (folder of the run, pattern): what is released, and nothing else. A pickle is in none of them.
+ALLOWED: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "dataset": (
+        ("cards/dataset", README),
+        ("corpus", "data/*.parquet"),
+        ("corpus", "audit.json"),
+        ("corpus", "rejects.csv"),
+        ("corpus", "corpus.json"),
+    ),
+    "model": (
+        ("cards/model", README),
+        ("cards/model", "figures/*.png"),
+        ("cards/model", "examples/*.png"),
+        ("model", "config.json"),
+        ("model", "*.safetensors"),
+        ("model", "model.safetensors.index.json"),
+        ("model", "preprocessor_config.json"),
+        ("scores", "scores.json"),
+        ("scores", "*.parquet"),
+        ("scores", "figures/*.png"),
+        ("training", "training.json"),
+    ),
+}
+#: Without these a repository is not what its card says.
+NEEDED = {
+    "dataset": (README, "corpus.json", "audit.json", "data/train-*.parquet", "data/test-*.parquet"),
+    "model": (README, "config.json", "*.safetensors", "preprocessor_config.json", "scores.json", "training.json"),
+    "space": (README, "app.py", "requirements.txt", "space.json", "sdovis/__init__.py"),
+}
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One repository: its id on the Hub and its files, path -> sha256."""
+
+    id: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release in ``folder``: ``release.json``. ``pin`` is the tag that its three repositories carry on the Hub."""
+
+    folder: Path
+    study: str
+    sdovis: str
+    pin: str
+    repositories: Mapping[str, Repository]
+
+    @classmethod
+    def load(cls, folder: Path) -> Release:
+        """Read a release, every file of it verified. Raises `BadInput` where it is absent, unfinished or changed."""
+        manifests.read(folder, made_by="run")
+        try:
+            data = json.loads((folder / RELEASE).read_text(encoding="utf-8"))
+            repositories = {kind: Repository(**data["repositories"][kind]) for kind in KINDS}
+            return cls(folder, data["study"], data["sdovis"], data["pin"], repositories)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BadInput(Problem(f"is damaged: {error!r}", "run sdovis run", str(folder / RELEASE))) from error
+
+    def path(self, kind: str, name: str) -> Path:
+        """Where a file of one of the repositories lies."""
+        return self.folder / kind / name
+
+
+def release(facts: Facts, run_dir: Path) -> Release:
+    """Assemble ``run_dir/release`` from what the run's stages and its cards left; it appears whole or not at all.
+
+    Raises `BadInput` where a stage is missing or harmed, where the cards were written for something else, for names
+    that no Hub takes, and where a file holds a token or a path of this machine.
+    """
+    inputs = made_from(facts, run_dir)
+    _check_names(facts)
+    _check_cards(facts, run_dir)
+    folder = run_dir / "release"
+    with manifests.whole(folder, stage="release", made_from=inputs) as beside:
+        for kind, allowed in ALLOWED.items():
+            for source, pattern in allowed:
+                _copy(run_dir / source, pattern, beside / kind)
+        _space(facts, beside)
+        _check_whole(beside)
+        if problems := Private((run_dir.resolve(),)).problems(beside):
+            raise BadInput(problems)
+        (beside / RELEASE).write_text(json.dumps(_pins(facts, beside), indent=1) + "\n", encoding="utf-8")
+    return Release.load(folder)
+
+
+def differ_in_kept_sections_only(ours: str, theirs: str) -> bool:
+    """Whether a README is ours but for the sections that are kept by hand (and the form of its line ends)."""
+    theirs = theirs.replace("\r\n", "\n").rstrip("\n") + "\n"
+    try:
+        return render.merge(ours, theirs) == theirs
+    except BadInput:
+        return False
+
+
+def made_from(facts: Facts, run_dir: Path) -> dict[str, str]:
+    """What a release depends on. Raises `BadInput` where a stage is missing, harmed or not what ``facts`` speak of."""
+    made_by = {"corpus": "prepare", "model": "train", "scores": "evaluate", "cards": "card"}
+    made = {name: manifests.read(run_dir / name, made_by=verb) for name, verb in made_by.items()}
+    if pin(made["corpus"], made["model"], made["scores"]) != facts.repositories.pin:
+        raise BadInput(Problem("what lies there is not what the facts were gathered from", "gather anew", str(run_dir)))
+    digests = {name: manifest.digest for name, manifest in made.items()}
+    record = run_dir / "training" / "training.json"
+    digests["training"] = manifests.sha256_file(record) if record.is_file() else ""
+    # The Space is source code and templates, ours and the plug-ins': they may change under the same version.
+    with tempfile.TemporaryDirectory() as beside:
+        _space(facts, Path(beside))
+        digests["space"] = manifests.sha256_text(json.dumps(_sums(Path(beside))))
+    return {**digests, "pin": facts.repositories.pin}
+
+
+def _check_names(facts: Facts) -> None:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    for kind in KINDS:
+        try:
+            validate_repo_id(getattr(facts.repositories, kind))
+        except HFValidationError as error:
+            why = str(error).replace("\n", " ")
+            raise BadInput(Problem(f"the Hub does not take this name: {why}", "change study.name")) from error
+
+
+def _check_cards(facts: Facts, run_dir: Path) -> None:
+    """Cards speak of one release: of its pin, its repositories and its numbers."""
+    for kind, card in (("dataset", render.dataset_card(facts)), ("model", render.model_card(facts))):
+        path = run_dir / "cards" / kind / README
+        written = path.read_text(encoding="utf-8")
+        if not differ_in_kept_sections_only(card, written):
+            raise BadInput(Problem("is not the card of this study as it is now", "run sdovis card", file=str(path)))
+
+
+def _copy(source: Path, pattern: str, target: Path) -> None:
+    for path in sorted(source.glob(pattern)):
+        name = path.relative_to(source)
+        # A link would carry whatever it points to into the release.
+        if path.is_symlink() or not path.is_file():
+            raise BadInput(Problem("is not an ordinary file", "put the file itself there", file=str(path)))
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target / name)
+
+
+def _space(facts: Facts, beside: Path) -> None:
+    folder = beside / "space"
+    folder.mkdir()
+    vendor.write_space(facts, folder)
+    where = facts.repositories
+    about = {"model": where.model, "dataset": where.dataset, "revision": where.pin}
+    about |= {"title": facts.title, "description": facts.description}
+    (folder / "space.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if (beside / "model" / "examples").is_dir():
+        shutil.copytree(beside / "model" / "examples", folder / "examples")
+
+
+def _check_whole(beside: Path) -> None:
+    missing = [(kind, p) for kind, needed in NEEDED.items() for p in needed if not any((beside / kind).glob(p))]
+    if missing:
+        raise BadInput(Problem(f"the {kind} has no {pattern}", "run sdovis run") for kind, pattern in missing)
+
+
+def _pins(facts: Facts, beside: Path) -> dict[str, Any]:
+    repositories = {kind: Repository(getattr(facts.repositories, kind), _sums(beside / kind)) for kind in KINDS}
+    return {
+        "study": facts.name,
+        "sdovis": __version__,
+        "pin": facts.repositories.pin,
+        "repositories": {kind: asdict(repository) for kind, repository in repositories.items()},
+    }
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): manifests.sha256_file(path) for path in paths}

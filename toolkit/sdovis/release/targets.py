@@ -1,0 +1,129 @@
+"""Where a release may go: plug-ins in the entry-point group ``sdovis.targets``; a folder is built in here, a Hub in `hub`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sdovis import manifests, plugins
+from sdovis.errors import BadInput, Conflict, Problem
+from sdovis.release.assembly import Release
+
+GROUP = "sdovis.targets"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a target.
+
+    The finished ``release`` folder (dataset/, model/, space/ and release.json, which `Release.load` verifies); the
+    ``place``, which is what followed the target's name ("" for nothing); whether everybody may see it; whether only to
+    tell what would be done; commits of others that may be built upon. ``say`` takes lines while it goes on.
+    """
+
+    release: Path
+    place: str = ""
+    public: bool = False
+    dry_run: bool = False
+    accept: tuple[str, ...] = ()
+    say: Say = lambda line: None
+
+
+#: Makes its place hold the release, whole or not at all and nobody's work overwritten, and tells in lines what was done.
+#: Raises `BadInput`, `Conflict` or `HubFailure`.
+Target = Callable[[Request], Iterable[str]]
+
+
+def target(name: str) -> Target:
+    """The target registered as ``name``; `BadInput` with the nearest name where there is none."""
+    found: Target = plugins.load(GROUP, name, Callable)
+    return found
+
+
+def folder(asked: Request) -> list[str]:
+    """To PLACE/STUDY/PIN, say on a disk that an institute shares: all three parts appear at once.
+
+    What was put there before and is unharmed gives way: the pin names corpus, model and scores, so that only words can
+    differ. Raises `BadInput` without a place and for what only a Hub can do, `Conflict` where something else is there
+    or nothing can be written.
+    """
+    if problems := list(_not_for_a_folder(asked)):
+        raise BadInput(problems)
+    release = Release.load(asked.release)
+    there = _place(asked, release)
+    held, wanted = _held(there), _sums(release)
+    changed = sorted(name for name in held.keys() | wanted.keys() if held.get(name) != wanted.get(name))
+    if not changed:
+        return [f"{there}: nothing changes"]
+    size = in_words(sum(path.stat().st_size for path in release.folder.rglob("*") if path.is_file()))
+    said = f"{there}: {len(changed)} of {len(wanted)} files {'changed' if held else 'added'}, {size}"
+    if not asked.dry_run:
+        asked.say(f"writing {there}")
+        try:
+            with manifests.whole(there, stage="release", made_from={"pin": release.pin}) as beside:
+                shutil.copytree(release.folder, beside, dirs_exist_ok=True)
+        except OSError as error:
+            raise Conflict(f"{there} cannot be written: {_reason(error)}; nothing was changed") from error
+    return [said]
+
+
+def _not_for_a_folder(asked: Request) -> Iterable[Problem]:
+    if not asked.place:
+        yield Problem("publish: the target folder needs a place", "write it as --to folder:PATH")
+    if asked.public:
+        yield Problem("publish: who may read a folder is up to its permissions", "leave --public out")
+    if asked.accept:
+        yield Problem("publish: a folder has no commits", "leave --accept out")
+
+
+def _place(asked: Request, release: Release) -> Path:
+    """Where the release goes. Raises `BadInput` for what is no place, `Conflict` where nothing can be written."""
+    try:
+        there = Path(asked.place).expanduser() / release.study / release.pin
+        if there.resolve().is_relative_to(release.folder.resolve()):
+            raise BadInput(Problem(f"publish: {asked.place} lies in the release itself", "name another folder"))
+        parent = next(each for each in there.absolute().parents if os.path.lexists(each))
+    except (RuntimeError, OSError) as error:  # no such user, or no such path can be
+        raise BadInput(Problem(f"publish: {asked.place!r} is no place: {error}", "name a folder")) from error
+    if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
+        raise Conflict(f"{there} cannot be written: {parent} is no folder, or not yours to write in")
+    return there
+
+
+def _reason(error: OSError) -> str:
+    """The first reason: copying a folder collects one for every file, as (from, to, reason)."""
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        return str(error.args[0][0][-1])
+    return str(error)
+
+
+def _held(there: Path) -> dict[str, str]:
+    """The sums of an earlier release there, {} for none. Raises `Conflict` where something else is there, or was changed."""
+    if not os.path.lexists(there):
+        return {}
+    try:
+        return _sums(Release.load(there))
+    except OSError as error:
+        raise Conflict(f"{there} cannot be read: {error}; nothing was written") from error
+    except BadInput as error:
+        what = error.problems[0].what
+        raise Conflict(
+            f"{there}: not as sdovis would have left it ({what}); nothing was written; move it away"
+        ) from error
+
+
+def _sums(release: Release) -> dict[str, str]:
+    return {f"{kind}/{name}": of for kind, it in release.repositories.items() for name, of in it.files.items()}
+
+
+def in_words(size: float) -> str:
+    """Bytes in units of 1000: ``86.7 MB``."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

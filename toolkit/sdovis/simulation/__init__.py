@@ -1,0 +1,1 @@
+"""Simulated active regions, magnetograms and discs with known truth, and their workbooks."""
