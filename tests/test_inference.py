@@ -16,13 +16,12 @@ sys.path.insert(0, str(Path(__file__).parent / "learning"))
 import tiny
 from sdovis import inference
 from sdovis.channels.channel import channel, to_picture
+from sdovis.channels.view import View
 from sdovis.errors import BadInput, UnreadableImage
 from sdovis.learning import backbones
 
-ABOUT = {
-    "channels": [channel("hmi-magnetogram").facts()],
-    "cutout_arcsec": 60.0,
-}
+VIEW = View((channel("hmi-magnetogram"),), 32, cutout_arcsec=60.0)
+ABOUT = {"format": 2, "view": VIEW.to_json()}
 
 
 @pytest.fixture(scope="module")
@@ -159,19 +158,26 @@ def test_a_whole_disc_is_refused_by_a_model_of_cutouts(model: Path, tmp_path: Pa
         inference.pipeline(model)(disc)
 
 
-def test_a_model_of_another_channel_version_is_refused(field: np.ndarray) -> None:
+def test_a_model_of_another_channel_version_is_refused() -> None:
     with pytest.raises(BadInput, match="sees hmi-magnetogram in version 0, and version 1 is installed"):
-        inference.picture(field, ABOUT | {"channels": [{"name": "hmi-magnetogram", "version": "0"}]})
+        View.from_json({"channels": [{"name": "hmi-magnetogram", "version": "0"}]})
 
 
 def test_a_model_that_names_no_channel_takes_pictures_alone(field: np.ndarray) -> None:
     codes = np.arange(64, dtype=np.uint8).reshape(8, 8)
-    assert np.array_equal(np.asarray(inference.picture(codes, {})), codes)
+    assert np.array_equal(inference.codes(codes, View(())), codes)
     file = io.BytesIO()
     Image.fromarray(codes).save(file, "PNG")
-    assert np.array_equal(np.asarray(inference.picture(Image.open(file), {})), codes)
+    assert np.array_equal(inference.codes(Image.open(file), View(())), codes)
     with pytest.raises(BadInput, match="does not say which channel it sees"):
-        inference.picture(field, {})
+        inference.codes(field, View(()))
+
+
+def test_a_blank_image_gets_no_answer(model: Path, tmp_path: Path) -> None:
+    classify = inference.pipeline(model)
+    for blank in (np.zeros((60, 60), np.float32), np.full((60, 60), np.nan), np.full((32, 32), 9, np.uint8)):
+        with pytest.raises(BadInput, match="the image is blank"):
+            classify(blank)
 
 
 def test_importing_inference_does_not_import_torch() -> None:

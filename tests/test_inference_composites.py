@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent / "learning"))
 import tiny
 from sdovis import inference
 from sdovis.channels.channel import channels
+from sdovis.channels.view import View
 from sdovis.errors import BadInput
 from sdovis.images.images import SolarImage, read_image
 from sdovis.learning import backbones
@@ -25,7 +26,8 @@ from sdovis.sun.geometry import DiscFrame, MapGrid
 NAMES = ("hmi-br", "hmi-magnetogram", "hmi-continuum")
 SEGMENTS = ("Br", "magnetogram", "continuum")
 KINDS = channels(NAMES)
-ABOUT = {"channels": [kind.facts() for kind in KINDS], "cutout_arcsec": None, "cutout_deg": 1.8}
+VIEW = View(KINDS, 32, cutout_deg=1.8)
+ABOUT = {"format": 2, "view": VIEW.to_json()}
 SIDE = 60  # 1.8 degrees at SHARP's 0.03 a pixel
 
 
@@ -88,7 +90,7 @@ def scores(answers: list[dict[str, Any]]) -> list[float]:
 def test_array_files_mapping_and_saved_picture_get_equal_probabilities(
     model: Path, region: np.ndarray, files: list[Path], tmp_path: Path
 ) -> None:
-    inference.picture(region, ABOUT).save(tmp_path / "saved.png")
+    Image.fromarray(inference.codes(region, VIEW)).save(tmp_path / "saved.png")
     picture = Image.open(tmp_path / "saved.png")
     assert picture.mode == "RGB"
     classify = inference.pipeline(model)
@@ -100,10 +102,10 @@ def test_array_files_mapping_and_saved_picture_get_equal_probabilities(
         tuple(region[..., colour] for colour in range(3)),
         dict(zip(NAMES[::-1], files[::-1], strict=True)),
         tuple(read_image(file) for file in files),
-        inference.gathered(files[::-1], ABOUT),
+        inference.gathered(files[::-1], VIEW),
         (files[0], region[..., 1], kind_picture(region, 2)),
         str(tmp_path / "saved.png"),
-        inference.gathered([tmp_path / "saved.png"], ABOUT),
+        inference.gathered([tmp_path / "saved.png"], VIEW),
         picture,
         np.array(picture),
     ):
@@ -121,8 +123,7 @@ def kind_picture(region: np.ndarray, colour: int) -> Image.Image:
 
 def test_the_scoring_path_sees_the_saved_picture_as_the_pipeline_does(model: Path, region: np.ndarray) -> None:
     small = region[:32, :32]
-    picture = inference.picture(small, ABOUT)
-    ours = inference.probabilities(model, [tiny.png(np.asarray(picture))], progress=False)[0]
+    ours = inference.probabilities(model, [tiny.png(inference.codes(small, VIEW))], progress=False)[0]
     assert ours == pytest.approx(scores(inference.pipeline(model)(small)), abs=1e-6)
 
 
@@ -139,45 +140,46 @@ def test_files_that_are_not_one_for_each_channel_in_order_are_refused(
 ) -> None:
     given = tuple(files[i] for i in chosen)
     with pytest.raises(BadInput, match=said):
-        inference.picture(given[0] if len(given) == 1 else given, ABOUT)
+        inference.codes(given[0] if len(given) == 1 else given, VIEW)
 
 
 def test_a_mapping_must_name_the_channels(files: list[Path]) -> None:
     with pytest.raises(
         BadInput, match="sources for hmi-br, hmi-bt, hmi-continuum, where the model sees hmi-br, hmi-mag"
     ):
-        inference.picture(dict(zip(("hmi-br", "hmi-bt", "hmi-continuum"), files, strict=True)), ABOUT)
+        inference.codes(dict(zip(("hmi-br", "hmi-bt", "hmi-continuum"), files, strict=True)), VIEW)
 
 
 def test_a_jpeg_in_colour_is_no_composite(tmp_path: Path) -> None:
     codes = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
     Image.fromarray(codes).save(tmp_path / "a.jpg")
     with pytest.raises(BadInput, match=r"a\.jpg: one image, where the model sees"):
-        inference.picture(tmp_path / "a.jpg", ABOUT)
+        inference.codes(tmp_path / "a.jpg", VIEW)
     Image.fromarray(codes[..., 0]).save(tmp_path / "grey.png")
     with pytest.raises(BadInput, match=r"grey\.png: one image, where the model sees"):
-        inference.picture(tmp_path / "grey.png", ABOUT)
+        inference.codes(tmp_path / "grey.png", VIEW)
 
 
 def test_images_of_other_sizes_or_times_are_refused(files: list[Path], region: np.ndarray) -> None:
     with pytest.raises(BadInput, match="differ in size"):
-        inference.picture((region[..., 0], region[..., 1], region[:50, :50, 2]), ABOUT)
+        inference.codes((region[..., 0], region[..., 1], region[:50, :50, 2]), VIEW)
     images = [read_image(file) for file in files]
     assert images[0].observed == datetime(2011, 2, 15, 1, 59, 26, tzinfo=UTC)
     later = replace(images[2], observed=images[2].observed + timedelta(hours=1))
     with pytest.raises(BadInput, match="are of 2011-02-15 01:59:26 and 2011-02-15 02:59:26 UTC"):
-        inference.picture((images[0], images[1], later), ABOUT)
+        inference.codes((images[0], images[1], later), VIEW)
 
 
 def flat(frame: DiscFrame | None = None, grid: MapGrid | None = None) -> SolarImage:
-    return SolarImage(np.ones((SIDE, SIDE), np.float32), "G", frame, grid=grid, path=Path("a.fits"))
+    values = np.linspace(-900, 900, SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE)
+    return SolarImage(values, "G", frame, grid=grid, path=Path("a.fits"))
 
 
 def test_what_spans_something_else_than_the_cutouts_is_refused() -> None:
-    one = {"channels": ABOUT["channels"][:1]}
+    one = View(KINDS[:1])
     disc, near = DiscFrame((30, 30), 30.0, 960, 0), DiscFrame((30, 30), 1.0, 960, 0)
     fits, wide = MapGrid((30, 30), 10, 20, 0.03), MapGrid((30, 30), 10, 20, 0.3)
-    for about, image, said in (
+    for span, image, said in (
         (
             {"cutout_deg": 1.8},
             flat(disc),
@@ -193,6 +195,6 @@ def test_what_spans_something_else_than_the_cutouts_is_refused() -> None:
         ({"cutout_arcsec": 60.0}, flat(disc), "spans 1800 arcsec, .* 60 arcsec"),
     ):
         with pytest.raises(BadInput, match=f"a.fits: .*{said}; cut the region out first"):
-            inference.picture(image, one | about)
-    assert inference.picture(flat(grid=fits), one | {"cutout_deg": 1.8}).size == (SIDE, SIDE)
-    assert inference.picture(flat(near), one | {"cutout_arcsec": 60.0}).size == (SIDE, SIDE)
+            inference.codes(image, replace(one, **span))
+    assert inference.codes(flat(grid=fits), replace(one, cutout_deg=1.8)).shape == (SIDE, SIDE)
+    assert inference.codes(flat(near), replace(one, cutout_arcsec=60.0)).shape == (SIDE, SIDE)

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from sdovis import inference
+from sdovis.channels.place import Position
+from sdovis.channels.view import View
 from sdovis.corpus import examples
 from sdovis.corpus.observations import Observation
 from sdovis.readers.rows import RawRow
@@ -27,13 +29,7 @@ IMAGES = Images(
     arcsec_per_px=ARCSEC_PER_PX,
     check_pointing=False,
 )
-ABOUT = {
-    "channels": [{"name": "aia-211-browse", "version": "2"}],
-    "size_px": 40,
-    "cutout_arcsec": 240.0,
-    "center_px": list(CENTRE_PX),
-    "arcsec_per_px": ARCSEC_PER_PX,
-}
+VIEW = View.of_study(IMAGES)
 
 
 def _disc(folder, side):
@@ -58,10 +54,10 @@ def _bright_at_the_centre_only(codes):
     return codes[20, 20] > 150 and codes[:5].max() < 150 and codes[-5:].max() < 150
 
 
-@pytest.mark.parametrize("side", [512, pytest.param(1024, marks=pytest.mark.xfail(strict=True)), 2048][:2])
+@pytest.mark.parametrize("side", [512, 1024, 2048])
 def test_a_browse_disc_of_any_published_size_is_cut_at_the_same_place_for_corpus_and_predict(tmp_path, side):
     file = _disc(tmp_path, side)
-    corpus, predicted = _of_the_corpus(file), np.asarray(inference.gathered([file], ABOUT, PLACE))
+    corpus, predicted = _of_the_corpus(file), inference.gathered([file], VIEW, Position(*PLACE)).codes
     assert _bright_at_the_centre_only(predicted)
     assert _bright_at_the_centre_only(corpus)
     assert np.array_equal(corpus, predicted)

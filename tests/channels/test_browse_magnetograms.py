@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sdovis.channels.browse import HMI_MAGNETOGRAM_BROWSE
+from sdovis.channels.view import View
 from sdovis.corpus import build
 from sdovis.corpus.catalog import catalog
 from sdovis.images.images import read_image
@@ -50,8 +51,9 @@ def _time(name: str) -> datetime:
 def frames(shared_data: Path) -> dict[str, Frame]:
     """Every frame by its name, in the order of time."""
     found = {}
+    view = View((HMI_MAGNETOGRAM_BROWSE,), center_px=CENTER, arcsec_per_px=SCALE)
     for path in sorted((shared_data / "hmi_mag").glob("*.jpg")):
-        image = read_image(path, center_px=CENTER, arcsec_per_px=SCALE, observed=_time(path.name))
+        image = view.placed(read_image(path, observed=_time(path.name)), of_study=True).image
         assert image.frame is not None
         found[path.name] = Frame(HMI_MAGNETOGRAM_BROWSE.values(image), image.frame)
     return found

@@ -99,7 +99,7 @@ def test_the_mean_code_leaves_out_what_is_missing_whatever_its_code(root, monkey
     rows = _rows([(100, 110)], ONE)
     (usual,) = examples.look(root, ONE, rows)[1].kept
     other = replace(channel("hmi-magnetogram"), missing=255)
-    monkeypatch.setattr(examples, "channel", lambda name: other)
+    monkeypatch.setattr("sdovis.channels.view.channel", lambda name: other)
     (kept,) = examples.look(root, ONE, rows)[1].kept
     assert kept["pixels_sha256"] != usual["pixels_sha256"]
     assert kept["mean_code"] == usual["mean_code"]
@@ -133,7 +133,7 @@ def test_a_composite_is_blank_where_one_of_its_channels_is(root, tmp_path):
 
 
 def test_whole_images_of_a_composite_that_differ_in_size_are_a_problem_of_each_row(root, tmp_path):
-    images = _images(channel=["hmi-magnetogram", "hmi-br", "hmi-continuum"])
+    images = Images(channel=["hmi-magnetogram", "hmi-br", "hmi-continuum"], size_px=40)
     for name in "abc":
         (tmp_path / f"{name}.png").write_bytes((root / f"{name}.png").read_bytes())
     with Image.open(root / "b.png") as image:

@@ -15,7 +15,7 @@ import pytest
 from astropy.io import fits
 from sdovis.errors import UnreadableImage
 from sdovis.images.images import SolarImage, inside, read_image
-from sdovis.sun.geometry import DiscFrame, MapGrid, project, unproject
+from sdovis.sun.geometry import MapGrid, project, unproject
 from solar_files import dipole, picture, pole, sunpy_sample, write
 
 
@@ -165,17 +165,9 @@ def test_the_simulator_is_recognised(tmp_path: Path) -> None:
     assert read_image(write(tmp_path / "a.fits", values, HISTORY="SIMULATED by hand")).simulated
 
 
-def test_pictures_get_their_frame_from_the_study(tmp_path: Path) -> None:
-    path = picture(tmp_path / "a.png", np.zeros((8, 8), np.uint8))
-    when = datetime(2013, 1, 1, tzinfo=UTC)
-    assert read_image(path, observed=when).frame is None
-    image = read_image(path, center_px=(3.5, 3.5), arcsec_per_px=300, observed=when)
-    assert image.frame == DiscFrame.at(when, (3.5, 3.5), 300) and image.observed == when
-
-
-def test_the_header_outranks_the_study(tmp_path: Path) -> None:
+def test_the_headers_time_outranks_the_rows(tmp_path: Path) -> None:
     path = write(tmp_path / "a.fits", np.ones((9, 9), np.float32))
-    image = read_image(path, center_px=(0, 0), arcsec_per_px=1, observed=datetime(2000, 1, 1, tzinfo=UTC))
+    image = read_image(path, observed=datetime(2000, 1, 1, tzinfo=UTC))
     assert image.frame is not None and image.frame.arcsec_per_px == pytest.approx(12)
     assert image.observed == datetime(2014, 3, 1, 0, 0, 50, tzinfo=UTC)
 
@@ -329,7 +321,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import numpy as np
 from PIL import Image
+from sdovis.channels.view import View
 from sdovis.images.images import read_image
+view = View((), center_px=(255.5, 255.5), arcsec_per_px=4.8)
 path, least = Path(sys.argv[1]), [9.0, 9.0]
 data = path.read_bytes()
 for minute in range(120):
@@ -338,7 +332,7 @@ for minute in range(120):
         np.asarray(image)
     middle = time.perf_counter()
     when = datetime(2012, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)
-    read_image(path, root=path.parent, center_px=(255.5, 255.5), arcsec_per_px=4.8, observed=when)
+    view.placed(read_image(path, root=path.parent, observed=when), of_study=True)
     least = [min(least[0], middle - start), min(least[1], time.perf_counter() - middle)]
 assert not {"astropy", "sunpy", "pandas"} & set(sys.modules), "heavy imports"
 print(least[1] / least[0])

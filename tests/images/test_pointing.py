@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sdovis.channels.browse import AIA_211_BROWSE, HMI_CONTINUUM_BROWSE, HMI_MAGNETOGRAM_BROWSE
+from sdovis.channels.view import View
 from sdovis.images.images import SolarImage, pointing_problem, read_image
 from sdovis.sun.geometry import DiscFrame
 
@@ -78,7 +79,8 @@ def frames(folder: Path, step: int = 1) -> list[tuple[SolarImage, np.ndarray]]:
     for path in sorted(folder.glob("*.jpg"))[::step]:
         digits = re.findall(r"\d+", path.name.replace("HMI.m", ""))
         when = datetime.strptime("".join(digits)[:10], "%Y%m%d%H").replace(tzinfo=UTC)
-        image = read_image(path, center_px=(255.5, 255.5), arcsec_per_px=scale, observed=when)
+        view = View((channel,), center_px=(255.5, 255.5), arcsec_per_px=scale)
+        image = view.placed(read_image(path, observed=when), of_study=True).image
         read.append((image, channel.values(image)))
     return read
 

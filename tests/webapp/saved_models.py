@@ -36,17 +36,21 @@ def network(kind: str = "vit", classes: Iterable[str] = MEANINGS) -> Any:
     return model
 
 
+#: Entries of a model's view; all others are of the study.
+OF_THE_VIEW = ("cutout_arcsec", "cutout_deg", "center_px", "arcsec_per_px", "max_longitude_deg")
+
+
 def save_model(folder: Path, *channels: str, kind: str = "vit", **about: Any) -> Path:
     """A model folder with the facts that a study leaves in config.json."""
     from sdovis.channels.channel import channel
     from transformers import ViTImageProcessorPil
 
     model = network(kind, about.get("classes", MEANINGS))
-    model.config.sdovis = {
-        "study": "tiny", "simulated": True, "classes": MEANINGS, "scheme": {"name": "mount-wilson-3", "version": "1"},
-        "channels": [channel(name).facts() for name in channels or ["hmi-magnetogram"]], "size_px": SIZE, "cutout_arcsec": None,
-        "cutout_deg": None,
-    } | about  # fmt: skip
+    view = {"channels": [channel(name).facts() for name in channels or ["hmi-magnetogram"]], "size_px": SIZE}
+    view |= {name: about.pop(name) for name in OF_THE_VIEW if name in about}
+    scheme = {"name": "mount-wilson-3", "version": "1"}
+    facts = {"study": "tiny", "simulated": True, "classes": MEANINGS, "scheme": scheme}
+    model.config.sdovis = {"format": 2, **facts, "view": view} | about
     model.save_pretrained(folder)
     size = {"height": SIZE, "width": SIZE}
     ViTImageProcessorPil(do_resize=True, size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3).save_pretrained(folder)

@@ -8,7 +8,7 @@ from PIL import Image
 from saved_models import MEANINGS, save_model
 from sdovis import inference
 from sdovis.channels.channel import channel
-from sdovis.channels.place import Spot
+from sdovis.channels.place import Position
 from sdovis.errors import BadInput
 from sdovis.images.images import read_image
 from sdovis.sun.geometry import cutout, unproject
@@ -46,7 +46,7 @@ def test_every_class_is_answered_for_even_beyond_the_stock_pipelines_five(tmp_pa
 
 def test_a_full_disc_image_asks_for_a_region_and_scores_nothing(cutouts, uploads):
     answer = cutouts.answer(uploads / "disc.fits")
-    assert answer.wants_spot and answer.has_coordinates
+    assert answer.wants_position and answer.has_coordinates
     assert not answer.probabilities and answer.seen is None and answer.overlay is None
 
 
@@ -57,10 +57,10 @@ def test_a_click_and_a_position_on_the_sun_cut_out_the_same_as_the_corpus_does(c
     expected = scores(
         cutout_model, Image.fromarray(kind.encode(cutout(image.values, 160, 100, 216.0, 9.0, 32, np.nan)))
     )
-    by_position = cutouts.answer(uploads / "disc.fits", Spot(latitude, longitude))
+    by_position = cutouts.answer(uploads / "disc.fits", Position(latitude, longitude))
     assert by_position.probabilities == pytest.approx(expected, abs=1e-4)
     zoom = by_position.picture.width / 256
-    clicked = cutouts.answer(uploads / "disc.fits", Spot(shown_px=(160.5 * zoom - 0.5, 100.5 * zoom - 0.5)))
+    clicked = cutouts.answer(uploads / "disc.fits", shown_px=(160.5 * zoom - 0.5, 100.5 * zoom - 0.5))
     assert clicked.probabilities == pytest.approx(expected, abs=1e-6)
     assert dict(clicked.facts)["Position"] == dict(by_position.facts)["Position"]
     edge = (160.5 - 12) * zoom
@@ -71,32 +71,32 @@ def test_a_click_and_a_position_on_the_sun_cut_out_the_same_as_the_corpus_does(c
 def test_a_large_image_is_clicked_in_its_shrunken_picture(cutouts, monkeypatch, uploads):
     monkeypatch.setattr("sdovis.webapp.classifier.SHOWN_PX", 128)
     by_position = cutouts.answer(
-        uploads / "disc.fits", Spot(*map(float, unproject(160, 100, read_image(uploads / "disc.fits").frame)))
+        uploads / "disc.fits", Position(*map(float, unproject(160, 100, read_image(uploads / "disc.fits").frame)))
     )
     assert by_position.picture.width == 128
-    clicked = cutouts.answer(uploads / "disc.fits", Spot(shown_px=(160.5 / 2 - 0.5, 100.5 / 2 - 0.5)))
+    clicked = cutouts.answer(uploads / "disc.fits", shown_px=(160.5 / 2 - 0.5, 100.5 / 2 - 0.5))
     assert clicked.probabilities == pytest.approx(by_position.probabilities, abs=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("spot", "complaint"),
+    ("where", "complaint"),
     [
-        (Spot(latitude_deg=95, longitude_deg=0), "latitude runs from"),
-        (Spot(latitude_deg=0, longitude_deg=130), "behind the limb"),
-        (Spot(shown_px=(-50, 10)), "outside the image"),
-        (Spot(shown_px=(float("nan"), 10)), "outside the image"),
-        (Spot(latitude_deg=float("nan"), longitude_deg=0), "latitude runs from"),
-        (Spot(shown_px=(2, 2)), "nothing to see"),
+        ({"position": Position(latitude_deg=95, longitude_deg=0)}, "latitude runs from"),
+        ({"position": Position(latitude_deg=0, longitude_deg=130)}, "behind the limb"),
+        ({"shown_px": (-50, 10)}, "outside the image"),
+        ({"shown_px": (float("nan"), 10)}, "outside the image"),
+        ({"position": Position(latitude_deg=float("nan"), longitude_deg=0)}, "latitude runs from"),
+        ({"shown_px": (2, 2)}, "nothing to see"),
     ],
 )
-def test_a_place_that_is_none_is_refused_in_plain_words(spot, complaint, cutouts, uploads):
+def test_a_place_that_is_none_is_refused_in_plain_words(where, complaint, cutouts, uploads):
     with pytest.raises(BadInput, match=complaint):
-        cutouts.answer(uploads / "disc.fits", spot)
+        cutouts.answer(uploads / "disc.fits", **where)
 
 
 def test_a_region_near_the_limb_is_answered_with_a_caution(cutouts, uploads):
-    assert any("60°" in note for note in cutouts.answer(uploads / "disc.fits", Spot(10, 70)).notes)
-    assert not cutouts.answer(uploads / "disc.fits", Spot(10, 30)).notes
+    assert any("60 degrees" in note for note in cutouts.answer(uploads / "disc.fits", Position(10, 70)).notes)
+    assert not cutouts.answer(uploads / "disc.fits", Position(10, 30)).notes
 
 
 def test_a_browse_picture_finds_its_disc_by_the_studys_scale_and_its_time_by_its_name(tmp_path, uploads):
@@ -104,21 +104,21 @@ def test_a_browse_picture_finds_its_disc_by_the_studys_scale_and_its_time_by_its
     browse = Classifier(save_model(tmp_path / "m", "aia-211-browse", **facts))
     name = "20110215_013000_512_0211.jpg"
     answer = browse.answer(uploads / name)
-    assert answer.wants_spot and answer.has_coordinates
+    assert answer.wants_position and answer.has_coordinates
     assert dict(answer.facts)["Observed (UTC)"].startswith("2011-02-15 01:30:00")
     anonymous = tmp_path / "sun.jpg"
     anonymous.write_bytes((uploads / name).read_bytes())
     answer = browse.answer(anonymous)
-    assert answer.wants_spot and not answer.has_coordinates
-    clicked = browse.answer(anonymous, Spot(shown_px=(2 * 330.5 - 0.5, 2 * 200.5 - 0.5)))
-    assert clicked.probabilities == browse.answer(uploads / name, Spot(shown_px=(660.5, 400.5))).probabilities
+    assert answer.wants_position and not answer.has_coordinates
+    clicked = browse.answer(anonymous, shown_px=(2 * 330.5 - 0.5, 2 * 200.5 - 0.5))
+    assert clicked.probabilities == browse.answer(uploads / name, shown_px=(660.5, 400.5)).probabilities
     with pytest.raises(BadInput, match="point at the region on the page"):
-        browse.answer(anonymous, Spot(0, 0))
+        browse.answer(anonymous, Position(0, 0))
 
 
 def test_an_image_that_is_a_cutout_already_is_taken_whole(cutouts, uploads):
     answer = cutouts.answer(uploads / "region.fits")
-    assert answer.probabilities and not answer.wants_spot
+    assert answer.probabilities and not answer.wants_position
     assert answer.picture.width == round(CUTOUT_SHOWN_PX / 64) * 64
 
 

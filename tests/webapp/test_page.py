@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import sdovis.webapp
+from sdovis.channels.view import View
 from sdovis.errors import BadInput, HubFailure, Problem, UnreadableImage
 from sdovis.webapp import page
 from sdovis.webapp.source import ModelSource
@@ -16,12 +17,12 @@ EVIL = '<img src=x onerror="alert(1)">'
 
 def test_words_from_workbooks_headers_and_studies_are_escaped_wherever_they_appear():
     texts = [
-        page.head(ModelSource(title=EVIL, description=EVIL), {}, EVIL, EVIL),
+        page.head(ModelSource(title=EVIL, description=EVIL), None, EVIL, EVIL),
         page.invitation({EVIL: EVIL}),
         page.verdict({EVIL: 1.0}, {EVIL: EVIL}, [EVIL]),
         page.failure(BadInput(EVIL)),
         page.fact_table([(EVIL, EVIL)], is_picture=False),
-        page.what_to_send({}, [EVIL], False, EVIL),
+        page.what_to_send(View(()), [EVIL], False, EVIL),
     ]
     for text in texts:
         assert "<img" not in text

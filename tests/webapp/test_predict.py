@@ -8,7 +8,7 @@ from PIL import Image
 from saved_models import SIZE, save_model
 from sdovis import inference
 from sdovis.channels.channel import channel
-from sdovis.channels.place import Spot
+from sdovis.channels.place import Position
 from sdovis.channels.view import View
 from sdovis.cli import run_command
 from sdovis.errors import BadInput
@@ -43,10 +43,10 @@ def refused(capfd, *arguments: object) -> str:
 
 def test_a_region_of_a_disc_gets_the_pages_probabilities(cutout_model, browse_model, uploads, capfd):
     for model, name, x, y in ((cutout_model, "disc.fits", 160, 100), (browse_model, BROWSE, 330, 200)):
-        about = Classifier(model)
-        image, _ = View.of(about.about, ()).placed(read_image(uploads / name))
+        classifier = Classifier(model)
+        image = classifier.view.placed(read_image(uploads / name)).image
         latitude, longitude = map(float, unproject(x, y, image.frame))
-        page = about.answer(uploads / name, Spot(latitude, longitude)).probabilities
+        page = classifier.answer(uploads / name, Position(latitude, longitude)).probabilities
         found = predicted(capfd, model, uploads / name, f"--at={latitude!r},{longitude!r}")
         assert found == pytest.approx(page, abs=1e-4)
         elsewhere = predicted(capfd, model, uploads / name, f"--at={latitude + 5!r},{longitude + 5!r}")
@@ -55,8 +55,8 @@ def test_a_region_of_a_disc_gets_the_pages_probabilities(cutout_model, browse_mo
 
 def test_a_region_of_three_discs_in_any_order_gets_the_pages_probabilities(map_model, uploads, capfd):
     files = [uploads / f"disc.{name}.fits" for name in ("continuum", "Br", "magnetogram")]
-    page = Classifier(map_model).answer(files, Spot(-20, 18)).probabilities
-    assert predicted(capfd, map_model, ",".join(map(str, files)), "--at", "S20W18") == pytest.approx(page, abs=1e-4)
+    page = Classifier(map_model).answer(files, Position(9, 18)).probabilities
+    assert predicted(capfd, map_model, ",".join(map(str, files)), "--at", "N9W18") == pytest.approx(page, abs=1e-4)
 
 
 @pytest.mark.parametrize(("written", "numbers"), [("S12W30", "-12,30"), ("n5.5 e7", "+5.5, -7.0"), ("N0E0", "0,0")])
@@ -69,7 +69,7 @@ def test_a_place_is_written_as_noaa_does_or_in_numbers(written, numbers, cutout_
 
 @pytest.mark.parametrize("text", ["", "here", "S21", "21,42,3", "W42S21", "S21W42 or so"])
 def test_what_is_no_place_is_refused(text, cutout_model, uploads, capfd):
-    assert f"--at {text!r} is no position; write it as S21W42" in refused(
+    assert f"{text!r} is not a position; write it as S21W42" in refused(
         capfd, cutout_model, uploads / "disc.fits", f"--at={text}"
     )
 
@@ -90,7 +90,7 @@ def test_a_disc_without_a_place_and_a_place_in_a_cutout_are_refused(cutout_model
 
 def test_a_place_near_the_limb_is_cautioned(cutout_model, uploads, capfd):
     assert run_command(["predict", str(cutout_model), str(uploads / "disc.fits"), "--at", "N10W70"]) == 0
-    assert "N10W70 lies more than 60 degrees from the central meridian" in capfd.readouterr().err
+    assert "N10W70 lies more than 60 degrees from the central meridian: foreshortening" in capfd.readouterr().err
 
 
 def test_a_browse_disc_gets_no_probabilities_as_if_it_were_a_cutout(browse_model, uploads, tmp_path, capfd):

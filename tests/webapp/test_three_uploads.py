@@ -10,7 +10,7 @@ from PIL import Image
 from saved_models import THREE, save_model
 from sdovis import inference
 from sdovis.channels.channel import channels, encode
-from sdovis.channels.place import Spot
+from sdovis.channels.place import Position
 from sdovis.errors import BadInput
 from sdovis.images.images import read_image
 from sdovis.sun.geometry import heliographic_cutout, project
@@ -49,7 +49,7 @@ def test_files_in_any_order_and_the_saved_picture_get_the_pipelines_answer(whole
     expected = scores(composite_model, tuple(segments))
     answer = whole.answer(segments[::-1])
     assert dict(answer.probabilities) == expected
-    inference.picture(tuple(segments), whole.about).save(tmp_path / "saved.png")
+    Image.fromarray(inference.codes(tuple(segments), whole.view)).save(tmp_path / "saved.png")
     again = whole.answer(tmp_path / "saved.png")
     assert dict(again.probabilities) == expected
     assert np.array_equal(np.asarray(answer.seen), np.asarray(again.seen)), "the colours the network saw"
@@ -62,7 +62,7 @@ def test_files_in_any_order_and_the_saved_picture_get_the_pipelines_answer(whole
 
 
 def test_a_disc_is_deprojected_in_each_channels_own_scale_and_orientation(maps, map_model, discs):
-    answer = maps.answer([discs[1], discs[2], discs[0]], Spot(*PLACE))
+    answer = maps.answer([discs[1], discs[2], discs[0]], Position(*PLACE))
     parts = [
         heliographic_cutout(kind.values(image), *PLACE, image.frame, 9.6, 32)
         for kind, image in zip(KINDS, map(read_image, discs), strict=True)
@@ -72,14 +72,14 @@ def test_a_disc_is_deprojected_in_each_channels_own_scale_and_orientation(maps, 
     assert place.startswith("N9.0 W18.0")
     x, y, _ = project(*PLACE, read_image(discs[0]).frame)
     zoom = answer.picture.width / DISC
-    clicked = maps.answer(discs, Spot(shown_px=((x + 0.5) * zoom - 0.5, (y + 0.5) * zoom - 0.5)))
+    clicked = maps.answer(discs, shown_px=((x + 0.5) * zoom - 0.5, (y + 0.5) * zoom - 0.5))
     assert clicked.probabilities == pytest.approx(answer.probabilities, abs=1e-4)
     assert dict(clicked.facts)["Position"] == place
 
 
 def test_a_disc_and_no_position_asks_for_one_and_a_map_of_the_models_size_does_not(maps, map_model, discs, segments):
     answer = maps.answer(discs)
-    assert answer.wants_spot and answer.has_coordinates and not answer.probabilities
+    assert answer.wants_position and answer.has_coordinates and not answer.probabilities
     # 96 pixels of 0.03 degrees are less than 9.6 degrees: taken whole.
     assert dict(maps.answer(segments).probabilities) == scores(
         map_model,
@@ -89,26 +89,26 @@ def test_a_disc_and_no_position_asks_for_one_and_a_map_of_the_models_size_does_n
 
 def test_a_map_that_shows_more_is_cut_where_it_is_pointed_at(segments, tmp_path):
     small = Classifier(save_model(tmp_path / "m", *THREE, cutout_deg=0.96))
-    assert small.answer(segments).wants_spot
+    assert small.answer(segments).wants_position
     grid = read_image(segments[0]).grid
     latitude, longitude = map(float, grid.place(31.5, 31.5))
-    typed = small.answer(segments, Spot(latitude, longitude))
+    typed = small.answer(segments, Position(latitude, longitude))
     exact = [k.values(read_image(s))[16:48, 16:48] for k, s in zip(KINDS, segments, strict=True)]
     expected = scores(tmp_path / "m", Image.fromarray(encode(exact, KINDS)))
     # Projected about its own centre, which the map is not: the same within a hundredth of a pixel.
     assert typed.probabilities == pytest.approx(expected, abs=0.02)
     zoom = typed.picture.width / 96
-    clicked = small.answer(segments, Spot(shown_px=(32 * zoom - 0.5, 32 * zoom - 0.5)))
+    clicked = small.answer(segments, shown_px=(32 * zoom - 0.5, 32 * zoom - 0.5))
     assert clicked.probabilities == pytest.approx(typed.probabilities, abs=1e-6)
     with pytest.raises(BadInput, match="outside the image"):
-        small.answer(segments, Spot(40, 60))
+        small.answer(segments, Position(40, 60))
 
 
 def test_angular_cutouts_find_the_region_in_each_channels_own_image(discs, tmp_path):
     from sdovis.sun.geometry import cutout
 
     model = save_model(tmp_path / "m", *THREE, cutout_arcsec=216.0)
-    answer = Classifier(model).answer(discs, Spot(*PLACE))
+    answer = Classifier(model).answer(discs, Position(*PLACE))
     parts = []
     for kind, image in zip(KINDS, map(read_image, discs), strict=True):
         x, y, _ = project(*PLACE, image.frame)
@@ -132,7 +132,7 @@ def test_files_that_do_not_fit_are_refused_in_words(whole, maps, segments, discs
     with pytest.raises(BadInput, match="headers and names do not tell which file is which"):
         whole.answer(nameless)
     with pytest.raises(BadInput, match="nothing to see at that position"):
-        maps.answer(discs, Spot(shown_px=(3, 3)))
+        maps.answer(discs, shown_px=(3, 3))
 
 
 def test_a_model_of_one_channel_takes_one_file(magnetogram_model, segments):
@@ -144,7 +144,7 @@ def test_a_browse_disc_without_a_time_is_not_taken_for_a_map(tmp_path, uploads):
     facts = {"cutout_deg": 9.6, "center_px": [255.5, 255.5], "arcsec_per_px": 4.8}
     model = Classifier(save_model(tmp_path / "m", "aia-211-browse", **facts))
     named = uploads / "20110215_013000_512_0211.jpg"
-    assert model.answer(named).wants_spot
-    assert model.answer(named, Spot(*PLACE)).probabilities
+    assert model.answer(named).wants_position
+    assert model.answer(named, Position(*PLACE)).probabilities
     with pytest.raises(BadInput, match="without its time of observation the disc cannot be mapped"):
         model.answer(shutil.copy(named, tmp_path / "sun.jpg"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import traceback
 from pathlib import Path
@@ -396,49 +395,31 @@ def predict(
     at: Annotated[
         str | None,
         typer.Option(
-            metavar="PLACE",
+            metavar="POSITION",
             help="Where the region is in images of the whole disc: S21W42, or --at=-21.5,42 (latitude, longitude; west is "
             "positive). The same place in every image: the Sun turns by 13 degrees a day.",
         ),
     ] = None,
 ) -> None:
-    """Classify images with a trained model; prints a line an image, classes by falling probability."""
-    place = None if at is None else _place(at)
+    """Classify images with a trained model: a line for each image, the most probable class first."""
+    from sdovis.channels.place import Position
+
+    position = None if at is None else Position.parse(at)
     named = {image: [image] if Path(image).is_file() else image.split(",") for image in images}
     missing = [path for paths in named.values() for path in paths if not Path(path).is_file()]
     if missing:
         raise BadInput(Problem("there is no such image", file=path) for path in missing)
     from tqdm import tqdm
 
-    from sdovis.channels.view import LIMB_LONGITUDE_DEG
-    from sdovis.inference import gathered, pipeline
+    from sdovis.inference import gathered, opened
 
-    if place and LIMB_LONGITUDE_DEG < abs(place[1]) <= 90:
-        say(
-            f"{at} lies more than {LIMB_LONGITUDE_DEG:g} degrees from the central meridian: foreshortened, and unreliable"
-        )
-    try:
-        classify: Any = pipeline(Path(model) / "model" if (Path(model) / "model").is_dir() else model)
-    except OSError as error:
-        reason = str(error).partition("\n")[0]
-        hint = "name runs/NAME, a model folder or a Hub id"
-        raise BadInput(Problem(f"no model can be opened there: {reason}", hint, model)) from error
-    config = classify.model.config
+    classify: Any = opened(model)
+    if position and position.longitude_deg and (caution := classify.view.near_limb(position.longitude_deg)):
+        say(f"{at} lies {caution}")
     for image, paths in tqdm(named.items(), "predict", leave=False, disable=len(images) < 10):
         # The pipeline would stop at five classes.
-        answer = classify(gathered(paths, getattr(config, "sdovis", {}), place), top_k=config.num_labels)
+        answer = classify(gathered(paths, classify.view, position), top_k=classify.model.config.num_labels)
         typer.echo(f"{image}\t" + "\t".join(f"{entry['label']} {entry['score']:.4f}" for entry in answer))
-
-
-def _place(text: str) -> tuple[float, float]:
-    """Latitude and longitude, degrees, of a position as NOAA writes it, or of two numbers."""
-    number = r"([0-9]+(?:\.[0-9]*)?)"
-    if found := re.fullmatch(rf"([NS]){number} ?([EW]){number}", text.strip(), re.IGNORECASE):
-        south, east = found[1] in "Ss", found[3] in "Ee"
-        return (-1) ** south * float(found[2]), (-1) ** east * float(found[4])
-    if found := re.fullmatch(rf"([+-]?){number} *, *([+-]?){number}", text.strip()):
-        return float(found[1] + found[2]), float(found[3] + found[4])
-    raise BadInput(Problem(f"--at {text!r} is no position", "write it as S21W42, or as --at=-21.5,42"))
 
 
 @app.command()

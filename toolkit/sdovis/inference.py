@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sdovis import allocation
-from sdovis.channels.channel import Channel, channel, composite, encode, matched, together
-from sdovis.channels.place import Spot, pixel_of
-from sdovis.channels.view import View
+from sdovis.channels.channel import Channel, Codes, composite, stacked, together
+from sdovis.channels.place import Position
+from sdovis.channels.view import Coded, View, shown
 from sdovis.errors import BadInput, Problem
 from sdovis.images.images import SolarImage, read_image
 from sdovis.images.isolation import read_isolated
 from sdovis.learning import backbones, loader
+from sdovis.learning.description import view_of
 
 if TYPE_CHECKING:
     from transformers import ImageClassificationPipeline
@@ -34,7 +35,7 @@ def pipeline(model: str | Path, **kwargs: Any) -> ImageClassificationPipeline:
     the north; it sees them through the channel that the model was trained with. A model of three channels takes a tuple
     of three such sources in the channels' order, a mapping of channel names to sources, an array (H, W, 3), or the
     picture in colour that sdovis saved; a list is a batch. The pictures are cut out already: it does not look for
-    regions. Raises `BadInput` for a web address, and `UnreadableImage` for a file that is neither.
+    regions. Raises `BadInput` for a web address and for a blank image, and `UnreadableImage` for a file that is no image.
     """
     from transformers import pipeline as stock
 
@@ -45,69 +46,72 @@ def pipeline(model: str | Path, **kwargs: Any) -> ImageClassificationPipeline:
     return ready
 
 
-def picture(source: Any, about: Mapping[str, Any]) -> Image.Image:
-    """What the network is shown of ``source``, before its processor: 8 bits in the channels of ``about``.
+def opened(model: str | Path) -> ImageClassificationPipeline:
+    """The pipeline of a run folder, a model folder or a Hub id. Raises `BadInput` where none can be opened."""
+    inner = Path(model) / "model"
+    try:
+        return pipeline(inner if inner.is_dir() else model)
+    except OSError as error:
+        reason = str(error).partition("\n")[0]
+        hint = "name runs/NAME, a model folder or a Hub id"
+        raise BadInput(Problem(f"no model can be opened there: {reason}", hint, str(model))) from error
+
+
+def codes(source: Any, view: View) -> Codes:
+    """What the network is shown of ``source``, before its processor: 8 bits in the view's channels.
 
     ``source`` is a path, a PIL image, a `SolarImage` or an array: uint8 is a picture, any other type physical values;
-    for three channels also a tuple or a mapping of them. Grey for one channel, RGB for three. Of ``about``, the ``sdovis``
-    in the model's configuration, this reads ``channels`` (name, version), ``cutout_arcsec`` and ``cutout_deg``. Raises
-    `BadInput` where a channel has changed since, or an image's header says that it spans something else.
+    for three channels also a tuple or a mapping of them. (H, W) for one channel, (H, W, 3) for three. Raises `BadInput`
+    for what is blank, and where an image's header says that it spans something else than the network looks at.
     """
-    kinds = channels_of(about)
+    kinds = view.channels
+    if isinstance(source, Coded):
+        return source.codes
     if not kinds:
-        return _plain(_opened(source, about))
+        return shown(_plain(_opened(source, view))).codes
     if len(kinds) == 1:
-        return Image.fromarray(kinds[0].encode(kinds[0].values(_opened(source, about))))
+        return shown(_in_channel(_opened(source, view), kinds[0])).codes
     if isinstance(source, Mapping | tuple | list):
-        images = [_opened(each, about) for each in _of_each(source, kinds)]
+        images = [_opened(each, view) for each in _of_each(source, kinds)]
         together([image for image in images if isinstance(image, SolarImage)])
-        return Image.fromarray(encode([c.values(i) for c, i in zip(kinds, images, strict=True)], kinds))
-    return Image.fromarray(composite(_opened(source, about), kinds))
+        return shown(stacked([_in_channel(each, kind) for each, kind in zip(images, kinds, strict=True)])).codes
+    return shown(composite(_opened(source, view), kinds)).codes
 
 
-def gathered(
-    files: Sequence[str | Path], about: Mapping[str, Any], place: tuple[float, float] | None = None
-) -> SolarImage | tuple[SolarImage, ...] | Image.Image:
-    """What to give the pipeline for the files of one image: the one file, or those of three channels put in order.
+def gathered(files: Sequence[str | Path], view: View, position: Position | None = None) -> Coded:
+    """What to give the pipeline for the files of one image: the one file, or those of three channels in any order.
 
-    ``place`` (heliographic latitude and longitude, degrees, west positive) is where a region is to be cut out of images
-    that show more than the model looks at. The files are opened in child processes. Raises `BadInput` where one cannot
-    be read, where headers and names do not tell which file is of which channel, and where a place is missing or too much.
+    ``position`` is where a region is to be cut out of images that show more than the network looks at. The files are
+    opened in child processes. Raises `BadInput` where one cannot be read, where headers and names do not tell which file
+    is of which channel, and where a position is missing or too much.
     """
     images = [read_isolated(file) for file in files]
-    kinds = channels_of(about)
-    view = View.of(about, kinds)
     try:
         layers = view.layers(images)
         exceeded = view.is_exceeded_by(layers[0])
-        if exceeded and not place:
+        if exceeded and position is None:
             first = layers[0].image
             hint = "" if first.frame or first.grid else "keep the name that the archive gave the file, and "
             hint += "say where the region is, as in --at S21W42"
             raise BadInput(Problem("shows more than the model looks at", hint))
-        if place and not exceeded:
+        if position is not None and not exceeded:
             for layer in layers:
-                view.refuse_other_span(layer.image, layer.scale)
+                view.refuse_other_span(layer)
             what = "this is taken as one cutout, in which there is nothing to choose"
             raise BadInput(Problem(what, "leave --at out"))
-        if not place:
-            return images[0] if len(images) == 1 else matched(images, kinds)
-        parts = view.cut(layers, *pixel_of(Spot(*place), layers[0].image, 1))
+        if position is None:
+            for layer in layers:
+                view.refuse_other_span(layer)
+            found = view.whole(layers)
+        else:
+            found = view.cutout(layers, position)
     except BadInput as error:
         named = ",".join(map(str, files))
         raise BadInput(replace(problem, file=problem.file or named) for problem in error.problems) from error
-    return Image.fromarray(encode(parts, kinds) if kinds else parts[0])
+    return Coded(found.codes[0])
 
 
-def channels_of(about: Mapping[str, Any]) -> tuple[Channel, ...]:
-    """The channels that a model was trained with; () where it does not say.
-
-    Raises `BadInput` where one is not installed, or in another version.
-    """
-    return tuple(_channel(trained) for trained in about.get("channels") or ())
-
-
-def _opened(source: Any, about: Mapping[str, Any]) -> SolarImage | NDArray[Any]:
+def _opened(source: Any, view: View) -> SolarImage | NDArray[Any]:
     if isinstance(source, str) and source.startswith(("http://", "https://")):
         raise BadInput(Problem("web addresses are not opened", "download the image first", file=source))
     if isinstance(source, str | Path):
@@ -117,17 +121,20 @@ def _opened(source: Any, about: Mapping[str, Any]) -> SolarImage | NDArray[Any]:
     if not isinstance(source, SolarImage | np.ndarray):
         raise BadInput(Problem(f"a {type(source).__name__} is no image", "give a path, a PIL image or a numpy array"))
     if isinstance(source, SolarImage):
-        # A browse picture tells by its size that it shows the disc.
-        view = View.of(about, ())
-        view.refuse_other_span(*view.placed(source))
+        view.refuse_other_span(view.placed(source))  # a browse picture tells by its size that it shows the disc
     return source
 
 
-def _plain(source: SolarImage | NDArray[Any]) -> Image.Image:
+def _in_channel(source: SolarImage | NDArray[Any], kind: Channel) -> Codes:
+    held = kind.held(source)
+    return kind.encode(kind.values(source)) if held is None else held
+
+
+def _plain(source: SolarImage | NDArray[Any]) -> Codes:
     values = source.values if isinstance(source, SolarImage) else source
     if values.dtype != np.uint8:
         raise BadInput(Problem("this model does not say which channel it sees", "give it 8-bit pictures"))
-    return Image.fromarray(values)
+    return values
 
 
 def _of_each(source: Mapping[str, Any] | Sequence[Any], kinds: Sequence[Channel]) -> list[Any]:
@@ -196,15 +203,6 @@ def _loaded(model_folder: Path) -> tuple[Any, Any, Any]:
     return backbones.reload(model_folder).to(device), backbones.load_processor(model_folder), device
 
 
-def _channel(trained: Mapping[str, Any]) -> Channel:
-    """The channel that a model was trained with, by name and version. Raises `BadInput` where another is installed."""
-    found = channel(str(trained["name"]))
-    if found.version != trained["version"]:
-        what = f"the model sees {found.name} in version {trained['version']}, and version {found.version} is installed"
-        raise BadInput(Problem(what, "install the sdovis that its card names"))
-    return found
-
-
 def _from_pil(image: Image.Image) -> SolarImage:
     if image.mode[:1] in "IF":
         raise BadInput(Problem(f"a picture of mode {image.mode} would be cut off at 255", "give it as an array"))
@@ -218,9 +216,13 @@ def _pipeline_class() -> type[ImageClassificationPipeline]:
     from transformers import ImageClassificationPipeline
 
     class SolarPipeline(ImageClassificationPipeline):
-        """`ImageClassificationPipeline` that is shown every source through the model's channel."""
+        """`ImageClassificationPipeline` that is shown every source through the model's view."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.view = view_of(self.model.config)
 
         def preprocess(self, image: Any, timeout: float | None = None) -> Any:
-            return super().preprocess(picture(image, getattr(self.model.config, "sdovis", {})), timeout=timeout)
+            return super().preprocess(Image.fromarray(codes(image, self.view)), timeout=timeout)
 
     return SolarPipeline

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -152,6 +153,7 @@ def _learn(
     study: Study, corpus: Corpus, folders: Folders, place: Path, *, restart: bool, clock: Clock | None
 ) -> TrainingRecord:
     """Train into ``place``; what is decoded or computed once is shared by all trainings of the run."""
+    from sdovis.learning import description
     from sdovis.learning.training import train as learn
 
     return learn(
@@ -161,7 +163,7 @@ def _learn(
         model_folder=place / "model",
         augmentations=frozenset(augmentations(study, corpus)),
         signed=[channel["signed"] for channel in corpus.facts["channels"]],
-        about={key: corpus.facts[key] for key in ABOUT} | _geometry(study),
+        about=description.of_study(study, corpus),
         made_from=training_made_from(study, corpus),
         restart=restart,
         cache=folders.training / "cache",
@@ -210,16 +212,6 @@ def search(study: Study, folders: Folders, say: Say, *, trials: int, restart: bo
     )
 
 
-#: What of the corpus travels inside the model's config.json, so that pixels are treated alike everywhere.
-ABOUT = ("study", "simulated", "classes", "scheme", "channels", "size_px", "cutout_arcsec", "cutout_deg")
-
-
-def _geometry(study: Study) -> dict[str, object]:
-    """Where the Sun is in images without a header, so that the page can cut a region out of a full disc."""
-    given = study.images
-    return {"center_px": list(given.center_px) if given.center_px else None, "arcsec_per_px": given.arcsec_per_px}
-
-
 def augmentations(study: Study, corpus: Corpus) -> tuple[str, ...]:
     """What training does to the pictures, in order. Raises `BadInput` where the study asks for what breaks labels."""
     from sdovis.labels.augmentations import Policy
@@ -230,12 +222,12 @@ def augmentations(study: Study, corpus: Corpus) -> tuple[str, ...]:
 
 def training_made_from(study: Study, corpus: Corpus) -> dict[str, str]:
     """What a model depends on, a line each so that a refusal to resume can say which changed."""
+    from sdovis.channels.view import View
     from sdovis.labels.augmentations import GROUP, NAMES
 
     made_from = {f"training.{name}": repr(value) for name, value in sorted(study.training.items())}
     made_from |= {f"method.{name}": repr(value) for name, value in study.method}
-    made_from |= {"images.size_px": str(study.images.size_px), "study.seed": str(study.study.seed)}
-    made_from |= {f"images.{name}": repr(value) for name, value in _geometry(study).items()}
+    made_from |= {"study.seed": str(study.study.seed), "view": json.dumps(View.of_study(study.images).to_json())}
     # The built-ins change with sdovis, whose version is recorded anyway.
     strangers = [name for name in augmentations(study, corpus) if name not in NAMES]
     made_from |= {f"augmentation {name}": plugins.version(GROUP, name) for name in strangers}

@@ -70,6 +70,15 @@ class Channel:
         kept = ("name", "version", "title", "unit", "signed", "browse", "source", "colormap")
         return {key: getattr(self, key) for key in kept}
 
+    def held(self, image: SolarImage | NDArray[Any]) -> Codes | None:
+        """The codes (H, W) that an image holds already: grey of 8 bits that nobody published. None for any other."""
+        if not isinstance(image, SolarImage):
+            if image.dtype != np.uint8:
+                return None
+            image = SolarImage(image, "grey" if image.ndim == 2 else "rgb")
+        image = _in_grey(image)
+        return image.values if image.unit == "grey" and image.format not in PUBLISHED else None
+
     def values(self, image: SolarImage | NDArray[Any]) -> Floats:
         """(H, W) float32 in ``unit``, nan where missing.
 
@@ -82,11 +91,9 @@ class Channel:
             image = SolarImage(image, "grey" if image.ndim == 2 else "rgb")
         if image.values.ndim not in (2, 3) or (image.values.ndim == 3 and image.values.shape[2] != 3):
             raise wrong(image, f"an image of shape {image.values.shape}, not (H, W) or (H, W, 3)")
-        if image.is_picture and image.values.ndim == 3 and _is_grey(image.values):
-            grey = np.ascontiguousarray(image.values[..., 0])
-            image = SolarImage(grey, "grey", image.frame, image.observed, image.header, image.path, format=image.format)
-        if image.unit == "grey" and image.format not in PUBLISHED:
-            return self.decode(image.values)
+        image = _in_grey(image)
+        if (codes := self.held(image)) is not None:
+            return self.decode(codes)
         if image.is_picture != self.browse:
             kind = "a picture in colour or JPEG" if image.is_picture else "a file of physical values"
             want = "a browse picture" if self.browse else "FITS, or an 8-bit grey picture saved by sdovis"
@@ -162,6 +169,14 @@ def wrong(image: SolarImage, what: str) -> BadInput:
     return BadInput(Problem(what, file=str(image.path or "")))
 
 
+def _in_grey(image: SolarImage) -> SolarImage:
+    """A picture in colour whose colours are all alike as one in grey; any other image as it is."""
+    if not (image.is_picture and image.values.ndim == 3 and _is_grey(image.values)):
+        return image
+    grey = np.ascontiguousarray(image.values[..., 0])
+    return SolarImage(grey, "grey", image.frame, image.observed, image.header, image.path, format=image.format)
+
+
 def _is_grey(colours: Codes) -> bool:
     # A few lines first: most pictures in colour show it there, and looking everywhere takes a millisecond.
     return all((part == part[..., :1]).all() for part in (colours[::32], colours))
@@ -199,12 +214,16 @@ def encode(values: Sequence[Floats], channels: Sequence[Channel]) -> Codes:
 
     Raises `BadInput` where the images differ in shape.
     """
-    shapes = sorted({part.shape for part in values})
+    return stacked([each.encode(part) for each, part in zip(channels, values, strict=True)])
+
+
+def stacked(layers: Sequence[Codes]) -> Codes:
+    """The codes of one image in each channel as one array, a channel a colour. Raises `BadInput` as `encode` does."""
+    shapes = sorted({part.shape for part in layers})
     if len(shapes) > 1:
         sizes = " and ".join(f"{shape[1]} x {shape[0]}" for shape in shapes)
         hint = "send images of one size, or cut the same region out of each"
         raise BadInput(Problem(f"the channels' images differ in size: {sizes} px", hint))
-    layers = [each.encode(part) for each, part in zip(channels, values, strict=True)]
     return layers[0] if len(layers) == 1 else np.stack(layers, axis=-1)
 
 

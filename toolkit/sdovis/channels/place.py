@@ -1,49 +1,80 @@
-"""Where on the Sun, and where in each channel's image, somebody points."""
+"""Positions: where on the Sun, or where in an image, somebody points."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
-from sdovis.errors import BadInput
+from sdovis.errors import BadInput, Problem
 from sdovis.images.images import SolarImage
 from sdovis.sun.geometry import project, unproject
 
+_NUMBER = r"([0-9]+(?:\.[0-9]*)?)"
+
 
 @dataclass(frozen=True)
-class Spot:
-    """Where to cut out: a heliographic position, or a pixel of the picture that the page shows."""
+class Position:
+    """A position on the Sun, a pixel of an image, or both.
+
+    Stonyhurst latitude and longitude in degrees, north and west positive; x counts pixels from the left, y from the top,
+    the first pixel is 0.
+    """
 
     latitude_deg: float | None = None
     longitude_deg: float | None = None
-    shown_px: tuple[float, float] | None = None
+    x_px: float | None = None
+    y_px: float | None = None
 
     @property
-    def is_given(self) -> bool:
-        return self.shown_px is not None or None not in (self.latitude_deg, self.longitude_deg)
+    def on_sun(self) -> tuple[float, float] | None:
+        """Latitude and longitude, degrees; None where either is unknown."""
+        if self.latitude_deg is None or self.longitude_deg is None:
+            return None
+        return self.latitude_deg, self.longitude_deg
+
+    @property
+    def in_image(self) -> tuple[float, float] | None:
+        """Pixel x, y; None where either is unknown."""
+        return None if self.x_px is None or self.y_px is None else (self.x_px, self.y_px)
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """A position as NOAA writes it (``S21W42``), or as latitude and longitude (``-21.5,42``).
+
+        Raises `BadInput` for any other text.
+        """
+        if found := re.fullmatch(rf"([NS]){_NUMBER} ?([EW]){_NUMBER}", text.strip(), re.IGNORECASE):
+            south, east = found[1] in "Ss", found[3] in "Ee"
+            return cls((-1) ** south * float(found[2]), (-1) ** east * float(found[4]))
+        if found := re.fullmatch(rf"([+-]?){_NUMBER} *, *([+-]?){_NUMBER}", text.strip()):
+            return cls(float(found[1] + found[2]), float(found[3] + found[4]))
+        raise BadInput(Problem(f"{text!r} is not a position", "write it as S21W42, or as two numbers: --at=-21.5,42"))
 
 
-def pixel_of(spot: Spot, image: SolarImage, zoom: float) -> tuple[float, float]:
-    """Pixel x, y of ``spot`` in ``image``, which is shown ``zoom`` times as large.
+def pixel_of(latitude_deg: float, longitude_deg: float, image: SolarImage) -> tuple[float, float]:
+    """Pixel x, y of a position on the Sun in ``image``.
 
-    Raises `BadInput` where it is not on the visible disc, or in no image without coordinates.
+    Raises `BadInput` where it is not on the visible disc, and for an image without coordinates.
     """
-    if spot.shown_px is not None:
-        return (spot.shown_px[0] + 0.5) / zoom - 0.5, (spot.shown_px[1] + 0.5) / zoom - 0.5
-    latitude, longitude = spot.latitude_deg, spot.longitude_deg
-    assert latitude is not None and longitude is not None
-    if not (abs(latitude) <= 90 and abs(longitude) <= 180):
+    if not (abs(latitude_deg) <= 90 and abs(longitude_deg) <= 180):
         raise BadInput("latitude runs from -90 to 90 degrees, longitude from -180 to 180, west positive")
-    if image.frame is None and image.grid is None:
+    if image.frame is not None:
+        x, y, _ = map(float, project(latitude_deg, longitude_deg, image.frame))
+    elif image.grid is not None:
+        x, y = map(float, image.grid.pixel(latitude_deg, longitude_deg))
+    else:
         raise BadInput(
             "the image has no coordinates, so degrees mean nothing in it; keep the name that the archive gave it, "
             "or point at the region on the page"
         )
-    return _pixel(latitude, longitude, image)
+    if not np.isfinite(x):
+        raise BadInput(f"latitude {latitude_deg:g}, longitude {longitude_deg:g} lies behind the limb")
+    return x, y
 
 
-def place_at(x: float, y: float, image: SolarImage) -> tuple[float, float] | None:
+def sun_position(x: float, y: float, image: SolarImage) -> tuple[float, float] | None:
     """Latitude and longitude (degrees) of a pixel; nan off the disc, None in an image without coordinates."""
     if image.frame is not None:
         latitude, longitude = map(float, unproject(x, y, image.frame))
@@ -52,26 +83,3 @@ def place_at(x: float, y: float, image: SolarImage) -> tuple[float, float] | Non
     else:
         return None
     return latitude, longitude
-
-
-def located(x: float, y: float, first: SolarImage, other: SolarImage) -> tuple[float, float]:
-    """Where in ``other`` the place lies that pixel (x, y) of ``first`` shows: each channel has its own frame."""
-    if other is first or (other.frame, other.grid, other.values.shape) == (first.frame, first.grid, first.values.shape):
-        return x, y
-    place = place_at(x, y, first)
-    if place is None or (other.frame is None and other.grid is None):
-        raise BadInput("the channels' images differ and have no coordinates, so the region is not found in all of them")
-    if not np.isfinite(place[0]):
-        raise BadInput("there is nothing to see at that position; choose one on the solar disc")
-    return _pixel(*place, other)
-
-
-def _pixel(latitude: float, longitude: float, image: SolarImage) -> tuple[float, float]:
-    if image.frame is None:
-        assert image.grid is not None
-        x, y = map(float, image.grid.pixel(latitude, longitude))
-        return x, y
-    x, y, _ = map(float, project(latitude, longitude, image.frame))
-    if not np.isfinite(x):
-        raise BadInput(f"latitude {latitude:g}, longitude {longitude:g} lies behind the limb")
-    return x, y

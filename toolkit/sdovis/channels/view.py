@@ -1,41 +1,106 @@
-"""What a model looks at: its channels, and how much of the Sun a picture of it spans. Images of any kind become that."""
+"""What a network looks at. Here alone images are placed on the Sun, cut and coded: for corpus, predict, page and maps.
+
+A `View` is made from a study, saved with its corpus and its model, and read back wherever an image is to be shown to the
+network, so that the same region of the same image gives the same codes whoever asks.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sdovis.channels.channel import PUBLISHED, Channel, composite, decode, matched, together
-from sdovis.channels.place import located, place_at
+from sdovis.channels.channel import PUBLISHED, Channel, Codes, channel, composite, matched, stacked, together
+from sdovis.channels.place import Position, pixel_of, sun_position
 from sdovis.errors import BadInput, Problem
 from sdovis.images.images import SolarImage
-from sdovis.sun.geometry import DiscFrame, cutout, heliographic_cutout
+from sdovis.sun.geometry import DiscFrame, MapGrid, cutout, directions, heliographic_cutout, project, unproject
+
+if TYPE_CHECKING:
+    from sdovis.study import Images
 
 #: An image wider than this many cutouts is not a cutout.
 WIDER_THAN_A_CUTOUT = 1.1
-#: Classes are unreliable farther than this from the central meridian (projection).
+#: Where the study set no limit: classes are unreliable farther than this from the central meridian (projection).
 LIMB_LONGITUDE_DEG = 60.0
+#: The disc's centre may lie this share of the image's side from its middle, and still tell the size it is given for.
+OFF_CENTRE = 0.02
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One channel of an image: the file it came from, its values, and arcsec a pixel where that is known."""
+    """One channel of an image: the file it came from, and arcsec a pixel where that is known.
+
+    ``codes`` are those that the file holds already, None for physical values. A model that names no channel has layers
+    without one, whose codes are the picture itself.
+    """
 
     image: SolarImage
-    values: NDArray[Any]
-    scale: float | None
+    channel: Channel | None
+    scale: float | None = None
+    codes: Codes | None = None
+
+    @cached_property
+    def values(self) -> NDArray[Any]:
+        """(H, W) float32 in the channel's unit, nan where missing; without a channel the picture."""
+        if self.channel is None:
+            return self.image.values
+        return self.channel.values(self.image) if self.codes is None else self.channel.decode(self.codes)
+
+    @property
+    def side(self) -> int:
+        """The longer side of the image, pixels."""
+        return int(max(self.image.values.shape[:2]))
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """What the network is shown: codes (H, W), or (H, W, 3) of three channels. Nothing codes them again."""
+
+    codes: Codes
+
+
+@dataclass(frozen=True, eq=False)
+class Cutouts:
+    """What the network is shown of N positions: ``values``, an array (N, H, W) a channel, and their ``codes``.
+
+    ``codes`` are (N, H, W), or (N, H, W, 3) of three channels.
+    """
+
+    values: tuple[NDArray[Any], ...]
+    codes: Codes
+
+    @property
+    def layers(self) -> Codes:
+        """The codes with a last axis for the channels, (N, H, W, C)."""
+        return self.codes if self.codes.ndim == 4 else self.codes[..., None]
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """(N, H, W, C): where there is a value."""
+        return np.stack([np.isfinite(part) for part in self.values], axis=-1)
+
+    @property
+    def blank(self) -> NDArray[np.bool_]:
+        """(N,): where a channel holds one code alone. The network would see nothing, whatever the values say."""
+        return _one_code(self.layers)
 
 
 @dataclass(frozen=True)
 class View:
-    """What a model was trained on. ``center_px`` and ``arcsec_per_px`` tell where the Sun is in pictures of its study."""
+    """What a network looks at: its channels, and how much of the Sun a picture of ``size_px`` a side spans.
+
+    ``center_px`` and ``arcsec_per_px`` place the disc in images without a header that are ``native_px`` (width, height)
+    large; where that is None, about twice the centre. ``max_longitude_deg`` is how far from the central meridian the study
+    went, None for no limit.
+    """
 
     channels: tuple[Channel, ...]
     size_px: int = 224
@@ -43,150 +108,363 @@ class View:
     cutout_deg: float | None = None
     center_px: tuple[float, float] | None = None
     arcsec_per_px: float | None = None
+    native_px: tuple[int, int] | None = None
+    max_longitude_deg: float | None = None
 
     @classmethod
-    def of(cls, about: Mapping[str, Any], channels: Sequence[Channel]) -> View:
-        """That of ``about``, the ``sdovis`` in a model's configuration."""
-        center = about.get("center_px")
+    def of_study(cls, images: Images) -> View:
+        """That of a study's [images]. Raises `BadInput` for a channel that is not installed."""
         return cls(
-            tuple(channels),
-            int(about.get("size_px") or 224),
-            about.get("cutout_arcsec"),
-            about.get("cutout_deg"),
-            (float(center[0]), float(center[1])) if center else None,
-            about.get("arcsec_per_px"),
+            tuple(channel(name) for name in images.channels),
+            images.size_px,
+            images.cutout_arcsec,
+            images.cutout_deg,
+            images.center_px,
+            images.arcsec_per_px,
+            images.native_px,
+            images.max_longitude_deg,
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """What is saved with corpus and model."""
+        return {
+            "channels": [kind.facts() for kind in self.channels],
+            "size_px": self.size_px,
+            "cutout_arcsec": self.cutout_arcsec,
+            "cutout_deg": self.cutout_deg,
+            "center_px": list(self.center_px) if self.center_px else None,
+            "arcsec_per_px": self.arcsec_per_px,
+            "native_px": list(self.native_px) if self.native_px else None,
+            "max_longitude_deg": self.max_longitude_deg,
+        }
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> View:
+        """That which `to_json` saved; what is absent is as in a view that does not say it.
+
+        Raises `BadInput` where a channel is not installed, or in another version.
+        """
+        center, native = saved.get("center_px"), saved.get("native_px")
+        return cls(
+            tuple(_as_trained(each) for each in saved.get("channels") or ()),
+            int(saved.get("size_px") or 224),
+            saved.get("cutout_arcsec"),
+            saved.get("cutout_deg"),
+            (float(center[0]), float(center[1])) if center else None,
+            saved.get("arcsec_per_px"),
+            (int(native[0]), int(native[1])) if native else None,
+            saved.get("max_longitude_deg"),
+        )
+
+    @property
+    def cuts_out(self) -> bool:
+        """Whether the network is shown cutouts about positions, and not whole images."""
+        return self.cutout_arcsec is not None or self.cutout_deg is not None
+
+    @property
+    def signed(self) -> tuple[bool, ...]:
+        """Of each channel, whether code 128 is zero between two polarities."""
+        return tuple(kind.signed for kind in self.channels)
+
+    def near_limb(self, longitude_deg: float) -> str:
+        """What to say of a region at that longitude: "" where the classes are as reliable as elsewhere."""
+        limit = self.max_longitude_deg or LIMB_LONGITUDE_DEG
+        if abs(longitude_deg) <= limit:
+            return ""
+        why = "the study left such regions out" if self.max_longitude_deg else "foreshortening makes classes unreliable"
+        return f"more than {limit:g} degrees from the central meridian: {why}"
+
+    # --- placing ------------------------------------------------------------------------------------------------------
+
+    def placed(self, image: SolarImage, *, of_study: bool = False) -> Layer:
+        """The image, with its disc where the study says it is in images without a header. The layer has no channel yet.
+
+        An image ``of_study``, which a row names with its time, is known to show what the study says: raises `BadInput`
+        where its size does not fit. Any other that does not fit is left as it is; its name may tell the time.
+        """
+        if image.frame is not None:
+            return Layer(image, None, image.frame.arcsec_per_px)
+        if self.center_px is None or self.arcsec_per_px is None or "CTYPE1" in image.header:
+            return Layer(image, None)
+        zoom = self._zoom(image)
+        if of_study and zoom is None:
+            raise self._other_size(image)
+        # What sdovis saves of a cutout is of that size, and no JPEG.
+        saved = self.cuts_out and image.format not in PUBLISHED and image.values.shape[:2] == (self.size_px,) * 2
+        if zoom is None or (not of_study and (saved or not image.is_picture)):
+            return Layer(image, None)
+        scale = self.arcsec_per_px / zoom
+        when = image.observed or (None if of_study else _time_in_name(image.path))
+        if when is None:
+            return Layer(image, None, scale)
+        x, y = ((c + 0.5) * zoom - 0.5 for c in self.center_px)
+        return Layer(replace(image, observed=when, frame=DiscFrame.at(when, (x, y), scale)), None, scale)
+
+    @property
+    def _native(self) -> tuple[float, float]:
+        assert self.center_px is not None
+        x, y = self.center_px
+        return self.native_px or (2 * x + 1, 2 * y + 1)
+
+    def _zoom(self, image: SolarImage) -> int | None:
+        """How many times as large the image is as those that the centre is given for; None for no whole number.
+
+        Browse pictures come in 512, 1024, 2048 and 4096 px of one and the same field of view.
+        """
+        height, width = image.values.shape[:2]
+        ratios = width / self._native[0], height / self._native[1]
+        zoom = round(ratios[0])
+        return zoom if zoom and all(abs(ratio - zoom) <= OFF_CENTRE * zoom for ratio in ratios) else None
+
+    def _other_size(self, image: SolarImage) -> BadInput:
+        height, width = image.values.shape[:2]
+        wide, high = self._native
+        what = (
+            f"the image is {width} x {height} px, and images.center_px is that of images of {wide:.0f} x {high:.0f} px"
+        )
+        return BadInput(Problem(what, "set images.native_px to the width and height that center_px is given for"))
+
     def layers(self, images: Sequence[SolarImage]) -> list[Layer]:
-        """The files of one image, channel by channel. Raises `BadInput` where they are not what the model looks at."""
+        """The files of one image, channel by channel. Raises `BadInput` where they are not what the network looks at."""
         if len(self.channels) < 2:
             if len(images) != 1:
                 raise BadInput(f"{len(images)} files were sent, and the model looks at one image")
-            image, scale = self.placed(images[0])
-            return [Layer(image, self.channels[0].values(image) if self.channels else image.values, scale)]
+            return [self._layer(self.placed(images[0]), self.channels[0] if self.channels else None)]
         if len(images) == 1 and images[0].is_picture:
             codes = composite(images[0], self.channels)
-            return [Layer(images[0], values, None) for values in decode(codes, self.channels)]
-        ordered = matched(images, self.channels)
-        placed = [self.placed(image) for image in ordered]
-        together([image for image, _ in placed])
-        return [Layer(i, kind.values(i), scale) for kind, (i, scale) in zip(self.channels, placed, strict=True)]
+            return [Layer(images[0], kind, None, codes[..., k]) for k, kind in enumerate(self.channels)]
+        placed = [self.placed(image) for image in matched(images, self.channels)]
+        together([layer.image for layer in placed])
+        return [self._layer(each, kind) for each, kind in zip(placed, self.channels, strict=True)]
 
-    def placed(self, image: SolarImage) -> tuple[SolarImage, float | None]:
-        """The image and its arcsec per pixel; a full-disc picture of the study's kind gets its disc back."""
-        if image.frame is not None:
-            return image, image.frame.arcsec_per_px
-        height, width = image.values.shape[:2]
-        if not image.is_picture or not self.center_px or not self.arcsec_per_px or height != width:
-            return image, None
-        # What sdovis saves of a cutout is of that size, and no JPEG.
-        ours = width == self.size_px and self._cuts_out and image.format not in PUBLISHED
-        native = round(2 * self.center_px[0] + 1)
-        # Browse pictures come in 512, 1024, 2048 and 4096 px of one and the same field of view.
-        if ours or width < native or width % native:
-            return image, None
-        zoom = width / native
-        scale = self.arcsec_per_px / zoom
-        observed = _time_in_name(image.path)
-        if observed is None:
-            return image, scale
-        x, y = ((c + 0.5) * zoom - 0.5 for c in self.center_px)
-        return replace(image, observed=observed, frame=DiscFrame.at(observed, (x, y), scale)), scale
+    def study_layer(self, image: SolarImage, number: int) -> Layer:
+        """The image that a row names for channel ``number``.
 
-    @property
-    def _cuts_out(self) -> bool:
-        return self.cutout_arcsec is not None or self.cutout_deg is not None
+        Raises `BadInput` where it is not of that channel, or of another size than the study says.
+        """
+        return self._layer(self.placed(image, of_study=True), self.channels[number])
+
+    @staticmethod
+    def _layer(placed: Layer, kind: Channel | None) -> Layer:
+        if kind is None:
+            return replace(placed, codes=placed.image.values if placed.image.is_picture else None)
+        layer = replace(placed, channel=kind, codes=kind.held(placed.image))
+        if layer.codes is None:
+            _ = layer.values  # what is of another kind is told now, and not when the first cutout is made
+        return layer
+
+    # --- how much an image shows --------------------------------------------------------------------------------------
 
     def is_exceeded_by(self, layer: Layer) -> bool:
-        """Whether an image shows more than a cutout, or is not deprojected where the model looks at maps."""
-        side = max(layer.values.shape[:2])
+        """Whether an image shows more than a cutout, or is not deprojected where the network looks at maps."""
         if self.cutout_deg and layer.image.grid is not None:
-            return bool(side * layer.image.grid.deg_per_px > WIDER_THAN_A_CUTOUT * self.cutout_deg)
+            return bool(layer.side * layer.image.grid.deg_per_px > WIDER_THAN_A_CUTOUT * self.cutout_deg)
         if self.cutout_deg and layer.image.frame is None and layer.scale:
             hint = "keep the name that the archive gave the file"
             raise BadInput(Problem("without its time of observation the disc cannot be mapped", hint))
         if self.cutout_deg:
             return layer.image.frame is not None
         return bool(
-            self.cutout_arcsec and layer.scale and side * layer.scale > WIDER_THAN_A_CUTOUT * self.cutout_arcsec
+            self.cutout_arcsec and layer.scale and layer.side * layer.scale > WIDER_THAN_A_CUTOUT * self.cutout_arcsec
         )
 
-    def refuse_other_span(self, image: SolarImage, scale: float | None) -> None:
+    def refuse_other_span(self, layer: Layer) -> None:
         """Raise `BadInput` where an image is known to show more or less than a cutout, or a disc in place of a map.
 
         A whole disc would get probabilities like any picture, and they mean nothing to a network that learned cutouts.
-        ``scale`` is arcsec a pixel, where that is known.
         """
-        side, what = max(image.values.shape[:2]), ""
+        grid, what = layer.image.grid, ""
         if self.cutout_arcsec is not None:
             trained = f"the model was trained on cutouts of {self.cutout_arcsec:.0f} arcsec"
-            span = side * scale if scale else None
-            if image.grid is not None:
+            span = layer.side * layer.scale if layer.scale else None
+            if grid is not None:
                 what = f"is a heliographic map, and {trained}"
             elif span is not None and not 0.9 < span / self.cutout_arcsec < WIDER_THAN_A_CUTOUT:
                 what = f"spans {span:.0f} arcsec, and {trained}"
         if self.cutout_deg is not None:
             trained = f"the model was trained on heliographic maps of {self.cutout_deg:g} degrees"
-            span = side * image.grid.deg_per_px if image.grid else None
-            if scale:
+            span = layer.side * grid.deg_per_px if grid else None
+            if layer.scale:
                 what = f"is an image of the disc, not deprojected, and {trained}"
             elif span is not None and not 0.9 < span / self.cutout_deg < WIDER_THAN_A_CUTOUT:
                 what = f"spans {span:.1f} degrees, and {trained}"
         if what:
-            raise BadInput(Problem(what, "cut the region out first", file=str(image.path or "")))
-
-    def cut(self, layers: Sequence[Layer], x: float, y: float) -> list[NDArray[Any]]:
-        """The cutouts of all channels about the place that pixel (x, y) of the first one's image shows.
-
-        Raises `BadInput` where that is outside the image or the disc, or an image lacks what it takes to find it.
-        """
-        height, width = layers[0].values.shape[:2]
-        if not (-0.5 <= x < width and -0.5 <= y < height):
-            raise BadInput("that position lies outside the image")
-        parts = [self._cut(layer, layers[0].image, x, y) for layer in layers]
-        if not all(map(_shows_something, parts)):
-            raise _nothing_there()
-        return parts
-
-    def _cut(self, layer: Layer, first: SolarImage, x: float, y: float) -> NDArray[Any]:
-        if self.cutout_deg:
-            where = layer.image.frame or layer.image.grid
-            place = place_at(x, y, first)
-            if where is None or place is None:
-                raise BadInput("an image has no coordinates, so the region cannot be found in it")
-            if not np.isfinite(place).all():
-                raise _nothing_there()
-            return heliographic_cutout(layer.values, *place, where, self.cutout_deg, self.size_px)
-        if layer.scale is None or self.cutout_arcsec is None:
-            raise BadInput("an image has no scale, so the region cannot be cut out of it")
-        x, y = located(x, y, first, layer.image)
-        return cutout(layer.values, x, y, self.cutout_arcsec, layer.scale, self.size_px, np.nan)
+            raise BadInput(Problem(what, "cut the region out first", file=str(layer.image.path or "")))
 
     def side_px(self, layer: Layer) -> float:
-        """The side of a cutout in the image; on a disc as it would be at its centre."""
-        if self.cutout_deg:
-            grid, frame = layer.image.grid, layer.image.frame
-            if grid is not None:
-                return self.cutout_deg / grid.deg_per_px
-            assert frame is not None
+        """The side of a cutout in the image; on a disc as it would be at its centre. Whole images: their longer side."""
+        grid, frame = layer.image.grid, layer.image.frame
+        if self.cutout_arcsec and layer.scale:
+            return self.cutout_arcsec / layer.scale
+        if self.cutout_deg and grid is not None:
+            return self.cutout_deg / grid.deg_per_px
+        if self.cutout_deg and frame is not None:
             return float(np.radians(self.cutout_deg)) * frame.radius_px
-        assert layer.scale is not None and self.cutout_arcsec is not None
-        return self.cutout_arcsec / layer.scale
+        return float(layer.side)
+
+    # --- cutting and coding -------------------------------------------------------------------------------------------
+
+    def whole(self, layers: Sequence[Layer]) -> Cutouts:
+        """The images as they are, N = 1. Raises `BadInput` where they differ in size, or one is blank."""
+        codes = shown(stacked([_coded(layer) for layer in layers])).codes
+        return Cutouts(tuple(layer.values[None] for layer in layers), codes[None])
+
+    def cutouts(self, layers: Sequence[Layer], positions: Sequence[Position]) -> Cutouts:
+        """The cutout of every position in every channel, blank ones included; whole images where none is cut.
+
+        A position on the Sun is found in each channel's own frame; a pixel alone is one of the first channel's image.
+        Raises `BadInput` where an image lacks what it takes to find a position.
+        """
+        if not self.cuts_out:
+            held, count = stacked([_coded(layer) for layer in layers]), len(positions)
+            values = tuple(np.repeat(layer.values[None], count, axis=0) for layer in layers)
+            return Cutouts(values, np.repeat(held[None], count, axis=0))
+        parts = tuple(np.stack([self._cut(layer, layers, each) for each in positions]) for layer in layers)
+        codes = [_encoded(part, layer.channel) for layer, part in zip(layers, parts, strict=True)]
+        return Cutouts(parts, codes[0] if len(codes) == 1 else np.stack(codes, axis=-1))
+
+    def cutout(self, layers: Sequence[Layer], position: Position) -> Cutouts:
+        """The cutout about one position, N = 1.
+
+        Raises `BadInput` where that is outside the image or the disc, where there is nothing to see, or where an image
+        lacks what it takes to find it.
+        """
+        x, y = self.pixel(layers, position)
+        height, width = layers[0].image.values.shape[:2]
+        if not (-0.5 <= x < width and -0.5 <= y < height):
+            raise BadInput("that position lies outside the image")
+        found = self.cutouts(layers, [position])
+        if found.blank.any():
+            raise _nothing_there()
+        return found
+
+    def pixel(self, layers: Sequence[Layer], position: Position) -> tuple[float, float]:
+        """Pixel x, y of a position in the first channel's image. Raises `BadInput` as `place.pixel_of` does."""
+        return self._pixel(layers[0], layers, position)
+
+    def _pixel(self, layer: Layer, layers: Sequence[Layer], position: Position) -> tuple[float, float]:
+        first, other = layers[0].image, layer.image
+        sun, pixel = position.on_sun, position.in_image
+        if pixel is not None and (sun is None or len(layers) == 1):
+            if other is first or (other.frame, other.grid, other.values.shape) == (
+                first.frame,
+                first.grid,
+                first.values.shape,
+            ):
+                return pixel
+            sun = sun_position(*pixel, first)
+            if sun is None or (other.frame is None and other.grid is None):
+                what = "the channels' images differ and have no coordinates, so the region is not found in all of them"
+                raise BadInput(what)
+            if not np.isfinite(sun[0]):
+                raise _nothing_there()
+        if sun is None:
+            raise BadInput("no position was given")
+        return pixel_of(*sun, other)
+
+    def _cut(self, layer: Layer, layers: Sequence[Layer], position: Position) -> NDArray[np.float32]:
+        if self.cutout_deg:
+            where = layer.image.frame or layer.image.grid
+            sun = position.on_sun
+            if sun is None and position.in_image is not None:
+                sun = sun_position(*position.in_image, layers[0].image)
+            if where is None or sun is None:
+                raise BadInput("an image has no coordinates, so the region cannot be found in it")
+            if not np.isfinite(sun).all():
+                raise _nothing_there()
+            return heliographic_cutout(layer.values, *sun, where, self.cutout_deg, self.size_px)
+        if layer.scale is None or self.cutout_arcsec is None:
+            raise BadInput("an image has no scale, so the region cannot be cut out of it")
+        x, y = self._pixel(layer, layers, position)
+        return cutout(layer.values, x, y, self.cutout_arcsec, layer.scale, self.size_px, np.nan)
+
+    # --- whose pixels -------------------------------------------------------------------------------------------------
+
+    def owners(
+        self, layers: Sequence[Layer], positions: Sequence[Position], neighbours: Sequence[Position] = ()
+    ) -> NDArray[np.int16]:
+        """(N, S, S): of each pixel of each position's cutout, which region lies nearest on the Sun.
+
+        Counted through ``positions`` and then ``neighbours``, the other numbered regions of the disc; -1 off the disc.
+        A cutout shows its neighbours too: what is n in cutout n is its own. Raises `BadInput` where the first channel's
+        image has no coordinates.
+        """
+        first = layers[0].image
+        regions = [self._on_sun(each, first) for each in (*positions, *neighbours)]
+        centres = directions(*np.array(regions, float).T)
+        found = np.full((len(positions), self.size_px, self.size_px), -1, np.int16)
+        for number, position in enumerate(positions):
+            latitude, longitude = self._surface(layers, position, regions[number])
+            seen = np.isfinite(latitude)
+            found[number][seen] = (directions(latitude[seen], longitude[seen]) @ centres.T).argmax(axis=1)
+        return found
+
+    @staticmethod
+    def _on_sun(position: Position, first: SolarImage) -> tuple[float, float]:
+        sun = position.on_sun
+        if sun is None and position.in_image is not None:
+            sun = sun_position(*position.in_image, first)
+        if sun is None or not np.isfinite(sun).all():
+            raise BadInput("a region has no position on the Sun, so it cannot be told which pixels are its own")
+        return sun
+
+    def _surface(self, layers: Sequence[Layer], position: Position, sun: tuple[float, float]) -> tuple[Any, Any]:
+        """Latitude and longitude (S, S) of a cutout's pixels, degrees; nan off the disc."""
+        steps = np.arange(self.size_px)
+        if self.cutout_deg:
+            middle = (self.size_px - 1) / 2
+            place = MapGrid((middle, middle), *sun, self.cutout_deg / self.size_px).place(*np.meshgrid(steps, steps))
+            frame = layers[0].image.frame
+            hidden = np.isnan(project(*place, frame)[2]) if frame is not None else np.zeros(place[0].shape, bool)
+            return np.where(hidden, np.nan, place[0]), place[1]
+        frame = layers[0].image.frame
+        if frame is None or not self.cutout_arcsec:
+            raise BadInput("the image has no coordinates, so it cannot be told which pixels are the region's own")
+        x, y = self.pixel(layers, position)
+        side = self.cutout_arcsec / frame.arcsec_per_px
+        across = (steps + 0.5) / self.size_px * side - side / 2
+        return unproject(*np.meshgrid(x + across, y + across), frame)
+
+
+def _as_trained(saved: Mapping[str, Any]) -> Channel:
+    """The channel that a model was trained with, by name and version. Raises `BadInput` where another is installed."""
+    found = channel(str(saved["name"]))
+    if found.version != saved["version"]:
+        what = f"the model sees {found.name} in version {saved['version']}, and version {found.version} is installed"
+        raise BadInput(Problem(what, "install the sdovis that its card names"))
+    return found
+
+
+def shown(codes: Codes) -> Coded:
+    """``codes`` for the network. Raises `BadInput` where a channel of them is blank."""
+    if _one_code((codes if codes.ndim == 3 else codes[..., None])[None]).any():
+        raise BadInput(Problem("the image is blank: one value everywhere", "send one that shows the Sun"))
+    return Coded(codes)
+
+
+def _one_code(layers: Codes) -> NDArray[np.bool_]:
+    """(N,): which of (N, H, W, C) hold one code alone in any channel."""
+    return np.asarray((layers == layers[:, :1, :1]).all(axis=(1, 2)).any(axis=-1))
+
+
+def _coded(layer: Layer) -> Codes:
+    return layer.codes if layer.codes is not None else _encoded(layer.values, layer.channel)
+
+
+def _encoded(values: NDArray[Any], kind: Channel | None) -> Codes:
+    if kind is None:
+        raise BadInput(Problem("this model does not say which channel it sees", "give it 8-bit pictures"))
+    return kind.encode(values)
 
 
 def _nothing_there() -> BadInput:
     return BadInput("there is nothing to see at that position; choose one on the solar disc")
 
 
-def _shows_something(part: NDArray[Any]) -> bool:
-    known = part[np.isfinite(part)]
-    return bool(known.size) and bool(np.ptp(known) > 0)
-
-
 def _time_in_name(path: Path | None) -> datetime | None:
     """The time that SDO's browse pictures have in their names: 20110215_013000_512_0211.jpg."""
     found = re.search(r"(?<!\d)(20\d{6})_(\d{6})(?!\d)", path.name if path else "")
     try:
-        return datetime.strptime(f"{found[1]}{found[2]}+0000", "%Y%m%d%H%M%S%z") if found else None
+        return datetime.strptime(f"{found[1]}{found[2]}", "%Y%m%d%H%M%S").replace(tzinfo=UTC) if found else None
     except ValueError:
         return None

@@ -6,23 +6,24 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sdovis.channels.channel import MAX_TIME_GAP, Channel, channel
+from sdovis.channels.channel import MAX_TIME_GAP
+from sdovis.channels.place import Position
+from sdovis.channels.view import Layer, View
 from sdovis.corpus.duplicates import perceptual_hashes
 from sdovis.corpus.observations import Observation, Reject, Sorted, no_position, stem_of
 from sdovis.corpus.png import png_files
 from sdovis.errors import BadInput, Problem
-from sdovis.images.images import SolarImage, inside, pointing_problem, read_image
+from sdovis.images.images import inside, pointing_problem, read_image
 from sdovis.images.quality import quality_problem
 from sdovis.study import IMAGE_FIELDS, Images
-from sdovis.sun.geometry import DiscFrame, cutout, heliographic_cutout, project, unproject
+from sdovis.sun.geometry import DiscFrame, project, unproject
 
 #: The two ways to give a position may differ by this share of the disc's radius: a flipped axis differs by more.
 MAX_POSITION_GAP = 0.1
@@ -32,17 +33,6 @@ MAX_DISC_DISTANCE = 1.05
 #: Pixels of examples made at once: the seven cutouts of a disc together cost less than seven, whole discs only memory.
 PIXELS = 2**20
 
-Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class View:
-    """One channel's image: what was read, and its values in the channel's unit."""
-
-    picture: SolarImage
-    channel: Channel
-    values: Floats
-
 
 def look(root: Path, images: Images, rows: Sequence[Observation]) -> tuple[str, Sorted]:
     """Open the images that all ``rows`` share, one for each channel, and make each row's example.
@@ -51,34 +41,36 @@ def look(root: Path, images: Images, rows: Sequence[Observation]) -> tuple[str, 
     a corpus row each with its PNG under ``image``.
     """
     out = Sorted()
-    views = []
-    for field, name, kind in zip(IMAGE_FIELDS, rows[0].images, images.channels, strict=False):
+    view = View.of_study(images)
+    observed = next((row.observed for row in rows if row.observed), None)
+    layers = []
+    for number, (field, name) in enumerate(zip(IMAGE_FIELDS, rows[0].images, strict=False)):
         try:
-            views.append(_view(root, images, name, channel(kind), rows))
+            image = read_image(inside(root, name), root=root, observed=observed)
+            layers.append(view.study_layer(image, number))
         except BadInput as error:  # every row of the image has the problem
             problem = error.problems[0]
             what = f"image {name!r}: {problem.what}"
             out.problems += [(row.raw, row.raw.problem(what, problem.hint, field=field)) for row in rows]
     if out.problems:
         return "", out
-    sha = "; ".join(view.picture.sha256 for view in views)
-    if reason := next(filter(None, (_unusable(images, view) for view in views)), None):
+    sha = "; ".join(layer.image.sha256 for layer in layers)
+    if reason := next(filter(None, (_unusable(images, layer) for layer in layers)), None):
         out.rejects = [Reject(row.raw, reason) for row in rows]
         return sha, out
     usable = []
     for row in rows:
-        judged = _judged(images, row, views)
+        judged = _judged(view, row, layers)
         if isinstance(judged, Problem):
             out.problems.append((row.raw, judged))
         elif isinstance(judged, str):
             out.rejects.append(Reject(row.raw, judged))
         else:
             usable.append(judged)
-    cut_out = images.cutout_arcsec or images.cutout_deg
-    together = max(1, PIXELS // (images.size_px**2 if cut_out else views[0].values.size))
+    together = max(1, PIXELS // (view.size_px**2 if view.cuts_out else layers[0].values.size))
     for start in range(0, len(usable), together):
         some = usable[start : start + together]
-        for row, example in zip(some, _examples(images, some, views), strict=True):
+        for row, example in zip(some, _examples(view, some, layers), strict=True):
             if example is None:
                 out.rejects.append(Reject(row.raw, "the cutout is blank"))
             else:
@@ -86,46 +78,35 @@ def look(root: Path, images: Images, rows: Sequence[Observation]) -> tuple[str, 
     return sha, out
 
 
-def _view(root: Path, images: Images, name: str, kind: Channel, rows: Sequence[Observation]) -> View:
-    picture = read_image(
-        inside(root, name),
-        root=root,
-        center_px=images.center_px,
-        arcsec_per_px=images.arcsec_per_px,
-        observed=next((row.observed for row in rows if row.observed), None),
-    )
-    return View(picture, kind, kind.values(picture))
+def _unusable(images: Images, layer: Layer) -> str | None:
+    reason = quality_problem(layer.image) if images.check_quality else None
+    return reason or (_bad_pointing(layer) if images.check_pointing else None)
 
 
-def _unusable(images: Images, view: View) -> str | None:
-    reason = quality_problem(view.picture) if images.check_quality else None
-    return reason or (_bad_pointing(view.picture, view.values) if images.check_pointing else None)
-
-
-def _bad_pointing(picture: SolarImage, values: Floats) -> str | None:
+def _bad_pointing(layer: Layer) -> str | None:
     """Why a full-disc frame is unusable; frames that hold a part of the disc are left alone."""
-    frame = picture.frame
+    frame = layer.image.frame
     if frame is None:
         return None
-    (height, width), (x, y) = values.shape, frame.center_px
+    (height, width), (x, y) = layer.values.shape, frame.center_px
     full_disc = 0 <= x < width and 0 <= y < height and 2 * frame.radius_px < 1.2 * min(height, width)
-    return pointing_problem(values, frame) if full_disc else None
+    return pointing_problem(layer.values, frame) if full_disc else None
 
 
-def _judged(images: Images, row: Observation, views: Sequence[View]) -> Observation | str | Problem:
-    """The observation with its time and place filled in, or the reason to reject it, or its problem."""
-    first = views[0].picture
-    time, problem = _time(row, views)
-    problem = problem or _other_region(row, views) or _off_disc(row, first.frame)
+def _judged(view: View, row: Observation, layers: Sequence[Layer]) -> Observation | str | Problem:
+    """The observation with its time and position filled in, or the reason to reject it, or its problem."""
+    first = layers[0].image
+    time, problem = _time(row, layers)
+    problem = problem or _other_region(row, layers) or _off_disc(row, first.frame)
     if problem is not None:
         return problem
     row = replace(row, observed=time)
     if first.grid is not None and row.longitude_deg is None:  # a map is about its region
         row = replace(row, latitude_deg=first.grid.latitude_deg, longitude_deg=first.grid.longitude_deg)
-    limit = images.max_longitude_deg
+    limit = view.max_longitude_deg
     if limit is not None and row.longitude_deg is not None and abs(row.longitude_deg) > limit:
         return _too_far(row.longitude_deg, limit)
-    if first.frame is not None or images.cutout_arcsec:  # else the position is a fact beside the image
+    if first.frame is not None or view.cutout_arcsec:  # else the position is a fact beside the image
         row, problem = _placed(row, first.frame)
     if problem is not None:
         return problem
@@ -134,49 +115,49 @@ def _judged(images: Images, row: Observation, views: Sequence[View]) -> Observat
         return row.raw.problem("the longitude is unknown, and images.max_longitude_deg is set", hint)
     if limit is not None and row.longitude_deg is not None and abs(row.longitude_deg) > limit:
         return _too_far(row.longitude_deg, limit)
-    if images.cutout_deg and row.longitude_deg is None:
+    if view.cutout_deg and row.longitude_deg is None:
         return no_position(row.raw)
-    return _uncut(images, row, views) or row
+    return _uncut(view, row, layers) or row
 
 
-def _uncut(images: Images, row: Observation, views: Sequence[View]) -> Problem | None:
+def _uncut(view: View, row: Observation, layers: Sequence[Layer]) -> Problem | None:
     """Why the row's examples cannot be cut out of the images, or do not fit together."""
-    if images.cutout_deg and any(view.picture.frame is None and view.picture.grid is None for view in views):
+    if view.cutout_deg and any(layer.image.frame is None and layer.image.grid is None for layer in layers):
         return _no_coordinates(row)
-    if images.cutout_arcsec and any(view.picture.frame is None for view in views):
+    if view.cutout_arcsec and any(layer.image.frame is None for layer in layers):
         return _no_coordinates(row)
-    if images.cutout_deg or images.cutout_arcsec or len({view.values.shape for view in views}) == 1:
+    if view.cuts_out or len({layer.values.shape for layer in layers}) == 1:
         return None
-    shapes = " and ".join(" x ".join(map(str, view.values.shape)) for view in views)
+    shapes = " and ".join(" x ".join(map(str, layer.values.shape)) for layer in layers)
     hint = "give three images of one size, or images.cutout_arcsec"
     return row.raw.problem(f"the channels' images differ in size: {shapes} px", hint, field="image")
 
 
-def _examples(images: Images, rows: Sequence[Observation], views: Sequence[View]) -> list[dict[str, Any] | None]:
+def _examples(view: View, rows: Sequence[Observation], layers: Sequence[Layer]) -> list[dict[str, Any] | None]:
     """The corpus row of each observation; None where the picture is blank in a channel."""
-    values = [np.stack([_cut(images, row, view) for row in rows]) for view in views]
-    known = np.stack([np.isfinite(part) for part in values], axis=-1)
-    layers = np.stack([view.channel.encode(part) for view, part in zip(views, values, strict=True)], axis=-1)
+    positions = [Position(row.latitude_deg, row.longitude_deg, row.x_px, row.y_px) for row in rows]
+    cut = view.cutouts(layers, positions)
+    known = cut.known
     counts = np.count_nonzero(known, axis=(1, 2, 3))
-    codes = layers[..., 0] if len(views) == 1 else layers
     traits = {
-        "image": png_files(codes),
+        "image": png_files(cut.codes),
         "missing_share": (1 - counts / known[0].size).tolist(),
-        "mean_code": ((layers * known).sum(axis=(1, 2, 3)) / np.maximum(counts, 1)).tolist(),
-        "perceptual_hash": perceptual_hashes(codes),
+        "mean_code": ((cut.layers * known).sum(axis=(1, 2, 3)) / np.maximum(counts, 1)).tolist(),
+        "perceptual_hash": perceptual_hashes(cut.codes),
         "pixels_sha256": [
-            hashlib.sha256(picture.tobytes() + repr(picture.shape).encode()).hexdigest() for picture in codes
+            hashlib.sha256(picture.tobytes() + repr(picture.shape).encode()).hexdigest() for picture in cut.codes
         ],
     }
     shared = {
-        "native_side_px": _native_side(images, views[0].picture, views[0].values),
-        "image_sha256": "; ".join(view.picture.sha256 for view in views),
-        "header": _headers(views),
-        "simulated": any(view.picture.simulated for view in views),
+        "native_side_px": view.side_px(layers[0]),
+        "image_sha256": "; ".join(layer.image.sha256 for layer in layers),
+        "header": _headers(layers),
+        "simulated": any(layer.image.simulated for layer in layers),
     }
     own = (dict(zip(traits, found, strict=True)) for found in zip(*traits.values(), strict=True))
-    blank = (layers == layers[:, :1, :1]).all(axis=(1, 2)).any(axis=-1)
-    return [None if empty else _described(row) | shared | of for row, of, empty in zip(rows, own, blank, strict=True)]
+    return [
+        None if empty else _described(row) | shared | of for row, of, empty in zip(rows, own, cut.blank, strict=True)
+    ]
 
 
 def _described(row: Observation) -> dict[str, Any]:
@@ -201,46 +182,18 @@ def _described(row: Observation) -> dict[str, Any]:
     }
 
 
-def _cut(images: Images, row: Observation, view: View) -> Floats:
-    """The part of one channel's image that the row is about: each channel has its own frame, the place is one."""
-    picture = view.picture
-    if images.cutout_deg:
-        where = picture.frame or picture.grid
-        assert where is not None and row.latitude_deg is not None and row.longitude_deg is not None
-        return heliographic_cutout(
-            view.values, row.latitude_deg, row.longitude_deg, where, images.cutout_deg, images.size_px
-        )
-    if not images.cutout_arcsec:
-        return view.values
-    assert picture.frame is not None and row.x_px is not None and row.y_px is not None
-    x, y = row.x_px, row.y_px
-    if len(row.images) > 1 and row.latitude_deg is not None and row.longitude_deg is not None:
-        x, y, _ = map(float, project(row.latitude_deg, row.longitude_deg, picture.frame))
-    return cutout(view.values, x, y, images.cutout_arcsec, picture.frame.arcsec_per_px, images.size_px, np.nan)
-
-
-def _native_side(images: Images, picture: SolarImage, values: Floats) -> float:
-    """Side of the example in pixels of the image it was made from."""
-    if images.cutout_arcsec and picture.frame is not None:
-        return images.cutout_arcsec / picture.frame.arcsec_per_px
-    if images.cutout_deg and picture.grid is not None:
-        return images.cutout_deg / picture.grid.deg_per_px
-    if images.cutout_deg and picture.frame is not None:
-        return float(np.radians(images.cutout_deg)) * picture.frame.radius_px
-    return float(max(values.shape))
-
-
-def _headers(views: Sequence[View]) -> str:
+def _headers(layers: Sequence[Layer]) -> str:
     """What the files' headers say, as JSON: the header, or for several channels a header each, by channel."""
-    headers = {view.channel.name: dict(view.picture.header) for view in views}
-    said = headers if len(views) > 1 else next(iter(headers.values()))
+    headers = [dict(layer.image.header) for layer in layers]
+    names = [layer.channel.name for layer in layers if layer.channel]
+    said = dict(zip(names, headers, strict=True)) if len(layers) > 1 else headers[0]
     return json.dumps(said, sort_keys=True, default=str)
 
 
-def _other_region(row: Observation, views: Sequence[View]) -> Problem | None:
+def _other_region(row: Observation, layers: Sequence[Layer]) -> Problem | None:
     """A HARP may hold several regions: NOAA_ARS lists them, NOAA_AR is the first."""
-    for view in views:
-        header = view.picture.header
+    for layer in layers:
+        header = layer.image.header
         said = {int(n) for key in ("NOAA_AR", "NOAA_ARS") for n in re.findall(r"\d+", str(header.get(key, "")))} - {0}
         if row.noaa_ar and said and row.noaa_ar not in said:
             what = f"the row says region {row.noaa_ar}, the image's header says {' and '.join(map(str, sorted(said)))}"
@@ -253,9 +206,9 @@ def _no_coordinates(row: Observation) -> Problem:
     return row.raw.problem("the image has no coordinates, so a position means nothing", hint, field="image")
 
 
-def _time(row: Observation, views: Sequence[View]) -> tuple[datetime | None, Problem | None]:
+def _time(row: Observation, layers: Sequence[Layer]) -> tuple[datetime | None, Problem | None]:
     """When it was observed: the image's own time where it has one, else the row's; they must agree."""
-    known = [view.picture.observed for view in views if view.picture.observed]
+    known = [layer.image.observed for layer in layers if layer.image.observed]
     if known and max(known) - min(known) > MAX_TIME_GAP:
         times = " and ".join(f"{time:%Y-%m-%d %H:%M:%S}" for time in known)
         return None, row.raw.problem(

@@ -109,22 +109,20 @@ def read_image(
     path: Path | str,
     *,
     root: Path | None = None,
-    center_px: tuple[float, float] | None = None,
-    arcsec_per_px: float | None = None,
     observed: datetime | None = None,
 ) -> SolarImage:
     """Read a FITS (also gzipped), JPEG2000, JPEG, PNG or TIFF file, solar north up.
 
-    The header of FITS and of Helioviewer's JPEG2000 says where and when; for other pictures, and where the header is
-    silent, ``center_px``, ``arcsec_per_px`` and ``observed`` do. Pictures without a header are taken to be north up
-    already. Raises `UnreadableImage` with the reason, also where the memory does not suffice.
+    The header of FITS and of Helioviewer's JPEG2000 says where and when; of other pictures, and where the header is
+    silent, ``observed`` may tell the time, and a `channels.view.View` the place. Pictures without a header are taken to
+    be north up already. Raises `UnreadableImage` with the reason, also where the memory does not suffice.
     """
     path = Path(path)
     try:
         data = _bytes(path, inside(root, path) if root is not None else path)
         digest = hashlib.sha256(data).hexdigest()
         values, cards, kind = _decoded(data, path)
-        return _understood(values, cards, kind, path, digest, center_px, arcsec_per_px, observed)
+        return _understood(values, cards, kind, path, digest, observed)
     except MemoryError as error:
         raise UnreadableImage(path, "needs more memory than there is to read it") from error
 
@@ -176,8 +174,6 @@ def _understood(
     kind: str,
     path: Path,
     digest: str,
-    center_px: tuple[float, float] | None,
-    arcsec_per_px: float | None,
     observed: datetime | None,
 ) -> SolarImage:
     """The image north up, with what its header, or else the caller, says of it."""
@@ -193,8 +189,6 @@ def _understood(
             values, center, scale = _picture_north_up(values, cards, path)
             frame = headers.disc_frame(cards, center, scale, observed, path)
         unit = "count" if values.dtype != np.uint8 else "grey" if values.ndim == 2 else "rgb"
-    if "CTYPE1" not in cards and center_px is not None and arcsec_per_px is not None and observed is not None:
-        frame = DiscFrame.at(observed, center_px, arcsec_per_px)
     simulated = headers.says_simulated(cards)
     return SolarImage(values, unit, frame, observed, headers.provenance(cards), path, digest, kind, simulated, grid)
 

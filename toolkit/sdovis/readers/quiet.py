@@ -6,7 +6,9 @@ import zlib
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from sdovis.sun.geometry import directions
 
 #: Degrees from the disc's centre within which quiet places are drawn: nearer to the limb nothing can be told.
 LIMIT_DEG = 55.0
@@ -31,13 +33,13 @@ def quiet_places(
     alone; fewer where the Sun leaves no more room. Degrees on the sphere throughout.
     """
     random = np.random.default_rng([seed, zlib.crc32(name.encode())])
-    taken = _vectors(np.asarray(regions_lat, float), np.asarray(regions_lon, float))
+    taken = directions(regions_lat, regions_lon)
     cosine = np.cos(np.radians(distance_deg))
     found: list[tuple[float, float]] = []
     for lat, lon in _draws(random, b0_deg):
         if len(found) == count:
             break
-        here = _vectors(np.array([lat]), np.array([lon]))
+        here = directions(lat, lon)
         if not (taken @ here.T > cosine).any():
             found.append((lat, lon))
             taken = np.vstack([taken, here])
@@ -54,8 +56,3 @@ def _draws(random: np.random.Generator, b0_deg: float) -> Iterator[tuple[float, 
     near = height * np.cos(tilt) - up * np.sin(tilt)
     latitudes, longitudes = np.degrees(np.arcsin(north)), np.degrees(np.arctan2(west, near))
     yield from zip(latitudes.round(2).tolist(), longitudes.round(2).tolist(), strict=True)
-
-
-def _vectors(lat_deg: NDArray[np.float64], lon_deg: NDArray[np.float64]) -> NDArray[np.float64]:
-    lat, lon = np.radians(lat_deg), np.radians(lon_deg)
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1).reshape(-1, 3)

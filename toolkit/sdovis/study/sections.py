@@ -188,6 +188,11 @@ class Images(Section):
         None, description="Disc centre x, y in images without a header; the first pixel is 0."
     )
     arcsec_per_px: float | None = Field(None, gt=0, description="Scale of images without a header.")
+    native_px: tuple[int, int] | None = Field(
+        None,
+        description="Width and height of the images that center_px and arcsec_per_px are given for, where the disc is not "
+        "in their middle. Images of 2, 3 ... times that size are taken to show the same at a finer scale.",
+    )
     check_pointing: bool = Field(True, description="Reject full-disc frames whose disc is not where it should be.")
     check_quality: bool = Field(True, description="Reject images whose QUALITY bits say that they are not to be used.")
 

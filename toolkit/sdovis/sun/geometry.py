@@ -142,6 +142,12 @@ def unproject(x: ArrayLike, y: ArrayLike, frame: DiscFrame) -> tuple[Any, Any]:
     return np.degrees(lat)[()], np.degrees(lon)[()]
 
 
+def directions(lat_deg: ArrayLike, lon_deg: ArrayLike) -> NDArray[np.float64]:
+    """Unit vectors (N, 3) from the Sun's centre to heliographic positions: their dot product is the angle's cosine."""
+    lat, lon = np.radians(np.asarray(lat_deg, float)), np.radians(np.asarray(lon_deg, float))
+    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1).reshape(-1, 3)
+
+
 def disc_mu(shape: tuple[int, int], frame: DiscFrame) -> NDArray[np.float32]:
     """mu of every pixel of an image of ``shape``; nan off the disc."""
     y, x = np.ogrid[: shape[0], : shape[1]]

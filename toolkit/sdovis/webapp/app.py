@@ -118,7 +118,7 @@ def _closed(source: ModelSource, error: SdovisError) -> gr.Blocks:
 
     blocks = empty_blocks(name)
     with blocks:
-        gr.HTML(page.head(source, {}, name, ""))
+        gr.HTML(page.head(source, None, name, ""))
         gr.HTML(page.failure(error))
         endpoint(classify)
     return blocks

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sdovis import inference
-from sdovis.channels.channel import Channel, encode
-from sdovis.channels.place import Spot, pixel_of, place_at
-from sdovis.channels.view import LIMB_LONGITUDE_DEG, Layer, View
+from sdovis.channels.channel import Channel
+from sdovis.channels.place import Position, sun_position
+from sdovis.channels.view import Coded, Cutouts, Layer, View
 from sdovis.errors import BadInput, Problem
 from sdovis.images.images import SolarImage
 from sdovis.images.isolation import read_isolated
 from sdovis.images.quality import quality_problem
+from sdovis.learning import description
 from sdovis.webapp import attention, colours, header
 
 #: Sides of the pictures on the page, pixels.
@@ -29,9 +30,9 @@ SHOWN_PX, CUTOUT_SHOWN_PX = 1024, 480
 class Answer:
     """What the page shows of one image; ``picture`` is the image, or that of the first channel, in SDO's colours.
 
-    ``probabilities`` falls. It is empty where the image shows more than a cutout and no spot was given: then ``seen``
+    ``probabilities`` falls. It is empty where the image shows more than a cutout and no position was given: then ``seen``
     (what the network saw) is None too. ``overlay`` (where it looked) is None as well for networks without attention maps.
-    ``facts`` are (name, value), ``notes`` sentences. ``wants_spot``: a spot can be chosen, in degrees too where
+    ``facts`` are (name, value), ``notes`` sentences. ``wants_position``: one can be chosen, in degrees too where
     ``has_coordinates``.
     """
 
@@ -42,7 +43,7 @@ class Answer:
     probabilities: Mapping[str, float]
     seen: Image.Image | None = None
     overlay: Image.Image | None = None
-    wants_spot: bool = False
+    wants_position: bool = False
     has_coordinates: bool = False
     is_picture: bool = False
 
@@ -71,53 +72,64 @@ class Classifier:
                 Problem(f"the model cannot be opened: {reason}", "does it hold config.json and weights?")
             ) from error
         config: Any = self._pipeline.model.config
-        self.about: Mapping[str, Any] = getattr(config, "sdovis", None) or {}
+        self.about: Mapping[str, Any] = description.of_model(config)
         self.classes: tuple[str, ...] = tuple(config.id2label[i] for i in range(config.num_labels))
         meanings = self.about.get("classes") or {}
         self.meanings = {name: str(meanings.get(name, "")) for name in self.classes}
-        self.channels: tuple[Channel, ...] = inference.channels_of(self.about)
-        self._view = View.of(self.about, self.channels)
+        self.view: View = self._pipeline.view
+        self.channels: tuple[Channel, ...] = self.view.channels
         self._one_at_a_time = threading.Lock()  # attention maps switch the model's kernels and back
 
-    def answer(self, files: Path | str | Sequence[Path | str], spot: Spot | None = None) -> Answer:
+    def answer(
+        self,
+        files: Path | str | Sequence[Path | str],
+        position: Position | None = None,
+        *,
+        shown_px: tuple[float, float] | None = None,
+    ) -> Answer:
         """What the model says of an image file, or of the files of its three channels in any order.
 
+        A region is cut out at ``position``, or at the pixel ``shown_px`` (x, y) of the picture that the page shows.
         Raises `BadInput` with words for whoever sent it.
         """
-        spot = spot or Spot()
+        given = position is not None or shown_px is not None
         paths = [files] if isinstance(files, Path | str) else list(files)
         # A hostile file takes its reader down, and not the page.
-        layers = self._view.layers([read_isolated(path) for path in paths])
+        layers = self.view.layers([read_isolated(path) for path in paths])
         first = layers[0]
         small, factor = colours.shrunk(first.values, SHOWN_PX)
-        if not self._view.is_exceeded_by(first):
-            notes = ["The position was not used: the image is taken as one cutout."] if spot.is_given else []
-            return self._scored(layers, [layer.values for layer in layers], small, factor, None, notes)
-        if not spot.is_given:
+        if not self.view.is_exceeded_by(first):
+            notes = ["The position was not used: the image is taken as one cutout."] if given else []
+            return self._scored(layers, self.view.whole(layers), small, factor, None, notes)
+        if not given:
             shown, _ = colours.enlarged(colours.coloured(small, self.channels[0]), SHOWN_PX)
             facts = self._facts(layers, None)
             return Answer(shown, self._caption(), facts, [], {}, None, None, True, *_kind(first.image))
-        x, y = pixel_of(spot, first.image, factor * max(1, round(SHOWN_PX / max(small.shape))))
-        parts = self._view.cut(layers, x, y)
-        return self._scored(layers, parts, small, factor, _Box(x, y, self._view.side_px(first)), [])
+        if shown_px is not None:
+            zoom = factor * max(1, round(SHOWN_PX / max(small.shape)))
+            position = Position(x_px=(shown_px[0] + 0.5) / zoom - 0.5, y_px=(shown_px[1] + 0.5) / zoom - 0.5)
+        assert position is not None
+        cut = self.view.cutout(layers, position)
+        box = _Box(*self.view.pixel(layers, position), self.view.side_px(first))
+        return self._scored(layers, cut, small, factor, box, [])
 
     def _scored(
         self,
         layers: Sequence[Layer],
-        parts: Sequence[NDArray[Any]],
+        cut: Cutouts,
         small: NDArray[Any],
         factor: float,
         box: _Box | None,
         notes: list[str],
     ) -> Answer:
-        """The answer for ``parts``, an array a channel: the images, or their cutouts at ``box``."""
+        """The answer for ``cut``: the images, or their cutouts at ``box``."""
         first = layers[0].image
-        codes = parts[0] if not self.channels else encode(parts, self.channels)
-        network_input = Image.fromarray(codes)
+        parts, codes = [values[0] for values in cut.values], cut.codes[0]
         with self._one_at_a_time:
+            inputs = self._pipeline.preprocess(Coded(codes))
             # Without top_k the pipeline gives the first five.
-            scores = self._pipeline(network_input, top_k=len(self.classes))
-            pixels = self._pipeline.preprocess(network_input)["pixel_values"].to(self._pipeline.model.device)
+            scores = self._pipeline.postprocess(self._pipeline.forward(inputs), top_k=len(self.classes))
+            pixels = inputs["pixel_values"].to(self._pipeline.model.device)
             looked = attention.rollout(self._pipeline.model, pixels)
         kind = self.channels[0] if self.channels else None
         picture, times = colours.enlarged(colours.coloured(small, kind), CUTOUT_SHOWN_PX if box is None else SHOWN_PX)
@@ -174,12 +186,9 @@ class Classifier:
         height, width = values.shape[:2]
         if max(height, width) > 1.1 * min(height, width):
             notes.append(f"The image is not square ({width} × {height} px) and was squeezed into the network's square.")
-        where = None if place is None else place_at(*place, layers[0].image)
-        if where is not None and not abs(where[1]) <= LIMB_LONGITUDE_DEG:
-            notes.append(
-                f"The region lies more than {LIMB_LONGITUDE_DEG:g}° from the central meridian, where foreshortening "
-                "makes the classes unreliable."
-            )
+        where = None if place is None else sun_position(*place, layers[0].image)
+        if where is not None and (caution := self.view.near_limb(where[1])):
+            notes.append(f"The region lies {caution}.")
         return notes
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sdovis.channels.place import place_at
+from sdovis.channels.place import sun_position
 from sdovis.images.images import SolarImage
 
 
-def facts(image: SolarImage, spot: tuple[float, float] | None = None) -> list[tuple[str, str]]:
-    """(name, value) of what is known of ``image``, and of the position ``spot`` (x, y in pixels) in it."""
+def facts(image: SolarImage, position: tuple[float, float] | None = None) -> list[tuple[str, str]]:
+    """(name, value) of what is known of ``image``, and of the position ``position`` (x, y in pixels) in it."""
     header = image.header
     height, width = image.values.shape[:2]
     rows = [
@@ -25,7 +25,7 @@ def facts(image: SolarImage, spot: tuple[float, float] | None = None) -> list[tu
         ("Exposure", f"{header['EXPTIME']:g} s" if _is_number(header.get("EXPTIME")) else ""),
         ("Size", f"{width} × {height} px"),
         ("Scale", _scale(image)),
-        ("Position", _position(image, spot)),
+        ("Position", _position(image, position)),
         ("File", image.format + (", says that it is simulated" if image.simulated else "")),
     ]
     return [(name, value) for name, value in rows if value]
@@ -67,17 +67,17 @@ def _scale(image: SolarImage) -> str:
     return f"{abs(float(step)):.4g}{'°' if kind.startswith(('CRLN', 'HGLN')) else '″'} a pixel"
 
 
-def _position(image: SolarImage, spot: tuple[float, float] | None) -> str:
+def _position(image: SolarImage, position: tuple[float, float] | None) -> str:
     height, width = image.values.shape[:2]
-    if spot is None and image.frame is not None and 2 * image.frame.radius_px < max(height, width):
+    if position is None and image.frame is not None and 2 * image.frame.radius_px < max(height, width):
         return ""  # the whole disc: its centre says nothing
-    x, y = spot or ((width - 1) / 2, (height - 1) / 2)
-    place = place_at(x, y, image)
+    x, y = position or ((width - 1) / 2, (height - 1) / 2)
+    place = sun_position(x, y, image)
     if place is None:
         return ""
     latitude, longitude = place
     if latitude != latitude:  # nan: off the disc
         return "off the solar disc"
-    whose = "cutout's" if spot else "image's"
+    whose = "cutout's" if position else "image's"
     north, west = "N" if latitude >= 0 else "S", "W" if longitude >= 0 else "E"
     return f"{north}{abs(latitude):.1f} {west}{abs(longitude):.1f} ({whose} centre, Stonyhurst degrees)"

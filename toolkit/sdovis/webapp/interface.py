@@ -15,7 +15,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr
 
-from sdovis.channels.place import Spot
+from sdovis.channels.place import Position
 from sdovis.errors import BadInput, SdovisError
 from sdovis.webapp import page
 from sdovis.webapp.source import ModelSource
@@ -81,7 +81,7 @@ class Page:
         about = self.classifier.about
         blocks = empty_blocks(self.source.title or self.name)
         with blocks:
-            gr.HTML(page.head(self.source, about, self.name, ", ".join(self.titles)))
+            gr.HTML(page.head(self.source, self.classifier.view, self.name, ", ".join(self.titles)))
             if about.get("simulated"):
                 gr.HTML(page.simulated())
             with gr.Row():
@@ -92,7 +92,7 @@ class Page:
                         file_count=_count(self.several),
                         elem_id="sdovis-file",
                     )
-                    gr.HTML(page.what_to_send(about, self.titles, self.browse, MAX_FILE))
+                    gr.HTML(page.what_to_send(self.classifier.view, self.titles, self.browse, MAX_FILE))
                     gallery = self._gallery()
                 with gr.Column(scale=6, min_width=320):
                     verdict = gr.HTML(page.invitation(self.classifier.meanings))
@@ -156,23 +156,23 @@ class Page:
     # --- what buttons do ---------------------------------------------------------------------------------------------
 
     def _look(self, sent: Sent) -> list[Any]:
-        return self._answer(sent, None)
+        return self._answer(sent)
 
     def _click(self, sent: Sent, event: gr.SelectData) -> list[Any]:
         try:
             x, y = (float(part) for part in event.index)
         except (TypeError, ValueError):
             return self._fail(BadInput("that click gave no position; try once more"))
-        return self._answer(sent, Spot(shown_px=(x, y)), only_if_wanted=True)
+        return self._answer(sent, shown_px=(x, y), only_if_wanted=True)
 
     def _type(self, sent: Sent, latitude_deg: float | None, longitude_deg: float | None) -> list[Any]:
         if latitude_deg is None or longitude_deg is None:
             return self._fail(BadInput("give both latitude and longitude"), keep_picture=True)
-        return self._answer(sent, Spot(latitude_deg, longitude_deg))
+        return self._answer(sent, Position(latitude_deg, longitude_deg))
 
     def _take_example(self, event: gr.SelectData) -> list[Any]:
         file = self.examples[int(event.index)][0]
-        return [[str(file)] if self.several else str(file), *self._answer(str(file), None)]
+        return [[str(file)] if self.several else str(file), *self._answer(str(file))]
 
     def _classify(
         self, file: Sent, latitude_deg: float | None = None, longitude_deg: float | None = None
@@ -180,10 +180,11 @@ class Page:
         try:
             if not file:
                 raise BadInput("no file was sent")
-            answer = self.classifier.answer(file, Spot(latitude_deg, longitude_deg))
+            position = Position(latitude_deg, longitude_deg)
+            answer = self.classifier.answer(file, position if position.on_sun else None)
             if not answer.probabilities:
                 raise BadInput(
-                    f"the image shows more than one cutout of {page.cutout_side(self.classifier.about)}; "
+                    f"the image shows more than one cutout of {page.cutout_side(self.classifier.view)}; "
                     "send latitude_deg and longitude_deg of the region as well"
                 )
         except SdovisError as error:
@@ -197,18 +198,25 @@ class Page:
 
     # --- what the page then shows ------------------------------------------------------------------------------------
 
-    def _answer(self, sent: Sent, spot: Spot | None, *, only_if_wanted: bool = False) -> list[Any]:
+    def _answer(
+        self,
+        sent: Sent,
+        position: Position | None = None,
+        *,
+        shown_px: tuple[float, float] | None = None,
+        only_if_wanted: bool = False,
+    ) -> list[Any]:
         if not sent:
             return self._empty()
         try:
-            answer = self.classifier.answer(sent, spot)
+            answer = self.classifier.answer(sent, position, shown_px=shown_px)
         except SdovisError as error:
-            return self._fail(error, keep_picture=spot is not None)
+            return self._fail(error, keep_picture=position is not None or shown_px is not None)
         except Exception:
             # The visitor gets a sentence, the owner's log the traceback.
             log.exception("an upload failed")
             return self._fail(SdovisError(INTERNAL))
-        if only_if_wanted and not answer.wants_spot:  # a click into a cutout means nothing
+        if only_if_wanted and not answer.wants_position:  # a click into a cutout means nothing
             return [gr.skip()] * 8
         return self._shown(answer)
 
@@ -216,7 +224,7 @@ class Page:
         if answer.probabilities:
             said = page.verdict(answer.probabilities, self.classifier.meanings, answer.notes)
         else:
-            said = page.choose_spot(page.cutout_side(self.classifier.about), can_type=answer.has_coordinates)
+            said = page.choose_position(page.cutout_side(self.classifier.view), can_type=answer.has_coordinates)
         second = answer.overlay or answer.seen
         has_map = answer.overlay is not None
         label = "Where the network looked" if has_map else "What the network was shown"
@@ -228,7 +236,7 @@ class Page:
             gr.Row(visible=True),
             answer.picture,
             f'<p class="sdovis-small">{answer.caption}</p>',
-            gr.Row(visible=answer.wants_spot and answer.has_coordinates),
+            gr.Row(visible=answer.wants_position and answer.has_coordinates),
             gr.Image(second, label=label, visible=second is not None),
             page.reading_guide(bool(answer.probabilities), has_map),
             gr.HTML(page.fact_table(answer.facts, answer.is_picture), visible=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from sdovis.channels.view import View
 from sdovis.errors import Problem, SdovisError
 from sdovis.webapp.source import ModelSource, address
 
@@ -52,11 +53,11 @@ CSS = """
 """
 
 
-def head(source: ModelSource, about: Mapping[str, object], name: str, channel: str) -> str:
-    """Title, what it is, links to model and dataset."""
-    title = source.title or str(about.get("title") or "") or name
+def head(source: ModelSource, view: View | None, name: str, channel: str) -> str:
+    """Title, what it is, links to model and dataset; without a ``view`` nothing is said of what the network looks at."""
+    title = source.title or name
     tags = [channel] if channel else []
-    tags += [f"cutouts of {side}"] if (side := cutout_side(about)) else []
+    tags += [f"cutouts of {side}"] if view and (side := cutout_side(view)) else []
     links = [
         f'<a href="{escape(url)}" target="_blank" rel="noopener">{kind}: {escape(of)}</a>'
         for kind, of, url in (
@@ -71,11 +72,11 @@ def head(source: ModelSource, about: Mapping[str, object], name: str, channel: s
     return f'<div class="sdovis-head"><h1>{escape(title)}</h1>{description}<nav>{"".join(links)}</nav></div>'
 
 
-def cutout_side(about: Mapping[str, object]) -> str:
+def cutout_side(view: View) -> str:
     """The side of the cutouts that a model looks at, in words; "" where it looks at whole images."""
-    if about.get("cutout_deg"):
-        return f"{about['cutout_deg']:g}° on the Sun"
-    return f"{about['cutout_arcsec']:g}″" if about.get("cutout_arcsec") else ""
+    if view.cutout_deg:
+        return f"{view.cutout_deg:g}° on the Sun"
+    return f"{view.cutout_arcsec:g}″" if view.cutout_arcsec else ""
 
 
 def simulated() -> str:
@@ -113,7 +114,7 @@ def verdict(probabilities: Mapping[str, float], meanings: Mapping[str, str], not
     )
 
 
-def choose_spot(side: str, can_type: bool) -> str:
+def choose_position(side: str, can_type: bool) -> str:
     """The request to say where to cut out."""
     typed = " or type its position below it" if can_type else ""
     return (
@@ -167,11 +168,11 @@ def reading_guide(answered: bool, has_map: bool) -> str:
     )
 
 
-def what_to_send(about: Mapping[str, object], channels: Sequence[str], browse: bool, limit: str) -> str:
+def what_to_send(view: View, channels: Sequence[str], browse: bool, limit: str) -> str:
     """Which files fit; ``channels`` are their titles."""
     want = ", ".join(channels) or "solar images"
-    if side := cutout_side(about):
-        shape = "map" if about.get("cutout_deg") else "cutout"
+    if side := cutout_side(view):
+        shape = "map" if view.cutout_deg else "cutout"
         want += f", as a {shape} of {side} centred on the region or as a full-disc image in which you then point at one"
     form = (
         "JPEG or PNG as published, solar north up" if browse else "FITS (north is read from the header), or 8-bit PNG"
