@@ -15,6 +15,7 @@ from sdovis.images.images import SolarImage, read_image
 from sdovis.labels import schemes as label_schemes
 from sdovis.readers.spreadsheet import Sheet, headings_of, read_sheets
 from sdovis.study import Columns
+from sdovis.sun.constants import AIA_PIXEL_ARCSEC, CAMERA_PX
 
 IMAGE_NAME = re.compile(r".+\.(fits|fits\.gz|fts|jpe?g|png)$", re.IGNORECASE)
 #: What people call the columns, most telling first.
@@ -29,8 +30,7 @@ HEADINGS: Mapping[str, Sequence[str]] = {
 }
 #: Tried in this order: the first that understands every filled cell is taken.
 SCHEMES = ("mount-wilson-3", "activity", "mcintosh-z", "flare", "sdo-vt1")
-#: AIA level 1.5 and what is made from it: 0.6 arc seconds on 4096 pixels (Lemen et al. 2012, Solar Physics 275, 17).
-FULL_FRAME_ARCSEC = 0.6 * 4096
+FULL_FRAME_ARCSEC = AIA_PIXEL_ARCSEC * CAMERA_PX  #: of AIA's level 1.5 and what is made from it
 
 
 @dataclass(frozen=True)
