@@ -87,3 +87,12 @@ def study(name: str = "tiny", kind: str = "vit", **sections: dict[str, Any]) -> 
     for section, values in sections.items():
         data[section] = (data.get(section, {}) if section != "backbone" else {}) | values
     return Study.model_validate(data)
+
+
+def train(study: Study, corpus: Any, place: Path, *, restart: bool = False, **more: Any) -> Any:
+    """Train on the tiny corpus into ``place``; ``more`` is laid over a plan without augmentations."""
+    from sdovis.learning.plan import TrainingPlan
+    from sdovis.learning.training import run
+
+    plain: dict[str, Any] = {"augmentations": frozenset(), "signed": (True,), "about": {}, "made_from": {}}
+    return run(TrainingPlan(study, corpus, place, **plain | more), restart=restart)

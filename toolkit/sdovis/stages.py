@@ -154,21 +154,22 @@ def _learn(
 ) -> TrainingRecord:
     """Train into ``place``; what is decoded or computed once is shared by all trainings of the run."""
     from sdovis.learning import description
-    from sdovis.learning.training import train as learn
+    from sdovis.learning.clock import Clock
+    from sdovis.learning.plan import TrainingPlan
+    from sdovis.learning.training import run
 
-    return learn(
+    plan = TrainingPlan(
         study,
         corpus,
-        folder=place / "training",
-        model_folder=place / "model",
+        place,
         augmentations=frozenset(augmentations(study, corpus)),
-        signed=[channel["signed"] for channel in corpus.facts["channels"]],
+        signed=tuple(channel["signed"] for channel in corpus.facts["channels"]),
         about=description.of_study(study, corpus),
         made_from=training_made_from(study, corpus),
-        restart=restart,
-        cache=folders.training / "cache",
-        clock=clock,
+        shared=folders.training / "cache",
+        clock=clock or Clock(),
     )
+    return run(plan, restart=restart)
 
 
 def _learn_from_seeds(
