@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sdovis import allocation, manifests, plugins
-from sdovis.errors import BadInput, Conflict
+from sdovis.errors import BadInput, Conflict, Problem
 from sdovis.manifests import sha256_file, sha256_text
 from sdovis.study import Study
 
@@ -193,6 +194,12 @@ def _learn_from_seeds(
     best = seeds.chosen(records, study.method.keep_by)
     origin = folders.run / "seeds" / str(best.seed)
     return on_main(lambda: seeds.promote(best, found, origin, folders.training, folders.model, made_from))
+
+
+def refuse_launchers(verb: str) -> None:
+    """Raise `BadInput` in one of several processes."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise BadInput(Problem(f"sdovis {verb} runs in one process", "launch it without accelerate"))
 
 
 def search(study: Study, folders: Folders, say: Say, *, trials: int, restart: bool = False) -> Found:

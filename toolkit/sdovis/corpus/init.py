@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from sdovis.errors import BadInput, Problem, UnreadableImage
+from sdovis.errors import BadInput, Conflict, Problem, UnreadableImage
 from sdovis.images.images import SolarImage, read_image
 from sdovis.labels import schemes as label_schemes
 from sdovis.readers.spreadsheet import Sheet, headings_of, read_sheets
@@ -39,6 +39,18 @@ class _Found:
     sheets: list[str]
     values: list[str]
     images: list[str]
+
+
+def init(workbook: Path, output: Path) -> None:
+    """Write a commented study file for ``workbook`` to ``output``.
+
+    Raises `BadInput` as `draft` does, and `Conflict` where ``output`` exists.
+    """
+    text = draft(workbook, output.parent)
+    if output.exists():
+        raise Conflict(f"{output}: is there already and was left as it is; choose another --output")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text, encoding="utf-8")
 
 
 def draft(workbook: Path, folder: Path) -> str:
