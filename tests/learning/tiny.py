@@ -78,7 +78,7 @@ def study(name: str = "tiny", kind: str = "vit", **sections: dict[str, Any]) -> 
     data: dict[str, dict[str, Any]] = {
         "study": {"name": name, "seed": 5},
         "source": {"workbook": "regions.xlsx"},
-        "images": {"channel": "hmi-los", "size_px": SIZE},
+        "images": {"channel": "hmi-magnetogram", "size_px": SIZE},
         "backbone": {"config": BACKBONES[kind]},
         "training": {
             "num_train_epochs": 3, "per_device_train_batch_size": 4, "learning_rate": 3e-3, "disable_tqdm": True,
