@@ -20,7 +20,7 @@ from sdovis.errors import BadInput, Conflict, Problem
 from sdovis.images.images import read_image
 from sdovis.simulation.days import WORKBOOK
 from sdovis.sun.archives import read_archive
-from sdovis.sun.regions import Summary
+from sdovis.sun.regions import RegionSummary
 from sdovis.sun.rotation import rotated
 
 SEGMENTS = {"Br image": "Br", "Magnetogram": "magnetogram", "Continuum": "continuum"}
@@ -46,7 +46,7 @@ def main(simulated: Path, sharps: Path, srs: Path, out: Path) -> Path:
     return out / WORKBOOK
 
 
-def _row(path: Path, summaries: tuple[Summary, ...]) -> dict[str, Any]:
+def _row(path: Path, summaries: tuple[RegionSummary, ...]) -> dict[str, Any]:
     """The workbook's row of one SHARP, from its header and the summaries."""
     image = read_image(path)
     number = int(image.header.get("NOAA_AR", 0))

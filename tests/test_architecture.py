@@ -1,27 +1,46 @@
-"""The house stays as drawn: imports only go up, importing costs nothing, the public face is what it was."""
+"""The house stays as drawn: imports only go up and never in a circle, rooms stay small, the README shows them all."""
 
 from __future__ import annotations
 
 import ast
+import graphlib
+import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import sdovis
+import yaml
 
 PACKAGE = Path(sdovis.__file__).parent
+REPOSITORY = Path(__file__).parents[1]
 #: An import only ever goes to a room above, or stays in its own.
 ROOMS = """
     version errors plugins allocation study manifests statistics figures sun images channels labels simulation readers corpus
     summary learning inference evaluation cards release hub webapp stages printing cli
 """.split()
 DATA_ONLY = {"sdovis.space", "sdovis.datacard", "sdovis.modelcard"}
+MAX_SHARE = 0.18  #: of the package's lines in one room
 
 
-def _imports(path: Path) -> set[str]:
+def _walk(node: ast.AST, *, types: bool) -> Iterator[ast.AST]:
+    """A syntax tree's nodes; with ``types`` also those that only a type checker comes to."""
+    yield node
+    if not types and isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        inner = [node.test, *node.orelse]
+    else:
+        inner = [*ast.iter_child_nodes(node)]
+    for child in inner:
+        yield from _walk(child, types=types)
+
+
+def _imports(path: Path, *, types: bool = True) -> set[str]:
     """Dotted names of everything of ours that a module imports, lazily or not."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _walk(ast.parse(path.read_text(encoding="utf-8")), types=types):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -47,9 +66,75 @@ def test_an_import_only_ever_goes_to_a_room_above():
     assert not wrong
 
 
+def _rooms_on_disk() -> dict[str, list[Path]]:
+    """The modules of each room: of a folder all of them, of a file itself."""
+    modules = [path for path in PACKAGE.rglob("*.py") if not path.relative_to(PACKAGE).parts[0].startswith("__")]
+    rooms: dict[str, list[Path]] = {}
+    for path in modules:
+        rooms.setdefault(path.relative_to(PACKAGE).with_suffix("").parts[0], []).append(path)
+    return rooms
+
+
 def test_every_room_of_the_package_is_in_the_order():
-    rooms = {p.stem for p in PACKAGE.iterdir() if (p.is_dir() or p.suffix == ".py") and not p.name.startswith("__")}
-    assert rooms - {"py.typed"} - {"py"} <= set(ROOMS)
+    assert {*_rooms_on_disk()} == {*ROOMS}
+
+
+def test_no_import_goes_in_a_circle():
+    """Lazy imports count: they only hide a circle. What only a type checker sees does not."""
+    modules = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        modules[".".join(["sdovis", *(part for part in parts if part != "__init__")])] = path
+
+    def module_of(name: str) -> str:
+        return name if name in modules else module_of(name.rpartition(".")[0])
+
+    needs = {module: {module_of(n) for n in _imports(path, types=False)} for module, path in modules.items()}
+    try:
+        graphlib.TopologicalSorter(needs).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
+
+
+def test_no_room_has_more_than_its_share_of_the_package():
+    lines = {
+        room: sum(len(path.read_text(encoding="utf-8").splitlines()) for path in modules)
+        for room, modules in _rooms_on_disk().items()
+    }
+    too_large = {room: count for room, count in lines.items() if count > MAX_SHARE * sum(lines.values())}
+    assert not too_large, f"of {sum(lines.values())} lines"
+
+
+def test_no_two_classes_have_one_name():
+    names = Counter(
+        node.name
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert not [name for name, count in names.items() if count > 1]
+
+
+def _tree() -> str:
+    """The tree that the README draws under 'How it is laid out'."""
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    return text.split("## How it is laid out")[1].split("```")[1]
+
+
+def test_the_readme_shows_the_rooms_in_their_order():
+    drawn = re.findall(r"^ {4}(\S.*?)(?=  )", _tree(), re.MULTILINE)
+    files = {room for room, modules in _rooms_on_disk().items() if modules[0].parent == PACKAGE}
+    assert " ".join(drawn).split() == [room if room in files else f"{room}/" for room in ROOMS]
+
+
+def test_the_readme_shows_the_folders_that_are_there():
+    drawn = " ".join(re.findall(r"^(\S.*?)(?=  )", _tree(), re.MULTILINE)).split()
+    assert [name for name in drawn if not (REPOSITORY / name).is_dir()] == []
+
+
+def test_the_citation_names_this_version():
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
+    assert str(citation["version"]) == sdovis.__version__
 
 
 def test_nothing_in_the_package_imports_the_folders_that_are_data_to_it():

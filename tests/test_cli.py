@@ -166,6 +166,12 @@ def test_a_second_process_on_the_same_study_is_a_conflict(small_study, capfd):
     assert "another sdovis works on this study" in capfd.readouterr().err
 
 
+def test_a_search_is_refused_in_one_of_several_processes(small_study, monkeypatch, capfd):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert run_command(["search", "study.toml"]) == 2
+    assert "sdovis search runs in one process; launch it without accelerate" in capfd.readouterr().err
+
+
 def test_an_unknown_verb_or_option_is_bad_input():
     assert run_command(["traain", "study.toml"]) == 2
     assert run_command(["run", "--no-such-option"]) == 2

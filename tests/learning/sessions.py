@@ -42,17 +42,15 @@ def run(job: dict[str, Any]) -> Any:
     """`sdovis train`, without the command line."""
     import tiny
     from sdovis.corpus.build import Corpus
-    from sdovis.learning.training import train
 
     folder = Path(job["folder"])
     study = tiny.study(**job["study"])
     os.chdir(job.get("cwd", "."))
     if isinstance(job.get("kill"), list):
         arm(*job["kill"])
-    return train(
-        study, Corpus.load(Path(job["corpus"])), folder=folder / "training", model_folder=folder / "model",
-        augmentations=AUGMENTATIONS, signed=[True], about={"study": study.name}, made_from=job.get("made_from", {}),
-        restart=job.get("restart", False),
+    return tiny.train(
+        study, Corpus.load(Path(job["corpus"])), folder, restart=job.get("restart", False),
+        augmentations=AUGMENTATIONS, about={"study": study.name}, made_from=job.get("made_from", {}),
     )  # fmt: skip
 
 

@@ -9,7 +9,6 @@ import tiny
 import torch
 from sdovis.errors import BadInput
 from sdovis.learning import backbones, features, loader
-from sdovis.learning.training import train
 from test_backbones import KINDS
 
 CPU = torch.device("cpu")
@@ -108,10 +107,7 @@ def test_a_network_that_does_more_than_its_classifier_is_refused() -> None:
 def test_the_trained_head_is_in_the_exported_model_and_nothing_else_moved(corpus, tmp_path: Path) -> None:
     study = tiny.study("quick", method={"trainable": "head"})
     fresh, processor = backbones.build(study, tiny.CLASSES, {})
-    record = train(
-        study, corpus, folder=tmp_path / "training", model_folder=tmp_path / "model",
-        augmentations=frozenset({"flip_ns"}), signed=[True], about={}, made_from={},
-    )  # fmt: skip
+    record = tiny.train(study, corpus, tmp_path, augmentations=frozenset({"flip_ns"}))
     model = backbones.reload(tmp_path / "model")
     before, after = fresh.state_dict(), model.state_dict()
     assert {name for name in before if not torch.equal(before[name], after[name])} == {

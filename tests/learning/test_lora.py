@@ -7,7 +7,6 @@ import tiny
 import torch
 from sdovis.errors import BadInput
 from sdovis.learning import backbones, lora
-from sdovis.learning.training import train
 from sdovis.study import Lora
 from test_backbones import KINDS
 
@@ -64,10 +63,7 @@ def test_the_seed_alone_draws_the_adapters() -> None:
 
 def test_the_model_folder_is_an_ordinary_one(corpus, tmp_path: Path) -> None:
     study = tiny.study(training=QUICK, method={"trainable": "lora", "lora": {"rank": 2, "dropout": 0.1}})
-    record = train(
-        study, corpus, folder=tmp_path / "training", model_folder=tmp_path / "model", augmentations=frozenset(),
-        signed=[True], about={}, made_from={},
-    )  # fmt: skip
+    record = tiny.train(study, corpus, tmp_path)
     assert {p.name for p in (tmp_path / "model").iterdir()} == {
         "config.json", "model.safetensors", "preprocessor_config.json", "manifest.json"
     }  # fmt: skip

@@ -18,7 +18,6 @@ from sdovis.learning import backbones, methods
 from sdovis.learning.record import TrainingRecord
 from sdovis.learning.sampling import BalancedSampler
 from sdovis.learning.stopping import Patience
-from sdovis.learning.training import train
 from test_backbones import KINDS
 from test_kill_matrix import SIGKILL
 
@@ -32,10 +31,7 @@ METHODS: dict[str, dict[str, Any]] = {
 
 
 def _train(corpus: Any, folder: Path, **sections: Any) -> TrainingRecord:
-    return train(
-        tiny.study(**sections), corpus, folder=folder / "training", model_folder=folder / "model",
-        augmentations=frozenset({"flip_ns"}), signed=[True], about={}, made_from={},
-    )  # fmt: skip
+    return tiny.train(tiny.study(**sections), corpus, folder, augmentations=frozenset({"flip_ns"}))
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -16,17 +16,13 @@ from sdovis.learning import backbones, loader, monitoring, seeds
 from sdovis.learning.clock import Clock
 from sdovis.learning.losses import Loss
 from sdovis.learning.record import TrainingRecord
-from sdovis.learning.training import train
 
 QUICK = {"num_train_epochs": 2, "per_device_train_batch_size": 8, "learning_rate": 3e-3}
 
 
 def _train(corpus: Any, folder: Path, clock: Clock | None = None, **sections: Any) -> TrainingRecord:
-    return train(
-        tiny.study("quick", **{"training": QUICK} | sections), corpus, folder=folder / "training",
-        model_folder=folder / "model", augmentations=frozenset({"flip_ns", "polarity"}), signed=[True], about={},
-        made_from={}, clock=clock,
-    )  # fmt: skip
+    study = tiny.study("quick", **{"training": QUICK} | sections)
+    return tiny.train(study, corpus, folder, augmentations=frozenset({"flip_ns", "polarity"}), clock=clock or Clock())
 
 
 def test_one_line_shows_steps_time_left_loss_rate_images_a_second_and_scores(

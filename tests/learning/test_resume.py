@@ -20,7 +20,6 @@ import tiny
 from sdovis import manifests
 from sdovis.corpus.build import Corpus
 from sdovis.errors import Conflict
-from sdovis.learning.training import train
 from sdovis.stages import training_made_from
 
 HERE = Path(__file__).parent
@@ -96,11 +95,8 @@ def unfinished(tmp_path: Path) -> Callable[..., Any]:
             if kill:
                 patch.setattr("sdovis.learning.trainer.ExactTrainer.keep", lambda *_: 1 / 0)
             found = Corpus.load(corpus)
-            return train(
-                study, found, folder=tmp_path / "training", model_folder=tmp_path / "model",
-                augmentations=frozenset({"flip_ns"}), signed=[True], about={},
-                made_from=training_made_from(study, found),
-            )  # fmt: skip
+            made_from = training_made_from(study, found)
+            return tiny.train(study, found, tmp_path, augmentations=frozenset({"flip_ns"}), made_from=made_from)
 
     return go
 

@@ -31,13 +31,9 @@ def _study(**sections: Any) -> Study:
 
 
 def _trained(corpus: Any) -> Callable[[Study, Path], TrainingRecord]:
-    from sdovis.learning.training import train
-
     def one(study: Study, place: Path) -> TrainingRecord:
-        return train(
-            study, corpus, folder=place / "training", model_folder=place / "model", augmentations=frozenset(),
-            signed=[True], about={}, made_from={"study": study.model_dump_json()}, cache=place.parents[1] / "cache",
-        )  # fmt: skip
+        made_from = {"study": study.model_dump_json()}
+        return tiny.train(study, corpus, place, made_from=made_from, shared=place.parents[1] / "cache")
 
     return one
 

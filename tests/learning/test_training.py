@@ -16,9 +16,12 @@ from sdovis.errors import BadInput, Conflict
 from sdovis.learning import backbones, checkpoints
 from sdovis.learning.losses import class_weights
 from sdovis.learning.record import TrainingRecord, weights_sha256
-from sdovis.learning.training import train
 
-AUGMENTATIONS = frozenset({"flip_ns", "polarity"})
+PLAN = {
+    "augmentations": frozenset({"flip_ns", "polarity"}),
+    "about": {"channel": "hmi-magnetogram"},
+    "made_from": {"corpus": "1"},
+}
 QUICK = {"num_train_epochs": 2, "per_device_train_batch_size": 8, "learning_rate": 3e-3, "disable_tqdm": True}
 
 Train = Callable[..., TrainingRecord]
@@ -32,10 +35,8 @@ def run(corpus, tmp_path: Path) -> Train:
         kind: str = "vit", made_from: dict[str, str] | None = None, restart: bool = False, **sections: Any
     ) -> TrainingRecord:
         study = tiny.study("quick", kind, **{"training": QUICK} | sections)
-        return train(
-            study, corpus, folder=tmp_path / "training", model_folder=tmp_path / "model", augmentations=AUGMENTATIONS,
-            signed=[True], about={"channel": "hmi-magnetogram"}, made_from=made_from or {"corpus": "1"}, restart=restart,
-        )  # fmt: skip
+        plan = PLAN | {"made_from": made_from or PLAN["made_from"]}
+        return tiny.train(study, corpus, tmp_path, restart=restart, **plan)
 
     return trained
 
@@ -143,12 +144,10 @@ def test_a_model_that_was_deleted_is_made_again_from_the_checkpoints(run: Train,
 
 def test_a_moved_run_still_finds_its_best_checkpoint(run: Train, corpus, tmp_path: Path) -> None:
     record = run(training=QUICK | {"num_train_epochs": 4, "learning_rate": 0.05})
-    (tmp_path / "training").rename(tmp_path / "elsewhere")
-    moved = train(
-        tiny.study("quick", training=QUICK | {"num_train_epochs": 4, "learning_rate": 0.05}), corpus,
-        folder=tmp_path / "elsewhere", model_folder=tmp_path / "other", augmentations=AUGMENTATIONS, signed=[True],
-        about={"channel": "hmi-magnetogram"}, made_from={"corpus": "1"},
-    )  # fmt: skip
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "training").rename(tmp_path / "elsewhere" / "training")
+    study = tiny.study("quick", training=QUICK | {"num_train_epochs": 4, "learning_rate": 0.05})
+    moved = tiny.train(study, corpus, tmp_path / "elsewhere", **PLAN)
     assert moved.resumed_from == record.steps and moved.kept_step == record.kept_step < record.steps
     assert moved.weights_sha256 == record.weights_sha256
 
@@ -255,13 +254,10 @@ def test_a_composite_is_trained_with_the_polarity_of_its_signed_colours(tmp_path
 
     corpus = Corpus.load(tiny.write_corpus(tmp_path / "corpus", colours=3))
     weights = {}
-    for signed in ([True, True, True], [True, True, False], [True, True, False]):
+    study = tiny.study("composite", training=QUICK | {"num_train_epochs": 1})
+    for signed in ((True, True, True), (True, True, False), (True, True, False)):
         folder = tmp_path / str(len(weights)) / str(signed[2])
-        record = train(
-            tiny.study("composite", training=QUICK | {"num_train_epochs": 1}), corpus, folder=folder / "training",
-            model_folder=folder / "model", augmentations=frozenset({"polarity"}), signed=signed,
-            about={"channels": []}, made_from={"corpus": "1"},
-        )  # fmt: skip
+        record = tiny.train(study, corpus, folder, augmentations=frozenset({"polarity"}), signed=signed)
         assert list(record.augmentations) == ["polarity"]
         weights.setdefault(str(signed), set()).add(record.weights_sha256)
     assert [len(found) for found in weights.values()] == [1, 1], "the same signs give the same weights"

@@ -78,7 +78,7 @@ def study(name: str = "tiny", kind: str = "vit", **sections: dict[str, Any]) -> 
     data: dict[str, dict[str, Any]] = {
         "study": {"name": name, "seed": 5},
         "source": {"workbook": "regions.xlsx"},
-        "images": {"channel": "hmi-los", "size_px": SIZE},
+        "images": {"channel": "hmi-magnetogram", "size_px": SIZE},
         "backbone": {"config": BACKBONES[kind]},
         "training": {
             "num_train_epochs": 3, "per_device_train_batch_size": 4, "learning_rate": 3e-3, "disable_tqdm": True,
@@ -87,3 +87,12 @@ def study(name: str = "tiny", kind: str = "vit", **sections: dict[str, Any]) -> 
     for section, values in sections.items():
         data[section] = (data.get(section, {}) if section != "backbone" else {}) | values
     return Study.model_validate(data)
+
+
+def train(study: Study, corpus: Any, place: Path, *, restart: bool = False, **more: Any) -> Any:
+    """Train on the tiny corpus into ``place``; ``more`` is laid over a plan without augmentations."""
+    from sdovis.learning.plan import TrainingPlan
+    from sdovis.learning.training import run
+
+    plain: dict[str, Any] = {"augmentations": frozenset(), "signed": (True,), "about": {}, "made_from": {}}
+    return run(TrainingPlan(study, corpus, place, **plain | more), restart=restart)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -334,6 +335,7 @@ def test_no_single_number_of_the_continuum_gives_the_class_away() -> None:
 
 def test_regions_live_for_days_rotate_differentially_and_keep_apart(tmp_path: Path) -> None:
     from sdovis.simulation.days import _moments
+    from sdovis.sun.rotation import synodic_rate
 
     moments = _moments(90, 1, 256)
     rows = [
@@ -348,10 +350,10 @@ def test_regions_live_for_days_rotate_differentially_and_keep_apart(tmp_path: Pa
     assert 1.8 < by_region.size().mean() < 4
     assert 3 < table.groupby("k").size().mean() < 8, "regions at once"
     assert table.drop_duplicates("noaa")["noaa"].is_monotonic_increasing, "numbers follow the order of appearance"
-    step = by_region["lon"].diff() / 2
-    rate = step + 0.9856
-    sine2 = np.sin(np.radians(table["lat"])) ** 2
-    np.testing.assert_allclose(rate.dropna(), (14.713 - 2.396 * sine2 - 1.787 * sine2**2)[rate.notna()], atol=1e-6)
+    rate = by_region["lon"].diff() / 2
+    around = [datetime(2012, 3, 1, tzinfo=UTC) + timedelta(days=2 * k - 1) for k in table["k"]]
+    law = np.array([synodic_rate(lat, at) for lat, at in zip(table["lat"], around, strict=True)])
+    np.testing.assert_allclose(rate.dropna(), law[rate.notna()], atol=0.001)
     for _, rows_of in table.groupby("k"):
         lat, lon = np.radians(rows_of[["lat", "lon"]].to_numpy()).T
         cosine = np.sin(lat[:, None]) * np.sin(lat) + np.cos(lat[:, None]) * np.cos(lat) * np.cos(lon[:, None] - lon)

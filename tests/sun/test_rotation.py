@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from sdovis.sun.rotation import HOWARD, rotated, synodic_rate
+from sdovis.sun.rotation import HOWARD, rotated, shear, sidereal_rate, synodic_rate, westward_deg
 
 START = datetime(2013, 7, 4, tzinfo=UTC)
 
@@ -29,6 +30,31 @@ def test_rotation_agrees_with_sunpy_over_the_year():
             moved = SkyCoord(lon * u.deg, lat * u.deg, 1 * u.R_sun, frame=here).transform_to(there).lon.deg
         days = abs((end - start).total_seconds()) / 86400
         np.testing.assert_allclose(rotated(lat, lon, start, end), moved, atol=0.01 * days)
+
+
+def test_the_sidereal_rate_is_sunpys_model_howard():
+    import astropy.units as u
+    from sunpy.sun.models import differential_rotation
+
+    latitudes = np.linspace(-75, 75, 31)
+    turned = differential_rotation(1 * u.day, latitudes * u.deg, model="howard", frame_time="sidereal")
+    np.testing.assert_allclose(sidereal_rate(latitudes), turned.to_value("deg"), atol=1e-6)
+
+
+def test_shear_is_the_derivative_of_the_rate():
+    latitudes = np.linspace(-80, 80, 33)
+    step = 1e-4
+    slope = (sidereal_rate(latitudes + step) - sidereal_rate(latitudes - step)) / (2 * step)
+    np.testing.assert_allclose(shear(latitudes), slope, atol=1e-8)
+    assert shear(30.0) < 0 < shear(-30.0)
+
+
+def test_the_rate_halfway_serves_for_a_whole_rotation():
+    for month in range(1, 13):
+        start = datetime(2012, month, 1, tzinfo=UTC)
+        hours = [start + timedelta(hours=h) for h in range(27 * 24 + 1)]
+        by_hours = sum(float(westward_deg(15, a, b)) for a, b in itertools.pairwise(hours))
+        assert abs(by_hours - westward_deg(15, start, hours[-1])) < 0.01
 
 
 @given(st.floats(-60, 60), st.floats(-179, 179), st.floats(-240, 240))

@@ -1,4 +1,4 @@
-"""The command line: verbs only. Every verb reads a study file and calls the stage of the same name."""
+"""The command line: verbs only. Each asks a stage, or another room, for the work, and prints how it ended."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from sdovis import errors, printing
+from sdovis import errors, printing, stages
 from sdovis import study as studies
-from sdovis.errors import BadInput, Conflict, Problem, SdovisError
+from sdovis.errors import BadInput, Problem, SdovisError
+from sdovis.printing import say
 from sdovis.version import __version__
-
-#: Problems printed one by one; a flipped column would fill the screen with thousands.
-MAX_PROBLEMS = 200
 
 app = typer.Typer(
     help="From a spreadsheet of solar active regions and SDO images to a published, citable, live classifier.\n\n"
@@ -51,7 +49,7 @@ def run_command(arguments: list[str]) -> int:
             print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
         return code
     except SdovisError as error:
-        _report(error)
+        printing.problems(error)
         return error.exit_code
     except BrokenPipeError:
         # The reader of our output went away (`| head`): not an error of ours, and nobody is left to tell.
@@ -61,26 +59,6 @@ def run_command(arguments: list[str]) -> int:
         print(f"sdovis {__version__}: internal error; please report the lines above", file=sys.stderr)
         return errors.EXIT_INTERNAL
     return errors.EXIT_OK
-
-
-def _report(error: SdovisError) -> None:
-    problems = error.problems if isinstance(error, BadInput) else (error,)
-    for problem in problems[:MAX_PROBLEMS]:
-        print(f"error: {problem}", file=sys.stderr)
-    if len(problems) > 1:
-        rest = f", the first {MAX_PROBLEMS} are shown" if len(problems) > MAX_PROBLEMS else ""
-        print(f"{len(problems)} problems{rest}", file=sys.stderr)
-
-
-def say(line: str) -> None:
-    """One line of progress. Only the main process of a launch speaks."""
-    if is_main_process():
-        typer.echo(line, err=True)
-
-
-def is_main_process() -> bool:
-    """Whether this is rank 0, or the only process."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def _version(wanted: bool) -> None:
@@ -104,13 +82,9 @@ def init(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the study file.")] = Path("study.toml"),
 ) -> None:
     """Write a commented study file from the workbook it is pointed at: columns, classes and images are guessed."""
-    from sdovis.corpus.init import draft
+    from sdovis.corpus.init import init as write
 
-    text = draft(workbook, output.parent)
-    if output.exists():
-        raise Conflict(f"{output}: is there already and was left as it is; choose another --output")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text, encoding="utf-8")
+    write(workbook, output)
     typer.echo(f"wrote {output}; look through it, then: sdovis check {output}")
 
 
@@ -171,8 +145,6 @@ def prepare(
 ) -> None:
     """Join rows and images, split them, and write the corpus. Stopped, the same command goes on where it stopped."""
     study = studies.load(study_file, sets or ())
-    from sdovis import stages
-
     with stages.opened(study) as folders:
         corpus = stages.prepare(study, folders, say)
     if xlsx is not None:
@@ -204,13 +176,11 @@ def audit(
     ] = None,
 ) -> None:
     """Audit a split made elsewhere: what leaks from part to part, and what else tells the class. 2 where it leaks."""
-    import json
-
     from sdovis.corpus.audit_foreign import DatasetColumns, audit_foreign
 
     found = audit_foreign(dataset, DatasetColumns(group, label, time, image))
     if json_file is not None:
-        json_file.write_text(json.dumps(found.facts, indent=1, default=str) + "\n", encoding="utf-8")
+        found.save(json_file)
     printing.audit(found)
     if found.leaks:
         raise BadInput(found.leaks)
@@ -238,9 +208,7 @@ def train(
     clock = Clock({"start": seconds_of_this_process()} if profile else None)
     with clock.part("imports"):  # of transformers, for the names of its arguments
         study = studies.load(study_file, [*(sets or ()), *([f"method.seeds={seeds}"] if seeds else [])])
-    from sdovis import stages
-
-    if not is_main_process():
+    if not printing.is_main_process():
         stages.train(study, stages.Folders(study.run_dir), say, restart=restart)
         return
     with stages.opened(study) as folders:
@@ -259,18 +227,12 @@ def search(
     trials: Annotated[int, typer.Option(min=1, help="How many in all, those of earlier calls included.")] = 20,
     restart: Annotated[bool, typer.Option("--restart", help="Throw the trials away and begin anew.")] = False,
 ) -> None:
-    """Try settings from the study's [search] and rank them by validation score. Killed, the same command goes on."""
+    r"""Try settings from the study's \[search] and rank them by validation score. Killed, the same command goes on."""
     study = studies.load(study_file, sets or ())
-    from sdovis import stages
-
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise BadInput(Problem("sdovis search runs in one process", "launch it without accelerate"))
+    stages.refuse_launchers("search")
     with stages.opened(study) as folders:
         found = stages.search(study, folders, say, trials=trials, restart=restart)
-    best = found.best
-    typer.echo(f"best of {len(found.trials)}: trial {best.number}, validation {found.score} {best.score:.3f}")
-    for name, value in best.settings.items():
-        typer.echo(f"  {name} = {value}")
+    printing.search(found)
     typer.echo(f"{folders.search}/best.toml: the study with these settings, for sdovis train")
 
 
@@ -278,8 +240,6 @@ def search(
 def evaluate(study_file: StudyFile, sets: Sets = None) -> None:
     """Score the model on the test part, beside baselines, with intervals by active region."""
     study = studies.load(study_file, sets or ())
-    from sdovis import stages
-
     with stages.opened(study) as folders:
         scores = stages.evaluate(study, folders, say)
     printing.scores(scores)
@@ -295,8 +255,6 @@ def describe(
 ) -> None:
     """Describe the corpus: counts, distributions, rank tests by region, timings; as JSON, workbook and figures."""
     study = studies.load(study_file, sets or ())
-    from sdovis import stages
-
     with stages.opened(study) as folders:
         stages.describe(study, folders, say, others or ())
     typer.echo(f"{folders.summary}: summary.xlsx, summary.json, figures/")
@@ -306,8 +264,6 @@ def describe(
 def card(study_file: StudyFile, sets: Sets = None) -> None:
     """Write both cards and the release folder from what the stages saved. Sections kept by hand are carried over."""
     study = studies.load(study_file, sets or ())
-    from sdovis import stages
-
     with stages.opened(study) as folders:
         stages.release(study, folders, say)
     typer.echo(f"{folders.cards}/model/README.md, {folders.cards}/dataset/README.md, {folders.release}/")
@@ -319,10 +275,7 @@ def verify(run: Annotated[Path, typer.Argument(help="A run folder, runs/NAME.", 
     from sdovis.cards.verify import verify as recompute
 
     if mismatches := recompute(run):
-        raise BadInput(
-            Problem(f"printed {m.printed!r}, recomputed {m.recomputed!r}", "run sdovis card", m.file, row=m.line)
-            for m in mismatches
-        )
+        raise BadInput(mismatch.problem for mismatch in mismatches)
     typer.echo(f"{run}: every number on its cards was recomputed and agrees")
 
 
@@ -369,8 +322,6 @@ def serve(
 def run(study_file: StudyFile, sets: Sets = None) -> None:
     """All stages in order: prepare, train, evaluate, describe, release. Finished ones are not run again."""
     study = studies.load(study_file, sets or ())
-    from sdovis import stages
-
     with stages.opened(study) as folders:
         stages.prepare(study, folders, say)
         stages.train(study, folders, say)

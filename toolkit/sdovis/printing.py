@@ -1,12 +1,14 @@
-"""What the verbs print at their end: tables and lines, to stdout."""
+"""What the verbs print: progress and problems to stderr; tables and lines, at their end, to stdout."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from sdovis import plugins as registry
+from sdovis.errors import BadInput, SdovisError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -15,7 +17,32 @@ if TYPE_CHECKING:
     from sdovis.evaluation.scores import Scores
     from sdovis.learning.clock import Clock
     from sdovis.learning.record import TrainingRecord
+    from sdovis.learning.search import Found
     from sdovis.stages import Folders
+
+#: Problems printed one by one; a flipped column would fill the screen with thousands.
+MAX_PROBLEMS = 200
+
+
+def say(line: str) -> None:
+    """One line of progress. Only the main process of a launch speaks."""
+    if is_main_process():
+        typer.echo(line, err=True)
+
+
+def is_main_process() -> bool:
+    """Whether this is rank 0, or the only process."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def problems(error: SdovisError) -> None:
+    """What went wrong, a line for each problem, and how many there are."""
+    found = error.problems if isinstance(error, BadInput) else (error,)
+    for problem in found[:MAX_PROBLEMS]:
+        typer.echo(f"error: {problem}", err=True)
+    if len(found) > 1:
+        rest = f", the first {MAX_PROBLEMS} are shown" if len(found) > MAX_PROBLEMS else ""
+        typer.echo(f"{len(found)} problems{rest}", err=True)
 
 
 def plugins() -> None:
@@ -51,6 +78,14 @@ def seeds(record: TrainingRecord) -> None:
         typer.echo(f"validation {name}: {over['mean']:.3f}{deviation} ({over['low']:.3f} to {over['high']:.3f})")
     count = len(record.seeds["validation"])
     typer.echo(f"{count} seeds; {record.seeds['chosen']} is best by {record.seeds['chosen_by']} and became the model")
+
+
+def search(found: Found) -> None:
+    """The best trial and its settings."""
+    best = found.best
+    typer.echo(f"best of {len(found.trials)}: trial {best.number}, validation {found.score} {best.score:.3f}")
+    for name, value in best.settings.items():
+        typer.echo(f"  {name} = {value}")
 
 
 def profile(clock: Clock) -> None:

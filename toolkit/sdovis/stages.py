@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sdovis import allocation, manifests, plugins
-from sdovis.errors import BadInput, Conflict
+from sdovis.errors import BadInput, Conflict, Problem
 from sdovis.manifests import sha256_file, sha256_text
 from sdovis.study import Study
 
@@ -154,21 +155,22 @@ def _learn(
 ) -> TrainingRecord:
     """Train into ``place``; what is decoded or computed once is shared by all trainings of the run."""
     from sdovis.learning import description
-    from sdovis.learning.training import train as learn
+    from sdovis.learning.clock import Clock
+    from sdovis.learning.plan import TrainingPlan
+    from sdovis.learning.training import run
 
-    return learn(
+    plan = TrainingPlan(
         study,
         corpus,
-        folder=place / "training",
-        model_folder=place / "model",
+        place,
         augmentations=frozenset(augmentations(study, corpus)),
-        signed=[channel["signed"] for channel in corpus.facts["channels"]],
+        signed=tuple(channel["signed"] for channel in corpus.facts["channels"]),
         about=description.of_study(study, corpus),
         made_from=training_made_from(study, corpus),
-        restart=restart,
-        cache=folders.training / "cache",
-        clock=clock,
+        shared=folders.training / "cache",
+        clock=clock or Clock(),
     )
+    return run(plan, restart=restart)
 
 
 def _learn_from_seeds(
@@ -192,6 +194,12 @@ def _learn_from_seeds(
     best = seeds.chosen(records, study.method.keep_by)
     origin = folders.run / "seeds" / str(best.seed)
     return on_main(lambda: seeds.promote(best, found, origin, folders.training, folders.model, made_from))
+
+
+def refuse_launchers(verb: str) -> None:
+    """Raise `BadInput` in one of several processes."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise BadInput(Problem(f"sdovis {verb} runs in one process", "launch it without accelerate"))
 
 
 def search(study: Study, folders: Folders, say: Say, *, trials: int, restart: bool = False) -> Found:

@@ -48,6 +48,12 @@ class Mismatch:
     def __str__(self) -> str:
         return f"{self.file}, line {self.line}: {self.printed!r} should be {self.recomputed!r}"
 
+    @property
+    def problem(self) -> Problem:
+        """The mismatch as the command line reports it."""
+        what = f"printed {self.printed!r}, recomputed {self.recomputed!r}"
+        return Problem(what, "run sdovis card", self.file, row=self.line)
+
 
 def verify(run_dir: Path) -> list[Mismatch]:
     """Every line of the run's cards, and of their copies in its release, that recomputing does not give.

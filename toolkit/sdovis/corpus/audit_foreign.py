@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import itertools
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,10 @@ class ForeignAudit:
     facts: Mapping[str, Any]
     leaks: tuple[Problem, ...]
     notes: tuple[str, ...]
+
+    def save(self, file: Path) -> None:
+        """Write ``facts`` as JSON."""
+        file.write_text(json.dumps(self.facts, indent=1, default=str) + "\n", encoding="utf-8")
 
 
 def audit_foreign(where: str, columns: DatasetColumns, *, progress: bool = True) -> ForeignAudit:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sdovis.sun.constants import MEAN_RADIUS_ARCSEC
 from sdovis.sun.rotation import synodic_rate
 
 #: Sides, in cells, of the thumbnail that is hashed and of the block of its lowest frequencies.
@@ -23,8 +24,6 @@ FEWEST_BITS = 24
 MEAN_TOLERANCE = 1.0
 #: A place is on the disc for 13.6 days: cutouts farther apart in time show it in different passages.
 PASSAGE_DAYS = 14.0
-#: Apparent radius of the Sun at its mean distance, arcsec (IAU 2015 Resolution B3: 695700 km).
-MEAN_RADIUS_ARCSEC = 959.63
 #: Pairs compared at once: 4 MB an array of floats.
 PAIRS = 500_000
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from sdovis.errors import BadInput, Problem, UnreadableImage
+from sdovis.errors import BadInput, Conflict, Problem, UnreadableImage
 from sdovis.images.images import SolarImage, read_image
 from sdovis.labels import schemes as label_schemes
 from sdovis.readers.spreadsheet import Sheet, headings_of, read_sheets
 from sdovis.study import Columns
+from sdovis.sun.constants import AIA_PIXEL_ARCSEC, CAMERA_PX
 
 IMAGE_NAME = re.compile(r".+\.(fits|fits\.gz|fts|jpe?g|png)$", re.IGNORECASE)
 #: What people call the columns, most telling first.
@@ -29,8 +30,7 @@ HEADINGS: Mapping[str, Sequence[str]] = {
 }
 #: Tried in this order: the first that understands every filled cell is taken.
 SCHEMES = ("mount-wilson-3", "activity", "mcintosh-z", "flare", "sdo-vt1")
-#: AIA level 1.5 and what is made from it: 0.6 arc seconds on 4096 pixels (Lemen et al. 2012, Solar Physics 275, 17).
-FULL_FRAME_ARCSEC = 0.6 * 4096
+FULL_FRAME_ARCSEC = AIA_PIXEL_ARCSEC * CAMERA_PX  #: of AIA's level 1.5 and what is made from it
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,18 @@ class _Found:
     sheets: list[str]
     values: list[str]
     images: list[str]
+
+
+def init(workbook: Path, output: Path) -> None:
+    """Write a commented study file for ``workbook`` to ``output``.
+
+    Raises `BadInput` as `draft` does, and `Conflict` where ``output`` exists.
+    """
+    text = draft(workbook, output.parent)
+    if output.exists():
+        raise Conflict(f"{output}: is there already and was left as it is; choose another --output")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text, encoding="utf-8")
 
 
 def draft(workbook: Path, folder: Path) -> str:

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdovis.errors import UnreadableImage
-from sdovis.sun.geometry import ARCSEC, DiscFrame, MapGrid, unturned
+from sdovis.sun.constants import ARCSEC, NOMINAL_RADIUS_M
+from sdovis.sun.geometry import DiscFrame, MapGrid, unturned
 
 Cards: TypeAlias = Mapping[str, Any]
 
@@ -107,8 +108,8 @@ def disc_frame(
     if abs(number(cards, "HGLN_OBS") or 0.0) > 1:
         return None
     radius, distance = number(cards, "RSUN_OBS"), number(cards, "DSUN_OBS")
-    if radius is None and distance and 0 < (number(cards, "RSUN_REF") or 6.957e8) < distance:
-        radius = math.asin((number(cards, "RSUN_REF") or 6.957e8) / distance) / ARCSEC
+    if radius is None and distance and 0 < (number(cards, "RSUN_REF") or NOMINAL_RADIUS_M) < distance:
+        radius = math.asin((number(cards, "RSUN_REF") or NOMINAL_RADIUS_M) / distance) / ARCSEC
     b0 = next((b for b in (number(cards, "CRLT_OBS"), number(cards, "HGLT_OBS")) if b is not None), None)
     if when is not None and (radius is None or b0 is None):
         nominal = DiscFrame.at(when, center, scale)

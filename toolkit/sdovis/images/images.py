@@ -26,7 +26,8 @@ from sdovis.images.fits import fits_pixels, gunzipped
 from sdovis.images.jpeg2000 import checked_header
 from sdovis.images.pictures import picture_pixels
 from sdovis.images.pointing import pointing_problem
-from sdovis.sun.geometry import ARCSEC, DiscFrame, MapGrid
+from sdovis.sun.constants import ARCSEC
+from sdovis.sun.geometry import DiscFrame, MapGrid
 
 __all__ = ["SolarImage", "inside", "pointing_problem", "read_image"]
 

@@ -11,18 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sdovis import manifests
 from sdovis.errors import BadInput, Problem
 from sdovis.learning import checkpoints, loader, methods
-from sdovis.learning.clock import Clock
 from sdovis.learning.losses import Loss
-from sdovis.study import Study
+from sdovis.learning.plan import TrainingPlan
 from sdovis.version import __version__
-
-if TYPE_CHECKING:
-    from sdovis.corpus.build import Corpus
 
 #: Arguments that shape the result, recorded whether the study sets them or not.
 RECORDED = (
@@ -90,8 +86,10 @@ class TrainingRecord:
 
 @dataclass(frozen=True)
 class Session:
-    """What one call of `training.train` leaves in memory."""
+    """What one call of `training.run` leaves in memory; it went on from the checkpoint ``start``, if there was one."""
 
+    plan: TrainingPlan
+    start: Path | None
     trainer: Any
     task: methods.Task
     pictures: loader.Pictures
@@ -101,26 +99,19 @@ class Session:
     kept_step: int
     images_per_second: float
     seconds: float
-    clock: Clock
 
-    def draw(self, folder: Path, study: Study, classes: Sequence[str]) -> None:
-        """Write the learning curves and a batch as pictures to ``folder``."""
+    def draw(self) -> None:
+        """Write the learning curves and a batch as pictures to the plan's folder."""
         from sdovis.learning import monitoring
 
-        monitoring.draw_curves(folder, self.trainer.state.log_history, study.method.keep_by, self.kept_step)
-        monitoring.draw_batch(folder, self.pictures, self.shown, classes)
+        folder, keep_by = self.plan.folder, self.plan.study.method.keep_by
+        monitoring.draw_curves(folder, self.trainer.state.log_history, keep_by, self.kept_step)
+        monitoring.draw_batch(folder, self.pictures, self.shown, self.plan.corpus.classes)
 
 
-def record_of(
-    study: Study,
-    corpus: Corpus,
-    session: Session,
-    model: Any,
-    names: tuple[str, ...],
-    made_from: Mapping[str, str],
-    start: Path | None,
-) -> TrainingRecord:
-    """The record of a session that ended with ``model``, begun from the checkpoint ``start``."""
+def record_of(session: Session, model: Any) -> TrainingRecord:
+    """The record of a session that ended with ``model``."""
+    plan, study, corpus = session.plan, session.plan.study, session.plan.corpus
     trainer, arguments = session.trainer, session.trainer.args
     recorded = dict.fromkeys([*RECORDED, *sorted(study.training)])
     curves = [_without_timings(entry) for entry in trainer.state.log_history if "train_runtime" not in entry]
@@ -128,13 +119,13 @@ def record_of(
     at_kept = [entry[key] for entry in curves if key in entry and entry["step"] == session.kept_step]
     return TrainingRecord(
         study=study.name,
-        made_from=dict(made_from),
+        made_from=dict(plan.made_from),
         corpus=corpus.manifest.digest,
         images={part: len(corpus.part(part)) for part in ("train", "validation")},
         seed=study.study.seed,
         precision=study.precision,
         processes=arguments.world_size,
-        augmentations=list(names),
+        augmentations=list(plan.augmented_by),
         class_weights=dict(zip(corpus.classes, session.loss.weights.tolist(), strict=True)),
         arguments={name: arguments.to_dict()[name] for name in recorded},
         parameters=sum(p.numel() for p in model.parameters()),
@@ -144,7 +135,7 @@ def record_of(
         kept_step=session.kept_step,
         kept_by=study.method.keep_by if study.method.keep == "best" else "last",
         kept_score=at_kept[-1] if at_kept else None,
-        resumed_from=checkpoints.step(start) if start else None,
+        resumed_from=checkpoints.step(session.start) if session.start else None,
         seconds=round(session.seconds, 3),
         images_per_second=session.images_per_second,
         weights_sha256=weights_sha256(model),
@@ -155,7 +146,7 @@ def record_of(
         method=study.method.model_dump(mode="json"),
         data=dict(corpus.manifest.files),
         planned_steps=trainer.state.max_steps,
-        timings=session.clock.table(),
+        timings=plan.clock.table(),
     )
 
 

@@ -10,77 +10,47 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from sdovis import allocation, manifests
 from sdovis.errors import BadInput, Problem, SdovisError
-from sdovis.learning import augment, checkpoints, methods
+from sdovis.learning import checkpoints, loader, methods
 from sdovis.learning.clock import Clock
+from sdovis.learning.losses import Loss
+from sdovis.learning.plan import TrainingPlan
 from sdovis.learning.record import Session, TrainingRecord, record_of, weights_sha256
 from sdovis.study import Study
 from sdovis.version import __version__
-
-if TYPE_CHECKING:
-    from sdovis.corpus.build import Corpus
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-def train(
-    study: Study,
-    corpus: Corpus,
-    *,
-    folder: Path,
-    model_folder: Path,
-    augmentations: frozenset[str],
-    signed: Sequence[bool],
-    about: Mapping[str, object],
-    made_from: Mapping[str, str],
-    restart: bool = False,
-    cache: Path | None = None,
-    clock: Clock | None = None,
-) -> TrainingRecord:
-    """Fine-tune the study's backbone on the corpus' training part and save the network to ``model_folder``.
+def run(plan: TrainingPlan, *, restart: bool = False) -> TrainingRecord:
+    """Fine-tune the study's backbone on the corpus' training part and save the network to ``plan.model_folder``.
 
-    The same call after an interruption goes on from the newest whole checkpoint in ``folder`` and ends, on a CPU, with
-    the same weights bit for bit; a finished one is not repeated. ``augmentations`` are those to apply,
-    ``signed`` says which channels code 0 as 128. Decoded pictures are kept in ``cache``, which trainings may share, or
-    in ``folder``. ``clock`` is told where the time goes. In several processes, all must call it; all get the same record.
+    The same call after an interruption goes on from the newest whole checkpoint in ``plan.folder`` and ends, on a CPU,
+    with the same weights bit for bit; a finished one is not repeated. In several processes, all must call it; all get
+    the same record.
 
     Raises `BadInput` for a study that cannot be trained and `Conflict` where the disk is full, or an unfinished
     training was begun from something else (other ``made_from``, sdovis version or number of processes) and ``restart``
     is false.
     """
-    if not restart and manifests.finished(model_folder, made_from) and (folder / checkpoints.FINISHED).is_file():
-        return TrainingRecord.load(folder)
-    clock = clock or Clock()
-    with clock.part("imports"):
+    recorded = (plan.folder / checkpoints.FINISHED).is_file()
+    if not restart and recorded and manifests.finished(plan.model_folder, plan.made_from):
+        return TrainingRecord.load(plan.folder)
+    with plan.clock.part("imports"):
         from sdovis.learning.arguments import reported_to, sharding, tracked_in, training_arguments
-    names = augment.ordered(augmentations if methods.augments(study) else ())
-    arguments = training_arguments(study, folder / "checkpoints")
-    begun_from = _begun_from(made_from, corpus, arguments.world_size)
-    if shards := sharding():
-        begun_from["sharded by"] = shards
-        if shards == "DEEPSPEED" and arguments.process_index == 0:
-            log.warning("DeepSpeed is untested: exact resume is proved for one process, DDP and FSDP 2")
-    cache = cache or folder / "cache"
-
-    def finish() -> TrainingRecord:
-        with clock.part("saving"):
-            model = session.task.export()
-            _save_model(model, session.trainer.processor, model_folder, made_from)
-        with clock.part("figures"):
-            session.draw(folder, study, corpus.classes)
-        record = record_of(study, corpus, session, model, names, made_from, start)
-        record.save(folder)
-        return record
-
-    with checkpoints.told_if_full(folder):
-        start = on_main(lambda: checkpoints.resume_point(folder, begun_from, restart=restart))
-        with tracked_in(folder / "logs", reported_to(study)):
-            session = _train(study, corpus, arguments, names, signed, about, start, cache, clock)
-        return on_main(finish)
+    arguments = training_arguments(plan.study, plan.folder / "checkpoints")
+    if sharding() == "DEEPSPEED" and arguments.process_index == 0:
+        log.warning("DeepSpeed is untested: exact resume is proved for one process, DDP and FSDP 2")
+    begun_from = _begun_from(plan, arguments)
+    with checkpoints.told_if_full(plan.folder):
+        start = on_main(lambda: checkpoints.resume_point(plan.folder, begun_from, restart=restart))
+        with tracked_in(plan.folder / "logs", reported_to(plan.study)):
+            session = _train(plan, arguments, start)
+        return on_main(lambda: _finish(session))
 
 
 #: Arguments that change no weight: an unfinished training goes on where they are changed.
@@ -93,31 +63,61 @@ FREE = {
 }
 
 
-def _begun_from(made_from: Mapping[str, str], corpus: Corpus, processes: int) -> dict[str, str]:
+def _begun_from(plan: TrainingPlan, arguments: Any) -> dict[str, str]:
     """What a training can only go on with unchanged; of the corpus, what a refusal can say about it."""
-    begun = {name: value for name, value in made_from.items() if name not in FREE}
-    begun |= {f"corpus.{name}": value for name, value in corpus.manifest.made_from.items()}
+    from sdovis.learning.arguments import sharding
+
+    begun = {name: value for name, value in plan.made_from.items() if name not in FREE}
+    begun |= {f"corpus.{name}": value for name, value in plan.corpus.manifest.made_from.items()}
     for part in ("train", "validation"):
-        labels = corpus.part(part)["label"]
+        labels = plan.corpus.part(part)["label"]
         begun[f"corpus.images of {part}"] = str(len(labels))
         begun[f"corpus.labels of {part}"] = manifests.sha256_text(",".join(map(str, labels)))
-    return begun | {"sdovis": __version__, "processes": str(processes)}
+    begun |= {"sdovis": __version__, "processes": str(arguments.world_size)}
+    return begun | ({"sharded by": shards} if (shards := sharding()) else {})
 
 
-def _train(
-    study: Study,
-    corpus: Corpus,
-    arguments: Any,
-    names: tuple[str, ...],
-    signed: Sequence[bool],
-    about: Mapping[str, object],
-    start: Path | None,
-    cached: Path,
-    clock: Clock,
-) -> Session:
+def _train(plan: TrainingPlan, arguments: Any, start: Path | None) -> Session:
+    """Train from the checkpoint ``start``, or from the beginning; nothing is saved but checkpoints."""
     began = time.monotonic()
+    _import_all(plan.clock)
+    from sdovis.learning import backbones, losses
+
+    study, clock = plan.study, plan.clock
+    body = _body(plan, arguments)
+    shown = loader.Input(loader.table(body.processor).to(arguments.device), plan.augmented_by, plan.signed)
+    labels = body.training.labels
+    loss = losses.loss_of(study.method, labels, len(plan.corpus.classes), arguments.label_smoothing_factor)
+    if study.method.trainable == "head-then-all" and start is None:
+        with clock.part("head"):
+            _probe(study, body, loss, plan.folder / "probe")
+    with clock.part("features" if study.method.trainable == "head" else "model"):
+        task = methods.task(study, body, shown, on_main)
+        backbones.attend_fast(body.model, study.images.size_px, study.precision, arguments.device.type)
+    watchers = _watchers(plan, arguments, loss)
+    # The limit is ours to keep: the Trainer would delete older checkpoints before the new one is whole.
+    limit, arguments.save_total_limit = arguments.save_total_limit, None
+    trainer = _trainer(
+        study,
+        task,
+        body.processor,
+        arguments,
+        loss,
+        checkpoint_limit=limit,
+        layer_decay=study.method.layer_decay,
+        watchers=watchers,
+        clock=clock,
+    )
+    speed = _fit(trainer, start, watchers, clock)
+    kept = trainer.keep(study.method.keep)
+    _same_in_all_processes(trainer)
+    seconds = time.monotonic() - began
+    return Session(plan, start, trainer, task, body.training, shown, loss, task.trainable, kept, speed, seconds)
+
+
+def _import_all(clock: Clock) -> None:
+    """Import what a training needs, the trainer's own imports being the longest, and count the time as theirs."""
     with clock.part("imports"):
-        # The trainer is not named below: its import, the longest of all, is to be counted here.
         from sdovis.learning import backbones, cache, loader, losses, monitoring, stopping, streaming, trainer  # noqa: F401
 
     if not gc.get_freeze_count():
@@ -125,61 +125,75 @@ def _train(
         # the Trainer asks for one as it begins, and Python for more. What was imported stays anyway.
         gc.freeze()
     allocation.keep_freed()
-    folder = Path(arguments.output_dir).parent
-    with clock.part("model"):
-        model, processor = backbones.build(study, corpus.classes, about)
-    parts = {}
-    with clock.part("data"):
-        for part in ("train", "validation"):
-            rows = corpus.part(part)
-            if not len(rows):
-                raise BadInput(Problem(f"the corpus has no {part} images", "change the split", file=str(corpus.folder)))
-            if study.method.streaming:
-                codes: Any = streaming.Decoded(corpus, part, processor)
-            else:
-                codes = cache.codes(cached, corpus, part, processor, progress=not arguments.disable_tqdm)
-            parts[part] = loader.Pictures(codes, rows["label"], names if part == "train" else (), study.study.seed)
-    shown = loader.Input(loader.table(processor).to(arguments.device), names, tuple(signed))
-    labels = parts["train"].labels
-    loss = losses.loss_of(study.method, labels, len(corpus.classes), arguments.label_smoothing_factor)
-    body = methods.Body(
-        model, processor, parts["train"], parts["validation"], cached / "features", study.precision,
+
+
+def _body(plan: TrainingPlan, arguments: Any) -> methods.Body:
+    """The network to be trained, and what it is to be shown."""
+    from sdovis.learning import backbones
+
+    with plan.clock.part("model"):
+        model, processor = backbones.build(plan.study, plan.corpus.classes, plan.about)
+    with plan.clock.part("data"):
+        training = _pictures(plan, "train", processor, plan.augmented_by, progress=not arguments.disable_tqdm)
+        validation = _pictures(plan, "validation", processor, (), progress=not arguments.disable_tqdm)
+    return methods.Body(
+        model, processor, training, validation, plan.cache / "features", plan.study.precision,
         arguments.per_device_eval_batch_size, arguments.device,
     )  # fmt: skip
-    if study.method.trainable == "head-then-all" and start is None:
-        with clock.part("head"):
-            _probe(study, body, loss, folder / "probe")
-    with clock.part("features" if study.method.trainable == "head" else "model"):
-        task = methods.task(study, body, shown, on_main)
-        backbones.attend_fast(model, study.images.size_px, study.precision, arguments.device.type)
-    patience = stopping.Patience(study.method.patience, study.method.keep_by) if study.method.patience else None
-    images = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
-    watchers = [patience, None if arguments.disable_tqdm else monitoring.ProgressLine(loss, images)]
-    watchers += [monitoring.FirstStep(clock), monitoring.Curves(folder, study.method.keep_by)]
-    # The limit is ours to keep: the Trainer would delete older checkpoints before the new one is whole.
-    limit, arguments.save_total_limit = arguments.save_total_limit, None
-    exact = _trainer(
-        study,
-        task,
-        processor,
-        arguments,
-        loss,
-        checkpoint_limit=limit,
-        layer_decay=study.method.layer_decay,
-        watchers=[watcher for watcher in watchers if watcher is not None],
-        clock=clock,
-    )
-    speed = 0.0
-    if start is not None and (checkpoints.ended(start) or (patience is not None and patience.stopped(start))):
-        exact.rest_at(start)
+
+
+def _pictures(
+    plan: TrainingPlan, part: str, processor: Any, names: tuple[str, ...], *, progress: bool
+) -> loader.Pictures:
+    """The images of a part. Raises `BadInput` where it has none."""
+    from sdovis.learning import cache, streaming
+
+    rows = plan.corpus.part(part)
+    if not len(rows):
+        raise BadInput(Problem(f"the corpus has no {part} images", "change the split", file=str(plan.corpus.folder)))
+    if plan.study.method.streaming:
+        codes: Any = streaming.Decoded(plan.corpus, part, processor)
     else:
-        with clock.part("first step"):
-            summary = exact.train(resume_from_checkpoint=str(start) if start else None).metrics
-        speed = summary["train_samples_per_second"]
-    kept = exact.keep(study.method.keep)
-    _same_in_all_processes(exact)
-    seconds = time.monotonic() - began
-    return Session(exact, task, parts["train"], shown, loss, task.trainable, kept, speed, seconds, clock)
+        codes = cache.codes(plan.cache, plan.corpus, part, processor, progress=progress)
+    return loader.Pictures(codes, rows["label"], names, plan.study.study.seed)
+
+
+def _watchers(plan: TrainingPlan, arguments: Any, loss: Loss) -> list[Any]:
+    """What follows a training: patience first, where the study has some; progress, the clock, the curves."""
+    from sdovis.learning import monitoring, stopping
+
+    method = plan.study.method
+    watchers: list[Any] = [stopping.Patience(method.patience, method.keep_by)] if method.patience else []
+    if not arguments.disable_tqdm:
+        images = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+        watchers.append(monitoring.ProgressLine(loss, images))
+    return [*watchers, monitoring.FirstStep(plan.clock), monitoring.Curves(plan.folder, method.keep_by)]
+
+
+def _fit(trainer: Any, start: Path | None, watchers: Sequence[Any], clock: Clock) -> float:
+    """Train to the end, or take up a training that ended at ``start``; images a second, 0 where no step was made."""
+    from sdovis.learning import stopping
+
+    patient = (watcher for watcher in watchers if isinstance(watcher, stopping.Patience))
+    if start is not None and (checkpoints.ended(start) or any(watcher.stopped(start) for watcher in patient)):
+        trainer.rest_at(start)
+        return 0.0
+    with clock.part("first step"):
+        summary = trainer.train(resume_from_checkpoint=str(start) if start else None).metrics
+    return float(summary["train_samples_per_second"])
+
+
+def _finish(session: Session) -> TrainingRecord:
+    """Save the network, the figures and the record."""
+    plan = session.plan
+    with plan.clock.part("saving"):
+        model = session.task.export()
+        _save_model(model, session.trainer.processor, plan.model_folder, plan.made_from)
+    with plan.clock.part("figures"):
+        session.draw()
+    record = record_of(session, model)
+    record.save(plan.folder)
+    return record
 
 
 def _trainer(study: Study, task: methods.Task, processor: Any, arguments: Any, loss: Any, **others: Any) -> Any:

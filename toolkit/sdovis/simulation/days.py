@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,12 @@ from sdovis.simulation.passages import (
     earth,
     is_made,
     jsoc_time,
-    rotation_deg_per_day,
     write_workbook,
     written,
 )
 from sdovis.simulation.region import SimulatedRegion, design, evolve
+from sdovis.sun.constants import CAMERA_PX, DAY_S
+from sdovis.sun.rotation import rotated
 from sdovis.version import __version__
 
 WORKBOOK = "SDO_Simulated_Full_Discs.xlsx"
@@ -45,6 +47,11 @@ _AT_ONCE = 18.0  # on the whole Sun; half of them are seen
 _LIFE_DAYS = (4, 10)
 _APART_DEG = 15.0  # between centres: no spot of one lies within 8 degrees of another's centre
 _FIRST_AR = 11430
+
+
+def _time(day: float) -> datetime:
+    """The time so many days after `_START`, to the minute that TAI and UTC differ by."""
+    return datetime.fromisoformat(_START).replace(tzinfo=UTC) + timedelta(days=day)
 
 
 @dataclass(frozen=True)
@@ -65,8 +72,8 @@ class _Life:
         age = day - self.born
         if not 0 <= age < len(self.days):
             return None
-        longitude = self.longitude_deg + rotation_deg_per_day(self.latitude_deg) * age
-        return Placed(self.days[int(age)], (longitude + 180) % 360 - 180)
+        longitude = rotated(self.latitude_deg, self.longitude_deg, _time(self.born), _time(day))
+        return Placed(self.days[int(age)], float(longitude))
 
 
 @dataclass(frozen=True)
@@ -116,12 +123,12 @@ def _population(days: float, seed: int) -> list[_Life]:
 
 def _keeps_away(life: _Life, latitude: float, longitude: float, born: float, length: int) -> bool:
     """Whether a new region stays clear of ``life`` while both are there."""
-    rate = rotation_deg_per_day(latitude)
     for day in np.arange(born, born + length):
         there = life.on(day)
-        here = longitude + rate * (day - born)
-        if there is not None and _angle_deg(latitude, here, life.latitude_deg, there.longitude_deg) < _APART_DEG:
-            return False
+        if there is not None:
+            here = rotated(latitude, longitude, _time(born), _time(day))
+            if _angle_deg(latitude, here, life.latitude_deg, there.longitude_deg) < _APART_DEG:
+                return False
     return True
 
 
@@ -130,7 +137,7 @@ def _moments(discs: int, seed: int, size_px: int) -> list[_Moment]:
     rng = np.random.default_rng((seed, 13))
     days = _CADENCE_DAYS * np.arange(discs, dtype=np.float64)
     # T_REC is a slot of 720 s; T_OBS, the middle of the exposures, differs from it by a few seconds.
-    sky = earth(_START, days * 86400, np.round(rng.uniform(-9, 0, discs), 2))
+    sky = earth(_START, days * DAY_S, np.round(rng.uniform(-9, 0, discs), 2))
     lives = _population(float(days[-1]) + 1, seed)
     numbers: dict[int, int] = {}
     moments = []
@@ -143,7 +150,7 @@ def _moments(discs: int, seed: int, size_px: int) -> list[_Moment]:
         for i in listed:
             numbers.setdefault(i, _FIRST_AR + len(numbers))
         roll = 180.0 + float(np.clip(rng.normal(0, 0.05), -0.1, 0.1))
-        offset = float(rng.normal(0, 2)) * size_px / 4096, float(rng.normal(0, 2)) * size_px / 4096
+        offset = float(rng.normal(0, 2)) * size_px / CAMERA_PX, float(rng.normal(0, 2)) * size_px / CAMERA_PX
         camera = full_view(float(sky.distance_m[k]), b0, roll, offset, size_px)
         times = float(sky.l0_deg[k]), str(sky.tai[k]), str(sky.slot[k]), str(sky.utc[k])
         regions = tuple(placed[n][1] for n in order)
@@ -246,7 +253,7 @@ def simulate_discs(
         for fails, message in (
             (discs < 1, f"discs is {discs}; at least 1 is needed"),
             (seed < 0, f"seed is {seed}; it must not be negative"),
-            (not 256 <= size_px <= 4096, f"size_px is {size_px}; 256 to 4096 are possible"),
+            (not 256 <= size_px <= CAMERA_PX, f"size_px is {size_px}; 256 to {CAMERA_PX} are possible"),
             (workers is not None and workers < 1, f"workers is {workers}; at least 1 is needed"),
         )
         if fails

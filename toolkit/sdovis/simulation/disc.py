@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial import cKDTree
 
 from sdovis.channels.hmi import limb_darkening
-from sdovis.simulation.magnetogram import SUN_RADIUS_M, Camera, surface, where
+from sdovis.simulation.magnetogram import Camera, surface, where
 from sdovis.simulation.region import (
     CELLS_PER_DEG2,
     KNOT_DEG,
@@ -30,8 +30,9 @@ from sdovis.simulation.region import (
     intensity_map,
     to_lanes,
 )
+from sdovis.sun.constants import CAMERA_PX, HMI_PIXEL_ARCSEC, HMI_RADIUS_M
 
-CAMERA_ARCSEC = 4096 * 0.504311  #: what HMI's camera covers
+CAMERA_ARCSEC = CAMERA_PX * HMI_PIXEL_ARCSEC  #: what HMI's camera covers
 NOISE_G = 8.0  #: along the line of sight (Liu et al. 2012, Solar Physics 279, 295: 6.3 G in 720 s, 10 G in 45 s)
 #: Across it: the SHARP of 2011-02-15 02:00 has 21 G of noise in Br at mu = 0.93, where a third of this enters.
 TRANSVERSE_NOISE_G = 60.0
@@ -97,7 +98,7 @@ def _mu(camera: Camera) -> NDArray[np.float32]:
     pixels = np.arange(camera.size_px, dtype=np.float32)
     x, y = ((pixels - c) * np.float32(np.radians(camera.arcsec_per_px / 3600)) for c in camera.centre_px)
     squared = x[None, :] ** 2 + y[:, None] ** 2  # of the tangent of the angle from the disc's centre
-    distance = camera.distance_m / SUN_RADIUS_M
+    distance = camera.distance_m / HMI_RADIUS_M
     with np.errstate(invalid="ignore"):
         return np.asarray(np.sqrt(1 - np.float32(distance**2) * squared / (1 + squared)), np.float32)
 
@@ -110,8 +111,8 @@ def _network(rng: np.random.Generator, camera: Camera) -> NDArray[np.float32]:
     at = to_lanes(rng, at, cells, cKDTree(cells))
     west, north, near = (at / np.linalg.norm(at, axis=1, keepdims=True)).T
     column, row = _to_pixels(camera, west, north, near)
-    away = camera.distance_m / SUN_RADIUS_M - near
-    mu = (camera.distance_m / SUN_RADIUS_M * near - 1) / np.sqrt(west**2 + north**2 + away**2)
+    away = camera.distance_m / HMI_RADIUS_M - near
+    mu = (camera.distance_m / HMI_RADIUS_M * near - 1) / np.sqrt(west**2 + north**2 + away**2)
     px_deg = np.radians(camera.arcsec_per_px / 3600) * away * _DEG
     # A pixel near the limb takes in more of the surface, so an element fills less of it.
     field = np.where(np.arange(len(at)) % 2, 1.0, -1.0) * NETWORK_FLUX * mu / px_deg**2
@@ -132,7 +133,7 @@ def _directions(rng: np.random.Generator, n: int) -> Array:
 
 def _to_pixels(camera: Camera, west: Array, north: Array, near: Array) -> tuple[Array, Array]:
     """Column and row of places given in solar radii from the Sun's centre."""
-    per_radius = np.degrees(1 / (camera.distance_m / SUN_RADIUS_M - near)) * 3600 / camera.arcsec_per_px
+    per_radius = np.degrees(1 / (camera.distance_m / HMI_RADIUS_M - near)) * 3600 / camera.arcsec_per_px
     roll = np.radians(camera.roll_deg)
     x, y = west * per_radius, north * per_radius
     column = camera.centre_px[0] + np.cos(roll) * x + np.sin(roll) * y
@@ -196,7 +197,7 @@ def to_compressed_fits(
     seen = np.isfinite(values)
     counts = np.where(seen, np.rint(np.nan_to_num(values) / np.float32(step)), _BLANK).astype(np.int32)
     header = fits.Header([("BLANK", _BLANK, "off the disc"), *where(camera), *keywords])
-    tile = max(1, 4096 // camera.size_px), camera.size_px  # JSOC's tiles are rows of 4096 pixels
+    tile = max(1, CAMERA_PX // camera.size_px), camera.size_px  # JSOC's tiles are rows of 4096 pixels
     image = fits.CompImageHDU(counts, header, compression_type="RICE_1", tile_shape=tile)
     image.header.set("BZERO", 0.0, after="BLANK")
     image.header.set("BSCALE", step, after="BLANK")

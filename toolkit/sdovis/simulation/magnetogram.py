@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from sdovis.simulation.region import Array, SimulatedRegion, field_map, grid_index
+from sdovis.sun.constants import HMI_ASTRONOMICAL_UNIT_M, HMI_PIXEL_ARCSEC, HMI_RADIUS_M
 
-SUN_RADIUS_M = 696_000_000.0  #: RSUN_REF of HMI's headers
-PIXEL_ARCSEC = 4 * 0.504311  #: HMI's pixels, binned 4 x 4
+PIXEL_ARCSEC = 4 * HMI_PIXEL_ARCSEC  #: HMI's pixels, binned 4 x 4
 NOISE_G = 10.0  #: photon noise of a 45 s magnetogram (Liu et al. 2012)
 
 _STEP_G = 0.1  # BSCALE: 16 bits then hold 3276 G
@@ -34,7 +34,7 @@ class Camera:
     @property
     def sun_arcsec(self) -> float:
         """The apparent radius of the Sun, RSUN_OBS."""
-        return float(np.degrees(np.arcsin(SUN_RADIUS_M / self.distance_m)) * 3600)
+        return float(np.degrees(np.arcsin(HMI_RADIUS_M / self.distance_m)) * 3600)
 
 
 def _axes(b0_deg: float) -> Array:
@@ -52,7 +52,7 @@ def sun_centre_px(
     """Column and row of the Sun's centre when a Stonyhurst position lies at the centre of a square cutout."""
     lon, lat = np.radians(longitude_deg), np.radians(latitude_deg)
     up = np.array([np.cos(lat) * np.sin(lon), np.sin(lat), np.cos(lat) * np.cos(lon)])
-    x, y, z = _axes(b0_deg) @ up * SUN_RADIUS_M
+    x, y, z = _axes(b0_deg) @ up * HMI_RADIUS_M
     plane = np.degrees(np.array([x, y]) / (distance_m - z)) * 3600 / PIXEL_ARCSEC
     roll = np.radians(roll_deg)
     turn = np.array([[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]])
@@ -71,7 +71,7 @@ def surface(camera: Camera, oversample: int = 1) -> tuple[Array, Array, tuple[Ar
     roll, scale = np.radians(camera.roll_deg), np.radians(camera.arcsec_per_px / 3600)
     sky_x = scale * (np.cos(roll) * column - np.sin(roll) * row)
     sky_y = scale * (np.sin(roll) * column + np.cos(roll) * row)
-    distance = camera.distance_m / SUN_RADIUS_M
+    distance = camera.distance_m / HMI_RADIUS_M
     # The ray (sky_x, sky_y, -1) t from the observer at (0, 0, distance) meets the unit sphere.
     squared = 1 + sky_x**2 + sky_y**2
     with np.errstate(invalid="ignore"):
@@ -123,9 +123,9 @@ def where(camera: Camera) -> list[tuple[Any, ...]]:
         ("CRVAL1", 0.0),
         ("CRVAL2", 0.0),
         ("CROTA2", camera.roll_deg, "[deg] the detector is upside down"),
-        ("RSUN_REF", SUN_RADIUS_M, "[m]"),
+        ("RSUN_REF", HMI_RADIUS_M, "[m]"),
         ("RSUN_OBS", camera.sun_arcsec, "[arcsec]"),
-        ("DSUN_REF", 149597870691.0, "[m]"),
+        ("DSUN_REF", HMI_ASTRONOMICAL_UNIT_M, "[m]"),
         ("DSUN_OBS", camera.distance_m, "[m]"),
         ("CRLT_OBS", camera.b0_deg, "[deg]"),
         ("HGLN_OBS", 0.0, "[deg]"),

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from sdovis import manifests
 from sdovis.errors import BadInput, Conflict
 from sdovis.simulation.magnetogram import NOISE_G, PIXEL_ARCSEC, Camera, observe, sun_centre_px, to_fits
 from sdovis.simulation.region import SPELLINGS, Array, design, evolve
+from sdovis.sun.rotation import westward_deg
 from sdovis.version import __version__
 
 WORKBOOK = "SDO_Simulated_Active_Regions.xlsx"
@@ -86,12 +88,6 @@ def earth(start: str, slot_s: Array, late_s: Array) -> Earth:
         return Earth(distance, b0, l0, times.tai.isot, slots.tai.isot, times.utc.isot)
 
 
-def rotation_deg_per_day(latitude_deg: float) -> float:
-    """Synodic rotation rate: Snodgrass & Ulrich 1990, less the Earth's mean motion."""
-    sin2 = np.sin(np.radians(latitude_deg)) ** 2
-    return float(14.713 - 2.396 * sin2 - 1.787 * sin2**2 - 0.9856)
-
-
 def _passages(regions: int, seed: int, days: tuple[int, int], size_px: int) -> list[_Passage]:
     """Which regions there are, when and where each is seen; ordered by date of the first observation."""
     rng = np.random.default_rng((seed, 1))
@@ -107,14 +103,15 @@ def _passages(regions: int, seed: int, days: tuple[int, int], size_px: int) -> l
     kinds = rng.choice(list(PRIOR), regions, p=list(PRIOR.values()))
     passages = []
     ends = np.cumsum(counts)
-    for i, (n, kind, age) in enumerate(zip(counts, kinds, ages, strict=True)):
+    for i, (n, kind) in enumerate(zip(counts, kinds, strict=True)):
         rows = slice(int(ends[i] - n), int(ends[i]))
         # The butterfly: the belts of spots drift from 20 to 13 degrees in these years.
         belt = 20.0 - 7.0 * first[i] / first[-1]
         latitude = float(rng.choice([-1.0, 1.0]) * np.clip(rng.normal(belt, 5.5), 3.0, 34.0))
         within = np.degrees(np.arccos(np.cos(np.radians(MAX_ANGLE_DEG)) / np.cos(np.radians(abs(latitude) + 7.3))))
         within -= 3 * _POSITION_SD_DEG
-        path = rotation_deg_per_day(latitude) * age
+        times = [datetime.fromisoformat(utc).replace(tzinfo=UTC) for utc in sky.utc[rows]]
+        path = np.array([westward_deg(latitude, times[0], time) for time in times])
         longitude = rng.uniform(-within, within - path[-1]) + path
         offset = np.clip(rng.normal(0, _POSITION_SD_DEG, (len(path), 2)), -2, 2)
         offset[:, 0] /= np.cos(np.radians(latitude))

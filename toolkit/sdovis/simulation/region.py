@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
+from sdovis.sun.rotation import shear
+
 Array = NDArray[np.float64]
 
 DELTA_DEG = 2.0  #: opposite umbrae of a delta are closer than this
@@ -222,9 +224,8 @@ def _keeps_class(region: SimulatedRegion) -> bool:
 
 def evolve(region: SimulatedRegion, rng: np.random.Generator, days: int) -> list[SimulatedRegion]:
     """The region on ``days`` successive days: it grows or decays, spreads and shears; its class stays."""
-    sin_b = np.sin(np.radians(region.latitude_deg))
-    # Differential rotation, Snodgrass & Ulrich 1990: d(omega)/d(latitude) in degrees a day a degree.
-    shear = -(2 * 2.396 + 4 * 1.787 * sin_b**2) * sin_b * (1 - sin_b**2) * np.pi / 180
+    # Degrees of arc west in a day for each degree north: a degree of longitude is shorter there than at the equator.
+    sheared = shear(region.latitude_deg) * np.cos(np.radians(region.latitude_deg))
     for _ in range(1000):
         growth, spreading = rng.normal(0, 0.06), rng.normal(0.01, 0.015)
         story = [region]
@@ -234,7 +235,7 @@ def evolve(region: SimulatedRegion, rng: np.random.Generator, days: int) -> list
             factor = np.exp(growth + rng.normal(0, 0.03))
             spots[:, 3] *= np.sqrt(factor)
             for part, walk in ((spots, 0.03), (plage, 0.2)):
-                part[:, 0] += shear * part[:, 1]
+                part[:, 0] += sheared * part[:, 1]
                 part[:, :2] = part[:, :2] * (1 + spreading) + rng.normal(0, walk, (len(part), 2))
             fluxes = today.plage_flux[0] * factor, today.plage_flux[1] * factor
             story.append(replace(today, spots=spots, plage=plage, plage_flux=fluxes))

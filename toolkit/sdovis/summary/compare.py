@@ -16,6 +16,7 @@ from sdovis.corpus.split import PARTS
 from sdovis.statistics import tests as rank_tests
 from sdovis.statistics.describe import describe
 from sdovis.summary.quantities import Measured, Quantity
+from sdovis.sun.constants import DAY_S
 
 Row = dict[str, Any]
 
@@ -83,7 +84,7 @@ def first_and_last(measured: Measured, confidence: float) -> list[Row]:
         if quantity.place:
             continue
         ends = first_last(measured.images, quantity.name)
-        days = (ends["last_seen"] - ends["first_seen"]).dt.total_seconds() / 86400
+        days = (ends["last_seen"] - ends["first_seen"]).dt.total_seconds() / DAY_S
         row = {"family": "first and last", "quantity": quantity.name, "unit": quantity.unit, "a": "last", "b": "first"}
         row |= signed_rank_row(ends["last"].to_numpy(), ends["first"].to_numpy(), confidence)
         found.append(row | ({"note": f"median {days.median():.1f} days apart"} if len(ends) else {}))

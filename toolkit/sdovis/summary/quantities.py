@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sdovis.channels.channel import Channel
 from sdovis.corpus.build import Corpus, layers
+from sdovis.sun.constants import ARCSEC, ASTRONOMICAL_UNIT_M
 
 #: Columns of a corpus that are names, provenance or described in their own way; any other number is a quantity.
 NOT_QUANTITIES = frozenset(
@@ -20,8 +21,6 @@ NOT_QUANTITIES = frozenset(
     "source_sheet source_row image_file image_sha256 pixels_sha256 header split native_side_px missing_share mean_code "
     "perceptual_hash extra".split()
 )
-ASTRONOMICAL_UNIT_M = 149_597_870_700.0  # IAU 2012, resolution B2
-ARCSEC = np.pi / 180 / 3600
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-ARCSEC = math.pi / 180 / 3600
-RADIUS_KM = 695_700.0  # the nominal solar radius of IAU 2015 resolution B3
-ASTRONOMICAL_UNIT_KM = 149_597_870.7
+from sdovis.sun.constants import ARCSEC, ASTRONOMICAL_UNIT_KM, DAY_S, J2000, NOMINAL_RADIUS_KM
+
 NORTH_POLE_RA_DEG, NORTH_POLE_DEC_DEG = 286.13, 63.87  # of the Sun, ICRS: Archinal et al. (2018), CeMDA 130, 22
-J2000 = datetime(2000, 1, 1, 12, tzinfo=UTC)
 TT_MINUS_UTC_S = 69.2  # since 2017; 66.2 in 2010: three seconds turn B0 by less than 5e-6 degrees
 EXACT_TURN_DEG = 0.1  # raw HMI lies within this of 180 degrees; what is left moves the limb by 1.7 arcsec at most
 
@@ -103,9 +101,9 @@ def _ephemeris(observed: datetime) -> tuple[float, float]:
     import erfa  # type: ignore[import-untyped]
 
     seconds = (observed - J2000).total_seconds() + TT_MINUS_UTC_S
-    earth = erfa.epv00(2451545.0, seconds / 86400)[0]["p"]
+    earth = erfa.epv00(2451545.0, seconds / DAY_S)[0]["p"]
     distance = math.sqrt(float(earth @ earth))
-    radius = math.asin(RADIUS_KM / (ASTRONOMICAL_UNIT_KM * distance))
+    radius = math.asin(NOMINAL_RADIUS_KM / (ASTRONOMICAL_UNIT_KM * distance))
     return radius / ARCSEC, math.degrees(math.asin(float(earth @ _NORTH_POLE) / distance))
 
 

@@ -1,14 +1,15 @@
-"""Where the Sun's rotation carries a place between two times."""
+"""Where the Sun's rotation carries a place between two times: the one law of rotation, for real and simulated data."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-DAY_S = 86400.0
+from sdovis.sun.constants import DAY_S, J2000
+
 #: Sidereal rate A + B sin²(latitude) + C sin⁴(latitude) of magnetic features: Howard, Harvey & Forgach (1990), Solar
 #: Physics 130, 295, in degrees a day; sunpy's model 'howard'. Sunspot groups of the summaries of 2010-2014, which move
 #: by 14.43 ± 0.03 degrees a day at the equator, are nearer to it than to the rate of Doppler features (14.71; Snodgrass
@@ -16,19 +17,43 @@ DAY_S = 86400.0
 HOWARD = tuple(float(np.degrees(rate * 1e-6) * DAY_S) for rate in (2.894, -0.428, -0.370))
 _EARTH_DEG_PER_DAY = 0.98560912
 _ECCENTRICITY = 0.016709
-_J2000 = datetime(2000, 1, 1, 12, tzinfo=UTC)
+
+
+def sidereal_rate(latitude_deg: ArrayLike) -> Any:
+    """Degrees a day by which a place turns among the stars: Howard, Harvey & Forgach (1990), see `HOWARD`."""
+    sine2 = np.sin(np.radians(np.asarray(latitude_deg, float))) ** 2
+    return HOWARD[0] + HOWARD[1] * sine2 + HOWARD[2] * sine2**2
+
+
+def shear(latitude_deg: ArrayLike) -> Any:
+    """Change of `sidereal_rate` with latitude, degrees a day for each degree; negative in the north.
+
+    d/db (A + B sin²b + C sin⁴b) = 2 sin b cos b (B + 2 C sin²b), for each radian.
+    """
+    latitude = np.radians(np.asarray(latitude_deg, float))
+    sine = np.sin(latitude)
+    return 2 * sine * np.cos(latitude) * (HOWARD[1] + 2 * HOWARD[2] * sine**2) * np.pi / 180
 
 
 def synodic_rate(latitude_deg: ArrayLike, at: datetime) -> Any:
     """Degrees a day by which a place moves west as the Earth sees it, near the time ``at`` (timezone-aware).
 
-    The Earth's own motion is that of its mean orbit, to the first order of its eccentricity.
+    `sidereal_rate` less the Earth's own motion, that of its mean orbit to the first order of its eccentricity.
     """
-    sine2 = np.sin(np.radians(np.asarray(latitude_deg, float))) ** 2
-    days = (at - _J2000).total_seconds() / DAY_S
+    days = (at - J2000).total_seconds() / DAY_S
     anomaly = np.radians(357.5291 + _EARTH_DEG_PER_DAY * days)
     earth = _EARTH_DEG_PER_DAY * (1 + 2 * _ECCENTRICITY * np.cos(anomaly))
-    return HOWARD[0] + HOWARD[1] * sine2 + HOWARD[2] * sine2**2 - earth
+    return sidereal_rate(latitude_deg) - earth
+
+
+def westward_deg(latitude_deg: ArrayLike, start: datetime, end: datetime) -> Any:
+    """Degrees of longitude by which places move west, as the Earth sees it, from ``start`` to ``end``.
+
+    More than 360 after a rotation; negative where ``end`` comes first. At the rate of the time halfway, which over a
+    rotation is off by less than 0.01 degrees.
+    """
+    days = (end - start).total_seconds() / DAY_S
+    return synodic_rate(latitude_deg, start + (end - start) / 2) * days
 
 
 def rotated(latitude_deg: ArrayLike, longitude_deg: ArrayLike, start: datetime, end: datetime) -> Any:
@@ -36,6 +61,5 @@ def rotated(latitude_deg: ArrayLike, longitude_deg: ArrayLike, start: datetime, 
 
     Within 0.01 degrees a day of sunpy's ``propagate_with_solar_surface``.
     """
-    days = (end - start).total_seconds() / DAY_S
-    moved = np.asarray(longitude_deg, float) + synodic_rate(latitude_deg, start + (end - start) / 2) * days
+    moved = np.asarray(longitude_deg, float) + westward_deg(latitude_deg, start, end)
     return 180 - (180 - moved) % 360

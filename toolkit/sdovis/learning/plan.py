@@ -1,0 +1,55 @@
+"""What a training is made of, decided before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sdovis.learning import augment, methods
+from sdovis.learning.clock import Clock
+from sdovis.study import Study
+
+if TYPE_CHECKING:
+    from sdovis.corpus.build import Corpus
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What a training is made of. Run again after an interruption, the same plan goes on where it stopped.
+
+    ``augmentations`` are those to apply, ``signed`` says of each channel whether it codes 0 as 128. ``about`` is what the
+    model says of itself in its config.json, ``made_from`` what it depends on. Decoded images and features are kept in
+    ``shared``, which trainings may have in common, or in ``folder``. ``clock`` is told where the time goes.
+    """
+
+    study: Study
+    corpus: Corpus
+    place: Path
+    augmentations: frozenset[str]
+    signed: tuple[bool, ...]
+    about: Mapping[str, object]
+    made_from: Mapping[str, str]
+    shared: Path | None = None
+    clock: Clock = field(default_factory=Clock)
+
+    @property
+    def folder(self) -> Path:
+        """Where checkpoints, curves and the record go."""
+        return self.place / "training"
+
+    @property
+    def model_folder(self) -> Path:
+        """Where the trained network goes."""
+        return self.place / "model"
+
+    @property
+    def cache(self) -> Path:
+        """Where decoded images and features are kept."""
+        return self.shared or self.folder / "cache"
+
+    @property
+    def augmented_by(self) -> tuple[str, ...]:
+        """The augmentations that the study's method can use, in their order."""
+        return augment.ordered(self.augmentations if methods.augments(self.study) else ())
