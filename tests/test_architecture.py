@@ -12,8 +12,8 @@ import sdovis
 PACKAGE = Path(sdovis.__file__).parent
 #: An import only ever goes to a room above, or stays in its own.
 ROOMS = """
-    version errors plugins allocation study manifests statistics figures sun images channels labels simulation readers corpus
-    summary learning inference evaluation cards release hub webapp stages printing cli
+    version errors records plugins allocation study manifests statistics figures sun images channels labels simulation readers
+    corpus summary learning inference evaluation cards release hub webapp stages printing cli
 """.split()
 DATA_ONLY = {"sdovis.space", "sdovis.datacard", "sdovis.modelcard"}
 

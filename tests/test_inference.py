@@ -14,13 +14,13 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent / "learning"))
 
 import tiny
-from sdovis import inference
+from sdovis import inference, records
 from sdovis.channels.channel import channel, to_picture
 from sdovis.errors import BadInput, UnreadableImage
 from sdovis.learning import backbones
 
 ABOUT = {
-    "channels": [channel("hmi-magnetogram").facts()],
+    "channels": [records.plain(channel("hmi-magnetogram").facts())],
     "cutout_arcsec": 60.0,
 }
 

@@ -15,7 +15,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent / "learning"))
 
 import tiny
-from sdovis import inference
+from sdovis import inference, records
 from sdovis.channels.channel import channels
 from sdovis.errors import BadInput
 from sdovis.images.images import SolarImage, read_image
@@ -25,7 +25,7 @@ from sdovis.sun.geometry import DiscFrame, MapGrid
 NAMES = ("hmi-br", "hmi-magnetogram", "hmi-continuum")
 SEGMENTS = ("Br", "magnetogram", "continuum")
 KINDS = channels(NAMES)
-ABOUT = {"channels": [kind.facts() for kind in KINDS], "cutout_arcsec": None, "cutout_deg": 1.8}
+ABOUT = {"channels": [records.plain(kind.facts()) for kind in KINDS], "cutout_arcsec": None, "cutout_deg": 1.8}
 SIDE = 60  # 1.8 degrees at SHARP's 0.03 a pixel
 
 

@@ -7,8 +7,8 @@ from sdovis.channels.channel import channel
 from sdovis.corpus.build import read_rows
 from sdovis.errors import BadInput
 from sdovis.evaluation.metrics import spec
-from sdovis.release.targets import target
 from sdovis.labels.augmentations import augmentation
+from sdovis.release.targets import target
 
 
 @pytest.fixture

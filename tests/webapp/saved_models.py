@@ -38,14 +38,15 @@ def network(kind: str = "vit", classes: Iterable[str] = MEANINGS) -> Any:
 
 def save_model(folder: Path, *channels: str, kind: str = "vit", **about: Any) -> Path:
     """A model folder with the facts that a study leaves in config.json."""
+    from sdovis import records
     from sdovis.channels.channel import channel
     from transformers import ViTImageProcessorPil
 
     model = network(kind, about.get("classes", MEANINGS))
     model.config.sdovis = {
         "study": "tiny", "simulated": True, "classes": MEANINGS, "scheme": {"name": "mount-wilson-3", "version": "1"},
-        "channels": [channel(name).facts() for name in channels or ["hmi-magnetogram"]], "size_px": SIZE, "cutout_arcsec": None,
-        "cutout_deg": None,
+        "channels": records.plain([channel(name).facts() for name in channels or ["hmi-magnetogram"]]),
+        "size_px": SIZE, "cutout_arcsec": None, "cutout_deg": None,
     } | about  # fmt: skip
     model.save_pretrained(folder)
     size = {"height": SIZE, "width": SIZE}

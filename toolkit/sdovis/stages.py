@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sdovis import allocation, manifests, plugins
+from sdovis import allocation, manifests, plugins, records
 from sdovis.errors import BadInput, Conflict
 from sdovis.manifests import sha256_file, sha256_text
 from sdovis.study import Study
@@ -160,8 +160,8 @@ def _learn(
         folder=place / "training",
         model_folder=place / "model",
         augmentations=frozenset(augmentations(study, corpus)),
-        signed=[channel["signed"] for channel in corpus.facts["channels"]],
-        about={key: corpus.facts[key] for key in ABOUT} | _geometry(study),
+        signed=[channel.signed for channel in corpus.facts.channels],
+        about={key: records.plain(getattr(corpus.facts, key)) for key in ABOUT} | _geometry(study),
         made_from=training_made_from(study, corpus),
         restart=restart,
         cache=folders.training / "cache",
@@ -222,10 +222,8 @@ def _geometry(study: Study) -> dict[str, object]:
 
 def augmentations(study: Study, corpus: Corpus) -> tuple[str, ...]:
     """What training does to the pictures, in order. Raises `BadInput` where the study asks for what breaks labels."""
-    from sdovis.labels.augmentations import Policy
-
-    signed = any(channel["signed"] for channel in corpus.facts["channels"])
-    return Policy.of(corpus.facts["scheme"]).chosen(study.method.augment, signed=signed)
+    signed = any(channel.signed for channel in corpus.facts.channels)
+    return corpus.facts.scheme.policy.chosen(study.method.augment, signed=signed)
 
 
 def training_made_from(study: Study, corpus: Corpus) -> dict[str, str]:
@@ -281,9 +279,8 @@ def _score_seeds(study: Study, corpus: Corpus, folders: Folders, say: Say) -> No
         if not manifests.finished(place / "scores", scores.made_from(alone, corpus, model)):
             say(f"evaluate: seed {one.study.seed}")
             scores.evaluate(alone, corpus, place / "model", place / "scores")
-        facts = scores.Scores.load(place / "scores").facts["model"]
-        # Those of single classes have an estimate for each class instead.
-        of_each[str(one.study.seed)] = {n: e["estimate"] for n, e in facts.items() if e.get("estimate") is not None}
+        overall = scores.Scores.load(place / "scores").facts.overall
+        of_each[str(one.study.seed)] = {n: e.estimate for n, e in overall.items() if e.estimate is not None}
     names = sorted(set.intersection(*(set(each) for each in of_each.values())))
     over = {name: seeds.summarised([each[name] for each in of_each.values()]) for name in names}
     checkpoints.write_json(folders.run / "seeds" / "scores.json", {"test": of_each, "over_seeds": over})

@@ -121,8 +121,8 @@ def _places(rows: pd.DataFrame) -> Iterator[Column]:
 
 def _pixels(corpus: Corpus, channels: Sequence[Channel]) -> Iterator[Column]:
     """Brightness, or field, of each channel from the pixels that the network sees, decoded to the channel's unit."""
-    size, side = corpus.facts["size_px"], corpus.facts["cutout_arcsec"]
-    flux = [channel.signed and channel.unit == "G" and side is not None for channel in channels]
+    size, side = corpus.facts.size_px, corpus.facts.cutout_arcsec
+    flux_side = [side if channel.signed and channel.unit == "G" else None for channel in channels]
     levels = [np.abs(channel.levels) if channel.signed else channel.levels for channel in channels]
     missing = np.zeros(len(corpus.rows))
     found = np.full((len(channels), len(corpus.rows)), np.nan)
@@ -132,14 +132,15 @@ def _pixels(corpus: Corpus, channels: Sequence[Channel]) -> Iterator[Column]:
             known = np.isfinite(values)
             missing[i] += (1 - known.mean()) / len(channels)
             if known.any():
-                area = pixel_area_cm2(side / size, header) if flux[k] else 1.0
-                found[k, i] = values[known].sum() * area if flux[k] else values[known].mean()
+                wide = flux_side[k]
+                area = pixel_area_cm2(wide / size, header) if wide else 1.0
+                found[k, i] = values[known].sum() * area if wide else values[known].mean()
     for k, channel in enumerate(channels):
         # Three magnetograms would claim one name.
         which = f"_{channel.name}" if len(channels) > 1 else ""
         of = f" ({channel.title})" if which else ""
         unit, title = channel.unit, channel.title
-        if flux[k]:
+        if flux_side[k]:
             meaning = (
                 f"sum of |B| times pixel area over the whole cutout ({side:g} arcsec wide), {title}: as seen, no "
                 "threshold, not corrected for foreshortening; noise adds to it"
