@@ -14,6 +14,7 @@ from sdovis.cards.markdown import without_folders
 from sdovis.cards.sources import Example, Network, Storage
 from sdovis.channels.channel import ChannelFacts
 from sdovis.corpus.audit import Audit, Part
+from sdovis.corpus.columns import COLUMNS, CorpusColumn
 from sdovis.corpus.facts import CorpusFacts
 from sdovis.corpus.shortcuts import Shortcut
 from sdovis.corpus.split import PARTS
@@ -135,6 +136,7 @@ class Facts:
     provenance: Provenance
     split: SplitFacts
     rejects: Rejects
+    columns: tuple[CorpusColumn, ...]
     storage: Storage
     network: Network
     trainable: str
@@ -236,6 +238,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
             study.study.seed,
         ),
         rejects=rejects(corpus.rejects_by_reason),
+        columns=COLUMNS,
         storage=sources.storage(corpus_folder),
         network=sources.network(study.backbone.id, training, config, processor),
         trainable=study.method.trainable,

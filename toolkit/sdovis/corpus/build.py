@@ -21,6 +21,7 @@ from sdovis import manifests, plugins
 from sdovis.corpus import audit as audits
 from sdovis.corpus.audit import Audit
 from sdovis.corpus.catalog import REJECT_COLUMNS, Catalog, catalog, image_inventory
+from sdovis.corpus.columns import COLUMNS
 from sdovis.corpus.duplicates import footprint_deg
 from sdovis.corpus.facts import CorpusFacts
 from sdovis.corpus.shards import Shards, plain
@@ -251,17 +252,12 @@ def _write_parquet(rows: pd.DataFrame, shards: Shards, classes: tuple[str, ...],
 def _features(classes: tuple[str, ...]) -> Any:
     import datasets
 
-    text, whole, real = datasets.Value("string"), datasets.Value("int64"), datasets.Value("float64")
-    return datasets.Features(
-        {
-            "id": text, "image": datasets.Image(), "label": datasets.ClassLabel(names=list(classes)),
-            "noaa_ar": whole, "observed": datasets.Value("timestamp[ms, tz=UTC]"), "group": text, "frame": text,
-            "latitude_deg": real, "longitude_deg": real, "x_px": real, "y_px": real, "native_side_px": real,
-            "missing_share": real, "mean_code": real, "perceptual_hash": text,
-            "label_text": text, "source_file": text, "source_sheet": text, "source_row": whole,
-            "image_file": text, "image_sha256": text, "pixels_sha256": text, "header": text, "extra": text,
-        }
-    )  # fmt: skip
+    kinds = {
+        "text": datasets.Value("string"), "integer": datasets.Value("int64"), "number": datasets.Value("float64"),
+        "time": datasets.Value("timestamp[ms, tz=UTC]"), "image": datasets.Image(),
+        "class": datasets.ClassLabel(names=list(classes)),
+    }  # fmt: skip
+    return datasets.Features({column.name: kinds[column.kind] for column in COLUMNS})
 
 
 def _group(light: pd.DataFrame, heavy: Any, classes: tuple[str, ...], schema: Any, pa: Any) -> Any:

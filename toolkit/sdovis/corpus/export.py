@@ -13,15 +13,14 @@ from typing import Any
 import pandas as pd
 
 from sdovis.corpus.build import Corpus
+from sdovis.corpus.columns import POSITIONS
 from sdovis.errors import BadInput, Conflict, Problem
 from sdovis.study import SRS_HEADINGS, Study
 from sdovis.version import __version__
 
 REGIONS, QUIET, REJECTS, ABOUT = "Active regions", "Quiet Sun", "Rejects", "About"
 #: Headings of the columns that the corpus itself gives, and of those that stand first among the others.
-_POSITIONS = {
-    "Latitude (deg)": "latitude_deg", "Longitude (deg)": "longitude_deg", "X (px)": "x_px", "Y (px)": "y_px",
-}  # fmt: skip
+_POSITIONS = {column.heading: column.name for column in POSITIONS}
 _LEADING = tuple(SRS_HEADINGS[name] for name in ("kind", "mount_wilson", "mcintosh", "area_msh", "spots"))
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?")

@@ -13,13 +13,10 @@ from numpy.typing import NDArray
 
 from sdovis.channels.channel import Channel
 from sdovis.corpus.build import Corpus, layers
+from sdovis.corpus.columns import NAMES
 
 #: Columns of a corpus that are names, provenance or described in their own way; any other number is a quantity.
-NOT_QUANTITIES = frozenset(
-    "id image label noaa_ar observed group frame latitude_deg longitude_deg x_px y_px label_text source_file "
-    "source_sheet source_row image_file image_sha256 pixels_sha256 header split native_side_px missing_share mean_code "
-    "perceptual_hash extra".split()
-)
+NOT_QUANTITIES = frozenset({*NAMES, "split"})
 ASTRONOMICAL_UNIT_M = 149_597_870_700.0  # IAU 2012, resolution B2
 ARCSEC = np.pi / 180 / 3600
 
