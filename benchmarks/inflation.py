@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sdovis import manifests, stages
+from sdovis import manifests, records, stages
 from sdovis import study as studies
 from sdovis.corpus.build import Corpus
 from sdovis.corpus.split import PARTS
@@ -40,7 +39,7 @@ def deal_at_random(honest: Corpus, folder: Path, seed: int) -> Corpus:
         for part, rows in zip(PARTS, np.split(order, np.cumsum(sizes)[:-1]), strict=True):
             path = beside / "data" / f"{part}-00000-of-00001.parquet"
             pq.write_table(table.take(np.sort(rows)), path, row_group_size=100)
-        shutil.copy(honest.folder / "corpus.json", beside)
+        honest.facts.save(beside)  # and no audit: this split fails it
     return Corpus.load(folder)
 
 
@@ -60,8 +59,10 @@ def compare(run: Path, out: Path, *, seed: int = 0, overrides: Sequence[str] = (
         "test_images_of_regions_that_were_trained_on": float(test["group"].isin(train["group"]).mean()),
         "test_images_cut_from_images_that_were_trained_on": float(test["frame"].isin(train["frame"]).mean()),
         "balanced_accuracy": {
-            how: {"this model": of.facts["model"]["balanced-accuracy"]}
-            | {name: scored["balanced-accuracy"] for name, scored in of.facts["baselines"].items()}
+            how: {
+                name: records.plain(scored["balanced-accuracy"])
+                for name, scored in {"this model": of.facts.overall, **of.facts.baselines}.items()
+            }
             for how, of in scores.items()
         },
     }

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sdovis import stages
+from sdovis import records, stages
 from sdovis import study as studies
 from sdovis.evaluation.scores import Scores
 from sdovis.learning.record import TrainingRecord
@@ -88,13 +88,13 @@ def scored(study: studies.Study) -> dict[str, Any]:
     facts = Scores.load(folders.scores).facts
     of_seeds = json.loads((folders.run / "seeds" / "scores.json").read_text(encoding="utf-8"))
     return {
-        "test": facts["model"][SCORE],
+        "test": records.plain(facts.overall[SCORE]),
         "test_over_seeds": of_seeds["over_seeds"][SCORE],
-        "minus_raw_pixels": facts["difference_to"]["raw-pixels"][SCORE],
-        "brier_skill": facts["brier_skill"],
-        "rows": facts["rows"],
-        "regions": facts["regions"],
-        "baselines": {name: scores[SCORE] for name, scores in facts["baselines"].items()},
+        "minus_raw_pixels": records.plain(facts.difference_to["raw-pixels"][SCORE]),
+        "brier_skill": facts.brier_skill,
+        "rows": facts.rows,
+        "regions": facts.regions,
+        "baselines": {name: records.plain(scores[SCORE]) for name, scores in facts.baselines.items()},
     }
 
 

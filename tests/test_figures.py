@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from sdovis import figures
+from sdovis.statistics.bootstrap import Estimate
 
 
 def _pixels(figure) -> np.ndarray:
@@ -23,7 +24,7 @@ RNG = np.random.default_rng(0)
 SAMPLES = {"alpha": RNG.normal(0, 1, 40), "beta": RNG.normal(1, 1, 30)}
 ALL = {
     "confusion_matrix": lambda: figures.confusion_matrix(np.array([[5, 1], [2, 9]]), ["alpha", "beta"]),
-    "intervals": lambda: figures.intervals({"model": {"estimate": 0.5, "low": 0.4, "high": 0.6}}, "recall", chance=0.5),
+    "intervals": lambda: figures.intervals({"model": Estimate(0.5, 0.4, 0.6)}, "recall", chance=0.5),
     "learning_curve": lambda: figures.learning_curve([{"step": 1, "loss": 2.0}, {"step": 1, "eval_f1": 0.5}], "f1", 1),
     "cutouts": lambda: figures.cutouts([np.eye(8) * 255] * 2, ["one", "two"], "gray"),
     "class_balance": lambda: figures.class_balance(

@@ -48,7 +48,7 @@ def test_a_missing_file_is_named_with_the_command_that_writes_it(run, missing, v
     ("file", "entry"),
     [
         ("corpus/corpus.json", "spellings"),
-        ("corpus/corpus.json", "channels.0.version"),
+        ("corpus/corpus.json", "view.channels.0.version"),
         ("corpus/corpus.json", "scheme.agreement"),
         ("corpus/audit.json", "parts.test.largest_region_share"),
         ("scores/scores.json", "brier_skill"),

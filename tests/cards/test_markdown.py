@@ -10,7 +10,6 @@ from huggingface_hub import DatasetCard
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from sdovis.cards.evidence import Estimate
 from sdovis.cards.markdown import (
     bibtex,
     code,
@@ -28,6 +27,7 @@ from sdovis.cards.markdown import (
     verbatim,
 )
 from sdovis.errors import SdovisError
+from sdovis.statistics.bootstrap import Estimate
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 #: Text that has broken cards, beside anything else.

@@ -217,7 +217,7 @@ def test_each_channel_of_a_composite_is_named_with_its_transform_and_its_colour(
         assert f"- {json.dumps(name)}" in space and title in space
     for card in (dataset, model):
         assert card.count("linear to 200 G in steps of 5.71 G") == 2 and "DN/s (EXPTIME divided out)" in card
-    assert "PNG, 8 bits in each of three colours" in dataset and "8 bits grey" not in dataset
+    assert "or of three transforms, a colour each" in dataset
     assert 'classify(("hmi-br.fits", "hmi-magnetogram.fits", "aia-304-corrected.fits"))' in model
     assert 'files = [handle_file("hmi-br.fits"), handle_file("hmi-magnetogram.fits"), ' in space
     assert {"hmi", "aia", *THREE} <= set(model_metadata(facts)["tags"])

@@ -1,10 +1,8 @@
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 from sdovis import figures
-from sdovis.corpus.audit import audit, drawn
+from sdovis.corpus.audit import Audit, Years, audit, drawn
 from sdovis.corpus.split import assign
 from sdovis.errors import BadInput
 from sdovis.study import Split
@@ -26,32 +24,29 @@ def _rows() -> pd.DataFrame:
 
 
 def test_a_clean_split_is_counted():
-    facts = audit(_rows(), ["a", "b"], gap_days=27)
-    train = facts["parts"]["train"]
-    assert (train["rows"], train["regions"], train["images"]) == (4, 2, 4)
-    assert train["largest_region"] == "ar1"
-    assert train["largest_region_share"] == 0.75
-    assert train["rows_by_class"] == {"a": 2, "b": 2}
-    assert facts["parts"]["test"]["regions_by_class"] == {"a": 1, "b": 1}
-    assert (train["first"], train["last"]) == ("2011-01-01 00:00:00+00:00", "2011-01-04 00:00:00+00:00")
+    audited = audit(_rows(), ["a", "b"], gap_days=27)
+    train = audited.parts["train"]
+    assert (train.rows, train.regions, train.images) == (4, 2, 4)
+    assert train.largest_region == "ar1"
+    assert train.largest_region_share == 0.75
+    assert train.rows_by_class == {"a": 2, "b": 2}
+    assert audited.parts["test"].regions_by_class == {"a": 1, "b": 1}
+    assert (train.first, train.last) == ("2011-01-01 00:00:00+00:00", "2011-01-04 00:00:00+00:00")
 
 
 def test_years_and_longitudes_are_counted_in_each_part():
     rows = _rows()
     rows.loc[6:, "observed"] += pd.Timedelta(days=700)
     rows["longitude_deg"] = [-89, -80, 0, 14.9, 15, np.nan, 60, 90]
-    facts = audit(rows, ["a", "b"], gap_days=27)
-    assert facts["years"] == {
-        "years": [2011, 2012, 2013],
-        "rows": {"train": [4, 0, 0], "validation": [2, 0, 0], "test": [0, 0, 2]},
+    audited = audit(rows, ["a", "b"], gap_days=27)
+    assert audited.years == Years((2011, 2012, 2013), {"train": (4, 0, 0), "validation": (2, 0, 0), "test": (0, 0, 2)})
+    assert audited.longitudes.edges_deg == tuple(range(-90, 91, 15))
+    assert audited.longitudes.rows == {
+        "train": (2, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0),
+        "validation": (0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0),
+        "test": (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1),
     }
-    assert facts["longitudes"]["edges_deg"] == list(range(-90, 91, 15))
-    assert facts["longitudes"]["rows"] == {
-        "train": [2, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0],
-        "validation": [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0],
-        "test": [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1],
-    }
-    assert "longitudes" not in audit(_rows(), ["a", "b"], gap_days=27)
+    assert audit(_rows(), ["a", "b"], gap_days=27).longitudes is None
 
 
 @pytest.mark.parametrize(
@@ -130,20 +125,21 @@ def _season() -> pd.DataFrame:
     )
 
 
-def test_what_it_took_to_make_the_split_is_told_and_json_holds_it():
+def test_what_it_took_to_make_the_split_is_told_and_is_the_same_when_read_back(tmp_path):
     rows = _season()
     split = Split(method="grouped", link_returning=True)
     made = assign(rows, split, seed=0, footprint_deg=15.0)
     kept = rows.assign(split=made.part, group=made.group)[made.part != ""]
-    facts = audit(kept, ["a", "b"], gap_days=None, near_duplicate_bits=4, footprint_deg=15.0, assignment=made)
-    facts = json.loads(json.dumps(facts, allow_nan=False))
-    assert facts["crossing_pairs"] == {"near_duplicate": 0, "overlap": 0}
-    assert facts["dropped"]["its cutout overlaps one of another part"] == (made.part == "").sum()
-    assert facts["kept_apart"]["pairs"] == made.pairs
-    assert facts["kept_apart"]["pairs"]["overlap"] > 0
-    assert len(facts["returning"]["links"]) == len(made.links)
-    assert facts["shortcuts"]["position"]["sentence"].startswith("position alone reaches 0.")
-    assert set(facts["shortcuts"]) == {"position", "date", "mean brightness"}
+    audited = audit(kept, ["a", "b"], gap_days=None, near_duplicate_bits=4, footprint_deg=15.0, assignment=made)
+    audited.save(tmp_path)
+    assert Audit.load(tmp_path) == audited
+    assert audited.crossing_pairs == {"near_duplicate": 0, "overlap": 0}
+    assert audited.dropped["its cutout overlaps one of another part"] == (made.part == "").sum()
+    assert audited.kept_apart.pairs == made.pairs
+    assert audited.kept_apart.pairs["overlap"] > 0
+    assert len(audited.returning.links) == len(made.links)
+    assert audited.shortcuts["position"].sentence.startswith("position alone reaches 0.")
+    assert set(audited.shortcuts) == {"position", "date", "mean brightness"}
 
 
 def test_linked_returns_in_two_parts_are_caught_and_without_the_link_they_are_not():
@@ -156,11 +152,11 @@ def test_linked_returns_in_two_parts_are_caught_and_without_the_link_they_are_no
 def test_the_figures_show_the_parts_the_years_and_the_shortcuts():
     rows = _season()
     made = assign(rows, Split(gap_days=10), seed=0)
-    facts = audit(rows.assign(split=made.part)[made.part != ""], ["a", "b"], gap_days=10, assignment=made)
-    shown = {name: (figure, caption) for name, figure, caption in drawn(facts)}
+    audited = audit(rows.assign(split=made.part)[made.part != ""], ["a", "b"], gap_days=10, assignment=made)
+    shown = {name: (figure, caption) for name, figure, caption in drawn(audited)}
     assert list(shown) == ["audit_longitudes", "audit_years", "audit_shortcuts"]
     for name in ("audit_longitudes", "audit_years"):
         titles = [axes.get_title(loc="left") for axes in shown[name][0].axes]
-        assert titles == [f"{part}, n = {facts['parts'][part]['rows']}" for part in facts["parts"]]
+        assert titles == [f"{part}, n = {audited.parts[part].rows}" for part in audited.parts]
     assert all(figures.png(figure).startswith(b"\x89PNG") for figure, _ in shown.values())
     assert all(caption.endswith(".") for _, caption in shown.values())

@@ -49,12 +49,12 @@ def test_kept_rejected_and_dropped_rows_add_up_to_the_workbook(made):
     rejects = pd.read_csv(corpus.folder / "rejects.csv")
     assert len(corpus.rows) + len(rejects) == len(build.read_rows(study))
     assert rejects["reason"].notna().all()
-    assert sum(corpus.facts["rejects_by_reason"].values()) == len(rejects)
+    assert sum(corpus.facts.rejects_by_reason.values()) == len(rejects)
 
 
 def test_what_was_merged_is_named_and_counted(made):
     _, corpus = made
-    spellings = corpus.facts["spellings"]["complex"]
+    spellings = corpus.facts.spellings["complex"]
     assert set(spellings) <= {"Beta-Gamma", "Beta-Gamma-Delta", "Beta-Delta", "Gamma", "Gamma-Delta"}
     assert sum(spellings.values()) == int((corpus.rows["label"] == corpus.classes.index("complex")).sum())
 

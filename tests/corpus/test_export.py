@@ -106,7 +106,7 @@ def test_the_workbook_has_a_colleagues_sheets_and_headings(real, tmp_path):
     assert sheet.column_dimensions["A"].width > 25 > sheet.column_dimensions["C"].width
     regions = int(corpus.rows["noaa_ar"].notna().sum())
     assert sheet.max_row - 1 == regions and book["Quiet Sun"].max_row - 1 == len(corpus.rows) - regions == 24
-    assert book["Rejects"].max_row - 1 == corpus.facts["rejects"] > 0
+    assert book["Rejects"].max_row - 1 == corpus.facts.rejects > 0
 
 
 def test_the_workbook_says_what_it_was_made_from(real, tmp_path):

@@ -1,7 +1,11 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
+from sdovis import records
 from sdovis.corpus.shortcuts import sentence, shortcuts
+from sdovis.statistics.bootstrap import Estimate
 
 CLASSES = ["a", "b", "c"]
 
@@ -48,13 +52,13 @@ def test_a_planted_shortcut_is_found_and_the_others_stay_at_chance(name):
     found = shortcuts(rows.assign(**PLANTED[name](rows)), CLASSES)
     assert set(found) == set(PLANTED)
     for other, of in found.items():
-        score = of["balanced_accuracy"]
-        assert of["chance"] == pytest.approx(1 / 3)
+        score = of.balanced_accuracy
+        assert of.chance == pytest.approx(1 / 3)
         if other == name:
-            assert score["low"] > 0.6
-            assert sentence(other, of).endswith("it tells something of the class")
+            assert score.low > 0.6
+            assert of.sentence.endswith("it tells something of the class")
         else:
-            assert score["low"] < 1 / 3 < score["high"] or score["estimate"] < 0.45
+            assert score.low < 1 / 3 < score.high or score.estimate < 0.45
 
 
 def test_the_interval_is_by_group_and_not_by_image():
@@ -62,8 +66,8 @@ def test_the_interval_is_by_group_and_not_by_image():
     copied = pd.concat([rows] * 5, ignore_index=True)
 
     def width(table):
-        score = shortcuts(table, CLASSES)["position"]["balanced_accuracy"]
-        return score["high"] - score["low"]
+        score = shortcuts(table, CLASSES)["position"].balanced_accuracy
+        return score.high - score.low
 
     assert width(copied) == pytest.approx(width(rows), rel=0.35)
 
@@ -82,26 +86,22 @@ def test_without_a_test_part_there_is_nothing_to_say():
 def test_chance_is_of_the_classes_that_are_tested():
     rows = _rows()
     rows = rows[(rows["split"] != "test") | (rows["label"] != "c")]
-    assert shortcuts(rows, CLASSES)["date"]["chance"] == 0.5
+    assert shortcuts(rows, CLASSES)["date"].chance == 0.5
 
 
 def test_the_sentence_is_plain():
-    entry = {"balanced_accuracy": {"estimate": 0.41, "low": 0.29, "high": 0.47}, "chance": 1 / 3}
-    assert sentence("date", entry) == "date alone reaches 0.41 [0.29, 0.47], chance 0.33"
-    entry["balanced_accuracy"]["low"] = 0.35
-    assert sentence("date", entry).startswith("date alone reaches 0.41 [0.35, 0.47], chance 0.33: ")
-    entry["balanced_accuracy"] = {"estimate": 0.41, "low": None, "high": None}
-    assert sentence("date", entry) == "date alone reaches 0.41, chance 0.33"
+    assert sentence("date", Estimate(0.41, 0.29, 0.47), 1 / 3) == "date alone reaches 0.41 [0.29, 0.47], chance 0.33"
+    above = sentence("date", Estimate(0.41, 0.35, 0.47), 1 / 3)
+    assert above.startswith("date alone reaches 0.41 [0.35, 0.47], chance 0.33: ")
+    assert sentence("date", Estimate(0.41, None, None), 1 / 3) == "date alone reaches 0.41, chance 0.33"
 
 
 def test_a_single_region_gives_no_interval_and_json_holds_no_nan():
-    import json
-
     rows = _rows()
     rows.loc[rows["split"] == "test", "group"] = "ar1"
     found = shortcuts(rows, CLASSES)
-    assert found["date"]["balanced_accuracy"]["low"] is None
-    json.dumps(found, allow_nan=False)
+    assert found["date"].balanced_accuracy.low is None
+    json.dumps(records.plain(found), allow_nan=False)
 
 
 def test_quiet_sun_that_was_sampled_elsewhere_is_told_by_its_place(shared_data):
@@ -120,5 +120,5 @@ def test_quiet_sun_that_was_sampled_elsewhere_is_told_by_its_place(shared_data):
         }
     )
     found = shortcuts(rows, ["quiet", "plage", "spotted"])
-    assert found["position"]["balanced_accuracy"]["low"] > 0.5
-    assert found["date"]["balanced_accuracy"]["low"] < 0.4
+    assert found["position"].balanced_accuracy.low > 0.5
+    assert found["date"].balanced_accuracy.low < 0.4

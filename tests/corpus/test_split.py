@@ -75,7 +75,7 @@ def test_the_audit_passes_what_the_split_made(rows, split, link):
     kept = rows.assign(split=found.part, group=found.group)[found.part != ""]
     assume(len(kept))
     classes = sorted(set(rows["label"]))
-    facts = audit(
+    audited = audit(
         kept,
         classes,
         gap_days=split.gap,
@@ -84,7 +84,7 @@ def test_the_audit_passes_what_the_split_made(rows, split, link):
         assignment=found,
         samples=20,
     )
-    assert sum(facts["dropped"].values()) + sum(part["rows"] for part in facts["parts"].values()) == len(rows)
+    assert sum(audited.dropped.values()) + sum(part.rows for part in audited.parts.values()) == len(rows)
 
 
 @settings(ANY, max_examples=250)
@@ -104,7 +104,7 @@ def test_the_audit_catches_a_split_at_random_by_image(rows, seed):
         with pytest.raises(BadInput, match="leak"):
             checked()
     else:
-        assert checked()["leaks"] == {"region": 0, "image": 0, "identical_cutout": 0}
+        assert checked().leaks == {"region": 0, "image": 0, "identical_cutout": 0}
 
 
 @settings(ANY, max_examples=100)

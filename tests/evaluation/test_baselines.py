@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from crafted_facts import corpus_facts
 from PIL import Image
 from sdovis.channels.channel import channel
 from sdovis.corpus.build import Corpus
@@ -37,7 +38,7 @@ def corpus() -> Corpus:
     rows = pd.DataFrame({"id": [str(i) for i in range(len(labels))], "label": labels})
     rows["split"] = np.repeat(["train", "validation", "test"], len(labels) // 3)
     pictures = [_picture(rng, 4 if label else 1) for label in labels]
-    return Corpus(Path(), ("one", "four"), rows, pictures, {}, Manifest("prepare", {}, {}), {})
+    return Corpus(Path(), ("one", "four"), rows, pictures, corpus_facts(), Manifest("prepare", {}, {}))
 
 
 def test_measures_of_the_spots_tell_one_spot_from_four(corpus: Corpus) -> None:

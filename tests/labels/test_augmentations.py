@@ -97,6 +97,5 @@ def test_an_unknown_augmentation_is_refused_with_the_nearest_name() -> None:
 
 
 def test_the_policy_of_a_corpus_is_that_of_its_scheme() -> None:
-    facts = {"name": "mcintosh-z", "augmentations": sorted(MCINTOSH_Z.augmentations), "breaks": dict(MCINTOSH_Z.breaks)}
-    assert Policy.of(facts) == MCINTOSH_Z.policy
+    assert MCINTOSH_Z.facts(MCINTOSH_Z.classes, ()).policy == MCINTOSH_Z.policy
     assert set(NAMES) >= ON_REQUEST

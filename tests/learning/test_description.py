@@ -5,12 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from sdovis import records
 from sdovis.channels.channel import channel
 from sdovis.channels.view import View
 from sdovis.errors import BadInput
 from sdovis.learning import description
 
-CHANNEL = channel("aia-211-browse").facts()
+CHANNEL = records.plain(channel("aia-211-browse").facts())
 #: As sdovis wrote it before there was a format number.
 FIRST = {
     "study": "sun", "simulated": False, "classes": {"a": "", "b": ""}, "scheme": {"name": "column", "version": "1"},

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from crafted_facts import corpus_facts
 from PIL import Image
 from sdovis import manifests
-from sdovis.channels.hmi import HMI_MAGNETOGRAM
-from sdovis.labels.schemes import MOUNT_WILSON_3
 from sdovis.study import Study
 
 CLASSES = ("alpha", "beta", "complex")
@@ -57,9 +55,7 @@ def write_corpus(folder: Path, train: int = 30, validation: int = 12, test: int 
     rng = np.random.default_rng(7)
     with manifests.whole(folder, stage="prepare", made_from={"seed": "7"}) as beside:
         (beside / "data").mkdir()
-        scheme = {"name": MOUNT_WILSON_3.name, "augmentations": sorted(MOUNT_WILSON_3.augmentations)}
-        facts = {"classes": CLASSES, "scheme": scheme, "channels": [HMI_MAGNETOGRAM.facts()]}
-        (beside / "corpus.json").write_text(json.dumps(facts))
+        corpus_facts(size_px=SIZE, rows=train + validation + test).save(beside)
         for part, count in (("train", train), ("validation", validation), ("test", test)):
             labels = [i % 3 if i % 5 else 0 for i in range(count)]
             rows = {

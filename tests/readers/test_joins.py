@@ -64,9 +64,9 @@ def test_events_without_a_region_are_counted_and_those_listed_twice_are_not(flar
     assert found.in_windows([], flux("C"), 24) == (0, 0)
     source = Source(reader="srs", srs="x", root=flares.parent, flares="goes.csv", flare_class="C1.0", flare_hours=24)
     facts = flare_facts(source, [T])
-    assert facts["threshold"] == "C1.0" and facts["hours"] == 24
-    assert (facts["events_in_windows"], facts["events_without_region"]) == (3, 1)
-    assert (facts["first"], facts["last"]) == ("2011-02-14", "2011-02-18")
+    assert facts.threshold == "C1.0" and facts.hours == 24
+    assert (facts.events_in_windows, facts.events_without_region) == (3, 1)
+    assert (facts.first, facts.last) == ("2011-02-14", "2011-02-18")
 
 
 def test_a_peak_written_with_the_day_of_its_start_is_after_midnight(flares):

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from crafted_facts import corpus_facts
 from PIL import Image
 from sdovis import manifests
+from sdovis.channels.channel import ChannelFacts
 from sdovis.corpus.build import Corpus
 from sdovis.manifests import Manifest
 from sdovis.study import Study
@@ -61,20 +63,13 @@ def row(group: str, label: int, day: float, code: int = 100, **changes: Any) -> 
 def corpus(rows: Iterable[Mapping[str, Any]], *, channel: str = "aia-211-browse", **facts: Any) -> Corpus:
     """A corpus of these rows that was never written to disk."""
     unit, colormap, signed = CHANNELS[channel]
-    known = {
-        "simulated": False,
-        "classes": dict.fromkeys(CLASSES, "A class."),
-        "channels": [{"name": channel, "unit": unit, "signed": signed, "colormap": colormap}],
-        "size_px": 8,
-        "cutout_arcsec": None,
-        "cutout_deg": None,
-        "rejects": 2,
-        "rejects_by_reason": {"no class": 2},
-    } | facts
+    told = ChannelFacts(channel, "1", channel, unit, signed, not signed, "Crafted.", colormap)
+    crafted = {"classes": dict.fromkeys(CLASSES, "A class."), "size_px": 8, "rejects": 2}
+    known = corpus_facts(**{**crafted, "channels": (told,), "rejects_by_reason": {"no class": 2}} | facts)
     table = pd.DataFrame([dict(r) for r in rows])
     pictures = table.pop("image").tolist()
     made = Manifest("prepare", {}, {"data": str(len(table))})
-    return Corpus(Path(), tuple(known["classes"]), table, pictures, known, made)
+    return Corpus(Path(), tuple(known.classes), table, pictures, known, made)
 
 
 def three_classes(seed: int = 0, regions: int = 8, images: int = 3) -> list[dict[str, Any]]:

@@ -131,9 +131,10 @@ def test_a_corpus_without_positions_or_full_parts_is_still_described(tmp_path):
 
 def test_nothing_is_left_behind_when_it_fails(tmp_path):
     built = crafted.corpus([crafted.row("ar11001", 0, 0)], channel="aia-211-browse")
-    broken = dataclasses.replace(
-        built, facts={**built.facts, "channels": [{**built.facts["channels"][0], "colormap": "none"}]}
-    )
+    view = built.facts.view
+    without = tuple(dataclasses.replace(channel, colormap="none") for channel in view.channels)
+    facts = dataclasses.replace(built.facts, view=dataclasses.replace(view, channels=without))
+    broken = dataclasses.replace(built, facts=facts)
     with pytest.raises(ValueError, match="none"):
         summary.summarise(crafted.study(), broken, tmp_path / "summary")
     assert list(tmp_path.iterdir()) == []

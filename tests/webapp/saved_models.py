@@ -42,11 +42,15 @@ OF_THE_VIEW = ("cutout_arcsec", "cutout_deg", "center_px", "arcsec_per_px", "max
 
 def save_model(folder: Path, *channels: str, kind: str = "vit", **about: Any) -> Path:
     """A model folder with the facts that a study leaves in config.json."""
+    from sdovis import records
     from sdovis.channels.channel import channel
     from transformers import ViTImageProcessorPil
 
     model = network(kind, about.get("classes", MEANINGS))
-    view = {"channels": [channel(name).facts() for name in channels or ["hmi-magnetogram"]], "size_px": SIZE}
+    view = {
+        "channels": records.plain([channel(name).facts() for name in channels or ["hmi-magnetogram"]]),
+        "size_px": SIZE,
+    }
     view |= {name: about.pop(name) for name in OF_THE_VIEW if name in about}
     scheme = {"name": "mount-wilson-3", "version": "1"}
     facts = {"study": "tiny", "simulated": True, "classes": MEANINGS, "scheme": scheme}

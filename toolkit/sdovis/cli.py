@@ -153,7 +153,7 @@ def prepare(
         export(corpus, study, xlsx)
         typer.echo(f"wrote {xlsx}")
     counts = ", ".join(f"{name} {n}" for name, n in corpus.rows["split"].value_counts(sort=False).items())
-    typer.echo(f"{folders.corpus}: {counts}; {corpus.facts['rejects']} rejected (rejects.csv)")
+    typer.echo(f"{folders.corpus}: {counts}; {corpus.facts.rejects} rejected (rejects.csv)")
 
 
 @app.command()

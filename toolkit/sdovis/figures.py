@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
+    from sdovis.statistics.bootstrap import Estimate
+
 
 def _figure(width: float, height: float) -> Figure:
     # Not pyplot: it would keep every figure alive and choose a window system.
@@ -51,12 +53,12 @@ def confusion_matrix(matrix: NDArray[Any], classes: Sequence[str]) -> Figure:
     return figure
 
 
-def intervals(rows: Mapping[str, Mapping[str, float | None]], quantity: str, *, chance: float | None = None) -> Figure:
+def intervals(rows: Mapping[str, Estimate], quantity: str, *, chance: float | None = None) -> Figure:
     """Estimates with their intervals, a row each, the first on top; ``chance`` is drawn as a dashed line."""
     figure = _figure(5.5, 0.9 + 0.42 * len(rows))
     axes = figure.subplots()
     for y, entry in enumerate(rows.values()):
-        estimate, low, high = (np.nan if (v := entry[k]) is None else v for k in ("estimate", "low", "high"))
+        estimate, low, high = (np.nan if v is None else v for v in (entry.estimate, entry.low, entry.high))
         axes.plot([low, high], [y, y], color="tab:blue", linewidth=2)
         axes.plot(estimate, y, "o", color="tab:blue")
         axes.annotate(f"{estimate:.2f}", (estimate, y), (0, 6), textcoords="offset points", ha="center", fontsize=8)

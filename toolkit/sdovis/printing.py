@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sdovis.learning.record import TrainingRecord
     from sdovis.learning.search import Found
     from sdovis.stages import Folders
+    from sdovis.statistics.bootstrap import Estimate
 
 #: Problems printed one by one; a flipped column would fill the screen with thousands.
 MAX_PROBLEMS = 200
@@ -56,17 +57,17 @@ def plugins() -> None:
 def scores(scores: Scores) -> None:
     """The model's scores on the test part beside the baselines'."""
     facts = scores.facts
-    level = f"{facts['bootstrap']['confidence']:.0%}"
-    title = f"test part: {facts['rows']} images of {facts['regions']} regions; {level} intervals by region"
+    level = f"{facts.bootstrap.confidence:.0%}"
+    title = f"test part: {facts.rows} images of {facts.regions} regions; {level} intervals by region"
     table = _table("", "balanced accuracy", "macro-F1", "model minus this, balanced accuracy", title=title)
 
-    def cell(entry: dict[str, Any] | None) -> str:
-        if not entry or None in entry.values():
+    def cell(entry: Estimate | None) -> str:
+        if entry is None or None in (entry.estimate, entry.low, entry.high):
             return "-"
-        return f"{entry['estimate']:.3f} [{entry['low']:.3f}, {entry['high']:.3f}]"
+        return f"{entry.estimate:.3f} [{entry.low:.3f}, {entry.high:.3f}]"
 
-    for name, of in {"this model": facts["model"], **facts["baselines"]}.items():
-        difference = facts["difference_to"].get(name, {}).get("balanced-accuracy")
+    for name, of in {"this model": facts.overall, **facts.baselines}.items():
+        difference = facts.difference_to.get(name, {}).get("balanced-accuracy")
         table.add_row(name, cell(of.get("balanced-accuracy")), cell(of.get("macro-f1")), cell(difference))
     _show(table)
 

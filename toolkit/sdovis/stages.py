@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -164,8 +163,8 @@ def _learn(
         corpus,
         place,
         augmentations=frozenset(augmentations(study, corpus)),
-        signed=tuple(channel["signed"] for channel in corpus.facts["channels"]),
-        about=description.of_study(study, corpus),
+        signed=tuple(channel.signed for channel in corpus.facts.view.channels),
+        about=description.of_corpus(corpus.facts),
         made_from=training_made_from(study, corpus),
         shared=folders.training / "cache",
         clock=clock or Clock(),
@@ -222,20 +221,17 @@ def search(study: Study, folders: Folders, say: Say, *, trials: int, restart: bo
 
 def augmentations(study: Study, corpus: Corpus) -> tuple[str, ...]:
     """What training does to the pictures, in order. Raises `BadInput` where the study asks for what breaks labels."""
-    from sdovis.labels.augmentations import Policy
-
-    signed = any(channel["signed"] for channel in corpus.facts["channels"])
-    return Policy.of(corpus.facts["scheme"]).chosen(study.method.augment, signed=signed)
+    signed = any(channel.signed for channel in corpus.facts.view.channels)
+    return corpus.facts.scheme.policy.chosen(study.method.augment, signed=signed)
 
 
 def training_made_from(study: Study, corpus: Corpus) -> dict[str, str]:
     """What a model depends on, a line each so that a refusal to resume can say which changed."""
-    from sdovis.channels.view import View
     from sdovis.labels.augmentations import GROUP, NAMES
 
     made_from = {f"training.{name}": repr(value) for name, value in sorted(study.training.items())}
     made_from |= {f"method.{name}": repr(value) for name, value in study.method}
-    made_from |= {"study.seed": str(study.study.seed), "view": json.dumps(View.of_study(study.images).to_json())}
+    made_from |= {"study.seed": str(study.study.seed)}
     # The built-ins change with sdovis, whose version is recorded anyway.
     strangers = [name for name in augmentations(study, corpus) if name not in NAMES]
     made_from |= {f"augmentation {name}": plugins.version(GROUP, name) for name in strangers}
@@ -281,9 +277,8 @@ def _score_seeds(study: Study, corpus: Corpus, folders: Folders, say: Say) -> No
         if not manifests.finished(place / "scores", scores.made_from(alone, corpus, model)):
             say(f"evaluate: seed {one.study.seed}")
             scores.evaluate(alone, corpus, place / "model", place / "scores")
-        facts = scores.Scores.load(place / "scores").facts["model"]
-        # Those of single classes have an estimate for each class instead.
-        of_each[str(one.study.seed)] = {n: e["estimate"] for n, e in facts.items() if e.get("estimate") is not None}
+        overall = scores.Scores.load(place / "scores").facts.overall
+        of_each[str(one.study.seed)] = {n: e.estimate for n, e in overall.items() if e.estimate is not None}
     names = sorted(set.intersection(*(set(each) for each in of_each.values())))
     over = {name: seeds.summarised([each[name] for each in of_each.values()]) for name in names}
     checkpoints.write_json(folders.run / "seeds" / "scores.json", {"test": of_each, "over_seeds": over})

@@ -10,26 +10,22 @@ from pathlib import Path
 
 from sdovis import manifests
 from sdovis.cards import sources
-from sdovis.cards.evidence import (
-    Audit,
-    ChannelFacts,
-    ConfigFile,
-    CorpusFile,
-    Estimate,
-    FlareList,
-    Part,
-    ProcessorFile,
-    Scheme,
-    ScoresFile,
-    Shortcut,
-    read,
-)
 from sdovis.cards.markdown import without_folders
 from sdovis.cards.sources import Example, Network, Storage
+from sdovis.channels.channel import ChannelFacts
+from sdovis.corpus.audit import Audit, Part
+from sdovis.corpus.columns import COLUMNS, CorpusColumn
+from sdovis.corpus.facts import CorpusFacts
+from sdovis.corpus.shortcuts import Shortcut
 from sdovis.corpus.split import PARTS
 from sdovis.errors import BadInput, Problem
+from sdovis.evaluation.facts import ScoreFacts
+from sdovis.labels.schemes import SchemeFacts
+from sdovis.learning.model_files import ConfigFile, ProcessorFile
 from sdovis.learning.record import TrainingRecord
 from sdovis.manifests import Manifest
+from sdovis.readers.joins import FlareFacts
+from sdovis.statistics.bootstrap import Estimate
 from sdovis.study import Study
 from sdovis.version import __version__
 
@@ -129,8 +125,8 @@ class Facts:
     notes: tuple[str, ...]
     repositories: Repositories
     classes: tuple[ClassFacts, ...]
-    scheme: Scheme
-    flares: FlareList | None
+    scheme: SchemeFacts
+    flares: FlareFacts | None
     channels: tuple[ChannelFacts, ...]
     rows: int
     size_px: int
@@ -140,11 +136,12 @@ class Facts:
     provenance: Provenance
     split: SplitFacts
     rejects: Rejects
+    columns: tuple[CorpusColumn, ...]
     storage: Storage
     network: Network
     trainable: str
     training: TrainingRecord
-    scores: ScoresFile
+    scores: ScoreFacts
     examples: tuple[Example, ...]
     figures: tuple[str, ...]
     sdovis: str
@@ -192,11 +189,9 @@ def gather(study: Study, run_dir: Path) -> Facts:
         "model": manifests.read(model_folder, made_by="train"),
         "scores": manifests.read(scores_folder, made_by="evaluate"),
     }
-    corpus = read(CorpusFile, corpus_folder / "corpus.json", made_by="prepare")
-    audit = read(Audit, corpus_folder / "audit.json", made_by="prepare")
-    scores = read(ScoresFile, scores_folder / "scores.json", made_by="evaluate")
-    config = read(ConfigFile, model_folder / "config.json", made_by="train")
-    processor = read(ProcessorFile, model_folder / "preprocessor_config.json", made_by="train")
+    corpus, audit = CorpusFacts.load(corpus_folder), Audit.load(corpus_folder)
+    scores = ScoreFacts.load(scores_folder)
+    config, processor = ConfigFile.load(model_folder), ProcessorFile.load(model_folder)
     training = TrainingRecord.load(run_dir / "training")
     disagreements = [
         *_disagreements(study, made, training, corpus, run_dir),
@@ -219,11 +214,11 @@ def gather(study: Study, run_dir: Path) -> Facts:
         classes=class_facts(corpus.classes, corpus.scheme, corpus.spellings),
         scheme=corpus.scheme,
         flares=corpus.flares,
-        channels=tuple(corpus.channels),
+        channels=corpus.view.channels,
         rows=corpus.rows,
-        size_px=corpus.size_px,
-        cutout_arcsec=corpus.cutout_arcsec,
-        cutout_deg=corpus.cutout_deg,
+        size_px=corpus.view.size_px,
+        cutout_arcsec=corpus.view.cutout_arcsec,
+        cutout_deg=corpus.view.cutout_deg,
         max_longitude_deg=study.images.max_longitude_deg,
         provenance=Provenance(
             Path(study.source.rows_from).name,
@@ -243,6 +238,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
             study.study.seed,
         ),
         rejects=rejects(corpus.rejects_by_reason),
+        columns=COLUMNS,
         storage=sources.storage(corpus_folder),
         network=sources.network(study.backbone.id, training, config, processor),
         trainable=study.method.trainable,
@@ -255,7 +251,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
 
 
 def _disagreements(
-    study: Study, made: Mapping[str, Manifest], training: TrainingRecord, corpus: CorpusFile, run_dir: Path
+    study: Study, made: Mapping[str, Manifest], training: TrainingRecord, corpus: CorpusFacts, run_dir: Path
 ) -> Iterator[Problem]:
     """Everything that was made from something else than what is there now."""
     mend = "run sdovis run"
@@ -274,10 +270,10 @@ def _disagreements(
         yield Problem("[evaluation] of the study is not what the scores were made with", mend, str(run_dir / "scores"))
 
 
-def _other_classes(corpus: CorpusFile, scores: ScoresFile, config: ConfigFile, run_dir: Path) -> Iterator[Problem]:
-    classes = list(corpus.classes)
+def _other_classes(corpus: CorpusFacts, scores: ScoreFacts, config: ConfigFile, run_dir: Path) -> Iterator[Problem]:
+    classes = tuple(corpus.classes)
     found = {
-        "model/config.json": [name for _, name in sorted(config.id2label.items(), key=lambda item: int(item[0]))],
+        "model/config.json": tuple(name for _, name in sorted(config.id2label.items(), key=lambda item: int(item[0]))),
         "scores/scores.json": scores.classes,
     }
     for file, names in found.items():
@@ -294,7 +290,7 @@ def _repositories(study: Study, made: Mapping[str, Manifest]) -> Repositories:
 
 
 def class_facts(
-    meanings: Mapping[str, str], scheme: Scheme, spellings: Mapping[str, Mapping[str, int]]
+    meanings: Mapping[str, str], scheme: SchemeFacts, spellings: Mapping[str, Mapping[str, int]]
 ) -> tuple[ClassFacts, ...]:
     """The classes in the model's order, each with every spelling counted."""
     found = []

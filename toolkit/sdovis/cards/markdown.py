@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # PyYAML ships no types
 
-from sdovis.cards.evidence import Estimate
 from sdovis.errors import SdovisError
+from sdovis.statistics.bootstrap import Estimate
 
 UNDEFINED = "not defined"
 

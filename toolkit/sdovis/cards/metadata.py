@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sdovis.cards.evidence import Estimate
 from sdovis.cards.facts import Facts
 from sdovis.cards.markdown import plain
+from sdovis.statistics.bootstrap import Estimate
 
 #: Upper limits of the Hub's size categories.
 _SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10_000_000: "1M<n<10M"}

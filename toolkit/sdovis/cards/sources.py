@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sdovis.cards.evidence import ConfigFile, ProcessorFile
 from sdovis.corpus.split import PARTS
+from sdovis.learning.model_files import ConfigFile, ProcessorFile
 from sdovis.learning.record import TrainingRecord
 
 #: PIL's filters by the number that processors keep.
@@ -88,8 +88,8 @@ def network(given_id: str | None, training: TrainingRecord, config: ConfigFile, 
         architecture=config.architectures[0],
         model_type=config.model_type,
         size_px=processor.size["height"],
-        mean=tuple(processor.image_mean),
-        std=tuple(processor.image_std),
+        mean=processor.image_mean,
+        std=processor.image_std,
         resampling=RESAMPLING[processor.resample],
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sdovis import study as studies
-from sdovis.cards.evidence import Bounds, Estimate, Latency, LongitudeBin, Part, ScoresFile, Shortcut, Validation
 from sdovis.cards.facts import Facts, class_facts, gather, rejects
 from sdovis.cards.render import README, dataset_card, merge, model_card
-from sdovis.corpus.build import Corpus, count_reasons
+from sdovis.corpus.audit import Part
+from sdovis.corpus.build import Corpus
+from sdovis.corpus.facts import count_reasons, count_spellings
 from sdovis.corpus.shortcuts import shortcuts
 from sdovis.corpus.split import PARTS
 from sdovis.errors import BadInput, Problem
+from sdovis.evaluation.facts import Latency, LongitudeBin, ScoreFacts, ValidationScore
 from sdovis.evaluation.metrics import spec
 from sdovis.evaluation.scores import LONGITUDE_EDGES
 from sdovis.statistics import skill
-from sdovis.statistics.bootstrap import Interval, by_cluster, cluster_bootstrap, paired_difference
+from sdovis.statistics.bootstrap import Estimate, by_cluster, cluster_bootstrap, paired_difference
 
 #: A probability's rounding in fp32, summed over classes.
 _SUM_TOLERANCE = 1e-4
@@ -92,10 +94,7 @@ def recomputed(facts: Facts, run_dir: Path) -> Facts:
     corpus = Corpus.load(run_dir / "corpus")
     rows = corpus.rows.assign(label_name=[corpus.classes[i] for i in corpus.rows["label"]])
     predictions = _predictions(corpus, run_dir)
-    spellings = {
-        str(name): {str(text): int(n) for text, n in group["label_text"].value_counts().items()}
-        for name, group in rows.groupby("label_name")
-    }
+    spellings = {str(name): count_spellings(of["label_text"]) for name, of in rows.groupby("label_name")}
     reasons = pd.read_csv(run_dir / "corpus" / "rejects.csv", dtype=str, keep_default_na=False)["reason"]
     keys = {"region": "group", "image": "frame", "identical_cutout": "pixels_sha256"}
     meanings = {each.name: each.meaning for each in facts.classes}
@@ -108,7 +107,7 @@ def recomputed(facts: Facts, run_dir: Path) -> Facts:
             facts.split,
             leaks={what: _shared(rows, column) for what, column in keys.items()},
             parts={name: _part(rows[rows["split"] == name], corpus.classes) for name in PARTS},
-            shortcuts=_shortcuts(rows, corpus.classes, facts.split.seed),
+            shortcuts=shortcuts(rows.assign(label=rows["label_name"]), corpus.classes, seed=facts.split.seed),
         ),
         training=replace(
             facts.training, images={name: int((rows["split"] == name).sum()) for name in ("train", "validation")}
@@ -120,11 +119,6 @@ def recomputed(facts: Facts, run_dir: Path) -> Facts:
 def _shared(rows: pd.DataFrame, column: str) -> int:
     """How many values of a column occur in more than one part."""
     return int((rows.groupby(column)["split"].nunique() > 1).sum())
-
-
-def _shortcuts(rows: pd.DataFrame, classes: tuple[str, ...], seed: int) -> dict[str, Shortcut]:
-    found = shortcuts(rows.assign(label=rows["label_name"]), classes, seed=seed)
-    return {name: Shortcut(Bounds(**of["balanced_accuracy"]), of["chance"]) for name, of in found.items()}
 
 
 def _part(part: pd.DataFrame, classes: tuple[str, ...]) -> Part:
@@ -158,8 +152,8 @@ def _predictions(corpus: Corpus, run_dir: Path) -> NDArray[np.float64]:
 
 
 def _scores(
-    saved: ScoresFile, rows: pd.DataFrame, probabilities: NDArray[np.float64], classes: tuple[str, ...], folder: Path
-) -> ScoresFile:
+    saved: ScoreFacts, rows: pd.DataFrame, probabilities: NDArray[np.float64], classes: tuple[str, ...], folder: Path
+) -> ScoreFacts:
     k, predicted = len(classes), probabilities.argmax(axis=1)
     label = rows["label"].to_numpy()
     parts = {name: (rows["split"] == name).to_numpy() for name in PARTS}
@@ -179,11 +173,11 @@ def _scores(
             raise BadInput(Problem("is of other rows", "run sdovis evaluate", str(folder / "baselines.parquet")))
         rivals = {name: by_cluster(truth, table[name].to_numpy()[test], groups, k) for name in saved.baselines}
 
-    def scored(name: str, entry: Estimate | dict[str, Estimate]) -> Estimate | dict[str, Estimate]:
+    def scored(name: str, entry: Estimate | Mapping[str, Estimate]) -> Estimate | Mapping[str, Estimate]:
         interval = cluster_bootstrap(model, spec(name).function, **draws)
         if isinstance(entry, Estimate):
-            return _estimate(interval)
-        return {each: _estimate(part) for each, part in zip(classes, interval.each(), strict=True)}
+            return Estimate.of(interval)
+        return {each: Estimate.of(part) for each, part in zip(classes, interval.each(), strict=True)}
 
     climatology = np.bincount(label[parts["train"]], minlength=k) / parts["train"].sum()
     seconds = pd.read_parquet(folder / "latency.parquet")["seconds"].to_numpy()
@@ -193,29 +187,24 @@ def _scores(
         rows=int(test.sum()),
         regions=int(groups.nunique()),
         prevalence={name: float((truth == i).mean()) for i, name in enumerate(classes)},
-        confusion_matrix=skill.confusion(truth, predicted[test], k).tolist(),
+        confusion_matrix=tuple(map(tuple, skill.confusion(truth, predicted[test], k).tolist())),
         model={name: scored(name, entry) for name, entry in saved.model.items()},
         baselines={
-            rival: {name: _estimate(cluster_bootstrap(matrices, spec(name).function, **draws)) for name in scores}
+            rival: {name: Estimate.of(cluster_bootstrap(matrices, spec(name).function, **draws)) for name in scores}
             for (rival, scores), matrices in zip(saved.baselines.items(), rivals.values(), strict=True)
         },
         difference_to={
             rival: {
-                name: _estimate(paired_difference(model, rivals[rival], spec(name).function, **draws))
+                name: Estimate.of(paired_difference(model, rivals[rival], spec(name).function, **draws))
                 for name in scores
             }
             for rival, scores in saved.difference_to.items()
         },
-        by_longitude=list(_by_longitude(rows[test], truth, predicted[test], k)),
-        validation=Validation(float(skill.balanced_accuracy(validation)), int(parts["validation"].sum())),
+        by_longitude=tuple(_by_longitude(rows[test], truth, predicted[test], k)),
+        validation=ValidationScore(float(skill.balanced_accuracy(validation)), int(parts["validation"].sum())),
         brier_skill=skill.brier_skill(truth, probabilities[test], climatology),
         latency_ms=Latency(float(np.median(seconds) * 1e3), float(np.percentile(seconds, 95) * 1e3)),
     )
-
-
-def _estimate(interval: Interval) -> Estimate:
-    values = (interval.estimate, interval.low, interval.high)
-    return Estimate(*(float(value) if np.isfinite(value) else None for value in values))
 
 
 def _by_longitude(rows: pd.DataFrame, truth: NDArray[Any], predicted: NDArray[Any], k: int) -> Iterator[LongitudeBin]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -34,6 +34,20 @@ MAX_TIME_GAP = timedelta(seconds=720)
 
 def _nothing_wrong(_: SolarImage) -> Sequence[str]:
     return ()
+
+
+@dataclass(frozen=True)
+class ChannelFacts:
+    """What corpus and model record of a `Channel`, under its names."""
+
+    name: str
+    version: str
+    title: str
+    unit: str
+    signed: bool
+    browse: bool
+    source: str
+    colormap: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,10 +79,9 @@ class Channel:
     requires: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> ChannelFacts:
         """What travels with corpus and model, so that pixels are treated alike everywhere."""
-        kept = ("name", "version", "title", "unit", "signed", "browse", "source", "colormap")
-        return {key: getattr(self, key) for key in kept}
+        return ChannelFacts(**{field.name: getattr(self, field.name) for field in fields(ChannelFacts)})
 
     def held(self, image: SolarImage | NDArray[Any]) -> Codes | None:
         """The codes (H, W) that an image holds already: grey of 8 bits that nobody published. None for any other."""

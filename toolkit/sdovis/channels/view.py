@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdovis.channels.channel import PUBLISHED, Channel, Codes, channel, composite, matched, stacked, together
+from sdovis import records
+from sdovis.channels.channel import (
+    PUBLISHED,
+    Channel,
+    ChannelFacts,
+    Codes,
+    channel,
+    composite,
+    matched,
+    stacked,
+    together,
+)
 from sdovis.channels.place import Position, pixel_of, sun_position
 from sdovis.errors import BadInput, Problem
 from sdovis.images.images import SolarImage
@@ -94,6 +105,20 @@ class Cutouts:
 
 
 @dataclass(frozen=True)
+class ViewFacts:
+    """A `View` as it is saved with corpus and model; its fields are the view's."""
+
+    channels: tuple[ChannelFacts, ...]
+    size_px: int
+    cutout_arcsec: float | None
+    cutout_deg: float | None
+    center_px: tuple[float, float] | None
+    arcsec_per_px: float | None
+    native_px: tuple[int, int] | None
+    max_longitude_deg: float | None
+
+
+@dataclass(frozen=True)
 class View:
     """What a network looks at: its channels, and how much of the Sun a picture of ``size_px`` a side spans.
 
@@ -125,22 +150,18 @@ class View:
             images.max_longitude_deg,
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def facts(self) -> ViewFacts:
         """What is saved with corpus and model."""
-        return {
-            "channels": [kind.facts() for kind in self.channels],
-            "size_px": self.size_px,
-            "cutout_arcsec": self.cutout_arcsec,
-            "cutout_deg": self.cutout_deg,
-            "center_px": list(self.center_px) if self.center_px else None,
-            "arcsec_per_px": self.arcsec_per_px,
-            "native_px": list(self.native_px) if self.native_px else None,
-            "max_longitude_deg": self.max_longitude_deg,
-        }
+        own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "channels"}
+        return ViewFacts(tuple(kind.facts() for kind in self.channels), **own)
+
+    def to_json(self) -> dict[str, Any]:
+        """`facts` as JSON holds them."""
+        return dict(records.plain(self.facts()))
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> View:
-        """That which `to_json` saved; what is absent is as in a view that does not say it.
+        """That which `to_json` gave; what is absent is as in a view that does not say it.
 
         Raises `BadInput` where a channel is not installed, or in another version.
         """

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sdovis import records
 from sdovis.corpus.duplicates import Find
-from sdovis.corpus.shortcuts import sentence, shortcuts
+from sdovis.corpus.returning import Link
+from sdovis.corpus.shortcuts import Shortcut, shortcuts
 from sdovis.corpus.split import Assignment, alike
 from sdovis.errors import BadInput, Problem
 
@@ -25,6 +28,83 @@ LONGITUDE_BIN = 15
 PAIRS = {"near_duplicate": "near-duplicate images", "overlap": "overlapping cutouts"}
 #: Pairs of one kind that are named.
 EXAMPLES = 3
+FILE = "audit.json"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the split; ``first`` and ``last`` are times of observation, UTC."""
+
+    rows: int
+    regions: int
+    images: int
+    largest_region: str
+    largest_region_share: float
+    rows_by_class: Mapping[str, int]
+    regions_by_class: Mapping[str, int]
+    first: str
+    last: str
+
+
+@dataclass(frozen=True)
+class Years:
+    """Rows of each part in each of ``years``."""
+
+    years: tuple[int, ...]
+    rows: Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Longitudes:
+    """Rows of each part in bins of longitude, whose edges are ``edges_deg``."""
+
+    edges_deg: tuple[int, ...]
+    rows: Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class KeptApart:
+    """Pairs of images that show the same, of which one was dropped because they lay in two parts, by kind."""
+
+    pairs: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Returning:
+    """Regions that were taken for earlier ones, and how many such links chance alone would give."""
+
+    links: tuple[Link, ...]
+    expected_by_chance: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What is known of a split: ``audit.json``.
+
+    ``leaks`` and ``crossing_pairs`` count, by kind, what lies in two parts: nothing, else there is no audit.
+    ``longitudes`` is there where the rows have longitudes. ``dropped`` (reason -> rows), ``kept_apart`` and
+    ``returning`` say what it took to make the split.
+    """
+
+    leaks: Mapping[str, int]
+    crossing_pairs: Mapping[str, int]
+    gap_days: float | None
+    parts: Mapping[str, Part]
+    years: Years
+    longitudes: Longitudes | None = None
+    shortcuts: Mapping[str, Shortcut]
+    dropped: Mapping[str, int]
+    kept_apart: KeptApart
+    returning: Returning
+
+    def save(self, folder: Path) -> None:
+        """Write ``audit.json`` into the corpus' folder."""
+        records.write(self, folder / FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> Audit:
+        """Of a corpus' folder. Raises `BadInput` for every entry that is missing or of another type."""
+        return records.read(cls, folder / FILE, made_by="prepare")
 
 
 def leaks(rows: pd.DataFrame, keys: Mapping[str, str]) -> list[Problem]:
@@ -66,8 +146,8 @@ def audit(
     assignment: Assignment | None = None,
     samples: int = 1000,
     seed: int = 0,
-) -> dict[str, Any]:
-    """Facts of a split, as saved in ``audit.json``.
+) -> Audit:
+    """What is known of a split.
 
     ``rows`` needs columns split, group, frame, pixels_sha256, observed, label (a class name); what else they have of
     positions, hashes and traits of the cutouts is audited too. ``assignment`` adds what it took to make the split.
@@ -89,37 +169,34 @@ def audit(
         problems += _narrow_gaps(rows, gap_days)
     if problems:
         raise BadInput(problems)
-    facts: dict[str, Any] = {
-        "leaks": {"region": 0, "image": 0, "identical_cutout": 0},
-        "crossing_pairs": dict.fromkeys(pairs, 0),
-        "gap_days": gap_days,
-        "parts": {str(name): _part(part, classes) for name, part in rows.groupby("split", sort=False)},
-        "years": _years(rows),
-    }
-    if "longitude_deg" in rows:
-        facts["longitudes"] = _longitudes(rows)
-    facts["shortcuts"] = {
-        name: {**found, "sentence": sentence(name, found)}
-        for name, found in shortcuts(rows, classes, samples=samples, seed=seed).items()
-    }
-    return facts | (_made(assignment) if assignment is not None else {})
+    return Audit(
+        leaks={"region": 0, "image": 0, "identical_cutout": 0},
+        crossing_pairs=dict.fromkeys(pairs, 0),
+        gap_days=gap_days,
+        parts={str(name): _part(part, classes) for name, part in rows.groupby("split", sort=False)},
+        years=_years(rows),
+        longitudes=_longitudes(rows) if "longitude_deg" in rows else None,
+        shortcuts=shortcuts(rows, classes, samples=samples, seed=seed),
+        dropped=_dropped(assignment) if assignment else {},
+        kept_apart=KeptApart(dict(assignment.pairs) if assignment else {}),
+        returning=Returning(assignment.links, round(assignment.links_by_chance, 1)) if assignment else Returning((), 0),
+    )
 
 
-def drawn(facts: Mapping[str, Any]) -> Iterator[tuple[str, Figure, str]]:
+def drawn(audited: Audit) -> Iterator[tuple[str, Figure, str]]:
     """Name, figure and caption of what an audit shows: rows over longitude and years, and the shortcuts."""
     from sdovis import figures
 
-    if "longitudes" in facts:
-        figure = figures.part_histograms(
-            facts["longitudes"]["rows"], facts["longitudes"]["edges_deg"], "degrees from the central meridian"
-        )
+    if audited.longitudes:
+        rows, edges = audited.longitudes.rows, audited.longitudes.edges_deg
+        figure = figures.part_histograms(rows, edges, "degrees from the central meridian")
         yield "audit_longitudes", figure, "Distance from the central meridian in each part."
-    years = facts["years"]["years"]
-    edges = [year - 0.5 for year in [*years, years[-1] + 1]]
-    yield "audit_years", figures.part_histograms(facts["years"]["rows"], edges, "year"), "Years in each part."
-    if found := facts["shortcuts"]:
-        scores = {name: entry["balanced_accuracy"] for name, entry in found.items()}
-        chance = next(iter(found.values()))["chance"]
+    years = audited.years.years
+    begins = [year - 0.5 for year in [*years, years[-1] + 1]]
+    yield "audit_years", figures.part_histograms(audited.years.rows, begins, "year"), "Years in each part."
+    if found := audited.shortcuts:
+        scores = {name: shortcut.balanced_accuracy for name, shortcut in found.items()}
+        chance = next(iter(found.values())).chance
         figure = figures.intervals(scores, "balanced accuracy", chance=chance)
         yield "audit_shortcuts", figure, "How well each trait alone tells the class of the test part; dashed: chance."
 
@@ -140,49 +217,41 @@ def _days(times: pd.Series) -> np.ndarray:
     return np.asarray((times - pd.Timestamp("2010-01-01", tz="UTC")) / pd.Timedelta(days=1), dtype=float)
 
 
-def _part(part: pd.DataFrame, classes: Sequence[str]) -> dict[str, Any]:
+def _part(part: pd.DataFrame, classes: Sequence[str]) -> Part:
     sizes = part["group"].value_counts()
     labels = part["label"].value_counts()
     regions = part.groupby("label")["group"].nunique()
-    return {
-        "rows": len(part),
-        "regions": int(part["group"].nunique()),
-        "images": int(part["frame"].nunique()),
-        "largest_region": str(sizes.index[0]),
-        "largest_region_share": float(np.round(sizes.iloc[0] / len(part), 6)),
-        "rows_by_class": {name: int(labels.get(name, 0)) for name in classes},
-        "regions_by_class": {name: int(regions.get(name, 0)) for name in classes},
-        "first": str(part["observed"].min()),
-        "last": str(part["observed"].max()),
-    }
+    return Part(
+        rows=len(part),
+        regions=int(part["group"].nunique()),
+        images=int(part["frame"].nunique()),
+        largest_region=str(sizes.index[0]),
+        largest_region_share=float(np.round(sizes.iloc[0] / len(part), 6)),
+        rows_by_class={name: int(labels.get(name, 0)) for name in classes},
+        regions_by_class={name: int(regions.get(name, 0)) for name in classes},
+        first=str(part["observed"].min()),
+        last=str(part["observed"].max()),
+    )
 
 
-def _years(rows: pd.DataFrame) -> dict[str, Any]:
-    """Rows of each part in each year."""
+def _years(rows: pd.DataFrame) -> Years:
     year = rows["observed"].dt.year
-    years = list(range(int(year.min()), int(year.max()) + 1))
+    years = tuple(range(int(year.min()), int(year.max()) + 1))
     counts = pd.crosstab(rows["split"], year).reindex(columns=years, fill_value=0)
-    return {"years": years, "rows": {str(part): counts.loc[part].tolist() for part in dict.fromkeys(rows["split"])}}
+    return Years(years, {str(part): tuple(counts.loc[part].tolist()) for part in dict.fromkeys(rows["split"])})
 
 
-def _longitudes(rows: pd.DataFrame) -> dict[str, Any]:
-    """Rows of each part in bins of longitude; rows without one, or behind the limb, are in none."""
-    edges = list(range(-90, 91, LONGITUDE_BIN))
+def _longitudes(rows: pd.DataFrame) -> Longitudes:
+    """Rows without a longitude, or behind the limb, are in no bin."""
+    edges = tuple(range(-90, 91, LONGITUDE_BIN))
     counts = {
-        str(name): np.histogram(part["longitude_deg"].dropna().to_numpy(float), edges)[0].tolist()
+        str(name): tuple(np.histogram(part["longitude_deg"].dropna().to_numpy(float), edges)[0].tolist())
         for name, part in rows.groupby("split", sort=False)
     }
-    return {"edges_deg": edges, "rows": counts}
+    return Longitudes(edges, counts)
 
 
-def _made(assignment: Assignment) -> dict[str, Any]:
-    """What it took to make the split: rows dropped by reason, pairs kept apart, returns linked."""
+def _dropped(assignment: Assignment) -> dict[str, int]:
+    """Rows that were dropped, by reason."""
     reasons = pd.Series(assignment.dropped[assignment.part == ""]).value_counts()
-    return {
-        "dropped": {str(reason): int(n) for reason, n in reasons.items()},
-        "kept_apart": {"pairs": dict(assignment.pairs)},
-        "returning": {
-            "links": [asdict(link) for link in assignment.links],
-            "expected_by_chance": round(assignment.links_by_chance, 1),
-        },
-    }
+    return {str(reason): int(n) for reason, n in reasons.items()}

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sdovis import records
 from sdovis.corpus.audit import crossing_pairs, in_two_parts
 from sdovis.corpus.duplicates import (
     THUMBNAIL,
@@ -25,7 +26,7 @@ from sdovis.corpus.duplicates import (
     perceptual_hash,
     thumbnails,
 )
-from sdovis.corpus.shortcuts import sentence, shortcuts
+from sdovis.corpus.shortcuts import shortcuts
 from sdovis.errors import BadInput, HubFailure, Problem, nearest
 
 #: Formats that Pillow may open, and the pixels a picture may have: larger ones are not decoded.
@@ -76,8 +77,9 @@ def audit_foreign(where: str, columns: DatasetColumns, *, progress: bool = True)
         classes = sorted(rows["label"].unique())
         facts["classes"] = classes
         known = rows[rows["group"].notna()]
-        facts["shortcuts"] = shortcuts(known, classes) if len(classes) > 1 else {}
-        notes += [sentence(name, of) for name, of in facts["shortcuts"].items()]
+        alone = shortcuts(known, classes) if len(classes) > 1 else {}
+        facts["shortcuts"] = records.plain(alone)
+        notes += [each.sentence for each in alone.values()]
     facts["notes"] = notes
     leaks = tuple(problem for _, count, problem in found if count)
     facts["clean"] = not leaks

@@ -8,7 +8,7 @@ import io
 import json
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sdovis import manifests, plugins
-from sdovis.channels.channel import channel
-from sdovis.corpus.audit import audit
+from sdovis.corpus import audit as audits
+from sdovis.corpus.audit import Audit
 from sdovis.corpus.catalog import REJECT_COLUMNS, Catalog, catalog, image_inventory
+from sdovis.corpus.columns import COLUMNS
 from sdovis.corpus.duplicates import footprint_deg
+from sdovis.corpus.facts import CorpusFacts
 from sdovis.corpus.shards import Shards, plain
 from sdovis.corpus.split import PARTS, assign
 from sdovis.errors import BadInput
-from sdovis.labels.schemes import LabelScheme
 from sdovis.manifests import Manifest
-from sdovis.readers.joins import flare_facts
 from sdovis.readers.rows import RawRow
 from sdovis.study import Study
 from sdovis.version import __version__
@@ -90,16 +90,16 @@ class Corpus:
     noaa_ar, observed, group (the independent unit: a region, or a frame of the quiet Sun), source and provenance
     columns, and split. ``pictures`` are the PNG files (8 bit, grey or of three colours) in the same order, read when
     asked for. ``facts`` is ``corpus.json``: classes with their meanings, scheme, channels, counts; ``audit`` is
-    ``audit.json``.
+    ``audit.json``, None where the rows were divided by something else.
     """
 
     folder: Path
     classes: tuple[str, ...]
     rows: pd.DataFrame
     pictures: Sequence[bytes]
-    facts: Mapping[str, Any]
+    facts: CorpusFacts
     manifest: Manifest
-    audit: Mapping[str, Any] = field(default_factory=dict)
+    audit: Audit | None = None
 
     def part(self, name: str) -> pd.DataFrame:
         """The rows of one part, indexed from 0."""
@@ -115,17 +115,16 @@ class Corpus:
         import pyarrow.parquet as pq
 
         manifest = manifests.read(folder, made_by="prepare")
-        facts = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
+        facts = CorpusFacts.load(folder)
         paths = [(part, path) for part in PARTS for path in sorted((folder / "data").glob(f"{part}-*.parquet"))]
         frames = []
         for part, path in paths:
             columns = [name for name in pq.read_schema(path).names if name != "image"]
             frames.append(pq.read_table(path, columns=columns).to_pandas().assign(split=part))
         rows = pd.concat(frames, ignore_index=True)
-        audited = folder / "audit.json"
-        checked = json.loads(audited.read_text(encoding="utf-8")) if audited.is_file() else {}
+        checked = Audit.load(folder) if (folder / audits.FILE).is_file() else None
         pictures = PictureFiles([path for _, path in paths])
-        return cls(folder, tuple(facts["classes"]), rows, pictures, facts, manifest, checked)
+        return cls(folder, tuple(facts.classes), rows, pictures, facts, manifest, checked)
 
 
 def read_rows(study: Study) -> list[RawRow]:
@@ -189,16 +188,16 @@ def build(
         shards.remove()
         raise
     with manifests.whole(folder, stage="prepare", made_from=origin) as beside:
-        _write_parquet(kept, shards, tuple(facts["classes"]), beside / "data")
-        (beside / "corpus.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        (beside / "audit.json").write_text(json.dumps(checked, indent=1) + "\n", encoding="utf-8")
+        _write_parquet(kept, shards, tuple(facts.classes), beside / "data")
+        facts.save(beside)
+        checked.save(beside)
         rejects.to_csv(beside / "rejects.csv", index=False)
     shards.remove()
     del found, kept, rejects  # they are read anew: not twice in memory
     return Corpus.load(folder)
 
 
-def _divided(study: Study, found: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any], dict[str, Any]]:
+def _divided(study: Study, found: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, CorpusFacts, Audit]:
     """Rows kept, with their part; rejects; facts; audit. Raises `BadInput` where the split or its audit fails."""
     footprint = footprint_deg(cutout_arcsec=study.images.cutout_arcsec, cutout_deg=study.images.cutout_deg)
     assignment = assign(found.rows, study.split, seed=study.study.seed, footprint_deg=footprint)
@@ -210,10 +209,10 @@ def _divided(study: Study, found: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, 
     order = keys.sort_values(["part", "observed", "id"], kind="stable").index
     kept = found.rows.iloc[order].assign(split=part[order], group=assignment.group[order])
     kept = kept.reset_index(drop=True)
-    facts = _facts(study, found.scheme, kept, rejects)
-    checked = audit(
+    facts = CorpusFacts.of(study, found.scheme, kept, rejects)
+    checked = audits.audit(
         kept,
-        facts["classes"],
+        tuple(facts.classes),
         gap_days=study.split.gap,
         near_duplicate_bits=study.split.near_duplicate_bits,
         footprint_deg=footprint,
@@ -229,48 +228,6 @@ def _dropped(rows: pd.DataFrame, reasons: Iterable[str]) -> pd.DataFrame:
     ).rename(columns={"label_text": "label"})
     renamed["image"] = renamed["image_file"]
     return renamed.assign(reason=[f"split: {reason}" for reason in reasons])[list(REJECT_COLUMNS)]
-
-
-def _facts(study: Study, scheme: LabelScheme, kept: pd.DataFrame, rejects: pd.DataFrame) -> dict[str, Any]:
-    occurring = set(kept["label"])
-    # A class that the scheme knows and the data lacks would only add an output that never learns.
-    classes = [name for name in scheme.classes if name in occurring]
-    if len(classes) < 2:
-        raise BadInput(f"only the class {classes[0]!r} is left; there is nothing to tell apart")
-    return {
-        "study": study.name,
-        "simulated": bool(study.study.simulated or kept["simulated"].any()),
-        "classes": {name: scheme.meanings.get(name, "") for name in classes},
-        "scheme": {
-            "name": scheme.name,
-            "version": scheme.version,
-            "ordered": scheme.ordered,
-            "merged": dict(scheme.merged),
-            "absent": [name for name in scheme.classes if name not in occurring],
-            "augmentations": sorted(scheme.augmentations),
-            "breaks": dict(scheme.breaks),
-            "read_as": scheme.read_as(kept["label_text"]),
-            "agreement": scheme.agreement,
-        },
-        "spellings": {
-            name: {str(text): int(n) for text, n in group["label_text"].value_counts().items()}
-            for name, group in kept.groupby("label")
-        },
-        "channels": [channel(name).facts() for name in study.images.channels],
-        "size_px": study.images.size_px,
-        "cutout_arcsec": study.images.cutout_arcsec,
-        "cutout_deg": study.images.cutout_deg,
-        "rows": len(kept),
-        "rejects": len(rejects),
-        "rejects_by_reason": count_reasons(rejects["reason"]),
-    } | ({"flares": flare_facts(study.source, kept["observed"])} if study.source.flares else {})  # fmt: skip
-
-
-def count_reasons(reasons: pd.Series) -> dict[str, int]:
-    """Reason, its figures left out -> how often it was given."""
-    general = reasons.str.replace(r"^\d+(\.\d+)? degrees", "too many degrees", regex=True)
-    general = general.str.replace(r"row \d+", "another row", regex=True)
-    return {str(reason): int(n) for reason, n in general.value_counts().items()}
 
 
 def _write_parquet(rows: pd.DataFrame, shards: Shards, classes: tuple[str, ...], folder: Path) -> None:
@@ -295,17 +252,12 @@ def _write_parquet(rows: pd.DataFrame, shards: Shards, classes: tuple[str, ...],
 def _features(classes: tuple[str, ...]) -> Any:
     import datasets
 
-    text, whole, real = datasets.Value("string"), datasets.Value("int64"), datasets.Value("float64")
-    return datasets.Features(
-        {
-            "id": text, "image": datasets.Image(), "label": datasets.ClassLabel(names=list(classes)),
-            "noaa_ar": whole, "observed": datasets.Value("timestamp[ms, tz=UTC]"), "group": text, "frame": text,
-            "latitude_deg": real, "longitude_deg": real, "x_px": real, "y_px": real, "native_side_px": real,
-            "missing_share": real, "mean_code": real, "perceptual_hash": text,
-            "label_text": text, "source_file": text, "source_sheet": text, "source_row": whole,
-            "image_file": text, "image_sha256": text, "pixels_sha256": text, "header": text, "extra": text,
-        }
-    )  # fmt: skip
+    kinds = {
+        "text": datasets.Value("string"), "integer": datasets.Value("int64"), "number": datasets.Value("float64"),
+        "time": datasets.Value("timestamp[ms, tz=UTC]"), "image": datasets.Image(),
+        "class": datasets.ClassLabel(names=list(classes)),
+    }  # fmt: skip
+    return datasets.Features({column.name: kinds[column.kind] for column in COLUMNS})
 
 
 def _group(light: pd.DataFrame, heavy: Any, classes: tuple[str, ...], schema: Any, pa: Any) -> Any:

@@ -13,15 +13,14 @@ from typing import Any
 import pandas as pd
 
 from sdovis.corpus.build import Corpus
+from sdovis.corpus.columns import POSITIONS
 from sdovis.errors import BadInput, Conflict, Problem
 from sdovis.study import SRS_HEADINGS, Study
 from sdovis.version import __version__
 
 REGIONS, QUIET, REJECTS, ABOUT = "Active regions", "Quiet Sun", "Rejects", "About"
 #: Headings of the columns that the corpus itself gives, and of those that stand first among the others.
-_POSITIONS = {
-    "Latitude (deg)": "latitude_deg", "Longitude (deg)": "longitude_deg", "X (px)": "x_px", "Y (px)": "y_px",
-}  # fmt: skip
+_POSITIONS = {column.heading: column.name for column in POSITIONS}
 _LEADING = tuple(SRS_HEADINGS[name] for name in ("kind", "mount_wilson", "mcintosh", "area_msh", "spots"))
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?")
@@ -112,15 +111,15 @@ def _about(corpus: Corpus, study: Study) -> list[Row]:
     lines: list[tuple[str, Any]] = [
         ("Study", study.study.title or study.name),
         ("Description", study.study.description),
-        ("Simulated", "yes" if facts["simulated"] else "no"),
+        ("Simulated", "yes" if facts.simulated else "no"),
         ("Made with", f"sdovis {__version__}"),
         ("Rows", len(corpus.rows)),
-        ("Rejected rows", facts["rejects"]),
+        ("Rejected rows", facts.rejects),
         *((f"Part {part}", int(n)) for part, n in corpus.rows["split"].value_counts(sort=False).items()),
         *((f"Class {name}", int((corpus.rows["label"] == i).sum())) for i, name in enumerate(corpus.classes)),
-        *((f"Meaning of {name}", meaning) for name, meaning in facts["classes"].items()),
-        ("Label scheme", f"{facts['scheme']['name']} version {facts['scheme']['version']}"),
-        *(("Channel", f"{c['name']} version {c['version']}: {c['title']}") for c in facts["channels"]),
+        *((f"Meaning of {name}", meaning) for name, meaning in facts.classes.items()),
+        ("Label scheme", f"{facts.scheme.name} version {facts.scheme.version}"),
+        *(("Channel", f"{c.name} version {c.version}: {c.title}") for c in facts.view.channels),
         ("Rows read from", source.rows_from),
         ("Images read from", source.images),
         *((name, getattr(source, field)) for name, field in _JOINED.items()),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sdovis.corpus.columns import COLUMNS, SIMULATED, Kind
 from sdovis.corpus.observations import Reject, Sorted
 from sdovis.errors import Problem
 from sdovis.readers.rows import RawRow
@@ -28,17 +29,12 @@ IMAGES = 32
 HEAVY = ("image", "header", "extra")
 KEY = "key.json"
 
-_TEXT, _REAL = pa.string(), pa.float64()
-SCHEMA = pa.schema(
-    {
-        "id": _TEXT, "image": pa.binary(), "label": _TEXT, "noaa_ar": pa.int64(),
-        "observed": pa.timestamp("us", tz="UTC"), "group": _TEXT, "frame": _TEXT,
-        "latitude_deg": _REAL, "longitude_deg": _REAL, "x_px": _REAL, "y_px": _REAL, "native_side_px": _REAL,
-        "missing_share": _REAL, "mean_code": _REAL, "perceptual_hash": _TEXT, "label_text": _TEXT,
-        "source_file": _TEXT, "source_sheet": _TEXT, "source_row": pa.int64(), "image_file": _TEXT,
-        "image_sha256": _TEXT, "pixels_sha256": _TEXT, "header": _TEXT, "extra": _TEXT, "simulated": pa.bool_(),
-    }
-)  # fmt: skip
+#: Labels are the classes' names: how many classes occur is not known yet.
+_ARROW: Mapping[Kind, pa.DataType] = {
+    "text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "time": pa.timestamp("us", tz="UTC"),
+    "image": pa.binary(), "class": pa.string(), "flag": pa.bool_(),
+}  # fmt: skip
+SCHEMA = pa.schema({column.name: _ARROW[column.kind] for column in (*COLUMNS, SIMULATED)})
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ What reaches more than chance is open to a network too; a score is worth what it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sdovis.statistics.bootstrap import by_cluster, cluster_bootstrap
+from sdovis.statistics.bootstrap import Estimate, by_cluster, cluster_bootstrap
 from sdovis.statistics.skill import balanced_accuracy
 
 #: Shortcut -> the columns it needs.
@@ -29,14 +29,24 @@ DEPTH, LEAF_SHARE, LEAF_ROWS = 4, 0.02, 10
 CONFIDENCE = 0.95
 
 
-def shortcuts(
-    rows: pd.DataFrame, classes: Sequence[str], *, samples: int = 1000, seed: int = 0
-) -> dict[str, dict[str, Any]]:
-    """Shortcut -> balanced accuracy on the test part of a small tree fitted to the training part, and the chance level.
+@dataclass(frozen=True)
+class Shortcut:
+    """How well ``columns`` of the rows alone tell the class of the test part, in numbers and as a ``sentence``.
+
+    ``chance`` is one over the number of classes in the test part.
+    """
+
+    columns: tuple[str, ...]
+    balanced_accuracy: Estimate
+    chance: float
+    sentence: str
+
+
+def shortcuts(rows: pd.DataFrame, classes: Sequence[str], *, samples: int = 1000, seed: int = 0) -> dict[str, Shortcut]:
+    """Name -> shortcut, of a small tree fitted to the training part.
 
     Intervals are bootstrapped by group. ``rows`` needs split (train, test), group, label (a class name) and some of the
-    columns of `COLUMNS`; a shortcut whose columns are absent or unknown throughout is left out. ``chance`` is one over
-    the number of classes in the test part.
+    columns of `COLUMNS`; a shortcut whose columns are absent or unknown throughout is left out.
     """
     from sklearn.tree import DecisionTreeClassifier
 
@@ -57,22 +67,16 @@ def shortcuts(
         predicted = tree.fit(features[train], label[train]).predict(features[test])
         matrices = by_cluster(label[test], predicted, rows["group"].to_numpy()[test], len(classes))
         interval = cluster_bootstrap(matrices, balanced_accuracy, samples=samples, confidence=CONFIDENCE, seed=seed)
-        values = {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
-        found[name] = {
-            "columns": list(columns),
-            # JSON has no nan: a bound of a single region is null.
-            "balanced_accuracy": {key: float(v) if np.isfinite(v) else None for key, v in values.items()},
-            "chance": chance,
-        }
+        score = Estimate.of(interval)
+        found[name] = Shortcut(columns, score, chance, sentence(name, score, chance))
     return found
 
 
-def sentence(name: str, found: Mapping[str, Any]) -> str:
+def sentence(name: str, score: Estimate, chance: float) -> str:
     """``date alone reaches 0.41 [0.35, 0.47], chance 0.33``, and whether that is more."""
-    score = found["balanced_accuracy"]
-    bounds = "" if score["low"] is None else f" [{score['low']:.2f}, {score['high']:.2f}]"
-    more = score["low"] is not None and score["low"] > found["chance"]
-    said = f"{name} alone reaches {score['estimate']:.2f}{bounds}, chance {found['chance']:.2f}"
+    bounds = "" if score.low is None else f" [{score.low:.2f}, {score.high:.2f}]"
+    more = score.low is not None and score.low > chance
+    said = f"{name} alone reaches {score.estimate:.2f}{bounds}, chance {chance:.2f}"
     return f"{said}: it tells something of the class" if more else said
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,10 @@ from sdovis.channels.channel import channel
 from sdovis.corpus.build import Corpus
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation import baselines, metrics
+from sdovis.evaluation.facts import Latency, LongitudeBin, Resampling, ScoreFacts, ValidationScore
 from sdovis.evaluation.metrics import MetricSpec
 from sdovis.statistics import skill
-from sdovis.statistics.bootstrap import Interval, by_cluster, cluster_bootstrap, paired_difference
+from sdovis.statistics.bootstrap import Estimate, Interval, by_cluster, cluster_bootstrap, paired_difference
 from sdovis.study import Study
 
 #: Edges of the bins of distance from the central meridian, degrees: near the limb classes are unreliable.
@@ -34,15 +34,14 @@ class Scores:
     """``facts`` is ``scores.json``; ``predictions`` has a row an image, in the corpus' order."""
 
     folder: Path
-    facts: Mapping[str, Any]
+    facts: ScoreFacts
     predictions: pd.DataFrame
 
     @classmethod
     def load(cls, folder: Path) -> Scores:
         """Read a finished scores folder. Raises `BadInput` where it is absent or damaged."""
         manifests.read(folder, made_by="evaluate")
-        facts = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
-        return cls(folder, facts, pd.read_parquet(folder / "predictions.parquet"))
+        return cls(folder, ScoreFacts.load(folder), pd.read_parquet(folder / "predictions.parquet"))
 
 
 def made_from(study: Study, corpus: Corpus, model: manifests.Manifest) -> dict[str, str]:
@@ -69,110 +68,107 @@ def evaluate(study: Study, corpus: Corpus, model_folder: Path, folder: Path, *, 
     seconds = inference.latency(model_folder, [corpus.pictures[i] for i in timed])
     kinds = [channel(name) for name in study.images.channels]
     rivals = baselines.predictions(corpus, kinds) if study.evaluation.baselines else None
-    facts = _score(study, corpus, probabilities.argmax(axis=1), rivals)
-    truth = table["label"].to_numpy()[test]
-    climatology = np.bincount(corpus.part("train")["label"], minlength=len(corpus.classes)) / len(corpus.part("train"))
-    facts["brier_skill"] = skill.brier_skill(truth, probabilities[test], climatology)
-    facts["latency_ms"] = {"median": float(np.median(seconds) * 1e3), "p95": float(np.percentile(seconds, 95) * 1e3)}
+    facts = _score(study, corpus, probabilities, rivals, seconds)
     with manifests.whole(folder, stage="evaluate", made_from=made_from(study, corpus, model)) as beside:
         table.to_parquet(beside / "predictions.parquet", index=False)
         pd.DataFrame({"id": table["id"].to_numpy()[timed], "seconds": seconds}).to_parquet(beside / "latency.parquet")
         if rivals is not None:
             rivals.to_parquet(beside / "baselines.parquet", index=False)
-        (beside / "scores.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        facts.save(beside)
         _draw(facts, beside / "figures")
     return Scores.load(folder)
 
 
-def _score(study: Study, corpus: Corpus, predicted: NDArray[np.int64], rivals: pd.DataFrame | None) -> dict[str, Any]:
+def _score(
+    study: Study,
+    corpus: Corpus,
+    probabilities: NDArray[np.float32],
+    rivals: pd.DataFrame | None,
+    seconds: NDArray[np.float64],
+) -> ScoreFacts:
     test = (corpus.rows["split"] == "test").to_numpy()
-    rows = corpus.rows[test]
+    rows, predicted = corpus.rows[test], probabilities.argmax(axis=1)
     truth, groups, k = rows["label"].to_numpy(), rows["group"], len(corpus.classes)
-    options: dict[str, Any] = {
-        "samples": study.evaluation.bootstrap_samples,
-        "confidence": study.evaluation.confidence,
-        "seed": study.study.seed,
+    train = corpus.part("train")["label"]
+    resampling = Resampling("region", study.evaluation.bootstrap_samples, study.evaluation.confidence, study.study.seed)
+    draws: dict[str, Any] = {
+        "samples": resampling.samples,
+        "confidence": resampling.confidence,
+        "seed": resampling.seed,
     }
     # The confusion matrix is given as counts, always: an interval of a count would say nothing.
-    scalar = [spec for spec in _specs(study, corpus) if spec.name != "confusion-matrix"]
+    specs = [spec for spec in _specs(study, corpus) if spec.name != "confusion-matrix"]
+    overall = [spec for spec in specs if not spec.per_class]
     model = by_cluster(truth, predicted[test], groups, k)
-    facts: dict[str, Any] = {
-        "part": "test",
-        "classes": list(corpus.classes),
-        "rows": len(rows),
-        "regions": int(groups.nunique()),
-        "prevalence": {c: float(np.mean(truth == i)) for i, c in enumerate(corpus.classes)},
-        "bootstrap": {"unit": "region", **options},
-        "confusion_matrix": model.sum(axis=0).tolist(),
-        "model": {s.name: _entry(cluster_bootstrap(model, s.function, **options), s, corpus.classes) for s in scalar},
-        "baselines": {},
-        "difference_to": {},
-        "by_longitude": _by_longitude(rows, truth, predicted[test], k),
+    matrices = {
+        str(name): by_cluster(truth, rival.to_numpy()[test], groups, k)
+        for name, rival in (rivals.drop(columns="id").items() if rivals is not None else ())
     }
-    facts["validation"] = _validation(corpus, predicted)
-    for name in rivals.columns.drop("id") if rivals is not None else ():
-        assert rivals is not None
-        rival = by_cluster(truth, rivals[name].to_numpy()[test], groups, k)
-        facts["baselines"][name] = {
-            s.name: _entry(cluster_bootstrap(rival, s.function, **options), s, corpus.classes)
-            for s in scalar if not s.per_class
-        }  # fmt: skip
-        facts["difference_to"][name] = {
-            s.name: _entry(paired_difference(model, rival, s.function, **options), s, corpus.classes)
-            for s in scalar if not s.per_class
-        }  # fmt: skip
-    return facts
+    return ScoreFacts(
+        part="test",
+        classes=corpus.classes,
+        rows=len(rows),
+        regions=int(groups.nunique()),
+        prevalence={name: float(np.mean(truth == i)) for i, name in enumerate(corpus.classes)},
+        bootstrap=resampling,
+        confusion_matrix=tuple(map(tuple, model.sum(axis=0).tolist())),
+        model={s.name: _entry(cluster_bootstrap(model, s.function, **draws), s, corpus.classes) for s in specs},
+        baselines={
+            name: {s.name: Estimate.of(cluster_bootstrap(rival, s.function, **draws)) for s in overall}
+            for name, rival in matrices.items()
+        },
+        difference_to={
+            name: {s.name: Estimate.of(paired_difference(model, rival, s.function, **draws)) for s in overall}
+            for name, rival in matrices.items()
+        },
+        by_longitude=tuple(_by_longitude(rows, truth, predicted[test], k)),
+        validation=_validation(corpus, predicted),
+        brier_skill=skill.brier_skill(truth, probabilities[test], np.bincount(train, minlength=k) / len(train)),
+        latency_ms=Latency(float(np.median(seconds) * 1e3), float(np.percentile(seconds, 95) * 1e3)),
+    )
 
 
 def _specs(study: Study, corpus: Corpus) -> list[MetricSpec]:
     specs = [metrics.spec(name) for name in study.evaluation.metrics]
-    if not corpus.facts["scheme"]["ordered"] and (wrong := [spec.name for spec in specs if spec.ordered]):
-        what = f"evaluation.metrics: {', '.join(wrong)} needs ordered classes; {corpus.facts['scheme']['name']} has no order"
+    if not corpus.facts.scheme.ordered and (wrong := [spec.name for spec in specs if spec.ordered]):
+        what = f"evaluation.metrics: {', '.join(wrong)} needs ordered classes; {corpus.facts.scheme.name} has no order"
         raise BadInput(Problem(what, "leave it out"))
     return specs
 
 
-def _entry(interval: Interval, spec: MetricSpec, classes: Sequence[str]) -> dict[str, Any]:
-    """An interval as JSON; per class: class -> interval."""
+def _entry(interval: Interval, spec: MetricSpec, classes: Sequence[str]) -> Estimate | dict[str, Estimate]:
+    """An estimate; per class: class -> estimate."""
     if spec.per_class:
-        return {c: _bounds(each) for c, each in zip(classes, interval.each(), strict=True)}
-    return _bounds(interval)
+        return {name: Estimate.of(each) for name, each in zip(classes, interval.each(), strict=True)}
+    return Estimate.of(interval)
 
 
-def _bounds(interval: Interval) -> dict[str, float | None]:
-    named = {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
-    # JSON has no nan: a score that is not defined is null.
-    return {name: float(value) if np.isfinite(value) else None for name, value in named.items()}
-
-
-def _validation(corpus: Corpus, predicted: NDArray[np.int64]) -> dict[str, float]:
+def _validation(corpus: Corpus, predicted: NDArray[np.int64]) -> ValidationScore:
     part = (corpus.rows["split"] == "validation").to_numpy()
     matrix = skill.confusion(corpus.rows["label"].to_numpy()[part], predicted[part], len(corpus.classes))
-    return {"balanced_accuracy": float(skill.balanced_accuracy(matrix)), "rows": int(part.sum())}
+    return ValidationScore(float(skill.balanced_accuracy(matrix)), int(part.sum()))
 
 
 def _by_longitude(
     rows: pd.DataFrame, truth: NDArray[np.int64], predicted: NDArray[np.int64], k: int
-) -> list[dict[str, Any]]:
+) -> Iterator[LongitudeBin]:
     distance = np.abs(rows["longitude_deg"].to_numpy(dtype=float))
-    bins = []
     for low, high in itertools.pairwise(LONGITUDE_EDGES):
         inside = (distance >= low) & (distance < high)
         if inside.any():
             score = skill.balanced_accuracy(skill.confusion(truth[inside], predicted[inside], k))
-            bins.append({"from_deg": low, "to_deg": high, "rows": int(inside.sum()), "balanced_accuracy": float(score)})
-    return bins
+            yield LongitudeBin(low, high, int(inside.sum()), float(score))
 
 
-def _draw(facts: Mapping[str, Any], folder: Path) -> None:
+def _draw(facts: ScoreFacts, folder: Path) -> None:
     from sdovis import figures
 
     folder.mkdir()
-    matrix = np.array(facts["confusion_matrix"])
-    figures.save(figures.confusion_matrix(matrix, facts["classes"]), folder / "confusion_matrix.png")
-    versus = {"this model": facts["model"], **facts["baselines"]}
+    matrix = np.array(facts.confusion_matrix)
+    figures.save(figures.confusion_matrix(matrix, facts.classes), folder / "confusion_matrix.png")
+    versus = {"this model": facts.overall, **facts.baselines}
     if rows := {name: entry["balanced-accuracy"] for name, entry in versus.items() if "balanced-accuracy" in entry}:
-        figure = figures.intervals(rows, "balanced accuracy", chance=1 / len(facts["classes"]))
+        figure = figures.intervals(rows, "balanced accuracy", chance=1 / len(facts.classes))
         figures.save(figure, folder / "against_baselines.png")
-    if "recall" in facts["model"]:
-        figures.save(figures.intervals(facts["model"]["recall"], "recall"), folder / "recall.png")
+    if recall := facts.per_class.get("recall"):
+        figures.save(figures.intervals(recall, "recall"), folder / "recall.png")

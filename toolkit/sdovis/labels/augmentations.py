@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,11 +97,6 @@ class Policy:
     scheme: str
     keeps: frozenset[str]
     breaks: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> Policy:
-        """The policy of the scheme that ``corpus.json`` records; one written before reasons were recorded has none."""
-        return cls(facts["name"], frozenset(facts["augmentations"]), facts.get("breaks", {}))
 
     def chosen(self, wanted: bool | Sequence[str], *, signed: bool) -> tuple[str, ...]:
         """The augmentations to apply, in the order of `known`.

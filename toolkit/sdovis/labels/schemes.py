@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sdovis import plugins
@@ -28,6 +28,30 @@ class UnknownLabel(ValueError):
     def __init__(self, text: str, hint: str) -> None:
         self.text, self.hint = text, hint
         super().__init__(f"label {text!r} is not known; {hint}")
+
+
+@dataclass(frozen=True)
+class SchemeFacts:
+    """What a corpus, and the model trained on it, record of their `LabelScheme`, under its names.
+
+    ``absent`` are classes of the scheme that no row has; ``read_as``: a cell of the workbook -> the field's class that
+    it names, before merging.
+    """
+
+    name: str
+    version: str
+    ordered: bool
+    merged: Mapping[str, str]
+    absent: tuple[str, ...]
+    augmentations: tuple[str, ...]
+    breaks: Mapping[str, str]
+    read_as: Mapping[str, str]
+    agreement: str
+
+    @property
+    def policy(self) -> Policy:
+        """What may be done to a picture of this scheme."""
+        return Policy(self.name, frozenset(self.augmentations), self.breaks)
 
 
 @dataclass(frozen=True)
@@ -104,6 +128,20 @@ class LabelScheme:
     def policy(self) -> Policy:
         """What may be done to a picture of this scheme."""
         return Policy(self.name, self.augmentations, self.breaks)
+
+    def facts(self, occurring: Collection[str], texts: Iterable[str]) -> SchemeFacts:
+        """What a corpus records whose rows have the classes ``occurring``, written as ``texts``. Raises `UnknownLabel`."""
+        return SchemeFacts(
+            name=self.name,
+            version=self.version,
+            ordered=self.ordered,
+            merged=dict(self.merged),
+            absent=tuple(name for name in self.classes if name not in occurring),
+            augmentations=tuple(sorted(self.augmentations)),
+            breaks=dict(self.breaks),
+            read_as=self.read_as(texts),
+            agreement=self.agreement,
+        )
 
 
 def normalise(text: str) -> str:

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sdovis import records
 from sdovis.channels.view import View
 from sdovis.errors import BadInput, Problem
-from sdovis.study import Study
 
 if TYPE_CHECKING:
-    from sdovis.corpus.build import Corpus
+    from sdovis.corpus.facts import CorpusFacts
 
 #: 1 had the entries of the view beside the others, and no number.
 FORMAT = 2
 _OF_THE_VIEW = ("channels", "size_px", "cutout_arcsec", "cutout_deg", "center_px", "arcsec_per_px")
 
 
-def of_study(study: Study, corpus: Corpus) -> dict[str, Any]:
-    """What travels with a model of ``study``: its name, classes and label scheme, and what its network looks at."""
-    kept = {key: corpus.facts[key] for key in ("study", "simulated", "classes", "scheme")}
-    return {"format": FORMAT, **kept, "view": View.of_study(study.images).to_json()}
+def of_corpus(facts: CorpusFacts) -> dict[str, Any]:
+    """What travels with a model: its study's name, classes and label scheme, and what its network looks at."""
+    kept = {key: records.plain(getattr(facts, key)) for key in ("study", "simulated", "classes", "scheme", "view")}
+    return {"format": FORMAT, **kept}
 
 
 def of_model(config: Any) -> Mapping[str, Any]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -106,24 +105,41 @@ def read_flares(path: Path) -> Flares:
     )
 
 
-def flare_facts(source: Source, times: Iterable[datetime]) -> dict[str, Any]:
-    """What a flare study says of its list: class, hours, span, and how many events in the images' windows have no region.
+@dataclass(frozen=True)
+class FlareFacts:
+    """The flares that a study's labels were made from, as ``corpus.json`` records them.
 
-    Each such event may have come from a region that counts as one without a flare.
+    ``list`` is the table's path in the study, ``first`` and ``last`` the dates (UTC) that it reaches from and to;
+    ``threshold`` the least GOES class that counts; ``hours`` after an image, ``counted`` in words, the window.
+    ``events_in_windows`` are all flares that count after any of the images, ``events_without_region`` those that the
+    list gives no region: each may have come from a region that is labelled as one without a flare.
     """
+
+    list: str
+    threshold: str
+    hours: float
+    first: str
+    last: str
+    counted: str
+    events_in_windows: int
+    events_without_region: int
+
+
+def flare_facts(source: Source, times: Iterable[datetime]) -> FlareFacts:
+    """What a flare study's list says of the windows after ``times``. Raises `BadInput` for a list that cannot be read."""
     flares = read_flares(source.root / source.flares)
     assert source.flare_hours is not None
     total, without = flares.in_windows(set(times), flux(source.flare_class), source.flare_hours)
-    return {
-        "list": source.flares,
-        "threshold": source.flare_class,
-        "hours": source.flare_hours,
-        "first": flares.first.date().isoformat(),
-        "last": flares.last.date().isoformat(),
-        "counted": "peaks later than the image and not later than these hours after it",
-        "events_in_windows": total,
-        "events_without_region": without,
-    }
+    return FlareFacts(
+        list=source.flares,
+        threshold=source.flare_class,
+        hours=source.flare_hours,
+        first=flares.first.date().isoformat(),
+        last=flares.last.date().isoformat(),
+        counted="peaks later than the image and not later than these hours after it",
+        events_in_windows=total,
+        events_without_region=without,
+    )
 
 
 @dataclass(frozen=True)

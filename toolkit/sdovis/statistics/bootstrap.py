@@ -50,6 +50,22 @@ class Interval:
         )
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate and the bounds of its interval as a file holds them: None where they are not defined."""
+
+    estimate: float | None
+    low: float | None
+    high: float | None
+
+    @classmethod
+    def of(cls, interval: Interval) -> Estimate:
+        """Of an interval of one number."""
+        # JSON has no nan.
+        values = (interval.estimate, interval.low, interval.high)
+        return cls(*(float(value) if np.isfinite(value) else None for value in values))
+
+
 def by_cluster(truth: ArrayLike, predicted: ArrayLike, clusters: ArrayLike, n_classes: int) -> NDArray[np.int64]:
     """One confusion matrix for each cluster, (n_clusters, K, K), clusters in sorted order.
 

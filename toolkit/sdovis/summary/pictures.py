@@ -82,7 +82,7 @@ def _cutouts(corpus: Corpus) -> Any:
 
     images: list[NDArray[Any]] = []
     titles: list[str] = []
-    grey = len(corpus.facts["channels"]) == 1
+    grey = len(corpus.facts.view.channels) == 1
     for index, name in enumerate(corpus.classes):
         own = corpus.rows[corpus.rows["label"] == index].sort_values(["observed", "id"])
         # A region once, while there are regions enough.
@@ -96,7 +96,7 @@ def _cutouts(corpus: Corpus) -> Any:
         left = SAMPLES - len(chosen)  # a class with few images leaves its line unfinished: nan is drawn as nothing
         images += [np.full((1, 1), np.nan)] * left
         titles += [""] * left
-    return figures.cutouts(images, titles, corpus.facts["channels"][0]["colormap"], columns=SAMPLES)
+    return figures.cutouts(images, titles, corpus.facts.view.channels[0].colormap, columns=SAMPLES)
 
 
 def _draw_places(keep: Any, measured: Measured, classes: Sequence[str]) -> None:

@@ -13,14 +13,11 @@ from numpy.typing import NDArray
 
 from sdovis.channels.channel import Channel
 from sdovis.corpus.build import Corpus, layers
+from sdovis.corpus.columns import NAMES
 from sdovis.sun.constants import ARCSEC, ASTRONOMICAL_UNIT_M
 
 #: Columns of a corpus that are names, provenance or described in their own way; any other number is a quantity.
-NOT_QUANTITIES = frozenset(
-    "id image label noaa_ar observed group frame latitude_deg longitude_deg x_px y_px label_text source_file "
-    "source_sheet source_row image_file image_sha256 pixels_sha256 header split native_side_px missing_share mean_code "
-    "perceptual_hash extra".split()
-)
+NOT_QUANTITIES = frozenset({*NAMES, "split"})
 
 
 @dataclass(frozen=True)
@@ -120,8 +117,8 @@ def _places(rows: pd.DataFrame) -> Iterator[Column]:
 
 def _pixels(corpus: Corpus, channels: Sequence[Channel]) -> Iterator[Column]:
     """Brightness, or field, of each channel from the pixels that the network sees, decoded to the channel's unit."""
-    size, side = corpus.facts["size_px"], corpus.facts["cutout_arcsec"]
-    flux = [channel.signed and channel.unit == "G" and side is not None for channel in channels]
+    size, side = corpus.facts.view.size_px, corpus.facts.view.cutout_arcsec
+    flux_side = [side if channel.signed and channel.unit == "G" else None for channel in channels]
     levels = [np.abs(channel.levels) if channel.signed else channel.levels for channel in channels]
     missing = np.zeros(len(corpus.rows))
     found = np.full((len(channels), len(corpus.rows)), np.nan)
@@ -131,14 +128,15 @@ def _pixels(corpus: Corpus, channels: Sequence[Channel]) -> Iterator[Column]:
             known = np.isfinite(values)
             missing[i] += (1 - known.mean()) / len(channels)
             if known.any():
-                area = pixel_area_cm2(side / size, header) if flux[k] else 1.0
-                found[k, i] = values[known].sum() * area if flux[k] else values[known].mean()
+                wide = flux_side[k]
+                area = pixel_area_cm2(wide / size, header) if wide else 1.0
+                found[k, i] = values[known].sum() * area if wide else values[known].mean()
     for k, channel in enumerate(channels):
         # Three magnetograms would claim one name.
         which = f"_{channel.name}" if len(channels) > 1 else ""
         of = f" ({channel.title})" if which else ""
         unit, title = channel.unit, channel.title
-        if flux[k]:
+        if flux_side[k]:
             meaning = (
                 f"sum of |B| times pixel area over the whole cutout ({side:g} arcsec wide), {title}: as seen, no "
                 "threshold, not corrected for foreshortening; noise adds to it"

@@ -55,14 +55,14 @@ def made_from(study: Study, corpus: Corpus, timings: Timings | None = None) -> d
         "confidence": str(study.evaluation.confidence),
         "title": study.study.title,
         "corpus": corpus.manifest.digest,
-        "channels": " ".join(plugins.version("sdovis.channels", of["name"]) for of in corpus.facts["channels"]),
+        "channels": " ".join(plugins.version("sdovis.channels", of.name) for of in corpus.facts.view.channels),
         "timings": timings.digest if timings else "",
     }
 
 
 def summarise(study: Study, corpus: Corpus, folder: Path, timings: Timings | None = None) -> Summary:
     """Describe and test ``corpus`` and ``timings``; ``folder`` appears whole or not at all."""
-    measured = measure(corpus, [channel(of["name"]) for of in corpus.facts["channels"]])
+    measured = measure(corpus, [channel(of.name) for of in corpus.facts.view.channels])
     facts = _facts(study, corpus, measured, timings)
     with manifests.whole(folder, stage="describe", made_from=made_from(study, corpus, timings)) as beside:
         facts["figures"] = pictures.draw(corpus, measured, facts["counts"], timings, beside / "figures")
@@ -82,12 +82,12 @@ def _facts(study: Study, corpus: Corpus, measured: Measured, timings: Timings | 
     counts = compare.counts(corpus)
     facts = {
         "study": study.name,
-        "simulated": corpus.facts["simulated"],
+        "simulated": corpus.facts.simulated,
         "corpus": corpus.manifest.digest,
-        "classes": dict(corpus.facts["classes"]),
+        "classes": dict(corpus.facts.classes),
         "rows": len(corpus.rows),
-        "rejects": corpus.facts["rejects"],
-        "rejects_by_reason": dict(corpus.facts["rejects_by_reason"]),
+        "rejects": corpus.facts.rejects,
+        "rejects_by_reason": dict(corpus.facts.rejects_by_reason),
         "regions": {
             "regions": len(measured.regions),
             "of_several_classes": measured.several_classes,

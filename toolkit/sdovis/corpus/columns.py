@@ -1,0 +1,80 @@
+"""The columns of a corpus, in their order: what each holds, in which unit, and where it is from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["text", "integer", "number", "time", "image", "class", "flag"]
+
+
+@dataclass(frozen=True)
+class CorpusColumn:
+    """A column: its ``meaning`` in the words of the dataset card, and its ``unit``, '' where it has none.
+
+    It is ``measured`` where the image has to be opened to know it. The others come with the row, their time and
+    place completed from the image's header.
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+    unit: str = ""
+    measured: bool = False
+
+    @property
+    def heading(self) -> str:
+        """Name and unit as the heading of a workbook: ``Latitude (deg)``."""
+        words = self.name.removesuffix(f"_{self.unit}").replace("_", " ").capitalize()
+        return f"{words} ({self.unit})" if self.unit else words
+
+
+COLUMNS = (
+    CorpusColumn("id", "text", "name of the row: its image, and its region or its place in the workbook"),
+    CorpusColumn(
+        "image",
+        "image",
+        "PNG of 8 bits: the codes of the transform, in grey, or of three transforms, a colour each",
+        measured=True,
+    ),
+    CorpusColumn("label", "class", "class"),
+    CorpusColumn("noaa_ar", "integer", "NOAA active-region number, five digits; empty where there is none"),
+    CorpusColumn("observed", "time", "time of observation", "UTC"),
+    CorpusColumn("group", "text", "the independent unit: the region, or the frame of an image without one"),
+    CorpusColumn("frame", "text", "the image file it was cut from"),
+    CorpusColumn("latitude_deg", "number", "Stonyhurst latitude, north positive", "deg"),
+    CorpusColumn("longitude_deg", "number", "Stonyhurst longitude from the central meridian, west positive", "deg"),
+    CorpusColumn("x_px", "number", "position in the original image, from its left edge; the first pixel is 0", "px"),
+    CorpusColumn("y_px", "number", "position in the original image, from its upper edge; the first pixel is 0", "px"),
+    CorpusColumn(
+        "native_side_px",
+        "number",
+        "side of the image in pixels of the original: how much it was rescaled",
+        "px",
+        measured=True,
+    ),
+    CorpusColumn("missing_share", "number", "share of pixels that hold no value", measured=True),
+    CorpusColumn("mean_code", "number", "mean of the 8-bit codes that hold a value", measured=True),
+    CorpusColumn(
+        "perceptual_hash", "text", "64 bits, hexadecimal: nearly equal images have nearly equal hashes", measured=True
+    ),
+    CorpusColumn("label_text", "text", "the class as the workbook has it"),
+    CorpusColumn("source_file", "text", "the workbook, or the file, that the row stands in"),
+    CorpusColumn("source_sheet", "text", "the sheet of the workbook"),
+    CorpusColumn("source_row", "integer", "the row's number in the sheet or file"),
+    CorpusColumn("image_file", "text", "the original image; of three channels three, with semicolons between"),
+    CorpusColumn("image_sha256", "text", "sha256 of the original image's file", measured=True),
+    CorpusColumn("pixels_sha256", "text", "sha256 of the pixels of the image here", measured=True),
+    CorpusColumn(
+        "header", "text", "facts of the original image's header, JSON; by channel where there are three", measured=True
+    ),
+    CorpusColumn(
+        "extra", "text", "further facts of the row as its source gives them, JSON; empty where there are none"
+    ),
+)
+#: Known of each row until the corpus is written, which tells it of all rows at once.
+SIMULATED = CorpusColumn("simulated", "flag", "whether the image says that it was simulated", measured=True)
+
+NAMES = tuple(column.name for column in COLUMNS)
+#: Where the row's region is, on the Sun and in the original image.
+POSITIONS = tuple(column for column in COLUMNS if column.name in ("latitude_deg", "longitude_deg", "x_px", "y_px"))

@@ -1,0 +1,83 @@
+"""What a corpus says of itself: ``corpus.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from sdovis import records
+from sdovis.channels.view import View, ViewFacts
+from sdovis.errors import BadInput
+from sdovis.labels.schemes import LabelScheme, SchemeFacts
+from sdovis.readers.joins import FlareFacts, flare_facts
+from sdovis.study import Study
+
+FILE = "corpus.json"
+
+
+@dataclass(frozen=True)
+class CorpusFacts:
+    """Classes (name -> meaning) in the order of the labels, where labels and pixels come from, and counts of rows.
+
+    ``spellings`` counts each class' ways of writing; ``view`` says what a picture shows; ``flares`` is there where the
+    labels were made from a list of flares.
+    """
+
+    study: str
+    simulated: bool
+    classes: Mapping[str, str]
+    scheme: SchemeFacts
+    spellings: Mapping[str, Mapping[str, int]]
+    view: ViewFacts
+    rows: int
+    rejects: int
+    rejects_by_reason: Mapping[str, int]
+    flares: FlareFacts | None = None
+
+    @classmethod
+    def of(cls, study: Study, scheme: LabelScheme, kept: pd.DataFrame, rejects: pd.DataFrame) -> CorpusFacts:
+        """Of the rows that are ``kept`` (columns label, a class name, label_text, simulated, observed) and the others.
+
+        Raises `BadInput` where less than two classes are left, or a list of flares cannot be read.
+        """
+        occurring = set(kept["label"])
+        # A class that the scheme knows and the data lacks would only add an output that never learns.
+        classes = [name for name in scheme.classes if name in occurring]
+        if len(classes) < 2:
+            raise BadInput(f"only the class {classes[0]!r} is left; there is nothing to tell apart")
+        return cls(
+            study=study.name,
+            simulated=bool(study.study.simulated or kept["simulated"].any()),
+            classes={name: scheme.meanings.get(name, "") for name in classes},
+            scheme=scheme.facts(occurring, kept["label_text"]),
+            spellings={str(name): count_spellings(of["label_text"]) for name, of in kept.groupby("label")},
+            view=View.of_study(study.images).facts(),
+            rows=len(kept),
+            rejects=len(rejects),
+            rejects_by_reason=count_reasons(rejects["reason"]),
+            flares=flare_facts(study.source, kept["observed"]) if study.source.flares else None,
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write ``corpus.json`` into the corpus' folder."""
+        records.write(self, folder / FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> CorpusFacts:
+        """Of a corpus' folder. Raises `BadInput` for every entry that is missing or of another type."""
+        return records.read(cls, folder / FILE, made_by="prepare")
+
+
+def count_spellings(texts: pd.Series) -> dict[str, int]:
+    """Way of writing -> how many rows have it, the commonest first."""
+    return {str(text): int(n) for text, n in texts.value_counts().items()}
+
+
+def count_reasons(reasons: pd.Series) -> dict[str, int]:
+    """Reason, its figures left out -> how often it was given."""
+    general = reasons.str.replace(r"^\d+(\.\d+)? degrees", "too many degrees", regex=True)
+    general = general.str.replace(r"row \d+", "another row", regex=True)
+    return {str(reason): int(n) for reason, n in general.value_counts().items()}

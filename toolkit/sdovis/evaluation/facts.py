@@ -1,0 +1,91 @@
+"""What the test part says of a model: ``scores.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sdovis import records
+from sdovis.statistics.bootstrap import Estimate
+
+FILE = "scores.json"
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How the intervals were made: what was resampled, how often, and from which seed."""
+
+    unit: str
+    samples: int
+    confidence: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class LongitudeBin:
+    """Skill within a range of distance from the central meridian, degrees."""
+
+    from_deg: float
+    to_deg: float
+    rows: int
+    balanced_accuracy: float
+
+
+@dataclass(frozen=True)
+class ValidationScore:
+    """The validation part's score, for comparison with the test part's."""
+
+    balanced_accuracy: float
+    rows: int
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds an image, one at a time, warm-up left out."""
+
+    median: float
+    p95: float
+
+
+@dataclass(frozen=True)
+class ScoreFacts:
+    """Scores of the test part; ``confusion_matrix`` has the truth in its rows.
+
+    ``model`` has, by score, an estimate, or an estimate for each class; ``baselines`` and ``difference_to`` (the model
+    minus each of them) have the scores that are one number. ``prevalence`` is the share of each class.
+    """
+
+    part: str
+    classes: tuple[str, ...]
+    rows: int
+    regions: int
+    prevalence: Mapping[str, float]
+    bootstrap: Resampling
+    confusion_matrix: tuple[tuple[int, ...], ...]
+    model: Mapping[str, Estimate | Mapping[str, Estimate]]
+    baselines: Mapping[str, Mapping[str, Estimate]]
+    difference_to: Mapping[str, Mapping[str, Estimate]]
+    by_longitude: tuple[LongitudeBin, ...]
+    validation: ValidationScore
+    brier_skill: float
+    latency_ms: Latency
+
+    @property
+    def overall(self) -> dict[str, Estimate]:
+        """The model's scores that are one number."""
+        return {name: entry for name, entry in self.model.items() if isinstance(entry, Estimate)}
+
+    @property
+    def per_class(self) -> dict[str, Mapping[str, Estimate]]:
+        """The model's scores that have a number for each class: score -> class -> estimate."""
+        return {name: entry for name, entry in self.model.items() if not isinstance(entry, Estimate)}
+
+    def save(self, folder: Path) -> None:
+        """Write ``scores.json`` into the scores' folder."""
+        records.write(self, folder / FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> ScoreFacts:
+        """Of a scores' folder. Raises `BadInput` for every entry that is missing or of another type."""
+        return records.read(cls, folder / FILE, made_by="evaluate")

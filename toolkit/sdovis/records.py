@@ -1,0 +1,59 @@
+"""Records: what a stage found, as a frozen dataclass that is written to a JSON file of the run and read back whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from sdovis.errors import BadInput, Problem
+
+T = TypeVar("T")
+
+
+def write(record: object, file: Path) -> None:
+    """Write ``record``, a dataclass, to ``file``."""
+    file.write_text(json.dumps(plain(record), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def plain(value: Any) -> Any:
+    """``value`` as JSON can hold it: dataclasses become dictionaries.
+
+    A field that is None by default and at its default is left out: only some studies have it.
+    """
+    if is_dataclass(value):
+        told = ((field, getattr(value, field.name)) for field in fields(value))
+        return {field.name: plain(v) for field, v in told if not (v is None and field.default is None)}
+    if isinstance(value, Mapping):
+        return {key: plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return value
+
+
+def read(kind: type[T], file: Path, *, made_by: str) -> T:
+    """The JSON file of a run as ``kind``, a dataclass, types checked.
+
+    Raises `BadInput` with every entry that is missing or of another type; ``made_by`` names the command that writes it.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(_bytes(file, made_by), strict=True)
+    except ValidationError as error:
+        raise BadInput(_problem(dict(item), file, made_by) for item in error.errors(include_url=False)) from None
+
+
+def _bytes(file: Path, made_by: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        raise BadInput(Problem("is missing", f"run sdovis {made_by}", str(file))) from None
+
+
+def _problem(item: Mapping[str, Any], file: Path, made_by: str) -> Problem:
+    where = ".".join(map(str, item["loc"]))
+    what = f"{where} is missing" if item["type"] == "missing" else f"{where}: {item['msg']}".removeprefix(": ")
+    return Problem(what, f"remove the folder and run sdovis {made_by}", str(file))
