@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 from sdovis import inference, manifests
 from sdovis import study as studies
+from sdovis.cards.facts import Facts, gather
 from sdovis.corpus import build
 from sdovis.corpus.catalog import REJECT_COLUMNS, Catalog
 from sdovis.corpus.duplicates import perceptual_hash
@@ -48,7 +49,7 @@ max_longitude_deg = 60.0
 [labels]
 scheme = "mount-wilson-3"
 [split]
-gap_days = 5.0
+{split}
 [backbone]
 config = {{ model_type = "vit", hidden_size = 32 }}
 [training]
@@ -61,6 +62,8 @@ bootstrap_samples = 200
 """
 SPELLINGS = {"alpha": ["Alpha", "alpha", "A"], "beta": ["Beta", "BETA", "b"], "complex": ["Beta-Gamma", "BGD", "Delta"]}
 REASONS = ["61.3 degrees from the central meridian, beyond 60", "the label is blank", "the cutout is blank"]
+#: When the first region was seen.
+FIRST = datetime(2011, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class Run:
         self.edit("scores/manifest.json", lambda data: data["made_from"].update(corpus=corpus, model=model))
 
 
-def rows(spellings: dict[str, list[str]], colours: int = 1) -> list[dict[str, Any]]:
+def rows(spellings: dict[str, list[str]], colours: int = 1, first: datetime = FIRST) -> list[dict[str, Any]]:
     """Sixty regions of three images each, five days apart, their classes in turn; grey, or in three colours."""
     rng = np.random.default_rng(7)
     found: list[dict[str, Any]] = []
@@ -115,7 +118,7 @@ def rows(spellings: dict[str, list[str]], colours: int = 1) -> list[dict[str, An
                 "image": buffer.getvalue(),
                 "label": label,
                 "noaa_ar": 11000 + region,
-                "observed": datetime(2011, 1, 1, tzinfo=UTC) + timedelta(days=5 * region + image),
+                "observed": first + timedelta(days=5 * region + image),
                 "group": f"ar{11000 + region}",
                 "frame": frame,
                 "latitude_deg": float(rng.uniform(-30, 30)),
@@ -147,6 +150,8 @@ def make(
     *,
     simulated: bool = False,
     channels: tuple[str, ...] = ("hmi-magnetogram",),
+    split: str = "gap_days = 5.0",
+    first: datetime = FIRST,
     publish: str = "",
     spellings: dict[str, list[str]] = SPELLINGS,
     reasons: list[str] = REASONS,
@@ -157,7 +162,7 @@ def make(
     columns = '[source.columns]\nimage = ["Image", "Image 2", "Image 3"]' if len(channels) > 1 else ""
     named = json.dumps(channels[0] if len(channels) == 1 else channels)
     told = "simulated = true" if simulated else ""
-    text = STUDY.format(channels=named, columns=columns, publish=publish, simulated=told)
+    text = STUDY.format(channels=named, columns=columns, publish=publish, simulated=told, split=split)
     file.write_text(text, encoding="utf-8")
     study = studies.load(file)
     rejects = pd.DataFrame(
@@ -166,7 +171,7 @@ def make(
     )
 
     def catalog(*_: Any, shards: Shards, **__: Any) -> Catalog:
-        shards.write(0, [Looked("0" * 64, Sorted(rows(spellings, len(channels))))])
+        shards.write(0, [Looked("0" * 64, Sorted(rows(spellings, len(channels), first)))])
         return Catalog(shards.read(0)[1], rejects, MOUNT_WILSON_3)
 
     monkeypatch.setattr(build, "catalog", catalog)
@@ -251,6 +256,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run; not to be changed."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         return make(tmp_path_factory.mktemp("runs") / "crafted", monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def facts(finished: Run) -> Facts:
+    """The facts of the finished run."""
+    return gather(finished.study, finished.folder)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import re
 import shutil
 import tempfile
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -42,11 +43,6 @@ def space_readme(facts: Facts) -> str:
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")
 
 
-@pytest.fixture(scope="session")
-def facts(finished) -> Facts:
-    return gather(finished.study, finished.folder)
-
-
 def settled(facts: Facts) -> Facts:
     """Facts without what another version of Parquet, PNG or sdovis would change."""
     return replace(
@@ -63,13 +59,41 @@ def settled(facts: Facts) -> Facts:
     )
 
 
-@pytest.mark.parametrize(("kind", "written"), [*CARDS.items(), ("space", space_readme)])
-def test_the_readme_is_the_golden_one(facts, kind, written):
-    card, file = written(settled(facts)), GOLDEN / f"{kind}.md"
+def is_golden(card: str, name: str) -> bool:
+    """Whether ``card`` is what a file of the golden folder says; SDOVIS_GOLDEN=write writes that file."""
+    file = GOLDEN / f"{name}.md"
     if os.environ.get("SDOVIS_GOLDEN") == "write":
         file.write_text(card, encoding="utf-8")
         pytest.fail(f"wrote {file.name}: look at it, and run again without SDOVIS_GOLDEN")
-    assert card == file.read_text(encoding="utf-8")
+    return card == file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("kind", "written"), [*CARDS.items(), ("space", space_readme)])
+def test_the_readme_is_the_golden_one(facts, kind, written):
+    assert is_golden(written(settled(facts)), kind)
+
+
+SPLITS = {
+    "temporal": "gap_days = 27.0",
+    "grouped": 'method = "grouped"',
+    "kfold": 'method = "kfold"\nfolds = 4\nfold = 3',
+    "leave-year-out": 'method = "leave-year-out"\nyear = 2012\ngap_days = 10.0',
+}
+
+
+def section(card: str, heading: str) -> str:
+    """A section of a card, without its subsections."""
+    return re.search(rf"^{re.escape(heading)}\n.*?(?=^##)", card, re.DOTALL | re.MULTILINE)[0]
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("method", SPLITS)
+def test_both_cards_tell_how_each_method_split_and_what_became_of_returns(make_run, method, linked):
+    split = f"{SPLITS[method]}\nlink_returning = {str(linked).lower()}"
+    run = make_run(split=split, first=datetime(2011, 7, 1, tzinfo=UTC))
+    facts = settled(gather(run.study, run.folder))
+    told = section(dataset_card(facts), "## Split") + section(model_card(facts), "## Data and split")
+    assert is_golden(told, f"split-{method}{'-linked' if linked else ''}")
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,6 @@ from sdovis.version import __version__
 PLACEHOLDER = "your-name"
 #: Rows of a table; what is beyond is counted in one line.
 MAX_LINES = 12
-#: After about this long a region that lives on is back on the disc, under a new number.
-ROTATION_DAYS = 27.0
 
 
 @dataclass(frozen=True)
@@ -73,9 +71,19 @@ class Provenance:
 
 @dataclass(frozen=True)
 class SplitFacts:
-    """How rows were divided. ``parts`` in the order train, validation, test; ``seed`` draws the intervals."""
+    """How rows were divided. ``parts`` in the order train, validation, test; ``seed`` draws the intervals.
+
+    ``folds`` and ``fold`` speak of the method kfold, ``year`` of leave-year-out. ``links`` is how many regions that
+    returned were linked to their first number, ``links_by_chance`` how many links chance alone would give.
+    """
 
     method: str
+    folds: int
+    fold: int
+    year: int | None
+    link_returning: bool
+    links: int
+    links_by_chance: float
     gap_days: float | None
     leaks: Mapping[str, int]
     crossing_pairs: Mapping[str, int]
@@ -83,11 +91,6 @@ class SplitFacts:
     parts: Mapping[str, Part]
     shortcuts: Mapping[str, Shortcut]
     seed: int
-
-    @property
-    def spans_a_rotation(self) -> bool:
-        """Whether a region cannot end one part and, returned, begin the next."""
-        return self.gap_days is not None and self.gap_days >= ROTATION_DAYS
 
 
 @dataclass(frozen=True)
@@ -229,6 +232,12 @@ def gather(study: Study, run_dir: Path) -> Facts:
         ),
         split=SplitFacts(
             study.split.method,
+            study.split.folds,
+            study.split.fold,
+            study.split.year,
+            study.split.link_returning,
+            len(audit.returning.links),
+            audit.returning.expected_by_chance,
             audit.gap_days,
             audit.leaks,
             audit.crossing_pairs,

@@ -19,6 +19,16 @@ class Markdown(str):
     """Markdown that is meant to be: it is printed as it is, any other text is escaped."""
 
 
+def lines(*given: str) -> Markdown:
+    """Lines of Markdown, those that are empty left out."""
+    return Markdown("\n".join(line for line in given if line))
+
+
+def blocks(*given: str) -> Markdown:
+    """Blocks of Markdown, an empty line between two; those that are empty left out."""
+    return Markdown("\n\n".join(block for block in given if block))
+
+
 def plain(text: str) -> str:
     """One line of visible characters: no control or format characters, white space collapsed."""
     kept = (" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)

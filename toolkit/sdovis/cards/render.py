@@ -19,6 +19,8 @@ from sdovis.cards import markdown
 from sdovis.cards.facts import Facts
 from sdovis.cards.markdown import Markdown, front_matter, md
 from sdovis.cards.metadata import dataset_metadata, model_metadata
+from sdovis.cards.sentences import SENTENCES
+from sdovis.cards.tables import TABLES
 from sdovis.errors import BadInput, Problem, SdovisError
 
 README = "README.md"
@@ -107,7 +109,9 @@ def _template(package: str) -> Template:
 
 
 def _card(package: str, metadata: dict[str, Any], facts: Facts) -> str:
-    body = _template(package).render(facts=facts, learning_curve=Markdown(LEARNING_CURVE))
+    named = {"sentences": SENTENCES, "tables": TABLES}
+    printed = {name: {each: make(facts) for each, make in makers.items()} for name, makers in named.items()}
+    body = _template(package).render(facts=facts, **printed)
     card = front_matter(metadata) + "\n" + re.sub(r"\n{3,}", "\n\n", body).strip() + "\n"
     _refuse_private(card)
     return card

@@ -1,0 +1,247 @@
+"""Each sentence of the cards, by itself: what it says of which facts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sdovis.cards.facts import Facts
+from sdovis.cards.markdown import Markdown
+from sdovis.cards.sentences import SENTENCES
+from sdovis.cards.tables import TABLES
+from sdovis.readers.joins import FlareFacts
+
+Change = Callable[[Facts], Facts]
+
+
+def said(sentence: str, facts: Facts) -> str:
+    """A sentence, its line ends left out."""
+    return " ".join(SENTENCES[sentence](facts).split())
+
+
+def divided(facts: Facts, **changes: Any) -> Facts:
+    return replace(facts, split=replace(facts.split, **changes))
+
+
+def scored(facts: Facts, **changes: Any) -> Facts:
+    return replace(facts, scores=replace(facts.scores, **changes))
+
+
+def trained(facts: Facts, **changes: Any) -> Facts:
+    return replace(facts, training=replace(facts.training, **changes))
+
+
+# --- the split ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"gap_days": 0.0}, "The split is temporal: train, validation and test follow one another in time. A region"),
+        ({"gap_days": 1.0}, "in time, and the images of the 1 day between two parts are dropped. A region"),
+        ({"gap_days": 27.0}, "in time, and the images of the 27 days between two parts are dropped. A region"),
+        (
+            {"method": "grouped", "gap_days": None},
+            "by region, at random and stratified by class (`grouped`): the parts",
+        ),
+        (
+            {"method": "kfold", "folds": 7, "fold": 2, "gap_days": None},
+            "of 7 folds, numbered 0 to 6, fold 2 is the test, fold 3 validation, and the others are train. The parts overlap",
+        ),
+        ({"method": "kfold", "folds": 7, "fold": 6, "gap_days": None}, "fold 6 is the test, fold 0 validation"),
+    ],
+)
+def test_each_method_of_a_split_is_told_as_it_is(facts, changes, told):
+    assert told in said("split", divided(facts, **changes))
+
+
+def test_a_split_by_time_is_never_said_to_be_at_random(facts):
+    for method in ("temporal", "leave-year-out"):
+        text = said("split", divided(facts, method=method, year=2014))
+        assert "random" not in text and "overlap" not in text
+
+
+@pytest.mark.parametrize(("last", "later"), [("2015-06-01 00:00:00+00:00", True), ("2013-06-01 00:00:00+00:00", False)])
+def test_leave_year_out_names_the_year_and_says_whether_training_is_later(facts, last, later):
+    times = {"train": ("2011-01-01", last), "validation": last, "test": ("2014-01-02", "2014-12-30")}
+    parts = {
+        name: replace(part, first=times[name][0], last=times[name] if name == "validation" else times[name][1])
+        for name, part in facts.split.parts.items()
+    }
+    given = divided(facts, method="leave-year-out", year=2014, gap_days=27.0, parts=parts)
+    text = said("split", given)
+    assert "the images of 2014 are the test; of those of other years the latest are validation" in text
+    assert "the images of the 27 days between two parts are dropped" in text
+    assert ("later than the test, which is of another year and not of the future" in text) is later
+    assert ("without 2014" in said("years", given)) is later
+
+
+@pytest.mark.parametrize(
+    ("gap", "told"),
+    [
+        (None, "counts as a new one, and may be in two parts."),
+        (0.0, "counts as a new one, and may be in two parts."),
+        (26.9, "The gap is shorter than a solar rotation (27 days): such a region may be in two parts."),
+        (27.0, "one whose passage the gap cut short, or that came back more than once, may be in two parts."),
+        (40.9, "one whose passage the gap cut short, or that came back more than once, may be in two parts."),
+        (41.0, "only if it came back more than once may it be in two parts."),
+    ],
+)
+def test_what_the_gap_means_for_a_region_that_returns_is_told(facts, gap, told):
+    assert told in said("split", divided(facts, gap_days=gap))
+
+
+@pytest.mark.parametrize(
+    ("links", "told"), [(0, "no such returns were"), (1, "1 such return was"), (9, "9 such returns were")]
+)
+def test_links_are_counted_beside_those_that_chance_would_give(facts, links, told):
+    text = said("split", divided(facts, link_returning=True, links=links, links_by_chance=1.4))
+    assert "the same region where it lies within 9 degrees of longitude and 3 of latitude" in text
+    assert f"{told} found, and about 1.4 are expected by chance." in text
+    assert "counts as a new one" not in text
+
+
+def test_a_region_with_linked_returns_is_one_region(facts):
+    assert said("region", facts).startswith("A region is a NOAA active region; an image")
+    assert "region with its returns under later numbers; an image" in said(
+        "region", divided(facts, link_returning=True)
+    )
+
+
+def test_pairs_that_were_kept_apart_are_counted(facts):
+    given = divided(facts, kept_apart={"overlap": 1234}, crossing_pairs={"overlap": 0})
+    assert said("kept_apart", given) == (
+        "Pairs of cutouts that overlap on the Sun and would have lain in two parts: 1,234, one of each dropped; left in two "
+        "parts: 0."
+    )
+    assert said("kept_apart", divided(facts, kept_apart={})) == ""
+    assert said("audit", facts) == "Audit, found in two parts: region 0, image 0, identical cutout 0."
+
+
+# --- all others -----------------------------------------------------------------------------------------------------
+
+
+def simulated(facts: Facts) -> Facts:
+    return replace(facts, simulated=True)
+
+
+def browse(facts: Facts) -> Facts:
+    return replace(facts, channels=(replace(facts.channels[0], browse=True),))
+
+
+def published(facts: Facts) -> Facts:
+    return replace(facts, repositories=replace(facts.repositories, placeholder=False))
+
+
+def three(facts: Facts) -> Facts:
+    return replace(facts, channels=tuple(replace(facts.channels[0], name=f"c{i}", title=f"T_{i}") for i in range(3)))
+
+
+def licensed(facts: Facts) -> Facts:
+    return replace(facts, licence="mit", authors=("Ada {L}", "B"))
+
+
+def flaring(facts: Facts) -> Facts:
+    listed = FlareFacts("goes_x.csv", "C1.0", 24.0, "2010-05-01", "2014-12-31", "begin after the image", 1234, 7)
+    return replace(facts, flares=listed)
+
+
+def seeded(facts: Facts) -> Facts:
+    return trained(facts, seed=5, seeds={"validation": {"4": {}, "5": {}}})
+
+
+@pytest.mark.parametrize(
+    ("sentence", "change", "told"),
+    [
+        ("dataset_notices", published, ""),
+        ("dataset_notices", simulated, "They show how a study is made and say nothing about the Sun."),
+        ("dataset_notices", browse, "**For demonstration.**"),
+        ("model_notices", published, ""),
+        ("model_notices", simulated, "it > must not be used on observations."),
+        ("model_notices", browse, "**A demonstration, not a scientific instrument.**"),
+        ("space_notices", published, ""),
+        ("space_notices", simulated, "what it says about the real Sun has no scientific meaning."),
+        ("dataset_scheme", lambda f: replace(f, scheme=replace(f.scheme, absent=["x_y"])), "The scheme's x\\_y did not occur."),
+        ("model_scheme", lambda f: replace(f, scheme=replace(f.scheme, absent=["z"])), "z did not occur and cannot be pred"),
+        ("model_scheme", lambda f: replace(f, scheme=replace(f.scheme, ordered=False)), "the classes have no order."),
+        ("flares", published, ""),
+        ("flares", flaring, "where the list goes\\_x.csv (2010-05-01 to 2014-12-31) has one of its flares of C1.0 or more"),
+        ("flares", flaring, "the list holds 1,234 flares of that class, 7 of them without a region"),
+        ("dataset_images", published, ""),
+        ("dataset_images", lambda f: replace(f, cutout_arcsec=307.2), "Each is a cutout of 307 arcsec, solar north up"),
+        ("dataset_images", lambda f: replace(f, cutout_deg=12.0), "map of 12 heliographic degrees centred on the region"),
+        ("dataset_images", three, "picture in colour: T\\_0 is its red, T\\_1 its green, T\\_2 its blue."),
+        ("model_images", published, "16 x 16 px of the channel `hmi-magnetogram`, version 1 (HMI line-of-sight magnetogram):"),
+        ("model_images", published, "Each image is taken whole, solar north up."),
+        ("model_images", three, "16 x 16 px of three channels as the colours of a picture: - red: `c0`, version 1 (T\\_0):"),
+        ("classify_files", published, 'print(classify("image.fits"))'),
+        ("classify_files", three, 'print(classify(("c0.fits", "c1.fits", "c2.fits")))'),
+        ("ask_space", published, 'answer = client.predict(handle_file("image.fits"), api_name="/classify")'),
+        ("ask_space", three, 'files = [handle_file("c0.fits"), handle_file("c1.fits"), handle_file("c2.fits")] answer ='),
+        ("upload", published, "Upload a FITS, PNG or JPEG image of the Sun"),
+        ("upload", three, "of one region in three channels (T\\_0, T\\_1, T\\_2), or the picture in colour"),
+        ("dataset_limits", published, "- Regions beyond 60 degrees from the central meridian are not in it. - Labels stand"),
+        ("dataset_limits", lambda f: replace(simulated(f), max_longitude_deg=None), "- No limit of longitude was set; near"),
+        ("model_limb", published, "Regions beyond 60 degrees from the central meridian were left out, in training and in"),
+        ("model_limb", lambda f: replace(f, max_longitude_deg=None), "No limit of longitude was set"),
+        ("cautions", lambda f: replace(simulated(f), notes=("Mind_this.",)), "- Mind\\_this."),
+        ("cautions", lambda f: replace(f, notes=("Mind this.",)), "stand in the workbook. - Mind this."),
+        ("seeds", published, "The network was trained once, with seed 0; the spread over seeds is not in them."),
+        ("seeds", seeded, "from 2 seeds, of which the validation part chose 5; the spread over seeds is not in them."),
+        ("years", published, "Trained on 2011-01-01 to 2011-07-06, tested on 2011-08-29 to 2011-10-25."),
+        ("strongest_baseline", published, "`raw-pixels`, reaches 0.75 [0.64, 0.87]; the model differs from it by +0.00"),
+        ("strongest_baseline", published, "it is **not shown to be better** than that baseline."),
+        ("strongest_baseline", lambda f: scored(f, baselines={}), "No baseline was scored beside it."),
+        ("baselines", published, "`raw-pixels` is a logistic regression on a 14 x 14 thumbnail; `absolute-field` is one on"),
+        ("baselines", lambda f: scored(f, baselines={}), ""),
+        ("validation", published, "On the validation part, which chose the checkpoint: balanced accuracy 0.59 on 25 images."),
+        ("validation", lambda f: trained(f, kept_by="last"), "On the validation part: balanced accuracy 0.59 on 25 images."),
+        ("baselines_figure", published, "](figures/against_baselines.png)"),
+        ("baselines_figure", lambda f: replace(f, figures=()), ""),
+        ("recall_figure", published, "](figures/recall.png)"),
+        ("recall_figure", lambda f: scored(f, model=f.scores.overall), ""),
+        ("by_class", published, "Each class against the rest. TSS = POD - POFD does not depend on how common a class is. HSS"),
+        ("by_class", lambda f: scored(f, model=f.scores.overall), "The study asked for no score by class"),
+        ("by_longitude", published, "Without intervals: a difference between rows with few images is noise."),
+        ("by_longitude", lambda f: scored(f, by_longitude=[]), "The corpus holds no longitudes"),
+        ("dataset_licence", published, "The authors state no licence of the annotations"),
+        ("dataset_licence", licensed, "Licence of the annotations: mit."),
+        ("model_licence", published, "The authors state no licence: ask them"),
+        ("model_licence", licensed, "Licence of the model: mit."),
+        ("courtesy", published, "Courtesy of NASA/SDO and the AIA, EVE, and HMI science teams."),
+        ("courtesy", simulated, ""),
+        ("dataset_citation", licensed, "title = {Mount Wilson classes, crafted}, author = {Ada \\{L\\} and B},"),
+        ("model_citation", published, "{Hugging Face Hub, model}, url = {https://huggingface.co/your-name/crafted} }"),
+        ("versions", published, "torch 2.13.0, transformers 5.23.0, python 3.11.2"),
+    ],
+)  # fmt: skip
+def test_a_sentence_says_what_its_facts_are(facts, sentence: str, change: Change, told: str):
+    text = said(sentence, change(facts))
+    assert told in text if told else text == ""
+
+
+def test_the_sums_credit_is_not_given_twice(facts):
+    credit = "NASA/SDO and the AIA, EVE, and HMI science teams"
+    assert said("courtesy", replace(facts, provenance=replace(facts.provenance, credit=credit))) == ""
+
+
+def test_every_sentence_and_every_table_is_markdown_of_its_own(facts):
+    for make in [*SENTENCES.values(), *TABLES.values()]:
+        assert isinstance(make(facts), Markdown)
+
+
+def test_a_table_has_as_many_cells_in_each_row(facts):
+    for name, make in TABLES.items():
+        rows = [line for line in make(seeded_table(facts)).split("\n") if line.startswith("|")]
+        assert rows, name
+        assert len({len(re.findall(r"\|", row)) for row in rows}) == 1, name
+
+
+def seeded_table(facts: Facts) -> Facts:
+    over = {"balanced_accuracy": {"mean": 0.6, "low": 0.5, "high": 0.7}}
+    seeds = {"chosen": 5, "chosen_by": "balanced_accuracy", "validation": {"4": {}, "5": {}}, "over_seeds": over}
+    rejects = replace(facts.rejects, other_reasons=2, other_rows=1234)
+    return replace(trained(facts, seeds=seeds), rejects=rejects)

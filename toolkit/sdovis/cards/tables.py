@@ -1,0 +1,303 @@
+"""The tables of the cards, each a function of the facts and of nothing else.
+
+A template prints one by its name: ``{{ tables.parts }}``. A table without rows is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sdovis.cards.facts import ClassFacts, Facts
+from sdovis.cards.markdown import (
+    Markdown,
+    blocks,
+    code,
+    count,
+    day,
+    difference,
+    interval,
+    lines,
+    md,
+    named,
+    number,
+    percent,
+    score,
+    setting,
+    verbatim,
+)
+from sdovis.cards.usage import COLOURS
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
+    body = [_row(row) for row in rows]
+    return lines(_row(head), "|" + "---|" * len(head), *body) if body else Markdown("")
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|"
+
+
+def _words(name: str) -> str:
+    return md(name.replace("_", " "))
+
+
+# --- of the dataset card --------------------------------------------------------------------------------------------
+
+
+def classes(facts: Facts) -> Markdown:
+    """The classes and, of each part, their images (and regions)."""
+    head = ["class", "what it means", *facts.split.parts]
+    return _table(head, ([*_meaning(each), *_counts(facts, each.name)] for each in facts.classes))
+
+
+def merged(facts: Facts) -> Markdown:
+    """What of the field's classes was merged into each class, and how the workbook wrote it, with rows."""
+    head = ["class", "classes of the field merged into it (rows)", "as written (rows)"]
+    return _table(
+        head, ([_bold(each.name), _rows_of(each.merged) or "nothing", _written(each)] for each in facts.classes)
+    )
+
+
+def _bold(name: str) -> str:
+    return f"**{md(name)}**"
+
+
+def _meaning(each: ClassFacts) -> list[str]:
+    return [_bold(each.name), md(each.meaning or "not described")]
+
+
+def _counts(facts: Facts, name: str) -> list[str]:
+    return [
+        f"{count(part.rows_by_class[name])} ({count(part.regions_by_class[name])})"
+        for part in facts.split.parts.values()
+    ]
+
+
+def _rows_of(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{md(text)} ({count(rows)})" for text, rows in counts.items())
+
+
+def _written(each: ClassFacts) -> str:
+    rest = f", and {count(each.other_spellings)} other spellings ({count(each.other_spelling_rows)})"
+    return _rows_of(each.spellings) + (rest if each.other_spellings else "")
+
+
+def parts(facts: Facts) -> Markdown:
+    """The parts: images, regions, frames, times, and how much of a part its largest region is."""
+    head = ["part", "images", "regions", "frames", "first", "last", "largest region", "its share"]
+    rows = []
+    for name, part in facts.split.parts.items():
+        counts = [count(part.rows), count(part.regions), count(part.images)]
+        largest = [md(part.largest_region), percent(part.largest_region_share)]
+        rows.append([md(name), *counts, day(part.first), day(part.last), *largest])
+    return _table(head, rows)
+
+
+def shortcuts(facts: Facts) -> Markdown:
+    """A section on how well single traits tell the class; empty where none could be tried."""
+    found = facts.split.shortcuts
+    if not found:
+        return Markdown("")
+    rows = ([md(name), interval(each.balanced_accuracy), score(each.chance)] for name, each in found.items())
+    return blocks(
+        "### Shortcuts",
+        lines(
+            "How well a single trait tells the class of the test part, without the picture: a small decision tree fitted to "
+            "the training part, balanced accuracy with its 95 % interval by region.",
+            "What lies clearly above chance is something that a network could learn in place of the Sun.",
+        ),
+        _table(["trait", "balanced accuracy", "chance"], rows),
+    )
+
+
+def rejects(facts: Facts) -> Markdown:
+    """How many rows were left out, and why."""
+    left_out = facts.rejects
+    if not left_out.rows:
+        return Markdown("Every row of the workbook is in the dataset.")
+    rows: list[list[str]] = [[md(reason), count(n)] for reason, n in left_out.reasons.items()]
+    if left_out.other_reasons:
+        rows.append([f"{count(left_out.other_reasons)} other reasons", count(left_out.other_rows)])
+    told = f"{count(left_out.rows)} rows of the workbook are not in the dataset."
+    return blocks(told, _table(["reason", "rows"], rows))
+
+
+def provenance(facts: Facts) -> Markdown:
+    """Workbook, reader, images and the transforms of their channels."""
+    given = facts.provenance
+    sheets = f", sheets {md(', '.join(given.sheets))}" if given.sheets else ""
+    rows = [["workbook", f"{md(given.workbook)}{sheets}"], ["read by", md(given.reader)]]
+    colours = [f" ({colour})" for colour in COLOURS] if len(facts.channels) > 1 else [""]
+    for channel, colour in zip(facts.channels, colours, strict=True):
+        transform = (
+            f"{code(channel.name)}, version {md(channel.version)}, from {md(channel.unit)}: {md(channel.source)}"
+        )
+        rows += [[f"images{colour}", md(channel.title)], [f"transform to 8 bits{colour}", transform]]
+    limit = facts.max_longitude_deg
+    rows.append(["central meridian", f"up to {number(limit)} degrees away" if limit else "no limit"])
+    return _table(["", ""], rows)
+
+
+# --- of the model card ----------------------------------------------------------------------------------------------
+
+
+def classes_and_merged(facts: Facts) -> Markdown:
+    """The classes, what was merged into them and, of each part, their images (and regions)."""
+    head = ["class", "what it means", "merged into it", *facts.split.parts]
+    return _table(
+        head,
+        (
+            [*_meaning(each), md(", ".join(each.merged) or "nothing"), *_counts(facts, each.name)]
+            for each in facts.classes
+        ),
+    )
+
+
+def scores(facts: Facts) -> Markdown:
+    """The model's scores, the baselines', and the differences, with intervals."""
+    found = facts.scores
+    rows = [["**this model**", *(f"**{interval(entry)}**" for entry in found.overall.values())]]
+    for rival, of_rival in found.baselines.items():
+        against = found.difference_to[rival]
+        rows.append([code(rival), *(interval(of_rival[name]) for name in found.overall)])
+        rows.append([f"this model minus {code(rival)}", *(difference(against[name]) for name in found.overall)])
+    return _table(["", *map(named, found.overall)], rows)
+
+
+def by_class(facts: Facts) -> Markdown:
+    """The scores of each class against the rest; empty where none were asked for."""
+    found, test = facts.scores.per_class, facts.split.parts["test"]
+    if not found:
+        return Markdown("")
+    rows = []
+    for name in (each.name for each in facts.classes):
+        counts = [count(test.rows_by_class[name]), count(test.regions_by_class[name])]
+        intervals = [interval(entry[name]) for entry in found.values()]
+        rows.append([md(name), *counts, percent(facts.scores.prevalence[name]), *intervals])
+    return _table(["class", "test images", "regions", "share", *map(named, found)], rows)
+
+
+def confusion(facts: Facts) -> Markdown:
+    """Counts of test images by observed (rows) and predicted class (columns)."""
+    names = [each.name for each in facts.classes]
+    matrix = zip(names, facts.scores.confusion_matrix, strict=True)
+    return _table(["observed", *map(md, names)], ([_bold(name), *map(count, row)] for name, row in matrix))
+
+
+def by_longitude(facts: Facts) -> Markdown:
+    """Balanced accuracy by distance from the central meridian; empty where no longitudes are known."""
+    bins = facts.scores.by_longitude
+    rows = ([f"{number(b.from_deg)} to {number(b.to_deg)}", count(b.rows), score(b.balanced_accuracy)] for b in bins)
+    return _table(["degrees", "test images", "balanced accuracy"], rows)
+
+
+def parts_in_short(facts: Facts) -> Markdown:
+    """The parts: images, regions, times, and how much of a part its largest region is."""
+    rows = []
+    for name, part in facts.split.parts.items():
+        share = percent(part.largest_region_share)
+        rows.append([md(name), count(part.rows), count(part.regions), day(part.first), day(part.last), share])
+    return _table(["part", "images", "regions", "first", "last", "largest region's share"], rows)
+
+
+def training(facts: Facts) -> Markdown:
+    """Network, data, method, time and settings of the training."""
+    return _table(["", ""], [*_network(facts), *_trained(facts), *_repeated(facts), *_spent(facts)])
+
+
+def _network(facts: Facts) -> Iterator[list[str]]:
+    network, training = facts.network, facts.training
+    size = f"{count(training.parameters)} parameters, {count(training.trainable_parameters)} trained"
+    yield ["network", f"{code(network.architecture)}, {size}"]
+    if network.hub_id:
+        link = f"[{md(network.hub_id)}](https://huggingface.co/{verbatim(network.hub_id)})"
+        yield ["started from", f"{link}, revision {md(network.revision or 'not pinned by the study')}"]
+    elif network.backbone:
+        sum_of_it = f"from a local folder whose contents have the sha256 {code(network.folder_sha256)}"
+        yield ["started from", f"{code(network.backbone)}, {sum_of_it}"]
+    else:
+        yield ["started from", "random weights"]
+    mean, sd = (", ".join(map(number, values)) for values in (network.mean, network.std))
+    how = f"{md(network.resampling)} resampling, mean ({mean}), SD ({sd})"
+    yield ["input", f"{network.size_px} x {network.size_px} px, {how}"]
+
+
+def _trained(facts: Facts) -> Iterator[list[str]]:
+    training = facts.training
+    if training.method:
+        yield ["method", "; ".join([_trainable(training.method), *_refinements(training.method)])]
+    yield ["images", f"{count(training.images['train'])} to train, {count(training.images['validation'])} to validate"]
+    yield ["augmentation", md(", ".join(training.augmentations) or "none")]
+    weights = (f"{md(name)} {number(weight)}" for name, weight in training.class_weights.items())
+    yield ["class weights in the loss", ", ".join(weights)]
+    processes = f"{training.processes} process{'es' if training.processes > 1 else ''}"
+    yield ["steps", f"{count(training.steps)} ({number(training.epochs)} epochs) in {processes}"]
+    best = "" if training.kept_score is None else f": {score(training.kept_score)} on the validation part"
+    yield ["kept", f"step {count(training.kept_step)}, by {_words(training.kept_by)}{best}"]
+    yield ["precision, seed", f"{md('fp32' if training.precision == 'no' else training.precision)}, {training.seed}"]
+
+
+def _trainable(method: Mapping[str, Any]) -> str:
+    if method["trainable"] == "lora":
+        rank, alpha = method["lora"]["rank"], number(method["lora"]["alpha"])
+        adapters = f"low-rank adapters (LoRA: rank {rank}, alpha {alpha})"
+        return f"{adapters} and the classifier; the adapters are merged into the weights"
+    if method["trainable"] == "head":
+        return "the classifier alone, on features that the frozen backbone computed once"
+    if method["trainable"] == "head-then-all":
+        epochs = method["probe"]["epochs"]
+        return f"the classifier first ({epochs} epochs, on features of the frozen backbone), then every weight"
+    return "every weight"
+
+
+def _refinements(method: Mapping[str, Any]) -> Iterator[str]:
+    if method["layer_decay"]:
+        yield f"each layer at {number(method['layer_decay'])} times the rate of the one above it"
+    if method["sampling"] == "balanced":
+        yield "every class shown equally often"
+    if method["logit_adjustment"]:
+        yield f"logits adjusted by {number(method['logit_adjustment'])} times the log of the classes' shares"
+    if method["patience"]:
+        yield f"stopped after {method['patience']} evaluations without a better score"
+
+
+def _repeated(facts: Facts) -> Iterator[list[str]]:
+    seeds = facts.training.seeds
+    if not seeds:
+        return
+    chosen = f"{seeds['chosen']} is this model, best by {_words(seeds['chosen_by'])} on the validation part"
+    yield ["seeds", f"{len(seeds['validation'])} were trained; {chosen}"]
+    for name, over in seeds["over_seeds"].items():
+        spread = f"{score(over['mean'])}, from {score(over['low'])} to {score(over['high'])}"
+        yield [f"validation {_words(name)} over the seeds", spread]
+
+
+def _spent(facts: Facts) -> Iterator[list[str]]:
+    training = facts.training
+    since = f" since it was resumed after step {count(training.resumed_from)}" if training.resumed_from else ""
+    yield ["time", f"{number(training.seconds)} s{since}, {number(training.images_per_second)} images/s"]
+    yield ["hardware", ", ".join(f"{md(what)} {setting(value)}" for what, value in training.hardware.items())]
+    for name, value in training.arguments.items():
+        yield [code(name), setting(value)]
+
+
+#: The tables by the name that a template calls them by.
+TABLES: Mapping[str, Callable[[Facts], Markdown]] = {
+    table.__name__: table
+    for table in (
+        classes,
+        merged,
+        parts,
+        shortcuts,
+        rejects,
+        provenance,
+        classes_and_merged,
+        scores,
+        by_class,
+        confusion,
+        by_longitude,
+        parts_in_short,
+        training,
+    )
+}

@@ -1,0 +1,93 @@
+"""What the cards say of images and of what to do with them: sentences and snippets, each a function of the facts."""
+
+from __future__ import annotations
+
+from sdovis.cards.facts import Facts
+from sdovis.cards.markdown import Markdown, blocks, code, lines, md, number, verbatim
+
+#: Three channels are, in this order, the colours of a picture.
+COLOURS = ("red", "green", "blue")
+
+
+def dataset_images(facts: Facts) -> Markdown:
+    """What each image shows of the Sun, and what its colours are."""
+    shown = ""
+    if facts.cutout_arcsec:
+        shown = f"Each is a cutout of {number(facts.cutout_arcsec)} arcsec, solar north up, rescaled to that size."
+    elif facts.cutout_deg:
+        shown = (
+            f"Each is a cylindrical equal-area map of {number(facts.cutout_deg)} heliographic degrees centred on the "
+            "region, north up."
+        )
+    if len(facts.channels) == 1:
+        return Markdown(shown)
+    titles = [md(channel.title) for channel in facts.channels]
+    return lines(
+        shown,
+        f"Three channels make a picture in colour: {titles[0]} is its red, {titles[1]} its green,",
+        f"{titles[2]} its blue.",
+    )
+
+
+def model_images(facts: Facts) -> Markdown:
+    """What the network takes: its size in pixels, the channels and their transforms, what an image shows of the Sun."""
+    size = facts.network.size_px
+    each = [f"{code(c.name)}, version {md(c.version)} ({md(c.title)}):" for c in facts.channels]
+    sources = [md(channel.source) for channel in facts.channels]
+    if len(each) == 1:
+        return lines(
+            f"The network takes {size} x {size} px of the channel", each[0], f"{sources[0]}.", _model_cutout(facts)
+        )
+    colours = zip(COLOURS, each, sources, strict=True)
+    return blocks(
+        f"The network takes {size} x {size} px of three channels as the colours of a picture:",
+        lines(*(f"- {colour}: {channel}\n  {source}" for colour, channel, source in colours)),
+        _model_cutout(facts),
+    )
+
+
+def _model_cutout(facts: Facts) -> str:
+    if facts.cutout_arcsec:
+        side = number(facts.cutout_arcsec)
+        return f"Each image is a cutout of {side} arcsec around the region's position, solar north up."
+    if facts.cutout_deg:
+        side = number(facts.cutout_deg)
+        return lines(
+            f"Each image is a cylindrical equal-area map of {side} heliographic degrees centred on the region, on the",
+            "scale of SHARP's CEA maps.",
+        )
+    return "Each image is taken whole, solar north up."
+
+
+def _files(facts: Facts) -> list[str]:
+    """An image file for each channel, as a snippet of Python names it."""
+    if len(facts.channels) == 1:
+        return ['"image.fits"']
+    return [f'"{verbatim(channel.name)}.fits"' for channel in facts.channels]
+
+
+def classify_files(facts: Facts) -> Markdown:
+    """A line of Python that has image files classified by ``sdovis.pipeline``."""
+    files = ", ".join(_files(facts))
+    return Markdown(f"print(classify(({files})))" if len(facts.channels) > 1 else f"print(classify({files}))")
+
+
+def ask_space(facts: Facts) -> Markdown:
+    """Lines of Python that have image files classified by a Space."""
+    files = [f"handle_file({file})" for file in _files(facts)]
+    if len(files) == 1:
+        return Markdown(f'answer = client.predict({files[0]}, api_name="/classify")')
+    return lines(f"files = [{', '.join(files)}]", 'answer = client.predict(files, api_name="/classify")')
+
+
+def upload(facts: Facts) -> Markdown:
+    """What a visitor of the Space uploads, and gets."""
+    if len(facts.channels) == 1:
+        return Markdown(
+            "Upload a FITS, PNG or JPEG image of the Sun: the model says which class it shows and where it looked."
+        )
+    titles = ", ".join(md(channel.title) for channel in facts.channels)
+    return lines(
+        f"Upload the FITS files of one region in three channels ({titles}), or the",
+        "picture in colour that sdovis saved: the model says which class it shows and where it looked.",
+    )
