@@ -32,7 +32,7 @@ def make(folder: Path, data: Path) -> Run:
     """Run a small study in ``folder`` on a copy of the simulated ``data``, up to its cards."""
     from sdovis import stages
     from sdovis import study as studies
-    from sdovis.cards import render
+    from sdovis.cards import card, templates
     from sdovis.cards.facts import gather
 
     shutil.copytree(data, folder / "data")
@@ -43,7 +43,7 @@ def make(folder: Path, data: Path) -> Run:
         stages.train(study, folders, print)
         stages.evaluate(study, folders, print)
     facts = gather(study, folders.run)
-    render.write(facts, folders.run)
+    card.write(facts, folders.run, templates.load(None))
     return Run(folders.run.resolve(), facts)
 
 

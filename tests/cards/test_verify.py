@@ -7,21 +7,22 @@ import shutil
 import pandas as pd
 import pytest
 from sdovis import study as studies
+from sdovis.cards import card, templates
 from sdovis.cards.facts import gather
-from sdovis.cards.render import write
 from sdovis.cards.verify import recomputed, verify
 from sdovis.errors import BadInput
 
 
 @pytest.fixture
 def carded(run):
-    write(gather(run.study, run.folder), run.folder)
+    rewrite(run)
     return run
 
 
 def rewrite(run) -> None:
     """The cards written anew from whatever the run's files say now."""
-    write(gather(studies.load(run.folder / "study.toml"), run.folder), run.folder)
+    study = studies.load(run.folder / "study.toml")
+    card.write(gather(study, run.folder), run.folder, templates.load(study.publish.templates))
 
 
 def test_all_facts_with_a_second_source_are_recomputed_alike(finished):

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from loopback import LoopbackHub
 from runs import Run
+from sdovis.cards import templates
 from sdovis.release.assembly import KINDS, Release, release
 
 CANARY = "canary-token-of-nobody"
@@ -76,7 +77,7 @@ def stage(finished_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     shutil.copytree(finished_run.folder, folder / "run")
     with pytest.MonkeyPatch.context() as patch, LoopbackHub(token=CANARY) as hub:
         patch.setenv("HF_TOKEN", CANARY)
-        made = release(finished_run.facts, folder / "run")
+        made = release(finished_run.facts, folder / "run", templates.load(None))
         outside = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "TRANSFORMERS_"))}
         own = {"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": CANARY, "HF_HUB_DISABLE_XET": "1"}
         own |= {"HF_HOME": str(folder / "hf"), "HF_HUB_DISABLE_TELEMETRY": "1", "OMP_NUM_THREADS": "2"}

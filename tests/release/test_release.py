@@ -13,11 +13,12 @@ import pytest
 import yaml
 from runs import Run, remade
 from sdovis import manifests
-from sdovis.cards import render
+from sdovis.cards import card, templates
 from sdovis.errors import BadInput
 from sdovis.release.assembly import Release, made_from, release
 
 KINDS = ("dataset", "model", "space")
+BUILT_IN = templates.load(None)
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def run(finished_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> R
 
 
 def test_the_three_repositories_are_there_with_their_sums(run: Run):
-    made = release(run.facts, run.folder)
+    made = release(run.facts, run.folder, BUILT_IN)
     assert Release.load(run.folder / "release") == made
     assert made.pin == run.facts.repositories.pin
     assert {kind: made.repositories[kind].id for kind in KINDS} == dict.fromkeys(KINDS, "org/small")
@@ -51,7 +52,7 @@ def test_the_three_repositories_are_there_with_their_sums(run: Run):
 
 
 def test_every_picture_a_card_shows_is_in_its_repository(run: Run):
-    made = release(run.facts, run.folder)
+    made = release(run.facts, run.folder, BUILT_IN)
     for kind in ("dataset", "model"):
         card = made.path(kind, "README.md").read_text()
         shown = [line.split("](")[1].split(")")[0] for line in card.splitlines() if line.startswith("![")]
@@ -60,7 +61,7 @@ def test_every_picture_a_card_shows_is_in_its_repository(run: Run):
 
 
 def test_the_space_names_its_model_and_carries_the_source_that_made_it(run: Run):
-    made = release(run.facts, run.folder)
+    made = release(run.facts, run.folder, BUILT_IN)
     space = set(made.repositories["space"].files)
     assert json.loads(made.path("space", "space.json").read_text()) == {
         "model": "org/small", "dataset": "org/small", "revision": made.pin, "title": "small", "description": "",
@@ -73,8 +74,8 @@ def test_the_space_names_its_model_and_carries_the_source_that_made_it(run: Run)
 @pytest.mark.parametrize("title", ["Plain", 'Sun: "quoted" {{ 7 * 7 }} ☀ 🌞 <b>\n- evil', "--- 'x' # y"])
 def test_the_spaces_front_matter_says_what_the_facts_say(run: Run, title: str):
     facts = dataclasses.replace(run.facts, title=title)
-    render.write(facts, run.folder)
-    made = release(facts, run.folder)
+    card.write(facts, run.folder, BUILT_IN)
+    made = release(facts, run.folder, BUILT_IN)
     text = made.path("space", "README.md").read_text(encoding="utf-8")
     about = yaml.safe_load(text.split("\n---\n")[0])
     assert about["title"] == title
@@ -85,7 +86,7 @@ def test_the_spaces_front_matter_says_what_the_facts_say(run: Run, title: str):
 
 
 def test_the_source_in_the_space_runs_alone_and_finds_its_plugins(run: Run):
-    made = release(run.facts, run.folder)
+    made = release(run.facts, run.folder, BUILT_IN)
     code = """
 import sdovis, importlib.metadata
 from pathlib import Path
@@ -116,9 +117,9 @@ def test_a_strangers_plugin_travels_with_the_space(run: Run, tmp_path: Path, mon
     (info / "direct_url.json").write_text(json.dumps({"url": f"file://{site}"}))
     monkeypatch.syspath_prepend(str(site))
     facts = dataclasses.replace(run.facts, channels=(dataclasses.replace(run.facts.channels[0], name="strange"),))
-    render.write(facts, run.folder)
+    card.write(facts, run.folder, BUILT_IN)
 
-    made = release(facts, run.folder)
+    made = release(facts, run.folder, BUILT_IN)
     space = made.folder / "space"
     assert (space / "stranger" / "__init__.py").read_text() == "CHANNEL = None\n"
     assert [path.name for path in sorted((space / info.name).iterdir())] == ["METADATA", "entry_points.txt"]
@@ -131,7 +132,7 @@ def test_only_what_is_on_the_list_is_released(run: Run):
     (run.folder / "training" / "training_args.bin").write_bytes(b"pickle")
     (run.folder / "training" / "notes.txt").write_text("mine")
     remade(run.folder / "cards", {"model/optimizer.pt": b"1", "model/figures/a.pkl": b"1", "dataset/.env": b"TOKEN=1"})
-    made = release(run.facts, run.folder)
+    made = release(run.facts, run.folder, BUILT_IN)
     names = {name for kind in KINDS for name in made.repositories[kind].files}
     assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl", ".env", "notes.txt"))]
 
@@ -141,7 +142,7 @@ def test_a_link_is_not_followed_out_of_the_run(run: Run, tmp_path: Path):
     (run.folder / "cards" / "model" / "figures" / "z.png").symlink_to(tmp_path / "secret.png")
     remade(run.folder / "cards", {})
     with pytest.raises(BadInput, match=r"z\.png: is not an ordinary file"):
-        release(run.facts, run.folder)
+        release(run.facts, run.folder, BUILT_IN)
 
 
 @pytest.mark.parametrize("leak", ["the home", "the run", "a token"])
@@ -151,54 +152,54 @@ def test_what_is_private_stops_the_release_and_nothing_is_left(run: Run, leak: s
     record = run.folder / "training" / "training.json"
     record.write_text(json.dumps({**json.loads(record.read_text()), "study": words}))
     with pytest.raises(BadInput, match=r"model/training\.json: .*it would be published") as caught:
-        release(run.facts, run.folder)
+        release(run.facts, run.folder, BUILT_IN)
     assert "canary-token-of-nobody" not in str(caught.value)
     assert sorted(p.name for p in run.folder.iterdir() if "release" in p.name) == []
 
 
 def test_an_earlier_release_stays_when_the_new_one_fails(run: Run):
-    made = release(run.facts, run.folder)
+    made = release(run.facts, run.folder, BUILT_IN)
     (run.folder / "training" / "training.json").unlink()
     with pytest.raises(BadInput, match=r"the model has no training\.json"):
-        release(run.facts, run.folder)
+        release(run.facts, run.folder, BUILT_IN)
     assert Release.load(run.folder / "release") == made
 
 
 def test_a_release_is_made_again_when_anything_in_it_would_be_another(run: Run, monkeypatch: pytest.MonkeyPatch):
-    before = made_from(run.facts, run.folder)
-    release(run.facts, run.folder)
+    before = made_from(run.facts, run.folder, BUILT_IN)
+    release(run.facts, run.folder, BUILT_IN)
     assert manifests.finished(run.folder / "release", before)
-    assert made_from(run.facts, run.folder) == before
-    assert made_from(dataclasses.replace(run.facts, description="Another"), run.folder) != before
+    assert made_from(run.facts, run.folder, BUILT_IN) == before
+    assert made_from(dataclasses.replace(run.facts, description="Another"), run.folder, BUILT_IN) != before
     with monkeypatch.context() as patch:
         patch.setattr("sdovis.release.vendor.SOURCES", (".py",))  # as if a file of the package were gone
-        assert made_from(run.facts, run.folder) != before
+        assert made_from(run.facts, run.folder, BUILT_IN) != before
     record = run.folder / "training" / "training.json"
     record.write_text(record.read_text() + "\n")
-    assert made_from(run.facts, run.folder) != before
+    assert made_from(run.facts, run.folder, BUILT_IN) != before
 
 
 def test_cards_of_something_else_are_refused(run: Run):
     facts = dataclasses.replace(run.facts, title="Another title")
     with pytest.raises(BadInput, match=r"cards/dataset/README\.md: is not the card of this study as it is now"):
-        release(facts, run.folder)
+        release(facts, run.folder, BUILT_IN)
 
 
 def test_a_section_written_by_hand_into_a_card_is_released(run: Run):
     path = run.folder / "cards" / "model" / "README.md"
     mark = "<!-- sdovis:keep by-hand -->\nBy hand.\n<!-- /sdovis:keep -->\n"
     path.write_text(f"{path.read_text()}\n{mark}")
-    render.write(run.facts, run.folder)
-    assert mark in release(run.facts, run.folder).path("model", "README.md").read_text()
+    card.write(run.facts, run.folder, BUILT_IN)
+    assert mark in release(run.facts, run.folder, BUILT_IN).path("model", "README.md").read_text()
 
 
 def test_facts_of_another_run_are_refused(run: Run):
     remade(run.folder / "scores", {"scores.json": b"{}"})
     with pytest.raises(BadInput, match="not what the facts were gathered from"):
-        release(run.facts, run.folder)
+        release(run.facts, run.folder, BUILT_IN)
 
 
 def test_a_name_that_no_hub_takes_is_told_before_anything_is_written(run: Run):
     where = dataclasses.replace(run.facts.repositories, dataset="org/two--dashes")
     with pytest.raises(BadInput, match=r"two--dashes.*change study\.name"):
-        release(dataclasses.replace(run.facts, repositories=where), run.folder)
+        release(dataclasses.replace(run.facts, repositories=where), run.folder, BUILT_IN)

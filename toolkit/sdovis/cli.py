@@ -261,9 +261,26 @@ def describe(
 
 
 @app.command()
-def card(study_file: StudyFile, sets: Sets = None) -> None:
+def card(
+    study_file: StudyFile,
+    sets: Sets = None,
+    write_templates: Annotated[
+        Path | None,
+        typer.Option(
+            "--write-templates",
+            metavar="FOLDER",
+            help="Only write the built-in templates to FOLDER, for you to edit; publish.templates in the study names it.",
+        ),
+    ] = None,
+) -> None:
     """Write both cards and the release folder from what the stages saved. Sections kept by hand are carried over."""
     study = studies.load(study_file, sets or ())
+    if write_templates is not None:
+        from sdovis.cards import templates
+
+        for file in templates.write(write_templates):
+            typer.echo(f"wrote {file}")
+        return
     with stages.opened(study) as folders:
         stages.release(study, folders, say)
     typer.echo(f"{folders.cards}/model/README.md, {folders.cards}/dataset/README.md, {folders.release}/")

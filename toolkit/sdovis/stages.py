@@ -109,6 +109,7 @@ def prepare(study: Study, folders: Folders, say: Say) -> Corpus:
     allocation.return_freed()  # before the import
     from sdovis.corpus import build
 
+    _check_templates(study)
     rows = build.read_rows(study)
     origin = build.made_from(study, rows)
     if manifests.finished(folders.corpus, origin):
@@ -119,6 +120,14 @@ def prepare(study: Study, folders: Folders, say: Say) -> Corpus:
     augmentations(study, corpus)  # what the corpus does not depend on may have changed since it was made
     _resolve(study, folders)
     return corpus
+
+
+def _check_templates(study: Study) -> None:
+    """Raise `BadInput` for mistakes in the cards' templates of one's own: now, and not after hours of training."""
+    if study.publish.templates is not None:
+        from sdovis.cards import templates
+
+        templates.load(study.publish.templates)
 
 
 def train(
@@ -306,13 +315,14 @@ def describe(study: Study, folders: Folders, say: Say, others: Sequence[Path] = 
 
 def release(study: Study, folders: Folders, say: Say) -> Release:
     """What the stages saved -> cards -> the three repositories in a folder."""
-    from sdovis.cards import facts, render
+    from sdovis.cards import card, facts, templates
     from sdovis.release import assembly as releases
 
+    used = templates.load(study.publish.templates)
     gathered = facts.gather(study, folders.run)
     # Written every time: what was written into a kept section by hand since then is carried over.
-    render.write(gathered, folders.run)
-    if manifests.finished(folders.release, releases.made_from(gathered, folders.run)):
+    card.write(gathered, folders.run, used)
+    if manifests.finished(folders.release, releases.made_from(gathered, folders.run, used)):
         say("release: nothing changed, the release stays")
         return releases.Release.load(folders.release)
-    return _timed(say, "release", lambda: releases.release(gathered, folders.run))
+    return _timed(say, "release", lambda: releases.release(gathered, folders.run, used))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.resources import files
 from typing import Any
 
 from sdovis.cards.facts import Facts
@@ -77,6 +78,34 @@ def model_metadata(facts: Facts) -> dict[str, Any]:
         ],
     )
     return {key: value for key, value in card.to_dict().items() if value is not None}
+
+
+def space_metadata(facts: Facts) -> dict[str, Any]:
+    """Front matter of the Space's README."""
+    where = facts.repositories
+    names = [channel.name for channel in facts.channels]
+    about = ["image-classification", "solar-physics", "heliophysics", "sdovis", *names, facts.scheme.name]
+    return {
+        "title": facts.title,
+        "emoji": "☀️",
+        "colorFrom": "yellow",
+        "colorTo": "gray",
+        "sdk": "gradio",
+        "sdk_version": _pinned("gradio"),
+        "python_version": "3.11",
+        "app_file": "app.py",
+        "pinned": False,
+        "license": "mit",
+        "models": [where.model],
+        "datasets": [where.dataset],
+        "tags": [*about, *(["simulated"] if facts.simulated else [])],
+    }
+
+
+def _pinned(package: str) -> str:
+    """The version of a package that a Space installs."""
+    requirements = files("sdovis.space").joinpath("requirements.txt").read_text(encoding="utf-8")
+    return next(line.partition("==")[2] for line in requirements.splitlines() if line.startswith(f"{package}=="))
 
 
 def _metric(name: str) -> str:

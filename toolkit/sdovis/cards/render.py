@@ -1,78 +1,118 @@
-"""Cards from facts: strict templates that a scientist may edit, and what is written by hand carried over."""
+"""Templates rendered strictly: what is undefined, or printed without saying how, is an error that names its line."""
 
 from __future__ import annotations
 
-import hashlib
-import html
-import os
 import re
+import textwrap
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from functools import cache
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, Undefined
+from jinja2 import (
+    StrictUndefined,
+    TemplateError,
+    TemplateRuntimeError,
+    TemplateSyntaxError,
+    Undefined,
+    UndefinedError,
+    meta,
+    nodes,
+)
+from jinja2 import Template as Compiled
 from jinja2.sandbox import SandboxedEnvironment
+from jinja2.utils import missing
 
-from sdovis import figures, manifests
 from sdovis.cards import markdown
 from sdovis.cards.facts import Facts
-from sdovis.cards.markdown import Markdown, front_matter, md
-from sdovis.cards.metadata import dataset_metadata, model_metadata
+from sdovis.cards.markdown import Markdown, md
 from sdovis.cards.sentences import SENTENCES
 from sdovis.cards.tables import TABLES
-from sdovis.errors import BadInput, Problem, SdovisError
+from sdovis.errors import BadInput, Problem, SdovisError, nearest
 
-README = "README.md"
-LEARNING_CURVE = "figures/learning_curve.png"
-
-
-def dataset_card(facts: Facts) -> str:
-    """The dataset repository's README.md."""
-    return _card("datacard", dataset_metadata(facts), facts)
+#: What a template may name: the facts themselves, and what is said of them.
+PRINTED: Mapping[str, Mapping[str, Callable[[Facts], Markdown]]] = {"sentences": SENTENCES, "tables": TABLES}
 
 
-def model_card(facts: Facts) -> str:
-    """The model repository's README.md."""
-    return _card("modelcard", model_metadata(facts), facts)
+@dataclass(frozen=True)
+class Template:
+    """A template's text and its file. ``own``: it is a scientist's, so that a mistake in it is theirs to mend."""
+
+    text: str
+    file: str
+    own: bool
 
 
-def write(facts: Facts, run_dir: Path) -> Path:
-    """Write ``run_dir/cards``: for each repository its README.md and the files this shows. Returns the folder.
+def render(template: Template, facts: Facts) -> str:
+    """The template filled in, without empty lines at its ends or more than one in a row.
 
-    Kept sections of an earlier card in that folder are carried over. Raises `BadInput` where that card's are damaged.
+    Raises `BadInput` with file and line for a mistake in a template of one's own.
     """
-    folder = run_dir / "cards"
-    cards = {"dataset": dataset_card(facts), "model": model_card(facts)}
-    for kind, text in cards.items():
-        old = folder / kind / README
-        cards[kind] = merge(text, old.read_text(encoding="utf-8")) if old.exists() else text
-    made_from = {"pin": facts.repositories.pin}
-    wanted = {f"{kind}/{README}": text.encode() for kind, text in cards.items()}
-    wanted |= {f"model/{name}": content for name, content in _shown(facts, run_dir).items()}
-    curve = figures.learning_curve(facts.training.curves, _kept_by(facts), facts.training.kept_step)
-    wanted[f"model/{LEARNING_CURVE}"] = figures.png(curve)
-    sums = {name: hashlib.sha256(content).hexdigest() for name, content in wanted.items()}
-    if manifests.finished(folder, made_from) and manifests.read(folder, made_by="card").files == sums:
-        return folder
-    with manifests.whole(folder, stage="card", made_from=made_from) as beside:
-        for name, content in wanted.items():
-            (beside / name).parent.mkdir(parents=True, exist_ok=True)
-            (beside / name).write_bytes(content)
-    return folder
+    said = {name: {each: make(facts) for each, make in makers.items()} for name, makers in PRINTED.items()}
+    try:
+        body = _compiled(template).render(facts=facts, **said)
+    except Exception as error:  # a template is a program: it may fail in any way
+        if not template.own:
+            raise
+        raise BadInput(_problem(template, error)) from error
+    return re.sub(r"\n{3,}", "\n\n", body).strip() + "\n"
 
 
-def _kept_by(facts: Facts) -> str:
-    return facts.training.kept_by if facts.training.kept_by != "last" else "balanced_accuracy"
+def problems(template: Template) -> Iterator[Problem]:
+    """The mistakes that show before there are facts: syntax, names that do not exist, other files called in."""
+    environment = _environment()
+    try:
+        tree = environment.parse(template.text)
+        environment.compile(template.text)  # finds the filters that do not exist
+    except TemplateSyntaxError as error:
+        yield _at(template, error.lineno, error.message or "is not a template")
+        return
+    known = {name: list(makers) for name, makers in PRINTED.items()}
+    known["facts"] = [f.name for f in fields(Facts)] + [name for name in vars(Facts) if not name.startswith("_")]
+    strange = meta.find_undeclared_variables(tree) - set(known)
+    for name in tree.find_all(nodes.Name):
+        if name.ctx == "load" and name.name in strange:
+            yield _at(template, name.lineno, _undefined(name.name, list(known)))
+    for part in tree.find_all(nodes.Getattr):
+        owner = part.node.name if isinstance(part.node, nodes.Name) else ""
+        if owner in known and part.attr not in known[owner]:
+            yield _at(template, part.lineno, _undefined(f"{owner}.{part.attr}", known[owner]))
+    for call in tree.find_all((nodes.Include, nodes.Extends, nodes.Import, nodes.FromImport)):
+        yield _at(template, call.lineno, "calls in another file, which a card's template cannot")
 
 
-def _shown(facts: Facts, run_dir: Path) -> dict[str, bytes]:
-    """Path in the model repository -> bytes of each picture the model card shows."""
-    shown = {name: (run_dir / "scores" / name).read_bytes() for name in facts.figures}
-    return shown | {example.file: example.png for example in facts.examples}
+def _at(template: Template, line: int | None, what: str) -> Problem:
+    return Problem(what, file=f"{template.file}, line {line}" if line else template.file)
 
 
-# --- templates ------------------------------------------------------------------------------------------------------
+def _problem(template: Template, error: Exception) -> Problem:
+    # Jinja gives the frames of a template its own file and lines.
+    frames = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == template.file]
+    told = str(error) if isinstance(error, TemplateError | SdovisError) else f"{type(error).__name__}: {error}"
+    return _at(template, frames[-1] if frames else None, textwrap.shorten(told, 400))
+
+
+def _undefined(name: str, choices: list[str]) -> str:
+    return f"{name} is undefined; {nearest(name.rpartition('.')[2], choices)}"
+
+
+class _Undefined(StrictUndefined):
+    """What is undefined, and the name that comes nearest."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        hint: str | None = None,
+        obj: Any = missing,
+        name: str | None = None,
+        exc: type[TemplateRuntimeError] = UndefinedError,
+    ) -> None:
+        if hint is None and obj is not missing and name is not None:
+            known = obj if isinstance(obj, Mapping) else [each for each in dir(obj) if not each.startswith("_")]
+            hint = _undefined(str(name), [str(each) for each in known])
+        super().__init__(hint, obj, name, exc)
 
 
 def _finalize(value: object) -> str:
@@ -89,7 +129,7 @@ def _finalize(value: object) -> str:
 def _environment() -> SandboxedEnvironment:
     # Escaping is for Markdown, in _finalize: Jinja's own would be for HTML.
     environment = SandboxedEnvironment(
-        undefined=StrictUndefined,
+        undefined=_Undefined,
         autoescape=False,
         finalize=_finalize,
         trim_blocks=True,
@@ -97,105 +137,26 @@ def _environment() -> SandboxedEnvironment:
         keep_trailing_newline=True,
     )
     filters = "md code verbatim setting named bibtex score interval difference percent count number day".split()
-    environment.filters |= {name: getattr(markdown, name) for name in filters}
+    environment.filters |= {name: _filter(name, getattr(markdown, name)) for name in filters}
     return environment
 
 
+def _filter(name: str, printed: Callable[[Any], Markdown]) -> Callable[[Any], Markdown]:
+    """A filter that says what it cannot print, and of what is undefined the name."""
+
+    def checked(value: Any) -> Markdown:
+        if isinstance(value, Undefined):
+            return Markdown(value)  # raises
+        try:
+            return printed(value)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise SdovisError(f"the filter {name} cannot print {value!r}") from error
+
+    return checked
+
+
 @cache
-def _template(package: str) -> Template:
-    # By name: nothing of the package imports the folders that are data to it.
-    source = files(f"sdovis.{package}").joinpath("README.md.j2").read_text(encoding="utf-8")
-    return _environment().from_string(source)
-
-
-def _card(package: str, metadata: dict[str, Any], facts: Facts) -> str:
-    named = {"sentences": SENTENCES, "tables": TABLES}
-    printed = {name: {each: make(facts) for each, make in makers.items()} for name, makers in named.items()}
-    body = _template(package).render(facts=facts, **printed)
-    card = front_matter(metadata) + "\n" + re.sub(r"\n{3,}", "\n\n", body).strip() + "\n"
-    _refuse_private(card)
-    return card
-
-
-#: An access token of the Hub, or of a common host of code.
-_TOKEN = re.compile(r"\b(?:hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,})\b")
-
-
-def _refuse_private(card: str) -> None:
-    """Raise `BadInput` where a card holds a token, or a folder of this machine."""
-    bare = html.unescape(card.replace("\\", ""))
-    found = [match[0][:6] + "..." for match in _TOKEN.finditer(bare)]
-    for folder in sorted({str(Path.home()), str(Path.cwd())} - {"/"}):
-        found += [folder] if re.search(rf"(?<![\w.-]){re.escape(folder)}(?![\w.-])", bare) else []
-    secret = os.environ.get("HF_TOKEN", "")
-    found += ["the value of HF_TOKEN"] if len(secret) >= 8 and secret in bare else []
-    if found:
-        what = f"a card would hold {', '.join(found)}"
-        raise BadInput(Problem(what, "take it out of the study's texts or of the workbook's cells"))
-
-
-# --- what is written by hand ----------------------------------------------------------------------------------------
-
-_MARK = re.compile(r"<!-- (/?)sdovis:keep(?: ([a-z0-9-]+))? -->")
-
-
-def merge(new: str, old: str) -> str:
-    """``new`` with the kept sections of ``old``: what stands between ``<!-- sdovis:keep NAME -->`` and
-    ``<!-- /sdovis:keep -->``, each on a line of its own.
-
-    A section that ``new`` does not have is put at its end, so that nothing written by hand is lost. Raises `BadInput`
-    where the marks of ``old`` do not pair up.
-    """
-    kept, lines = _sections(old), []
-    head, body = _parted(new)
-    inside = False
-    for line in body:
-        match = _MARK.fullmatch(line)
-        if match and not match[1] and match[2] in kept:
-            lines += [line, *kept.pop(match[2])]
-            inside = True
-        elif match and match[1]:
-            inside = False
-            lines.append(line)
-        elif not inside:
-            lines.append(line)
-    while lines and not lines[-1]:
-        lines.pop()
-    for name, content in kept.items():
-        lines += ["", f"<!-- sdovis:keep {name} -->", *content, "<!-- /sdovis:keep -->"]
-    return "\n".join([*head, *lines]) + "\n"
-
-
-def _parted(card: str) -> tuple[list[str], list[str]]:
-    """The lines of the front matter, its fences included, and those of the body."""
-    lines = card.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    if lines[0].rstrip() == "---":
-        for number, line in enumerate(lines[1:], 2):
-            if line.rstrip() == "---":
-                return lines[:number], lines[number:]
-    return [], lines
-
-
-def _sections(card: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    name = None
-    for line in _parted(card)[1]:
-        match = _MARK.fullmatch(line.rstrip())
-        if match and not match[1]:
-            if name is not None or not match[2] or match[2] in found:
-                raise _damaged(f"the kept section {match[2] or '(no name)'!r} begins inside another, or a second time")
-            name = match[2]
-            found[name] = []
-        elif match:
-            if name is None:
-                raise _damaged("a kept section ends that did not begin")
-            name = None
-        elif name is not None:
-            found[name].append(line)
-    if name is not None:
-        raise _damaged(f"the kept section {name!r} does not end")
-    return found
-
-
-def _damaged(what: str) -> BadInput:
-    return BadInput(Problem(what, "mend the lines <!-- sdovis:keep NAME --> and <!-- /sdovis:keep -->", README))
+def _compiled(template: Template) -> Compiled:
+    environment = _environment()
+    program = environment.compile(template.text, filename=template.file)
+    return Compiled.from_code(environment, program, environment.make_globals(None))

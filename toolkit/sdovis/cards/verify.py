@@ -20,8 +20,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sdovis import study as studies
+from sdovis.cards import templates
+from sdovis.cards.card import README, dataset_card, merge, model_card
 from sdovis.cards.facts import Facts, class_facts, gather, rejects
-from sdovis.cards.render import README, dataset_card, merge, model_card
 from sdovis.corpus.audit import Part
 from sdovis.corpus.build import Corpus
 from sdovis.corpus.facts import count_reasons, count_spellings
@@ -63,9 +64,10 @@ def verify(run_dir: Path) -> list[Mismatch]:
     What is written by hand in kept sections is left alone. Raises `BadInput` where files are missing, changed since they
     were made, or do not belong together.
     """
-    facts = gather(studies.load(run_dir / "study.toml"), run_dir)
-    again = recomputed(facts, run_dir)
-    right = {"dataset": dataset_card(again), "model": model_card(again)}
+    study = studies.load(run_dir / "study.toml")
+    own = templates.load(study.publish.templates)
+    again = recomputed(gather(study, run_dir), run_dir)
+    right = {"dataset": dataset_card(again, own), "model": model_card(again, own)}
     found: list[Mismatch] = []
     for kind, text in right.items():
         card = run_dir / "cards" / kind / README

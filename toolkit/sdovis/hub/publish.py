@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sdovis.cards.card import merge
 from sdovis.cards.facts import PLACEHOLDER
-from sdovis.cards.render import merge
 from sdovis.errors import BadInput, Conflict, HubFailure, Problem, SdovisError
 from sdovis.hub.journal import NAME, Entry, Journal
 from sdovis.hub.plan import Contents, Plan, differences

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from sdovis import manifests
-from sdovis.cards import render
+from sdovis.cards import card
 from sdovis.cards.facts import Facts, pin
+from sdovis.cards.templates import Templates
 from sdovis.errors import BadInput, Problem
 from sdovis.release import vendor
 from sdovis.release.private import Private
@@ -88,21 +89,21 @@ class Release:
         return self.folder / kind / name
 
 
-def release(facts: Facts, run_dir: Path) -> Release:
+def release(facts: Facts, run_dir: Path, templates: Templates) -> Release:
     """Assemble ``run_dir/release`` from what the run's stages and its cards left; it appears whole or not at all.
 
     Raises `BadInput` where a stage is missing or harmed, where the cards were written for something else, for names
     that no Hub takes, and where a file holds a token or a path of this machine.
     """
-    inputs = made_from(facts, run_dir)
+    inputs = made_from(facts, run_dir, templates)
     _check_names(facts)
-    _check_cards(facts, run_dir)
+    _check_cards(facts, run_dir, templates)
     folder = run_dir / "release"
     with manifests.whole(folder, stage="release", made_from=inputs) as beside:
         for kind, allowed in ALLOWED.items():
             for source, pattern in allowed:
                 _copy(run_dir / source, pattern, beside / kind)
-        _space(facts, beside)
+        _space(facts, beside, templates)
         _check_whole(beside)
         if problems := Private((run_dir.resolve(),)).problems(beside):
             raise BadInput(problems)
@@ -114,12 +115,12 @@ def differ_in_kept_sections_only(ours: str, theirs: str) -> bool:
     """Whether a README is ours but for the sections that are kept by hand (and the form of its line ends)."""
     theirs = theirs.replace("\r\n", "\n").rstrip("\n") + "\n"
     try:
-        return render.merge(ours, theirs) == theirs
+        return card.merge(ours, theirs) == theirs
     except BadInput:
         return False
 
 
-def made_from(facts: Facts, run_dir: Path) -> dict[str, str]:
+def made_from(facts: Facts, run_dir: Path, templates: Templates) -> dict[str, str]:
     """What a release depends on. Raises `BadInput` where a stage is missing, harmed or not what ``facts`` speak of."""
     made_by = {"corpus": "prepare", "model": "train", "scores": "evaluate", "cards": "card"}
     made = {name: manifests.read(run_dir / name, made_by=verb) for name, verb in made_by.items()}
@@ -130,7 +131,7 @@ def made_from(facts: Facts, run_dir: Path) -> dict[str, str]:
     digests["training"] = manifests.sha256_file(record) if record.is_file() else ""
     # The Space is source code and templates, ours and the plug-ins': they may change under the same version.
     with tempfile.TemporaryDirectory() as beside:
-        _space(facts, Path(beside))
+        _space(facts, Path(beside), templates)
         digests["space"] = manifests.sha256_text(json.dumps(_sums(Path(beside))))
     return {**digests, "pin": facts.repositories.pin}
 
@@ -147,12 +148,13 @@ def _check_names(facts: Facts) -> None:
             raise BadInput(Problem(f"the Hub does not take this name: {why}", "change study.name")) from error
 
 
-def _check_cards(facts: Facts, run_dir: Path) -> None:
+def _check_cards(facts: Facts, run_dir: Path, templates: Templates) -> None:
     """Cards speak of one release: of its pin, its repositories and its numbers."""
-    for kind, card in (("dataset", render.dataset_card(facts)), ("model", render.model_card(facts))):
+    made = {"dataset": card.dataset_card(facts, templates), "model": card.model_card(facts, templates)}
+    for kind, text in made.items():
         path = run_dir / "cards" / kind / README
         written = path.read_text(encoding="utf-8")
-        if not differ_in_kept_sections_only(card, written):
+        if not differ_in_kept_sections_only(text, written):
             raise BadInput(Problem("is not the card of this study as it is now", "run sdovis card", file=str(path)))
 
 
@@ -166,10 +168,10 @@ def _copy(source: Path, pattern: str, target: Path) -> None:
         shutil.copyfile(path, target / name)
 
 
-def _space(facts: Facts, beside: Path) -> None:
+def _space(facts: Facts, beside: Path, templates: Templates) -> None:
     folder = beside / "space"
     folder.mkdir()
-    vendor.write_space(facts, folder)
+    vendor.write_space(facts, folder, templates)
     where = facts.repositories
     about = {"model": where.model, "dataset": where.dataset, "revision": where.pin}
     about |= {"title": facts.title, "description": facts.description}

@@ -10,10 +10,10 @@ from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
-
 import sdovis
+from sdovis.cards.card import space_card
 from sdovis.cards.facts import Facts
+from sdovis.cards.templates import Templates
 from sdovis.errors import BadInput, Problem
 
 #: Of a package's folder, what is source; never caches, tests or whatever else lies there.
@@ -21,18 +21,12 @@ SOURCES = (".py", ".typed", ".css", ".js", ".svg", ".html", ".json", ".csv", ".t
 SPACE_FILES = ("app.py", "requirements.txt")
 
 
-def write_space(facts: Facts, folder: Path) -> None:
+def write_space(facts: Facts, folder: Path, templates: Templates) -> None:
     """Fill ``folder``, new and empty, with all of the Space repository but space.json and examples."""
     space = files("sdovis.space")
     for name in SPACE_FILES:
         (folder / name).write_text(space.joinpath(name).read_text(encoding="utf-8"), encoding="utf-8")
-    environment = Environment(
-        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    # A title's characters beyond the 65,536th would become surrogates, which YAML does not have.
-    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
-    template = environment.from_string(space.joinpath("README.md.j2").read_text(encoding="utf-8"))
-    (folder / "README.md").write_text(template.render(facts=facts), encoding="utf-8")
+    (folder / "README.md").write_text(space_card(facts, templates), encoding="utf-8")
     _copy(Path(sdovis.__file__).parent, folder / "sdovis")
     ours = {point.dist.name: point.dist for point in _points() if point.dist and point.dist.name == "sdovis"}
     if not ours:

@@ -17,7 +17,7 @@ from sdovis.study.model import Study
 from sdovis.study.problems import problems_of
 
 #: Fields that hold a path. In the file they are relative to the file, in ``--set`` to the working directory.
-PATHS = ("source.root", "backbone.id")
+PATHS = ("source.root", "backbone.id", "publish.templates")
 
 
 def _plugin_problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:

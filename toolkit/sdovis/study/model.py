@@ -137,6 +137,8 @@ class Study(Section):
         """The resolved study, defaults filled in, paths relative to ``folder``."""
         data = self.model_dump(mode="json", exclude_none=True)
         data["source"]["root"] = os.path.relpath(self.source.root.resolve(), folder.resolve())
+        if self.publish.templates is not None:
+            data["publish"]["templates"] = os.path.relpath(self.publish.templates.resolve(), folder.resolve())
         if self.backbone.id and Path(self.backbone.id).is_dir():
             data["backbone"]["id"] = os.path.relpath(Path(self.backbone.id).resolve(), folder.resolve())
         return tomlkit.dumps(data)

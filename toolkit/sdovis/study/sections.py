@@ -302,3 +302,8 @@ class Publish(Section):
     licence: str = Field("", description="Licence of the model and of the dataset's annotations.")
     authors: tuple[str, ...] = Field((), description="For the citation.")
     notes: tuple[str, ...] = Field((), description="Remarks for the model card's limits, a sentence or two each.")
+    templates: Path | None = Field(
+        None,
+        description="Folder of card templates of your own: dataset.md.j2, model.md.j2, space.md.j2, each in place of the "
+        "built-in one. sdovis card STUDY.toml --write-templates FOLDER writes them to start from.",
+    )

@@ -1,0 +1,164 @@
+"""The verb card: dataset card and model card written from facts, and what is written in them by hand carried over."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from sdovis import figures, manifests
+from sdovis.cards.facts import Facts
+from sdovis.cards.markdown import front_matter
+from sdovis.cards.metadata import dataset_metadata, model_metadata, space_metadata
+from sdovis.cards.render import Template, render
+from sdovis.cards.templates import Templates
+from sdovis.errors import BadInput, Problem
+
+README = "README.md"
+LEARNING_CURVE = "figures/learning_curve.png"
+
+
+def dataset_card(facts: Facts, templates: Templates) -> str:
+    """The dataset repository's README.md."""
+    return _card(dataset_metadata(facts), templates.dataset, facts)
+
+
+def model_card(facts: Facts, templates: Templates) -> str:
+    """The model repository's README.md."""
+    return _card(model_metadata(facts), templates.model, facts)
+
+
+def space_card(facts: Facts, templates: Templates) -> str:
+    """The Space repository's README.md."""
+    return _card(space_metadata(facts), templates.space, facts)
+
+
+def _card(metadata: dict[str, Any], template: Template, facts: Facts) -> str:
+    card = front_matter(metadata) + "\n" + render(template, facts)
+    _refuse_private(card)
+    _sections(card, template.file)
+    return card
+
+
+#: An access token of the Hub, or of a common host of code.
+_TOKEN = re.compile(r"\b(?:hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,})\b")
+
+
+def _refuse_private(card: str) -> None:
+    """Raise `BadInput` where a card holds a token, or a folder of this machine."""
+    bare = html.unescape(card.replace("\\", ""))
+    found = [match[0][:6] + "..." for match in _TOKEN.finditer(bare)]
+    for folder in sorted({str(Path.home()), str(Path.cwd())} - {"/"}):
+        found += [folder] if re.search(rf"(?<![\w.-]){re.escape(folder)}(?![\w.-])", bare) else []
+    secret = os.environ.get("HF_TOKEN", "")
+    found += ["the value of HF_TOKEN"] if len(secret) >= 8 and secret in bare else []
+    if found:
+        what = f"a card would hold {', '.join(found)}"
+        raise BadInput(Problem(what, "take it out of the study's texts or of the workbook's cells"))
+
+
+def write(facts: Facts, run_dir: Path, templates: Templates) -> Path:
+    """Write ``run_dir/cards``: for each repository its README.md and the files this shows. Returns the folder.
+
+    Kept sections of an earlier card in that folder are carried over. Raises `BadInput` where that card's are damaged.
+    """
+    folder = run_dir / "cards"
+    cards = {"dataset": dataset_card(facts, templates), "model": model_card(facts, templates)}
+    for kind, text in cards.items():
+        old = folder / kind / README
+        cards[kind] = merge(text, old.read_text(encoding="utf-8")) if old.exists() else text
+    made_from = {"pin": facts.repositories.pin, "templates": templates.digest}
+    wanted = {f"{kind}/{README}": text.encode() for kind, text in cards.items()}
+    wanted |= {f"model/{name}": content for name, content in _shown(facts, run_dir).items()}
+    curve = figures.learning_curve(facts.training.curves, _kept_by(facts), facts.training.kept_step)
+    wanted[f"model/{LEARNING_CURVE}"] = figures.png(curve)
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in wanted.items()}
+    if manifests.finished(folder, made_from) and manifests.read(folder, made_by="card").files == sums:
+        return folder
+    with manifests.whole(folder, stage="card", made_from=made_from) as beside:
+        for name, content in wanted.items():
+            (beside / name).parent.mkdir(parents=True, exist_ok=True)
+            (beside / name).write_bytes(content)
+    return folder
+
+
+def _kept_by(facts: Facts) -> str:
+    return facts.training.kept_by if facts.training.kept_by != "last" else "balanced_accuracy"
+
+
+def _shown(facts: Facts, run_dir: Path) -> dict[str, bytes]:
+    """Path in the model repository -> bytes of each picture the model card shows."""
+    shown = {name: (run_dir / "scores" / name).read_bytes() for name in facts.figures}
+    return shown | {example.file: example.png for example in facts.examples}
+
+
+# --- what is written by hand ----------------------------------------------------------------------------------------
+
+_MARK = re.compile(r"<!-- (/?)sdovis:keep(?: ([a-z0-9-]+))? -->")
+
+
+def merge(new: str, old: str) -> str:
+    """``new`` with the kept sections of ``old``: what stands between ``<!-- sdovis:keep NAME -->`` and
+    ``<!-- /sdovis:keep -->``, each on a line of its own.
+
+    A section that ``new`` does not have is put at its end, so that nothing written by hand is lost. Raises `BadInput`
+    where the marks of ``old`` do not pair up.
+    """
+    kept, lines = _sections(old, README), []
+    head, body = _parted(new)
+    inside = False
+    for line in body:
+        match = _MARK.fullmatch(line)
+        if match and not match[1] and match[2] in kept:
+            lines += [line, *kept.pop(match[2])]
+            inside = True
+        elif match and match[1]:
+            inside = False
+            lines.append(line)
+        elif not inside:
+            lines.append(line)
+    while lines and not lines[-1]:
+        lines.pop()
+    for name, content in kept.items():
+        lines += ["", f"<!-- sdovis:keep {name} -->", *content, "<!-- /sdovis:keep -->"]
+    return "\n".join([*head, *lines]) + "\n"
+
+
+def _parted(card: str) -> tuple[list[str], list[str]]:
+    """The lines of the front matter, its fences included, and those of the body."""
+    lines = card.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if lines[0].rstrip() == "---":
+        for number, line in enumerate(lines[1:], 2):
+            if line.rstrip() == "---":
+                return lines[:number], lines[number:]
+    return [], lines
+
+
+def _sections(card: str, file: str) -> dict[str, list[str]]:
+    """Name -> lines of each kept section. Raises `BadInput` naming ``file`` where the marks do not pair up."""
+    found: dict[str, list[str]] = {}
+    name = None
+    for line in _parted(card)[1]:
+        match = _MARK.fullmatch(line.rstrip())
+        if match and not match[1]:
+            if name is not None or not match[2] or match[2] in found:
+                what = f"the kept section {match[2] or '(no name)'!r} begins inside another, or a second time"
+                raise _damaged(what, file)
+            name = match[2]
+            found[name] = []
+        elif match:
+            if name is None:
+                raise _damaged("a kept section ends that did not begin", file)
+            name = None
+        elif name is not None:
+            found[name].append(line)
+    if name is not None:
+        raise _damaged(f"the kept section {name!r} does not end", file)
+    return found
+
+
+def _damaged(what: str, file: str) -> BadInput:
+    return BadInput(Problem(what, "mend the lines <!-- sdovis:keep NAME --> and <!-- /sdovis:keep -->", file))
