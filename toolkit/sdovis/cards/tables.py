@@ -35,7 +35,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
 
 
 def _row(cells: Sequence[str]) -> str:
-    return "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|"
+    return f"| {' | '.join(cells)} |"
 
 
 def _words(name: str) -> str:
@@ -137,6 +137,15 @@ def provenance(facts: Facts) -> Markdown:
     limit = facts.max_longitude_deg
     rows.append(["central meridian", f"up to {number(limit)} degrees away" if limit else "no limit"])
     return _table(["", ""], rows)
+
+
+def columns(facts: Facts) -> Markdown:
+    """The columns of the data: type, unit, whether the row or the image tells it, meaning."""
+    rows = (
+        [code(each.name), md(each.kind), md(each.unit), "image" if each.measured else "row", md(each.meaning)]
+        for each in facts.columns
+    )
+    return _table(["column", "type", "unit", "from", "meaning"], rows)
 
 
 # --- of the model card ----------------------------------------------------------------------------------------------
@@ -292,6 +301,7 @@ TABLES: Mapping[str, Callable[[Facts], Markdown]] = {
         shortcuts,
         rejects,
         provenance,
+        columns,
         classes_and_merged,
         scores,
         by_class,
