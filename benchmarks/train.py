@@ -184,14 +184,14 @@ def speed(given: argparse.Namespace) -> list[dict[str, Any]]:
             save_model(model, classes[name], given.size, shape)
         steps = (given.steps or MODELS[shape][-1]) + WARM
         training = common(given) | {"max_steps": steps, "eval_strategy": "no", "save_strategy": "no"}
-        training |= {"dataloader_drop_last": True} | ({"torch_compile": True} if given.compile else {})
+        training |= {"dataloader_drop_last": True}
+        own = ["method.trainable=all", 'method.keep="last"', *(["method.compile=true"] if given.compile else [])]
+        theirs_too = {"torch_compile": True} if given.compile else {}
         entries = [(who, "", bare(given, models[given.images[0]], steps, who)) for who in ("floor", "tuned")]
         for name, model in models.items():
-            entries.append(
-                ("sdovis", name, ours(given, name, model, training, "method.trainable=all", 'method.keep="last"'))
-            )
+            entries.append(("sdovis", name, ours(given, name, model, training, *own)))
             if given.example:
-                entries.append(("example", name, theirs(given, name, model, training)))
+                entries.append(("example", name, theirs(given, name, model, training | theirs_too)))
         for number in range(given.rounds):
             turn = number % len(entries)
             order = entries[turn:] + entries[:turn]
