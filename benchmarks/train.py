@@ -199,7 +199,9 @@ def speed(given: argparse.Namespace) -> list[dict[str, Any]]:
             for (who, name, _), cost in zip(order, costs, strict=True):
                 found.append({"round": number, "model": shape, "images": name, "who": who, **asdict(cost)})
                 if who == "floor":
-                    found[-1] |= json.loads((given.work / "floor" / "rates.json").read_text(encoding="utf-8"))
+                    rates = json.loads((given.work / "floor" / "rates.json").read_text(encoding="utf-8"))
+                    # Its own rate would count the halts of the turns.
+                    found[-1] |= {key: rates[key] for key in ("flop_per_image", "matmul_flop_per_s")}
                 print({key: round(v, 2) if isinstance(v, float) else v for key, v in found[-1].items()}, flush=True)
     return found
 

@@ -44,7 +44,12 @@ Path(job["folder"], "end.json").write_text(json.dumps(end))
 
 def _trained(corpus: Path, folder: Path, kill: list[Any] | None = None, **method: Any) -> int:
     """A training in a process of its own, as `sdovis train` is; its exit status."""
-    job = {"corpus": str(corpus), "folder": str(folder), "kill": kill, "study": STUDY | {"method": STUDY["method"] | method}}
+    job = {
+        "corpus": str(corpus),
+        "folder": str(folder),
+        "kill": kill,
+        "study": STUDY | {"method": STUDY["method"] | method},
+    }
     command = [sys.executable, "-c", COUNTED.format(here=str(HERE)), json.dumps(job)]
     return subprocess.run(command, timeout=400).returncode
 
@@ -126,10 +131,10 @@ def test_what_is_sharded_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("name", ["torch_compile", "torch_compile_backend", "torch_compile_mode"])
 def test_transformers_own_way_to_compile_points_to_ours(name: str) -> None:
-    with pytest.raises(ValidationError, match=f"training.{name}: is set by sdovis; set method.compile = true"):
+    with pytest.raises(ValidationError, match=rf"training\.{name}: is set by sdovis; set method.compile = true"):
         tiny.study(training={name: True})
 
 
 def test_a_head_alone_is_not_compiled() -> None:
-    with pytest.raises(ValidationError, match="compile has no effect where trainable = .head."):
+    with pytest.raises(ValidationError, match=r"compile has no effect where trainable = .head."):
         tiny.study(method={"trainable": "head", "compile": True})

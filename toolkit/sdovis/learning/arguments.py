@@ -160,12 +160,15 @@ def _compile_problems(study: Study) -> Iterator[Problem]:
     launcher = os.environ.get("ACCELERATE_DYNAMO_BACKEND", "no").lower()
     if launcher != "no":
         yield Problem(
-            f"the launcher asks for torch.compile ({launcher})", "launch with --dynamo_backend no; set method.compile = true"
+            f"the launcher asks for torch.compile ({launcher})",
+            "launch with --dynamo_backend no; set method.compile = true",
         )
     if not study.method.compile:
         return
     if kind := sharding():
-        yield Problem(f"method.compile was never tried on what {kind} shards", f"remove it, or launch with {_CONFIGS}ddp_gpu.yaml")
+        yield Problem(
+            f"method.compile was never tried on what {kind} shards", f"remove it, or launch with {_CONFIGS}ddp_gpu.yaml"
+        )
     # What torch generates is C++ for a CPU and, for a GPU, C around each kernel.
     named = [os.environ[name].split()[0] for name in ("CXX", "CC") if os.environ.get(name, "").strip()]
     if not any(map(shutil.which, (*named, "g++", "gcc", "clang++", "clang"))):

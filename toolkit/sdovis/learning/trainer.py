@@ -103,8 +103,8 @@ class ExactTrainer(Trainer):
             # In place, so that tensors keep their names. All networks of a process share a limit of eight graphs,
             # beyond which torch goes on without a word and without compiling: each training begins with none.
             torch.compiler.reset()
-            # A graph for each size of batch. One for any size, which torch makes when it meets a second one, would from
-            # then on do for the first too: a training that is resumed would step otherwise than one that never stopped.
+            # A graph for each size of batch: which one a step goes through depends on its batch alone, and not on the sizes
+            # that this process has met before, of which a resumed training has met others.
             self.network.compile(dynamic=False)
         self.pop_callback(PrinterCallback)
         self.pop_callback(ProgressCallback)
