@@ -77,19 +77,21 @@ def _step(checkpoint: Path) -> int:
 
 
 def apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Of tensors by name: how many there are and differ, and by how much the worst does, also as a share of the largest
-    entry of its tensor. Raises `Failed` where the names do."""
+    """Of tensors by name: how many there are and differ, the largest difference of an entry, and the norm of all
+    differences as a share of the norm of all entries. Raises `Failed` where the names do."""
     if one.keys() != other.keys():
         raise Failed(f"different tensors: {sorted(one.keys() ^ other.keys())[:3]}")
-    worst, share, differ = 0.0, 0.0, 0
+    largest, differ, apart_squared, squared = 0.0, 0, 0.0, 0.0
     for name, tensor in one.items():
         left, right = (np.asarray(t.float().numpy(), dtype=np.float64) for t in (tensor, other[name]))
+        gaps = left - right
+        squared += float(np.sum(left**2))
         if tensor.dtype == other[name].dtype and np.array_equal(left, right):
             continue
         differ += 1
-        gap = float(np.max(np.abs(left - right)))
-        worst, share = max(worst, gap), max(share, gap / max(float(np.max(np.abs(left))), 1e-12))
-    return {"tensors": len(one), "differ": differ, "largest": worst, "largest_share": share}
+        largest, apart_squared = max(largest, float(np.max(np.abs(gaps)))), apart_squared + float(np.sum(gaps**2))
+    relative = (apart_squared / squared) ** 0.5 if squared else 0.0
+    return {"tensors": len(one), "differ": differ, "largest": largest, "relative": relative}
 
 
 def predictions(kit: Kit, note: Note) -> None:

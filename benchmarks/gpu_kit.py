@@ -145,7 +145,8 @@ class Kit:
         report = place / "report.json"
         report.unlink(missing_ok=True)
         options = ["--first", str(first), "--last", str(last), "--profile", str(profiled)]
-        options += ["--rehearse"] if self.rehearsal else []
+        # What this needs of torch takes seconds to import.
+        options += ["--compile-nothing"] if self.rehearsal and "method.compile=true" in command else []
         options += ["--shard-on-cpu"] if self.rehearsal and launcher else []
         started = [*(launcher or [sys.executable]), str(WATCH), str(report), *options, "--", *command]
         seconds = ran(started, place / "log.txt", within=place, kill=kill, HF_HOME=str(place / "home"), **environment)

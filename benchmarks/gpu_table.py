@@ -66,8 +66,8 @@ def _speed(found: Mapping[str, Any]) -> Iterator[Line]:
 def _apart(of: Mapping[str, Any]) -> str:
     if not of["differ"]:
         return "equal bit for bit"
-    share = f"{of['largest_share']:.1e} of the tensor's largest entry"
-    return f"{of['differ']} of {of['tensors']} tensors differ, at most by {of['largest']:.1e}, {share}"
+    relative = f"{of['relative']:.1e} of the norm"
+    return f"{of['differ']} of {of['tensors']} tensors differ, at most by {of['largest']:.1e}; {relative}"
 
 
 def _resumed(found: Mapping[str, Any]) -> Iterator[Line]:

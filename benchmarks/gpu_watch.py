@@ -167,14 +167,14 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--first", type=int, default=1, help="the step after which rates count")
     parser.add_argument("--last", type=int, default=0, help="the step that ends them")
     parser.add_argument("--profile", type=int, default=0, metavar="N", help="profile N steps after the first")
-    parser.add_argument("--rehearse", action="store_true", help="compile nothing")
+    parser.add_argument("--compile-nothing", action="store_true", help="for rehearsals")
     parser.add_argument("--shard-on-cpu", action="store_true")
     options, command = parser.parse_args(arguments[:cut]), arguments[cut + 1 :]
     notes = Notes(options.report, options.first, options.last, options.profile)
     if options.shard_on_cpu:
         shard_on_cpu()
     watch(notes)
-    if options.rehearse:
+    if options.compile_nothing:
         compile_for_rehearsal()
     try:
         if command[0] == "-m":

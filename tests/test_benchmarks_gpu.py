@@ -134,10 +134,10 @@ def test_tensors_are_compared_bit_for_bit_and_the_worst_is_told() -> None:
     import torch
     from gpu_checks import apart
 
-    one = {"a": torch.tensor([1.0, -4.0]), "b": torch.zeros(3)}
+    one = {"a": torch.tensor([3.0, -4.0]), "b": torch.zeros(3)}
     assert apart(one, {name: tensor.clone() for name, tensor in one.items()})["differ"] == 0
-    other = {"a": torch.tensor([1.0, -3.5]), "b": torch.zeros(3)}
-    assert apart(one, other) == {"tensors": 2, "differ": 1, "largest": 0.5, "largest_share": 0.125}
+    other = {"a": torch.tensor([3.0, -3.5]), "b": torch.zeros(3)}
+    assert apart(one, other) == {"tensors": 2, "differ": 1, "largest": 0.5, "relative": 0.1}
     with pytest.raises(gpu_kit.Failed, match="different tensors"):
         apart(one, {"a": one["a"]})
 
