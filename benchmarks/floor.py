@@ -19,12 +19,13 @@ from processes import WARM
 
 
 def step(
-    folder: Path, stamps: Path, *, batch: int, steps: int, precision: str, compiled: bool, tuned: bool
+    folder: Path, stamps: Path, *, batch: int, steps: int, precision: str, compiled: str, tuned: bool, warm: int = WARM
 ) -> dict[str, float]:
     """The bare step on a batch in memory: forward, backward, clipping and AdamW as the Trainer's defaults have them.
 
-    ``tuned``: with the memory and the attention that sdovis gives a network. Operations of an image's step, and those a
-    second of a large matrix product, come back.
+    ``compiled``: by which backend of torch.compile. ``tuned``: with the memory and the attention that sdovis gives a
+    network. Back come images a second after ``warm`` steps, what the device had to hold, operations of an image's step
+    and those a second of a large matrix product.
     """
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -37,30 +38,39 @@ def step(
     side = model.config.image_size
     inputs = torch.randn(batch, 3, side, side, device=device)
     labels = torch.arange(batch, device=device) % model.config.num_labels
-    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
+    scaler = torch.amp.GradScaler(device.type, enabled=kind == torch.float16)
     if tuned:
         from sdovis import allocation
         from sdovis.learning import backbones
 
         allocation.keep_freed()
         backbones.attend_fast(model, side, precision, device.type)
-    network: Any = torch.compile(model) if compiled else model
+    network: Any = torch.compile(model, backend=compiled) if compiled else model
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5, weight_decay=0.05, fused=True)
 
     def gradients(network: Any, count: int) -> None:
         with torch.autocast(device.type, kind) if kind != torch.float32 else nullcontext():
             logits = network(inputs[:count]).logits
-        torch.nn.functional.cross_entropy(logits.float(), labels[:count]).backward()
+        scaler.scale(torch.nn.functional.cross_entropy(logits.float(), labels[:count])).backward()
 
+    ends: dict[int, float] = {}
     for number in range(1, steps + 1):
         gradients(network, batch)
+        scaler.unscale_(optimizer)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        scaler.step(optimizer)
+        scaler.update()
         optimizer.zero_grad()
-        if number in (1, WARM, steps):
+        if number in (1, warm, steps):
             finish()
+            ends[number] = time.perf_counter()
         with stamps.open("a", encoding="utf-8") as file:
             file.write(f"{number}\n")
+    rates = {"images_per_second": batch * (steps - warm) / (ends[steps] - ends[warm])} if steps > warm else {}
+    if device.type == "cuda":
+        rates |= {"peak_allocated_mib": torch.cuda.max_memory_allocated() / 2**20}
+        rates |= {"peak_reserved_mib": torch.cuda.max_memory_reserved() / 2**20}
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         gradients(model, 1)
     n = 8192 if device.type == "cuda" else 2048
@@ -72,7 +82,8 @@ def step(
         torch.matmul(left, right)
         finish()
         seconds.append(time.perf_counter() - begun)
-    return {"flop_per_image": float(counter.get_total_flops()), "matmul_flop_per_s": 2 * n**3 / min(seconds)}
+    rates |= {"flop_per_image": float(counter.get_total_flops()), "matmul_flop_per_s": 2 * n**3 / min(seconds)}
+    return rates
 
 
 def main() -> None:
@@ -80,9 +91,10 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="a folder that from_pretrained opens")
     parser.add_argument("out", type=Path)
     parser.add_argument("--batch", type=int, required=True)
-    parser.add_argument("--steps", type=int, required=True, help=f"with the {WARM} that warm up")
-    parser.add_argument("--precision", choices=("bf16", "no"), default="bf16")
-    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--steps", type=int, required=True, help="with those that warm up")
+    parser.add_argument("--warm", type=int, default=WARM, help="steps before the first that counts")
+    parser.add_argument("--precision", choices=("bf16", "fp16", "no"), default="bf16")
+    parser.add_argument("--compile", nargs="?", const="inductor", default="", metavar="BACKEND")
     parser.add_argument("--tuned", action="store_true", help="with the memory and the attention that sdovis chooses")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
@@ -94,6 +106,7 @@ def main() -> None:
         precision=given.precision,
         compiled=given.compile,
         tuned=given.tuned,
+        warm=given.warm,
     )
     (given.out / "rates.json").write_text(json.dumps(rates), encoding="utf-8")
 

@@ -184,14 +184,14 @@ def speed(given: argparse.Namespace) -> list[dict[str, Any]]:
             save_model(model, classes[name], given.size, shape)
         steps = (given.steps or MODELS[shape][-1]) + WARM
         training = common(given) | {"max_steps": steps, "eval_strategy": "no", "save_strategy": "no"}
-        training |= {"dataloader_drop_last": True} | ({"torch_compile": True} if given.compile else {})
+        training |= {"dataloader_drop_last": True}
+        own = ["method.trainable=all", 'method.keep="last"', *(["method.compile=true"] if given.compile else [])]
+        theirs_too = {"torch_compile": True} if given.compile else {}
         entries = [(who, "", bare(given, models[given.images[0]], steps, who)) for who in ("floor", "tuned")]
         for name, model in models.items():
-            entries.append(
-                ("sdovis", name, ours(given, name, model, training, "method.trainable=all", 'method.keep="last"'))
-            )
+            entries.append(("sdovis", name, ours(given, name, model, training, *own)))
             if given.example:
-                entries.append(("example", name, theirs(given, name, model, training)))
+                entries.append(("example", name, theirs(given, name, model, training | theirs_too)))
         for number in range(given.rounds):
             turn = number % len(entries)
             order = entries[turn:] + entries[:turn]
@@ -199,7 +199,9 @@ def speed(given: argparse.Namespace) -> list[dict[str, Any]]:
             for (who, name, _), cost in zip(order, costs, strict=True):
                 found.append({"round": number, "model": shape, "images": name, "who": who, **asdict(cost)})
                 if who == "floor":
-                    found[-1] |= json.loads((given.work / "floor" / "rates.json").read_text(encoding="utf-8"))
+                    rates = json.loads((given.work / "floor" / "rates.json").read_text(encoding="utf-8"))
+                    # Its own rate would count the halts of the turns.
+                    found[-1] |= {key: rates[key] for key in ("flop_per_image", "matmul_flop_per_s")}
                 print({key: round(v, 2) if isinstance(v, float) else v for key, v in found[-1].items()}, flush=True)
     return found
 

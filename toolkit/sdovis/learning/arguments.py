@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,9 +32,9 @@ _WHOLE: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
 def training_arguments(study: Study, checkpoints: Path) -> TrainingArguments:
     """The study's arguments, unchanged, over our defaults.
 
-    Raises `BadInput` with everything that contradicts itself: a launcher with another precision, fp16 without a GPU,
-    keeping the best checkpoint without evaluating and saving together, a tracker that is not installed, sharding that
-    would not leave whole tensors, and whatever TrainingArguments refuses.
+    Raises `BadInput` with everything that contradicts itself: a launcher with another precision or that compiles, fp16
+    without a GPU, keeping the best checkpoint without evaluating and saving together, a tracker or compiler that is not
+    installed, sharding that would not leave whole tensors, and whatever TrainingArguments refuses.
     """
     import torch
     from transformers import TrainingArguments
@@ -44,6 +45,7 @@ def training_arguments(study: Study, checkpoints: Path) -> TrainingArguments:
     problems = [
         *_precision_problems(study, bool(given["use_cpu"])),
         *_sharding_problems(study),
+        *_compile_problems(study),
         *_keep_problems(study, given),
         *_tracker_problems(reported_to(study)),
     ]
@@ -152,6 +154,25 @@ def _sharding_problems(study: Study) -> Iterator[Problem]:
     for name, (good, default) in _WHOLE[kind].items() if kind else ():
         if (given := os.environ.get(name, default)) not in good:
             yield Problem(f"the launcher sets {name} to {given}", f"take {' or '.join(good)}, as {_CONFIGS}*.yaml do")
+
+
+def _compile_problems(study: Study) -> Iterator[Problem]:
+    launcher = os.environ.get("ACCELERATE_DYNAMO_BACKEND", "no").lower()
+    if launcher != "no":
+        yield Problem(
+            f"the launcher asks for torch.compile ({launcher})",
+            "launch with --dynamo_backend no; set method.compile = true",
+        )
+    if not study.method.compile:
+        return
+    if kind := sharding():
+        yield Problem(
+            f"method.compile was never tried on what {kind} shards", f"remove it, or launch with {_CONFIGS}ddp_gpu.yaml"
+        )
+    # What torch generates is C++ for a CPU and, for a GPU, C around each kernel.
+    named = [os.environ[name].split()[0] for name in ("CXX", "CC") if os.environ.get(name, "").strip()]
+    if not any(map(shutil.which, (*named, "g++", "gcc", "clang++", "clang"))):
+        yield Problem("method.compile needs a C++ compiler, and none is here", "install g++, or remove method.compile")
 
 
 def _keep_problems(study: Study, given: dict[str, Any]) -> Iterator[Problem]:

@@ -110,9 +110,9 @@ def probe_of(study: Study) -> Study:
     training |= {"num_train_epochs": study.method.probe.epochs, "learning_rate": study.method.probe.learning_rate}
     training |= {"save_strategy": "no", "eval_strategy": "no", "report_to": "none"}
     method = study.method.model_copy(
-        update={"trainable": "head", "keep": "last", "layer_decay": None, "patience": None}
+        update={"trainable": "head", "keep": "last", "layer_decay": None, "patience": None, "compile": False}
     )
     return study.model_copy(update={"training": training, "method": method})
 
 
-_PROBE_LEAVES_OUT = frozenset("max_steps save_steps eval_steps logging_steps logging_strategy torch_compile".split())
+_PROBE_LEAVES_OUT = frozenset("max_steps save_steps eval_steps logging_steps logging_strategy".split())

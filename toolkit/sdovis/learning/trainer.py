@@ -17,7 +17,7 @@ import copy
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -72,10 +72,14 @@ class ExactTrainer(Trainer):
         collator: Callable[[Any], dict[str, Any]] = collated,
         sampler: Sampler[int] | None = None,
         layer_decay: float | None = None,
+        compiled: bool = False,
         watchers: Sequence[TrainerCallback] = (),
         clock: Clock | None = None,
     ) -> None:
-        """``layer_decay``: see `rates`. ``sampler`` decides which images an epoch shows; else each is shown once."""
+        """``layer_decay``: see `rates`. ``sampler`` decides which images an epoch shows; else each is shown once.
+
+        ``compiled``: steps run through torch.compile, evaluations do not: a graph for them would cost more than it saves.
+        """
         # Sharding takes apart what the Trainer is given; ``network`` stays whole, and `collect` brings it up to date.
         super().__init__(
             model=_to_shard(model) if sharding() else model,
@@ -94,6 +98,14 @@ class ExactTrainer(Trainer):
         self.root = Path(str(args.output_dir))
         self.checkpoint_limit = checkpoint_limit
         self.sampler, self.layer_decay, self.clock = sampler, layer_decay, clock or Clock()
+        self.compiled = compiled
+        if compiled:
+            # In place, so that tensors keep their names. All networks of a process share a limit of eight graphs,
+            # beyond which torch goes on without a word and without compiling: each training begins with none.
+            torch.compiler.reset()
+            # A graph for each size of batch: which one a step goes through depends on its batch alone, and not on the sizes
+            # that this process has met before, of which a resumed training has met others.
+            self.network.compile(dynamic=False)
         self.pop_callback(PrinterCallback)
         self.pop_callback(ProgressCallback)
         for watcher in watchers:
@@ -201,7 +213,8 @@ class ExactTrainer(Trainer):
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         """Also takes the loss over each image once: the Trainer's is a mean of batches, filled up by images again."""
-        output = super().evaluation_loop(*args, **kwargs)
+        with torch.compiler.set_stance("force_eager") if self.compiled else nullcontext():
+            output = super().evaluation_loop(*args, **kwargs)
         logits, labels = torch.as_tensor(output.predictions), torch.as_tensor(output.label_ids)
         with torch.no_grad():
             output.metrics["eval_loss"] = float(self.compute_loss_func({"logits": logits}, labels))

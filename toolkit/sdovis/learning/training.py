@@ -105,6 +105,7 @@ def _train(plan: TrainingPlan, arguments: Any, start: Path | None) -> Session:
         loss,
         checkpoint_limit=limit,
         layer_decay=study.method.layer_decay,
+        compiled=study.method.compile,
         watchers=watchers,
         clock=clock,
     )

@@ -15,7 +15,7 @@ OURS = frozenset(
     "output_dir hub_token push_to_hub hub_model_id hub_strategy hub_private_repo hub_always_push hub_revision "
     "remove_unused_columns resume_from_checkpoint label_names do_train do_eval do_predict data_seed seed "
     "load_best_model_at_end metric_for_best_model greater_is_better accelerator_config include_for_metrics "
-    "save_only_model ignore_data_skip".split()
+    "save_only_model ignore_data_skip torch_compile torch_compile_backend torch_compile_mode".split()
 )
 TRACKERS = ("wandb", "tensorboard", "trackio", "none")
 
@@ -55,6 +55,7 @@ def problem_of(name: str, value: Any) -> str:
     if name in OURS:
         mend = {"seed": "set study.seed", "data_seed": "set study.seed", "metric_for_best_model": "set method.keep_by"}
         mend["load_best_model_at_end"] = "set method.keep"
+        mend |= dict.fromkeys((n for n in OURS if n.startswith("torch_compile")), "set method.compile = true")
         return f"training.{name}: is set by sdovis; {mend.get(name, 'remove it')}"
     known = fields()
     if name not in known:

@@ -50,6 +50,10 @@ class Method(Section):
     streaming: bool = Field(
         False, description="Decode images whenever they are shown: for a corpus whose decoded images fill the disk."
     )
+    compile: bool = Field(
+        False,
+        description="Compile the network for training with torch.compile: faster steps for a slower start; worth it on GPUs.",
+    )
     logit_adjustment: float = Field(
         0.0, ge=0, le=10, description="tau times the log of the classes' shares is added to the logits in the loss."
     )
@@ -98,6 +102,8 @@ class Method(Section):
             problems.append(f"{named} each make up for rare classes: together they do it twice; keep one")
         if self.trainable == "head" and isinstance(self.augment, tuple):
             problems.append('augment has no effect where trainable = "head" computes features once; remove augment')
+        if self.trainable == "head" and self.compile:
+            problems.append('compile has no effect where trainable = "head" trains a single layer; remove compile')
         if self.layer_decay is not None and self.trainable in ("head", "lora"):
             problems.append(f'layer_decay has no effect where trainable = "{self.trainable}"; remove it')
         if self.lora != Lora() and self.trainable != "lora":
