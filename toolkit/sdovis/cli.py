@@ -315,7 +315,8 @@ def publish(
     On the Hub each gets one commit. HF_ENDPOINT, or --to hub:ADDRESS, names another Hub; the token comes from HF_TOKEN or
     `hf auth login`. With --to folder:PATH it goes to PATH/STUDY/PIN, all three parts at once.
     """
-    from sdovis.release.targets import Request, target
+    from sdovis.release.request import Request
+    from sdovis.release.targets import target
 
     name, _, place = to.partition(":")
     asked = Request(run / "release", place, public=public, dry_run=dry_run, accept=tuple(accept or ()), say=say)
