@@ -48,11 +48,13 @@ def problems_of(error: ValidationError, root: type[BaseModel], file: str = "") -
 
 
 def _unknown(root: type[BaseModel], loc: Sequence[Any], given: Any, file: str) -> Problem:
-    """What is wrong with a key that no model has: it has moved, is of a reader that is not chosen, or is misspelt."""
+    """What is wrong with a key that no model has: it has moved, is a table of a reader that has no use for it, or misspelt."""
     where, (*path, key) = _dotted(loc), loc
     if (moved := _moved(where)) and not isinstance(given, Mapping):
         return Problem(f"{where} is unknown", moved, file=file)
     if path == ["source"] and key in plugins.names(READERS):
+        if settings_of(str(key)) is None:
+            return Problem(f"[{where}] is not used: the reader {key!r} has no settings", "remove it", file=file)
         hint = f'remove it, or set source.reader = "{key}"'
         return Problem(f"[{where}] is for the reader {key!r}, which the study does not use", hint, file=file)
     return Problem(f"{where} is unknown", nearest(str(key), _keys_at(root, path)), file=file)
