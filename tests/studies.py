@@ -5,6 +5,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 STUDY = """
+format = 2
 [study]
 name = "small"
 simulated = true

@@ -19,8 +19,8 @@ PACKAGE = Path(sdovis.__file__).parent
 REPOSITORY = Path(__file__).parents[1]
 #: An import only ever goes to a room above, or stays in its own.
 ROOMS = """
-    version errors records plugins allocation study manifests statistics figures sun images channels labels simulation readers
-    corpus summary learning inference evaluation cards release hub webapp stages printing cli
+    version errors formats records plugins allocation study manifests statistics figures sun images channels labels simulation
+    readers corpus summary learning inference evaluation cards release hub webapp stages verbs printing plugin cli
 """.split()
 DATA_ONLY = {"sdovis.space", "sdovis.datacard", "sdovis.modelcard"}
 MAX_SHARE = 0.18  #: of the package's lines in one room
@@ -156,7 +156,29 @@ def test_the_public_face_is_small_and_guarded():
         "Corpus",
         "SdovisError",
         "Study",
+        "card",
+        "describe",
+        "evaluate",
         "load_study",
         "pipeline",
+        "prepare",
+        "run",
+        "train",
     ]
+    rooms = set(ROOMS) & set(sdovis.__all__)
+    assert not rooms, "importing a room would put it in the place of the function of its name"
     assert all(getattr(sdovis, name) is not None for name in sdovis.__all__)
+
+
+def test_the_face_towards_plug_ins_is_guarded_and_loads_nothing_heavy():
+    from sdovis import plugin
+
+    groups = "Augmentation Channel LabelScheme MetricSpec RawRow Reader Request Target".split()
+    made_of = "Columns SolarImage Source SourceSettings UnknownLabel channel nearest".split()
+    errors = "BadInput Conflict HubFailure Problem UnreadableImage".split()
+    assert sorted(plugin.__all__) == sorted([*groups, *made_of, *errors])
+    assert all(getattr(plugin, name) is not None for name in plugin.__all__)
+    heavy = "torch transformers datasets evaluate sunpy matplotlib pandas pyarrow sklearn gradio".split()
+    code = f"import sys, sdovis.plugin; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,14 +1,13 @@
 from importlib.metadata import EntryPoint
-from types import SimpleNamespace
 
 import pytest
 from sdovis import plugins
 from sdovis.channels.channel import channel
-from sdovis.corpus.build import read_rows
 from sdovis.errors import BadInput
 from sdovis.evaluation.metrics import spec
 from sdovis.labels.augmentations import augmentation
 from sdovis.release.targets import target
+from sdovis.study import reader
 
 
 @pytest.fixture
@@ -57,7 +56,7 @@ def test_a_plug_in_that_fails_to_import_names_its_distribution(registered):
 @pytest.mark.parametrize(
     ("group", "look_up", "wanted"),
     [
-        ("readers", lambda name: read_rows(SimpleNamespace(source=SimpleNamespace(reader=name))), "Callable"),
+        ("readers", reader, "Reader"),
         ("channels", channel, "Channel"),
         ("augmentations", augmentation, "Augmentation"),
         ("metrics", spec, "MetricSpec"),

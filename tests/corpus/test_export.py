@@ -22,17 +22,19 @@ from sdovis.study import Study
 from studies import STUDY
 
 SRS_STUDY = """
+format = 2
 [study]
 name = "real"
 title = "Spots, plage and quiet Sun"
 [source]
 reader = "srs"
-srs = "noaa_srs"
 images = "images"
+licence = "other"
+[source.srs]
+summaries = "noaa_srs"
 flares = "goes.csv"
 flare_class = "M1.0"
 flare_hours = 24
-licence = "other"
 [images]
 channel = "aia-211-browse"
 size_px = 32
@@ -131,7 +133,7 @@ def test_read_back_the_workbook_gives_the_same_cutouts_and_labels(real, tmp_path
     study, corpus = real
     export(corpus, study, study.source.root / "exported.xlsx")
     again = study.source.columns.model_copy(update={"x_px": "X (px)", "y_px": "Y (px)"})
-    update = {"reader": "spreadsheet", "workbook": "exported.xlsx", "columns": again, "srs": ""}
+    update = {"reader": "spreadsheet", "workbook": "exported.xlsx", "columns": again}
     source = study.source.model_copy(update={**update, "sheets": ("Active regions", "Quiet Sun")})
     second = made(study.model_copy(update={"source": source}), tmp_path / "again")
     assert _identity(second) == _identity(corpus)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sdovis.errors import BadInput
-from sdovis.labels.augmentations import BREAKING, NAMES, ON_REQUEST, Policy
+from sdovis.labels import augmentations
+from sdovis.labels.augmentations import BREAKING, NAMES, ON_REQUEST, Augmentation, Policy
 from sdovis.labels.mcintosh import MCINTOSH, MCINTOSH_C, MCINTOSH_P, MCINTOSH_Z
 from sdovis.labels.schemes import ACTIVITY, FLARE, MOUNT_WILSON, MOUNT_WILSON_3, SDO_VT1, LabelScheme, column
 
@@ -99,3 +100,37 @@ def test_an_unknown_augmentation_is_refused_with_the_nearest_name() -> None:
 def test_the_policy_of_a_corpus_is_that_of_its_scheme() -> None:
     assert MCINTOSH_Z.facts(MCINTOSH_Z.classes, ()).policy == MCINTOSH_Z.policy
     assert set(NAMES) >= ON_REQUEST
+
+
+@pytest.fixture
+def strangers_installed(monkeypatch):
+    """Two augmentations of strangers: `blur`, which a scheme may name, and `add_noise`, which vouches for itself."""
+    made = {
+        "blur": Augmentation("blur", outcomes=2, apply=lambda pictures, which, signed: pictures),
+        "add_noise": Augmentation("add_noise", 2, lambda pictures, which, signed: pictures, keeps=frozenset({"size"})),
+    }
+    monkeypatch.setattr(augmentations, "known", lambda: (*NAMES, *sorted(made)))
+    real = augmentations.augmentation
+    monkeypatch.setattr(augmentations, "augmentation", lambda name: made.get(name) or real(name))
+
+
+def test_true_includes_a_strangers_augmentation_that_the_scheme_names_but_not_one_that_vouches_for_itself(
+    strangers_installed,
+) -> None:
+    policy = Policy("size", frozenset({"blur", "polarity", "flip_ns"}))
+    assert policy.chosen(True, signed=True) == ("flip_ns", "polarity", "blur")
+    assert policy.chosen(True, signed=False) == ("flip_ns", "blur")
+    assert policy.chosen(["add_noise", "blur"], signed=True) == ("add_noise", "blur")
+    assert _refusals(policy, "zoom")[0].endswith("it allows flip_ns, polarity, blur")
+
+
+def test_an_augmentation_that_a_scheme_names_and_nobody_installed_is_one_clear_line() -> None:
+    policy = Policy("size", frozenset({"blur", "flip_ns"}))
+    wanted = (
+        "the scheme size names the augmentation 'blur', and no plug-in of that name is installed; install its "
+        "distribution, or list the others in method.augment"
+    )
+    with pytest.raises(BadInput) as caught:
+        policy.chosen(True, signed=True)
+    assert [str(problem) for problem in caught.value.problems] == [wanted] == _refusals(policy, "blur", "flip_ns")
+    assert policy.chosen(False, signed=True) == () and policy.chosen(["flip_ns"], signed=True) == ("flip_ns",)

@@ -175,7 +175,6 @@ def test_a_scheme_that_contradicts_itself_is_refused() -> None:
         ({"classes": ("alpha", "alpha", "beta", "complex")}, "named twice"),
         ({"meanings": {}}, "one sentence"),
         ({"merged": {"gamma": "odd"}, "spellings": {}, "accepts": ()}, "leads to no class"),
-        ({"augmentations": frozenset({"zoom"})}, "augmentations must be among flip_ns"),
         ({"breaks": {"polarity": "so they say"}}, "cannot keep the label and break it"),
         ({"spellings": {"x": "nothing"}}, "not accepted"),
         ({"spellings": {"BETA": "alpha"}}, "two classes"),

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sdovis.errors import BadInput
 from sdovis.readers.joins import flare_facts, flux, joins, read_flares, read_harps, read_sharps
-from sdovis.study import Source
+from sdovis.readers.srs_settings import SrsSettings
 
 T = datetime(2011, 2, 15, tzinfo=UTC)
 HEAD = "start;peak;end;class;noaa_ar\n"
@@ -62,8 +62,8 @@ def test_events_without_a_region_are_counted_and_those_listed_twice_are_not(flar
     assert len(found.peak) == 6
     assert found.in_windows([T, T + timedelta(hours=1)], flux("C"), 24) == (3, 1)
     assert found.in_windows([], flux("C"), 24) == (0, 0)
-    source = Source(reader="srs", srs="x", root=flares.parent, flares="goes.csv", flare_class="C1.0", flare_hours=24)
-    facts = flare_facts(source, [T])
+    settings = SrsSettings(summaries="x", flares="goes.csv", flare_class="C1.0", flare_hours=24)
+    facts = flare_facts(flares.parent, settings, [T])
     assert facts.threshold == "C1.0" and facts.hours == 24
     assert (facts.events_in_windows, facts.events_without_region) == (3, 1)
     assert (facts.first, facts.last) == ("2011-02-14", "2011-02-18")
@@ -119,23 +119,23 @@ def test_a_harp_may_hold_several_regions_and_a_region_lie_in_several_harps(tmp_p
 def test_joined_columns_have_their_headings_and_are_blank_where_nothing_is_known(flares, tmp_path):
     (tmp_path / "sharp.csv").write_text("T_REC,NOAA_AR,USFLUX\n2011.02.15_00:00:34_TAI,11158,1.5e22\n")
     (tmp_path / "harps.txt").write_text("377 11158\n")
-    settings = {"flares": "goes.csv", "flare_class": "M1.0", "flare_hours": 24, "sharp": "sharp.csv"}
-    source = Source(reader="srs", srs="x", root=tmp_path, harps="harps.txt", **settings)
+    flare = {"flares": "goes.csv", "flare_class": "M1.0", "flare_hours": 24}
+    settings = SrsSettings.model_validate({"summaries": "x", "sharp": "sharp.csv", "harps": "harps.txt", **flare})
     cells = {}
-    for join in joins(source):
+    for join in joins(tmp_path, settings):
         cells |= join(11158, T)
     assert cells == {
         "M flare next 24 h": "1", "Flares in that time": "1", "SHARP gap (h)": "0.00", "SHARP USFLUX": "1.5e22",
         "HARP": "377",
     }  # fmt: skip
     cells = {}
-    for join in joins(source):
+    for join in joins(tmp_path, settings):
         cells |= join(11158, T + timedelta(days=30))
     assert cells == {"M flare next 24 h": "", "Flares in that time": "", "HARP": "377"}
     (tmp_path / "sharp.csv").unlink()
     (tmp_path / "harps.txt").write_text("?")
     with pytest.raises(BadInput) as caught:
-        joins(source)
+        joins(tmp_path, settings)
     assert len(caught.value.problems) == 2
 
 

@@ -24,13 +24,15 @@ from sun.summaries import ROW, SUMMARY
 
 PLAGE = "1156  S21W49   072"
 STUDY = """
+format = 2
 [study]
 name = "no-spreadsheet"
 seed = 7
 [source]
 reader = "srs"
-srs = "srs"
 images = "images"
+[source.srs]
+summaries = "srs"
 [images]
 channel = "aia-211-browse"
 cutout_arcsec = 480.0
@@ -64,7 +66,11 @@ def load(folder: Path, *overrides: str) -> Study:
 
 
 def rows_of(folder: Path, *overrides: str) -> list[RawRow]:
-    return srs.read(load(folder, *overrides).source)
+    return read(load(folder, *overrides))
+
+
+def read(study: Study) -> list[RawRow]:
+    return srs.read(study.source, study.source.settings)
 
 
 def test_rows_carry_the_region_its_place_at_the_images_time_and_where_they_stand(folder):
@@ -110,7 +116,7 @@ def test_of_two_summaries_as_near_the_one_made_on_the_images_day_is_taken(folder
 def test_the_scheme_says_which_column_is_the_label(folder, scheme, heading):
     study = load(folder, f"labels.scheme={scheme}")
     assert study.source.columns.label == heading
-    rows = srs.read(study.source)
+    rows = read(study)
     assert rows[0].headings["label"] == heading
     assert any(row.text("label") == "quiet" for row in rows) == (scheme == "activity")
     assert load(folder, f"labels.scheme={scheme}", "source.columns.label=Spots").source.columns.label == "Spots"
@@ -121,7 +127,7 @@ def test_a_resolved_study_is_read_again_as_it_was(folder):
     (folder / "resolved.toml").write_text(study.to_toml(folder))
     again = studies.load(folder / "resolved.toml")
     assert again.model_dump(exclude={"source": {"root"}}) == study.model_dump(exclude={"source": {"root"}})
-    assert again.source.quiet_seed == 7
+    assert again.source.settings.quiet_seed == 7
 
 
 def test_an_unknown_column_is_said_with_the_nearest(folder):
@@ -130,16 +136,24 @@ def test_an_unknown_column_is_said_with_the_nearest(folder):
 
 
 def test_what_the_two_readers_need_is_said_clearly(folder):
-    with pytest.raises(BadInput, match=r"source\.srs is missing; add srs = \.\.\. under \[source\]"):
-        load(folder, "source.srs=''")
-    with pytest.raises(BadInput) as caught:
-        load(folder, "source.reader=spreadsheet")
-    text = str(caught.value)
-    assert "source.workbook is missing" in text
-    with pytest.raises(BadInput, match="srs: used by the reader srs alone"):
-        load(folder, "source.reader=spreadsheet", "source.workbook=book.xlsx")
-    with pytest.raises(BadInput, match="go together"):
-        load(folder, "source.flares=goes.csv")
+    def said(*overrides: str) -> list[str]:
+        with pytest.raises(BadInput) as caught:
+            load(folder, *overrides)
+        return [str(problem).partition("study.toml: ")[2] for problem in caught.value.problems]
+
+    assert said("source.srs={}") == ["source.srs.summaries is missing; add summaries = ... under [source.srs]"]
+    not_used = (
+        "[source.srs] is for the reader 'srs', which the study does not use; remove it, or set source.reader = \"srs\""
+    )
+    missing = "source.workbook is missing; add workbook = ... under [source]"
+    assert sorted(said("source.reader=spreadsheet")) == [not_used, missing]
+    assert said("source.reader=spreadsheet", "source.workbook=book.xlsx") == [not_used]
+    assert "go together" in said("source.srs.flares=goes.csv")[0]
+    assert said("source.srs.max_gap_hour=6", "source.srs.sharp_max_gap_hours=-1") == [
+        "source.srs.sharp_max_gap_hours = -1: input should be greater than 0",
+        "source.srs.max_gap_hour is unknown; did you mean 'max_gap_hours'?",
+    ]
+    assert said("source.srs.files=3") == ["source.srs.files is neither a name nor a list of three names"]
 
 
 def test_images_without_a_time_or_a_summary_stop_the_study_or_become_rejects(folder):
@@ -151,7 +165,7 @@ def test_images_without_a_time_or_a_summary_stop_the_study_or_become_rejects(fol
     assert any("sun.jpg: neither header nor name tells" in problem for problem in problems)
     assert any("20120101_000000.jpg: no region summary lies within 24 hours" in problem for problem in problems)
     study = load(folder, "source.on_problem=reject")
-    problems = understand(study, srs.read(study.source), ACTIVITY).problems
+    problems = understand(study, read(study), ACTIVITY).problems
     said = {raw.text("image"): problem.what for raw, problem in problems if problem.column == "NOAA AR"}
     assert "neither header nor name tells" in said.pop("sun.jpg")
     assert "no region summary lies within 24 hours" in said.pop("20120101_000000.jpg")
@@ -164,14 +178,14 @@ def test_a_line_that_cannot_be_read_stops_the_study_or_becomes_a_reject_that_sho
     with pytest.raises(BadInput, match=r"srs/20110215SRS.txt, sheet 'IA', row 14: .*'1156  S21Q49"):
         rows_of(folder)
     study = load(folder, "source.on_problem=reject")
-    wrong, *_ = understand(study, srs.read(study.source), ACTIVITY).problems
+    wrong, *_ = understand(study, read(study), ACTIVITY).problems
     assert (wrong[0].file, wrong[0].sheet, wrong[0].row) == ("srs/20110215SRS.txt", "IA", 14)
     assert "1156  S21Q49" in wrong[1].what
 
 
 def test_a_region_without_a_class_has_an_empty_label(folder):
     study = load(folder, "labels.scheme=mount-wilson-3")
-    found = understand(study, srs.read(study.source), MOUNT_WILSON_3)
+    found = understand(study, read(study), MOUNT_WILSON_3)
     assert [r.raw.text("noaa_ar") for r in found.rejects if r.raw.file.endswith("0216SRS.txt")] == ["11158"]
     assert {row.label for row in found.kept} == {"complex"}
 
@@ -180,7 +194,7 @@ def test_three_channels_are_joined_by_time(folder):
     for name in ("94_20110214_230500.png", "94_20110215_130000.png", "131_20110214_225900.png"):
         (folder / "images" / name).touch()
     channels = 'images.channel=["aia-211-browse", "aia-94-browse", "aia-131-browse"]'
-    files = 'source.files=["*_0211.jpg", "94_*", "131_%Y%m%d_%H%M%S.png"]'
+    files = 'source.srs.files=["*_0211.jpg", "94_*", "131_%Y%m%d_%H%M%S.png"]'
     images = {row.images for row in rows_of(folder, channels, files)}
     assert images == {
         ("20110214_230000_512_0211.jpg", "94_20110214_230500.png", "131_20110214_225900.png"),
@@ -197,7 +211,7 @@ def test_the_same_seed_draws_the_same_quiet_places_whatever_other_images_there_a
     (folder / "images" / "20110214_120000.jpg").touch()
     assert quiet() == before
     assert quiet("study.seed=8") != before
-    assert quiet("source.quiet_per_image=0") == [] and len(quiet("source.quiet_per_image=4")) == 4
+    assert quiet("source.srs.quiet_per_image=0") == [] and len(quiet("source.srs.quiet_per_image=4")) == 4
 
 
 def _degrees(lat: np.ndarray, lon: np.ndarray, other_lat: float, other_lon: float) -> np.ndarray:
@@ -232,10 +246,11 @@ def test_quiet_places_are_spread_evenly_over_the_sphere():
 
 def _joined(shared_data: Path, images: str, workbook: str, arcsec_per_px: float, archive: str = "noaa_srs") -> Any:
     """The reader's rows beside the workbook's, with how many pixels apart they are."""
-    source = {"reader": "srs", "root": shared_data, "srs": archive, "images": images, "quiet_per_image": 0}
+    source: dict[str, Any] = {"reader": "srs", "root": shared_data, "images": images}
+    source["srs"] = {"summaries": archive, "quiet_per_image": 0}
     data = {"study": {"name": "x"}, "source": source, "images": {"channel": "aia-211-browse"}}
     data |= {"labels": {"scheme": "activity"}, "backbone": {"id": "x"}}
-    rows = srs.read(Study.model_validate(data).source)
+    rows = read(Study.model_validate(data))
     mine = pd.DataFrame([{r.headings[f]: text for f, text in r.cells.items()} for r in rows])
     numbers = ["NOAA AR", "Area (MSH)", "Spots", "Latitude (deg)", "Longitude (deg)", "Gap (h)"]
     mine[numbers] = mine[numbers].apply(pd.to_numeric)

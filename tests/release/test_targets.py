@@ -11,7 +11,8 @@ from loopback import LoopbackHub
 from sdovis.cli import run_command
 from sdovis.errors import BadInput, Conflict
 from sdovis.release.assembly import KINDS, Release
-from sdovis.release.targets import Request, folder
+from sdovis.release.request import Request
+from sdovis.release.targets import folder
 
 PIN = "r-000000000000"
 Crafted = Callable[..., Path]

@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from sdovis.version import __version__ as __version__
 
-__all__ = ["BadInput", "Conflict", "Corpus", "SdovisError", "Study", "load_study", "pipeline"]
+__all__ = [
+    "BadInput",
+    "Conflict",
+    "Corpus",
+    "SdovisError",
+    "Study",
+    "card",
+    "describe",
+    "evaluate",
+    "load_study",
+    "pipeline",
+    "prepare",
+    "run",
+    "train",
+]
 
 if TYPE_CHECKING:
     from sdovis.corpus.build import Corpus
@@ -15,6 +29,7 @@ if TYPE_CHECKING:
     from sdovis.inference import pipeline
     from sdovis.study import Study
     from sdovis.study import load as load_study
+    from sdovis.verbs import card, describe, evaluate, prepare, run, train
 
 _HOMES = {
     "BadInput": ("sdovis.errors", "BadInput"),
@@ -24,6 +39,7 @@ _HOMES = {
     "Study": ("sdovis.study", "Study"),
     "load_study": ("sdovis.study", "load"),
     "pipeline": ("sdovis.inference", "pipeline"),
+    **{verb: ("sdovis.verbs", verb) for verb in ("card", "describe", "evaluate", "prepare", "run", "train")},
 }
 
 

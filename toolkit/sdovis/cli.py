@@ -89,8 +89,25 @@ def init(
 
 
 @app.command()
-def check(study_file: StudyFile, sets: Sets = None) -> None:
+def check(
+    study_file: StudyFile,
+    sets: Sets = None,
+    upgrade: Annotated[
+        bool, typer.Option("--upgrade", help="Instead, rewrite a study file of an older format; comments are kept.")
+    ] = False,
+) -> None:
     """Find every mistake in study, workbook, images and split, without writing anything."""
+    if upgrade:
+        from sdovis.study.upgrade import upgrade as rewrite
+
+        if sets:
+            raise BadInput(Problem("--upgrade rewrites what stands in the file", "leave --set out"))
+        changes = rewrite(study_file)
+        for line in changes:
+            typer.echo(f"{study_file}: {line}")
+        if not changes:
+            typer.echo(f"{study_file}: is in the newest format; nothing was changed")
+        return
     study = studies.load(study_file, sets or ())
     from sdovis.corpus import build
 
@@ -315,7 +332,8 @@ def publish(
     On the Hub each gets one commit. HF_ENDPOINT, or --to hub:ADDRESS, names another Hub; the token comes from HF_TOKEN or
     `hf auth login`. With --to folder:PATH it goes to PATH/STUDY/PIN, all three parts at once.
     """
-    from sdovis.release.targets import Request, target
+    from sdovis.release.request import Request
+    from sdovis.release.targets import target
 
     name, _, place = to.partition(":")
     asked = Request(run / "release", place, public=public, dry_run=dry_run, accept=tuple(accept or ()), say=say)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sdovis import formats
 from sdovis.errors import BadInput, Problem
 from sdovis.version import __version__
 
@@ -48,15 +49,17 @@ def _contents(folder: Path) -> dict[str, str]:
 def read(folder: Path, *, made_by: str) -> Manifest:
     """The manifest of a finished folder, its sums verified.
 
-    Raises `BadInput` where the folder is absent, unfinished or changed since; ``made_by`` names the command to run.
+    Raises `BadInput` where the folder is absent, unfinished, changed since, or written in a format that this sdovis does
+    not know; ``made_by`` names the command to run.
     """
     mend = f"run sdovis {made_by}"
     try:
-        data = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        written = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        data = formats.brought_up(written, formats.MANIFEST, file=str(folder / NAME))
         manifest = Manifest(data["stage"], data["made_from"], data["files"])
     except FileNotFoundError:
         raise BadInput(Problem("is not there yet", f"{mend} first", str(folder))) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(Problem(f"the manifest is damaged: {error!r}", mend, str(folder / NAME))) from error
     found = _contents(folder)
     if found != manifest.files:
@@ -91,7 +94,8 @@ def whole(folder: Path, *, stage: str, made_from: Mapping[str, str]) -> Iterator
     try:
         yield beside
         manifest = Manifest(stage, _stamped(made_from), _contents(beside))
-        (beside / NAME).write_text(json.dumps(asdict(manifest), indent=1) + "\n", encoding="utf-8")
+        written = {formats.KEY: formats.newest(formats.MANIFEST), **asdict(manifest)}
+        (beside / NAME).write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
         beside.chmod(0o755)
         old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
         if folder.exists():

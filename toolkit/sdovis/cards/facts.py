@@ -24,7 +24,7 @@ from sdovis.labels.schemes import SchemeFacts
 from sdovis.learning.model_files import ConfigFile, ProcessorFile
 from sdovis.learning.record import TrainingRecord
 from sdovis.manifests import Manifest
-from sdovis.readers.joins import FlareFacts
+from sdovis.readers.rows import FlareFacts
 from sdovis.statistics.bootstrap import Estimate
 from sdovis.study import Study
 from sdovis.version import __version__

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -29,7 +29,7 @@ from sdovis.corpus.split import PARTS, assign
 from sdovis.errors import BadInput
 from sdovis.manifests import Manifest
 from sdovis.readers.rows import RawRow
-from sdovis.study import Study
+from sdovis.study import Study, reader
 from sdovis.version import __version__
 
 #: Rows a file of a part, and rows read or written at once.
@@ -129,8 +129,7 @@ class Corpus:
 
 def read_rows(study: Study) -> list[RawRow]:
     """The rows of the study's source, through its reader. Raises `BadInput`."""
-    rows: list[RawRow] = plugins.load("sdovis.readers", study.source.reader, Callable)(study.source)
-    return rows
+    return list(reader(study.source.reader).read(study.source, study.source.settings))
 
 
 def made_from(study: Study, rows: Sequence[RawRow]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,14 @@ import pandas as pd
 from sdovis.corpus.build import Corpus
 from sdovis.corpus.columns import POSITIONS
 from sdovis.errors import BadInput, Conflict, Problem
-from sdovis.study import SRS_HEADINGS, Study
+from sdovis.readers.srs_settings import HEADINGS
+from sdovis.study import SourceSettings, Study
 from sdovis.version import __version__
 
 REGIONS, QUIET, REJECTS, ABOUT = "Active regions", "Quiet Sun", "Rejects", "About"
 #: Headings of the columns that the corpus itself gives, and of those that stand first among the others.
 _POSITIONS = {column.heading: column.name for column in POSITIONS}
-_LEADING = tuple(SRS_HEADINGS[name] for name in ("kind", "mount_wilson", "mcintosh", "area_msh", "spots"))
+_LEADING = tuple(HEADINGS[name] for name in ("kind", "mount_wilson", "mcintosh", "area_msh", "spots"))
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?")
 _WIDEST, _NARROWEST = 60, 8
@@ -122,7 +123,7 @@ def _about(corpus: Corpus, study: Study) -> list[Row]:
         *(("Channel", f"{c.name} version {c.version}: {c.title}") for c in facts.view.channels),
         ("Rows read from", source.rows_from),
         ("Images read from", source.images),
-        *((name, getattr(source, field)) for name, field in _JOINED.items()),
+        *_named_settings(source.settings),
         ("Licence of the images", source.licence),
         ("Credit", source.credit),
         (
@@ -136,10 +137,13 @@ def _about(corpus: Corpus, study: Study) -> list[Row]:
     return [{"What": name, "Value": value} for name, value in lines if value not in ("", None)]
 
 
-_JOINED = {
-    "Flare list": "flares", "Least flare class": "flare_class", "Flare hours": "flare_hours",
-    "SHARP keywords": "sharp", "HARP numbers": "harps",
-}  # fmt: skip
+def _named_settings(settings: SourceSettings | None) -> Iterator[tuple[str, Any]]:
+    """The reader's settings that have a title: what it joined to the rows, and how."""
+    for name, field in type(settings).model_fields.items() if settings else ():
+        if field.title:
+            yield field.title, getattr(settings, name)
+
+
 _LONG = ("study", "about")
 
 

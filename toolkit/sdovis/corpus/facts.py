@@ -12,8 +12,8 @@ from sdovis import records
 from sdovis.channels.view import View, ViewFacts
 from sdovis.errors import BadInput
 from sdovis.labels.schemes import LabelScheme, SchemeFacts
-from sdovis.readers.joins import FlareFacts, flare_facts
-from sdovis.study import Study
+from sdovis.readers.rows import FlareFacts
+from sdovis.study import Study, reader
 
 FILE = "corpus.json"
 
@@ -58,7 +58,7 @@ class CorpusFacts:
             rows=len(kept),
             rejects=len(rejects),
             rejects_by_reason=count_reasons(rejects["reason"]),
-            flares=flare_facts(study.source, kept["observed"]) if study.source.flares else None,
+            flares=reader(study.source.reader).flares(study.source, study.source.settings, kept["observed"]),
         )
 
     def save(self, folder: Path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from sdovis import formats
 from sdovis.errors import BadInput, Conflict, Problem, UnreadableImage
 from sdovis.images.images import SolarImage, read_image
 from sdovis.labels import schemes as label_schemes
@@ -171,6 +172,8 @@ def _write(workbook: Path, folder: Path, found: _Found, images: str, first: Sola
 # Written by `sdovis init` from {workbook.name}; what stands here was guessed and wants a look.
 #   sdovis check study.toml      finds every mistake without writing anything
 #   sdovis run study.toml        makes everything
+
+{formats.KEY} = {formats.newest(formats.STUDY)}
 
 [study]
 name = {quote(slug)}     # folder below runs/, lower case

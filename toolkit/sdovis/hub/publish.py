@@ -13,7 +13,7 @@ from sdovis.hub.journal import NAME, Entry, Journal
 from sdovis.hub.plan import Contents, Plan, differences
 from sdovis.hub.remote import Hub, State, Stored
 from sdovis.release.assembly import KINDS, README, Release, differ_in_kept_sections_only
-from sdovis.release.targets import Say
+from sdovis.release.request import Say
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sdovis.hub.publish import publish
-from sdovis.release.targets import Request
+from sdovis.release.request import Request
 
 
 def hub(asked: Request) -> list[str]:

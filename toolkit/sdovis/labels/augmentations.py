@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,7 @@ class Augmentation:
     - or ``symmetry``, of the square: whether a picture is mirrored north-south, then by how many quarters it is turned
       counterclockwise. Outcome n does it n times; all symmetries of a study come first and cost one copy.
 
-    ``keeps`` names the label schemes whose labels it keeps; schemes themselves name built-ins alone. It is
+    ``keeps`` names the label schemes, besides those that name it themselves, whose labels it keeps. It is
     ``signed_only`` where it means nothing without a polarity. ValueError where the parts do not fit together.
     """
 
@@ -103,27 +103,42 @@ class Policy:
 
         ``wanted`` is ``method.augment``: true for all that the scheme names but those `ON_REQUEST`, false for none, or
         names. ``signed`` says whether any channel of the study has a polarity. Raises `BadInput` with a line for each
-        name that is unknown, that breaks the label, or that needs a signed channel where there is none.
+        name that is unknown or not installed, that breaks the label, or that needs a signed channel where there is none.
         """
-        if isinstance(wanted, bool):
+        if wanted is False:
+            return ()
+        if wanted is True:
+            if absent := sorted(self.keeps - set(known())):
+                raise BadInput(map(self._not_installed, absent))
             # Installing a distribution must not change a training: what a stranger vouches for has to be named.
-            return tuple(n for n in NAMES if wanted and n in self.keeps - ON_REQUEST and _apt(n, signed=signed))
+            return self._apt(self.keeps - ON_REQUEST, signed=signed)
         problems = [problem for name in dict.fromkeys(wanted) if (problem := self._problem(name, signed=signed))]
         if problems:
             raise BadInput(problems)
         return tuple(name for name in known() if name in wanted)
 
     def _problem(self, name: str, *, signed: bool) -> Problem | None:
+        if name in self.keeps - set(known()):
+            return self._not_installed(name)
         if name not in {*known(), *BREAKING, *self.breaks}:
             return Problem(f"method.augment: {name!r} is unknown", nearest(name, known()))
         if name in self.keeps or self._vouched_for(name):
             if _apt(name, signed=signed):
                 return None
             return Problem(f"method.augment: {name!r} needs a signed channel, and the study has none", "leave it out")
-        allowed = [each for each in NAMES if each in self.keeps and _apt(each, signed=signed)]
+        allowed = self._apt(self.keeps, signed=signed)
         hint = f"it allows {', '.join(allowed)}" if allowed else "it allows none; set method.augment = false"
         why = self.breaks.get(name) or BREAKING.get(name) or "the scheme does not say that it keeps the label"
         return Problem(f"method.augment: {name!r} is not for labels of the scheme {self.scheme}: {why}", hint)
+
+    def _not_installed(self, name: str) -> Problem:
+        what = f"the scheme {self.scheme} names the augmentation {name!r}, and no plug-in of that name is installed"
+        return Problem(what, "install its distribution, or list the others in method.augment")
+
+    @staticmethod
+    def _apt(names: Collection[str], *, signed: bool) -> tuple[str, ...]:
+        """Those of ``names`` that are installed and mean something to the study's channels, in the order of `known`."""
+        return tuple(name for name in known() if name in names and _apt(name, signed=signed))
 
     def _vouched_for(self, name: str) -> bool:
         return name in known() and name not in self.breaks and self.scheme in augmentation(name).keeps

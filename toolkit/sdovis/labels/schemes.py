@@ -61,8 +61,9 @@ class LabelScheme:
     ``classes`` in the order of the model's outputs, which is a scale where ``ordered``; ``meanings`` one plain sentence
     a class; ``merged`` maps each class of the field that is folded into another to where it goes; ``accepts`` lists
     what a cell may name before merging (default: ``classes``, then what is merged); ``spellings`` maps other ways of
-    writing to one of those; ``augmentations`` names what keeps the label and ``breaks`` says why others do not;
-    ``agreement`` says, with its source, how often human experts agree. ValueError where the parts do not fit together.
+    writing to one of those; ``augmentations`` names what keeps the label, built in or of a plug-in, and ``breaks`` says
+    why others do not; ``agreement`` says, with its source, how often human experts agree. ValueError where the parts do
+    not fit together. That an augmentation is installed is checked where a study wants it (`Policy.chosen`).
     """
 
     name: str
@@ -86,8 +87,6 @@ class LabelScheme:
             wrong.append("meanings must have one sentence for each class")
         if not {self.merged.get(a, a) for a in accepts} <= set(self.classes):
             wrong.append("something that is accepted leads to no class")
-        if not self.augmentations <= set(NAMES):
-            wrong.append(f"augmentations must be among {', '.join(NAMES)}")
         if self.augmentations & set(self.breaks):
             wrong.append("an augmentation cannot keep the label and break it")
         table: dict[str, str] = {}

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from sdovis.errors import BadInput, Problem, nearest
 from sdovis.images.headers import observed
-from sdovis.study import Source
+from sdovis.readers.rows import FlareFacts
+from sdovis.readers.srs_settings import SrsSettings
 
 MAX_TABLE_BYTES = 512 * 2**20
 #: Watts per square metre of a flare's letter.
@@ -105,35 +106,15 @@ def read_flares(path: Path) -> Flares:
     )
 
 
-@dataclass(frozen=True)
-class FlareFacts:
-    """The flares that a study's labels were made from, as ``corpus.json`` records them.
-
-    ``list`` is the table's path in the study, ``first`` and ``last`` the dates (UTC) that it reaches from and to;
-    ``threshold`` the least GOES class that counts; ``hours`` after an image, ``counted`` in words, the window.
-    ``events_in_windows`` are all flares that count after any of the images, ``events_without_region`` those that the
-    list gives no region: each may have come from a region that is labelled as one without a flare.
-    """
-
-    list: str
-    threshold: str
-    hours: float
-    first: str
-    last: str
-    counted: str
-    events_in_windows: int
-    events_without_region: int
-
-
-def flare_facts(source: Source, times: Iterable[datetime]) -> FlareFacts:
+def flare_facts(root: Path, settings: SrsSettings, times: Iterable[datetime]) -> FlareFacts:
     """What a flare study's list says of the windows after ``times``. Raises `BadInput` for a list that cannot be read."""
-    flares = read_flares(source.root / source.flares)
-    assert source.flare_hours is not None
-    total, without = flares.in_windows(set(times), flux(source.flare_class), source.flare_hours)
+    flares = read_flares(root / settings.flares)
+    assert settings.flare_hours is not None
+    total, without = flares.in_windows(set(times), flux(settings.flare_class), settings.flare_hours)
     return FlareFacts(
-        list=source.flares,
-        threshold=source.flare_class,
-        hours=source.flare_hours,
+        list=settings.flares,
+        threshold=settings.flare_class,
+        hours=settings.flare_hours,
         first=flares.first.date().isoformat(),
         last=flares.last.date().isoformat(),
         counted="peaks later than the image and not later than these hours after it",
@@ -215,13 +196,13 @@ def read_harps(path: Path) -> dict[int, tuple[int, ...]]:
 Join = Callable[[int, datetime], dict[str, str]]
 
 
-def joins(source: Source) -> list[Join]:
+def joins(root: Path, settings: SrsSettings) -> list[Join]:
     """The joins that the study names, their tables read. Raises `BadInput` with every table's problems."""
     found: list[Join] = []
     problems: list[Problem] = []
-    for make, name in ((_flare_join, source.flares), (_sharp_join, source.sharp), (_harp_join, source.harps)):
+    for make, name in ((_flare_join, settings.flares), (_sharp_join, settings.sharp), (_harp_join, settings.harps)):
         try:
-            found += [make(source, source.root / name)] if name else []
+            found += [make(root / name, settings)] if name else []
         except BadInput as error:
             problems += error.problems
     if problems:
@@ -229,22 +210,22 @@ def joins(source: Source) -> list[Join]:
     return found
 
 
-def _flare_join(source: Source, path: Path) -> Join:
-    flares, least, hours = read_flares(path), flux(source.flare_class), source.flare_hours or 0.0
+def _flare_join(path: Path, settings: SrsSettings) -> Join:
+    flares, least, hours = read_flares(path), flux(settings.flare_class), settings.flare_hours or 0.0
 
     def join(noaa_ar: int, time: datetime) -> dict[str, str]:
         count = flares.following(noaa_ar, time, least, hours)
-        told = {} if count is None else {source.flare_heading: str(int(count > 0)), "Flares in that time": str(count)}
-        return {source.flare_heading: "", "Flares in that time": "", **told}
+        told = {} if count is None else {settings.flare_heading: str(int(count > 0)), "Flares in that time": str(count)}
+        return {settings.flare_heading: "", "Flares in that time": "", **told}
 
     return join
 
 
-def _sharp_join(source: Source, path: Path) -> Join:
+def _sharp_join(path: Path, settings: SrsSettings) -> Join:
     sharps = read_sharps(path)
 
     def join(noaa_ar: int, time: datetime) -> dict[str, str]:
-        found = sharps.nearest(noaa_ar, time, source.sharp_max_gap_hours)
+        found = sharps.nearest(noaa_ar, time, settings.sharp_max_gap_hours)
         if found is None:
             return {}
         gap, keywords = found
@@ -254,7 +235,7 @@ def _sharp_join(source: Source, path: Path) -> Join:
     return join
 
 
-def _harp_join(source: Source, path: Path) -> Join:
+def _harp_join(path: Path, _: SrsSettings) -> Join:
     harps = read_harps(path)
     return lambda noaa_ar, time: {"HARP": " ".join(map(str, harps.get(noaa_ar, ())))}
 

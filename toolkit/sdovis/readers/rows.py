@@ -1,4 +1,4 @@
-"""What a reader hands over: rows of text, each knowing where it stands."""
+"""What a reader hands over: rows of text, each knowing where it stands, and what flares their labels were made from."""
 
 from __future__ import annotations
 
@@ -42,3 +42,23 @@ class RawRow:
     def problem(self, what: str, hint: str = "", *, field: str = "") -> Problem:
         """A problem that points at this row and, with ``field``, at that column."""
         return Problem(what, hint, self.file, self.sheet, self.row, self.headings.get(field, ""))
+
+
+@dataclass(frozen=True)
+class FlareFacts:
+    """The flares that a study's labels were made from, as ``corpus.json`` records them.
+
+    ``list`` is the table's path in the study, ``first`` and ``last`` the dates (UTC) that it reaches from and to;
+    ``threshold`` the least GOES class that counts; ``hours`` after an image, ``counted`` in words, the window.
+    ``events_in_windows`` are all flares that count after any of the images, ``events_without_region`` those that the
+    list gives no region: each may have come from a region that is labelled as one without a flare.
+    """
+
+    list: str
+    threshold: str
+    hours: float
+    first: str
+    last: str
+    counted: str
+    events_in_windows: int
+    events_without_region: int

@@ -13,7 +13,7 @@ from typing import Any
 
 from sdovis.errors import BadInput, Problem, nearest
 from sdovis.readers.rows import RawRow
-from sdovis.study import IMAGE_FIELDS, Columns, Source
+from sdovis.study import IMAGE_FIELDS, Columns, Reader, Source
 
 #: A workbook is a zip archive: what it may unpack to, so that a small file cannot fill the memory.
 MAX_UNPACKED_BYTES = 256 * 2**20
@@ -30,7 +30,7 @@ class Sheet:
     rows: tuple[tuple[int, tuple[str, ...]], ...]
 
 
-def read(source: Source) -> list[RawRow]:
+def read(source: Source, settings: None = None) -> list[RawRow]:
     """All rows of the sheets that ``source`` names (the first sheet when it names none), blank rows left out.
 
     Raises `BadInput` with every missing sheet, missing or repeated heading and formula without a value.
@@ -194,3 +194,7 @@ def headings_of(path: Path) -> Mapping[str, tuple[str, ...]]:
 
     names = [sheet.title for sheet in openpyxl.load_workbook(path, read_only=True).worksheets]
     return {sheet.name: sheet.headings for sheet in read_sheets(path, names)}
+
+
+#: Registered in the entry-point group ``sdovis.readers``.
+READER = Reader(read, requires=("workbook",))

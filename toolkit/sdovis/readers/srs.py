@@ -12,10 +12,11 @@ import numpy as np
 
 from sdovis.errors import BadInput, Problem, nearest
 from sdovis.images.timestamps import SUFFIXES, name_pattern, taken_at
-from sdovis.readers.joins import Join, joins
+from sdovis.readers.joins import Join, flare_facts, joins
 from sdovis.readers.quiet import NEIGHBOUR_DAYS, quiet_places
-from sdovis.readers.rows import RawRow
-from sdovis.study import SRS_HEADINGS, Source
+from sdovis.readers.rows import FlareFacts, RawRow
+from sdovis.readers.srs_settings import HEADINGS, IMAGE_HEADINGS, SrsSettings, fills_in
+from sdovis.study import Reader, Source
 from sdovis.sun.archives import read_archive
 from sdovis.sun.geometry import DiscFrame, project
 from sdovis.sun.regions import Region, RegionSummary
@@ -24,7 +25,6 @@ from sdovis.sun.rotation import rotated
 QUIET_SHEET = "Quiet Sun"
 #: Two channels' images belong together within one 720 s HMI cadence.
 COMPANION_S = 720.0
-IMAGE_HEADINGS = ("Image", "Image 2", "Image 3")
 
 #: A row's file, sheet and line, and its cells by heading.
 Place = tuple[str, str, int]
@@ -39,7 +39,7 @@ class Frame:
     observed: datetime
 
 
-def read(source: Source) -> list[RawRow]:
+def read(source: Source, settings: SrsSettings) -> list[RawRow]:
     """A row for each region that is on the disc, image by image in the order of time, and quiet places where asked for.
 
     A row points at the summary's file, section and line. A region's longitude is rotated from the summary's time to
@@ -50,27 +50,27 @@ def read(source: Source) -> list[RawRow]:
     ``source.on_problem`` is "reject", images without a time or a summary near it and lines that cannot be read.
     """
     columns = source.columns.mapped()
-    frames, problems = _frames(source)
-    archive = read_archive(source.root / source.srs, source.srs)
-    lookup = _Summaries(archive.summaries, timedelta(hours=source.srs_max_gap_hours))
-    joined = joins(source)
-    quiet = source.quiet_per_image if columns["label"] == SRS_HEADINGS["kind"] else 0
-    lines = [_faulty_line((source.srs, "", 0), {"Image": p.file, SRS_HEADINGS["observed"]: ""}, p) for p in problems]
+    frames, problems = _frames(source, settings)
+    nowhere: Place = (settings.summaries, "", 0)
+    archive = read_archive(source.root / settings.summaries, settings.summaries)
+    lookup = _Summaries(archive.summaries, timedelta(hours=settings.max_gap_hours))
+    joined = joins(source.root, settings)
+    wanted = columns["label"] == HEADINGS["kind"]
+    lines = [_faulty_line(nowhere, {"Image": p.file, HEADINGS["observed"]: ""}, p) for p in problems]
     for frame in frames:
         summary = lookup.nearest(frame.observed)
         if summary is None:
-            what = (
-                f"no region summary lies within {source.srs_max_gap_hours:g} hours of {frame.observed:%Y-%m-%d %H:%M}"
-            )
+            what = f"no region summary lies within {settings.max_gap_hours:g} hours of {frame.observed:%Y-%m-%d %H:%M}"
             hint = "add that year's summaries, or take the image out"
             problems.append(Problem(what, hint, frame.names[0]))
-            lines.append(_faulty_line((source.srs, "", 0), _image_cells(frame), problems[-1]))
+            lines.append(_faulty_line(nowhere, _image_cells(frame), problems[-1]))
             continue
         problems += summary.faults
         seen = _image_cells(frame)
         lines += [_faulty_line((fault.file, fault.sheet, fault.row or 0), seen, fault) for fault in summary.faults]
         lines += _region_lines(summary, frame, joined)
-        lines += _quiet_lines(summary, frame, lookup.around(frame.observed), quiet, source)
+        if wanted:
+            lines += _quiet_lines(summary, frame, lookup.around(frame.observed), settings)
     if problems and source.on_problem == "error":
         raise BadInput(dict.fromkeys(problems))
     return _raw_rows(lines, columns)
@@ -99,14 +99,14 @@ class _Summaries:
 # --- images -----------------------------------------------------------------------------------------------------------
 
 
-def _frames(source: Source) -> tuple[list[Frame], list[Problem]]:
+def _frames(source: Source, settings: SrsSettings) -> tuple[list[Frame], list[Problem]]:
     """The images in order of time, those of further channels joined to them, and what is wrong with them."""
-    patterns = (source.files,) if isinstance(source.files, str) else source.files
+    patterns = (settings.files,) if isinstance(settings.files, str) else settings.files
     folder = source.root / source.images
     problems: list[Problem] = []
     channels = [_dated(folder, pattern, problems) for pattern in patterns]
     if not any(channels):
-        hint = "set source.images to their folder and source.files to the pattern of their names"
+        hint = "set source.images to their folder and source.srs.files to the pattern of their names"
         raise BadInput([Problem(f"holds no image that fits {patterns[0]!r}", hint, source.images), *problems])
     frames = []
     others = [([time for time, _ in channel], channel) for channel in channels[1:]]
@@ -119,7 +119,9 @@ def _dated(folder: Path, pattern: str, problems: list[Problem]) -> list[tuple[da
     try:
         wanted = name_pattern(pattern)
     except ValueError as error:
-        raise BadInput(Problem(f"source.files {pattern!r}: {error}", "like 'hmi.M_*.fits' or '%Y%m%d*.jpg'")) from None
+        raise BadInput(
+            Problem(f"source.srs.files {pattern!r}: {error}", "like 'hmi.M_*.fits' or '%Y%m%d*.jpg'")
+        ) from None
     found = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -129,7 +131,7 @@ def _dated(folder: Path, pattern: str, problems: list[Problem]) -> list[tuple[da
             continue
         time = taken_at(path, wanted)
         if time is None:
-            hint = "put %Y%m%d_%H%M%S into source.files where the names have the time, or take the image out"
+            hint = "put %Y%m%d_%H%M%S into source.srs.files where the names have the time, or take the image out"
             problems.append(Problem("neither header nor name tells when the image was taken", hint, name))
         else:
             found.append((time, name))
@@ -148,12 +150,12 @@ def _companion(time: datetime, times: Sequence[datetime], channel: Sequence[tupl
 
 def _image_cells(frame: Frame) -> dict[str, str]:
     cells = dict(zip(IMAGE_HEADINGS, frame.names, strict=False))
-    return {**cells, SRS_HEADINGS["observed"]: frame.observed.replace(tzinfo=None).isoformat(sep=" ")}
+    return {**cells, HEADINGS["observed"]: frame.observed.replace(tzinfo=None).isoformat(sep=" ")}
 
 
 def _faulty_line(place: Place, cells: Mapping[str, str], problem: Problem) -> Line:
     """A row that says what is wrong in place of the region's number, and so becomes a reject that shows it."""
-    return place, {**cells, SRS_HEADINGS["noaa_ar"]: problem.what}
+    return place, {**cells, HEADINGS["noaa_ar"]: problem.what}
 
 
 def _region_lines(summary: RegionSummary, frame: Frame, joined: Sequence[Join]) -> Iterator[Line]:
@@ -181,14 +183,14 @@ def _region_cells(region: Region, longitude: float) -> dict[str, str]:
         return "" if value is None else str(value)
 
     return {
-        SRS_HEADINGS["noaa_ar"]: str(region.noaa_ar),
-        SRS_HEADINGS["kind"]: region.kind,
-        SRS_HEADINGS["mount_wilson"]: region.mount_wilson,
-        SRS_HEADINGS["mcintosh"]: region.mcintosh,
-        SRS_HEADINGS["area_msh"]: text(region.area_msh),
-        SRS_HEADINGS["spots"]: text(region.spots),
-        SRS_HEADINGS["latitude_deg"]: text(region.latitude_deg),
-        SRS_HEADINGS["longitude_deg"]: "" if region.longitude_deg is None else f"{longitude:.2f}",
+        HEADINGS["noaa_ar"]: str(region.noaa_ar),
+        HEADINGS["kind"]: region.kind,
+        HEADINGS["mount_wilson"]: region.mount_wilson,
+        HEADINGS["mcintosh"]: region.mcintosh,
+        HEADINGS["area_msh"]: text(region.area_msh),
+        HEADINGS["spots"]: text(region.spots),
+        HEADINGS["latitude_deg"]: text(region.latitude_deg),
+        HEADINGS["longitude_deg"]: "" if region.longitude_deg is None else f"{longitude:.2f}",
         "Extent (deg)": text(region.extent_deg),
         "Carrington longitude (deg)": text(region.carrington_deg),
     }
@@ -200,9 +202,9 @@ def _gap_cells(summary: RegionSummary, frame: Frame) -> dict[str, str]:
 
 
 def _quiet_lines(
-    summary: RegionSummary, frame: Frame, around: Sequence[RegionSummary], count: int, source: Source
+    summary: RegionSummary, frame: Frame, around: Sequence[RegionSummary], settings: SrsSettings
 ) -> Iterator[Line]:
-    if not count:
+    if not settings.quiet_per_image:
         return
     moved = [_moved((r for r in s.regions if r.section != "II"), s, frame.observed) for s in around]
     lat, lon = np.concatenate([np.stack(places) for places in moved], axis=1)
@@ -212,15 +214,15 @@ def _quiet_lines(
         lat[known],
         lon[known],
         b0_deg=DiscFrame.at(frame.observed, (0.0, 0.0), 1.0).b0_deg,
-        count=count,
-        distance_deg=source.quiet_distance_deg,
-        seed=source.quiet_seed or 0,
+        count=settings.quiet_per_image,
+        distance_deg=settings.quiet_distance_deg,
+        seed=settings.quiet_seed or 0,
     )
     for number, (latitude, longitude) in enumerate(places, 1):
         cells = {
-            SRS_HEADINGS["kind"]: "quiet",
-            SRS_HEADINGS["latitude_deg"]: f"{latitude:g}",
-            SRS_HEADINGS["longitude_deg"]: f"{longitude:g}",
+            HEADINGS["kind"]: "quiet",
+            HEADINGS["latitude_deg"]: f"{latitude:g}",
+            HEADINGS["longitude_deg"]: f"{longitude:g}",
         }
         yield (summary.file, QUIET_SHEET, number), _image_cells(frame) | cells | _gap_cells(summary, frame)
 
@@ -230,7 +232,7 @@ def _raw_rows(lines: Sequence[Line], columns: Mapping[str, str]) -> list[RawRow]
     problems = []
     for field, heading in columns.items():
         if heading not in there:
-            flares = "; what flares follow needs source.flares" if field == "label" else ""
+            flares = "; what flares follow needs source.srs.flares" if field == "label" else ""
             hint = f"{nearest(heading, tuple(there))} (source.columns.{field} names it{flares})"
             problems.append(Problem(f"the table of the reader srs has no column {heading!r}", hint))
     if problems:
@@ -241,3 +243,17 @@ def _raw_rows(lines: Sequence[Line], columns: Mapping[str, str]) -> list[RawRow]
         RawRow(*place, {fields.get(heading, heading): text for heading, text in cells.items()}, headings)
         for place, cells in lines
     ]
+
+
+def _flares(source: Source, settings: SrsSettings, times: Iterable[datetime]) -> FlareFacts | None:
+    return flare_facts(source.root, settings, times) if settings.flares else None
+
+
+#: Registered in the entry-point group ``sdovis.readers``.
+READER = Reader(
+    read,
+    settings=SrsSettings,
+    fills_in=fills_in,
+    rows_from=lambda source, settings: settings.summaries,
+    flares=_flares,
+)

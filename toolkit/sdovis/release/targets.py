@@ -5,37 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from sdovis import manifests, plugins
 from sdovis.errors import BadInput, Conflict, Problem
 from sdovis.release.assembly import Release
+from sdovis.release.request import Request, Target
 
 GROUP = "sdovis.targets"
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked of a target.
-
-    The finished ``release`` folder (dataset/, model/, space/ and release.json, which `Release.load` verifies); the
-    ``place``, which is what followed the target's name ("" for nothing); whether everybody may see it; whether only to
-    tell what would be done; commits of others that may be built upon. ``say`` takes lines while it goes on.
-    """
-
-    release: Path
-    place: str = ""
-    public: bool = False
-    dry_run: bool = False
-    accept: tuple[str, ...] = ()
-    say: Say = lambda line: None
-
-
-#: Makes its place hold the release, whole or not at all and nobody's work overwritten, and tells in lines what was done.
-#: Raises `BadInput`, `Conflict` or `HubFailure`.
-Target = Callable[[Request], Iterable[str]]
 
 
 def target(name: str) -> Target:

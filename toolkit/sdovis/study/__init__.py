@@ -5,20 +5,17 @@ from sdovis.study.method import Lora, Method, Probe, Range, Search
 from sdovis.study.model import Study
 from sdovis.study.sections import (
     IMAGE_FIELDS,
-    SRS_HEADINGS,
     Backbone,
     Columns,
     Evaluation,
     Images,
     Labels,
-    Source,
     Split,
-    flare_heading,
 )
+from sdovis.study.source import Reader, Source, SourceSettings, reader
 
 __all__ = [
     "IMAGE_FIELDS",
-    "SRS_HEADINGS",
     "Backbone",
     "Columns",
     "Evaluation",
@@ -28,11 +25,13 @@ __all__ = [
     "Method",
     "Probe",
     "Range",
+    "Reader",
     "Search",
     "Source",
+    "SourceSettings",
     "Split",
     "Study",
-    "flare_heading",
     "json_schema",
     "load",
+    "reader",
 ]

@@ -10,11 +10,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sdovis import plugins
+from sdovis import formats, plugins
 from sdovis.errors import BadInput, Problem, nearest
 from sdovis.study import arguments
 from sdovis.study.model import Study
 from sdovis.study.problems import problems_of
+from sdovis.study.source import READERS, reader
 
 #: Fields that hold a path. In the file they are relative to the file, in ``--set`` to the working directory.
 PATHS = ("source.root", "backbone.id", "publish.templates")
@@ -22,7 +23,7 @@ PATHS = ("source.root", "backbone.id", "publish.templates")
 
 def _plugin_problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
     named = {
-        ("source", "reader"): "sdovis.readers",
+        ("source", "reader"): READERS,
         ("images", "channel"): "sdovis.channels",
         ("labels", "scheme"): "sdovis.labels",
         ("evaluation", "metrics"): "sdovis.metrics",
@@ -65,43 +66,64 @@ def _anchor(data: dict[str, Any], key: str, base: Path) -> None:
         table[name] = str(path)
 
 
-def load(path: Path | str, overrides: Sequence[str] = ()) -> Study:
-    """Read a study file and apply ``overrides`` (``section.key=value``).
-
-    Raises `BadInput` with every mistake of the file: TOML syntax, unknown sections, keys, plug-ins and training
-    arguments (each with the nearest valid name), missing keys, values of the wrong kind.
-    """
-    path = Path(path)
+def read(path: Path) -> str:
+    """The text of a study file. Raises `BadInput` where there is none, or it cannot be read."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise BadInput(Problem("there is no such study file", "sdovis init WORKBOOK writes one", str(path))) from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(Problem(f"the study file cannot be read: {error}", file=str(path))) from error
+
+
+def tables(text: str, file: str) -> dict[str, Any]:
+    """What a study file's ``text`` holds, as it was written. Raises `BadInput` where it is not TOML."""
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BadInput(Problem(f"not valid TOML: {error}", file=str(path))) from error
+        raise BadInput(Problem(f"not valid TOML: {error}", file=file)) from error
+
+
+def load(path: Path | str, overrides: Sequence[str] = ()) -> Study:
+    """Read a study file and apply ``overrides`` (``section.key=value``).
+
+    A file of an older format is brought up in memory; an override may then name a key as that format does, or as the
+    newest one does. Raises `BadInput` with every mistake of the file: TOML syntax, a format that is newer than this
+    sdovis, unknown sections, keys, plug-ins and training arguments (each with the nearest valid name), missing keys,
+    values of the wrong kind.
+    """
+    path = Path(path)
+    data = tables(read(path), str(path))
+    older = formats.format_of(data, formats.STUDY, file=str(path)) < formats.newest(formats.STUDY)
     if isinstance(data.get("source"), dict):
         data["source"].setdefault("root", ".")
     for key in PATHS:
         _anchor(data, key, path.parent)
-    problems = []
+    keys = {assignment: assignment.partition("=")[0].strip() for assignment in overrides}
+    first = [assignment for assignment in overrides if older and keys[assignment] in formats.MOVED]
+    problems = [problem for assignment in first if (problem := _override(data, assignment))]
+    data = formats.brought_up(data, formats.STUDY)
     for assignment in overrides:
+        if assignment in first:
+            continue
         if problem := _override(data, assignment):
             problems.append(problem)
-        elif (key := assignment.partition("=")[0].strip()) in PATHS:
-            _anchor(data, key, Path())
+        elif keys[assignment] in PATHS:
+            _anchor(data, keys[assignment], Path())
     problems += _plugin_problems(data, str(path))
     try:
         study = Study.model_validate(data)
     except ValidationError as error:
         problems += problems_of(error, Study, str(path))
+    except BadInput as error:  # a reader that cannot be loaded
+        problems += error.problems
     if problems:
         raise BadInput(problems)
     return study
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON schema of the study file, for editors; training arguments and plug-in names included."""
+    """JSON schema of the study file, for editors: training arguments, plug-in names and readers' settings included."""
     schema = Study.model_json_schema()
     fields = {name: default for name, default in arguments.fields().items() if name not in arguments.OURS}
     schema["properties"]["training"] |= {
@@ -114,4 +136,12 @@ def json_schema() -> dict[str, Any]:
         ("Labels", "scheme", "labels"),
     ):
         schema["$defs"][model]["properties"][key]["examples"] = list(plugins.names(f"sdovis.{group}"))
+    source = schema["$defs"]["Source"] | {"additionalProperties": False}
+    for name in plugins.names(READERS):
+        if settings := reader(name).settings:
+            # Two readers may call their models the same.
+            own = settings.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
+            schema["$defs"] |= {f"{name}.{inner}": of for inner, of in own.pop("$defs", {}).items()}
+            source["properties"][name] = own
+    schema["$defs"]["Source"] = source
     return schema

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import tomlkit
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from sdovis import formats
 from sdovis.study import arguments
 from sdovis.study.method import Method, Range, Search
 from sdovis.study.problems import problems_of
@@ -22,15 +23,20 @@ from sdovis.study.sections import (
     Labels,
     Publish,
     Section,
-    Source,
     Split,
-    with_srs_columns,
 )
+from sdovis.study.source import Source, filled_in
 
 
 class Study(Section):
     """A whole study. Build one with `load`."""
 
+    format: int = Field(
+        formats.newest(formats.STUDY),
+        ge=formats.newest(formats.STUDY),
+        le=formats.newest(formats.STUDY),
+        description="Format of the file; where it is absent, the file is of format 1 and is brought up.",
+    )
     study: About
     source: Source
     images: Images
@@ -53,8 +59,8 @@ class Study(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _columns_of_the_srs_reader(cls, data: Any) -> Any:
-        return with_srs_columns(data) if isinstance(data, Mapping) else data
+    def _with_what_the_reader_fills_in(cls, data: Any) -> Any:
+        return filled_in(data) if isinstance(data, Mapping) else data
 
     @model_validator(mode="after")
     def _a_file_for_each_channel(self) -> Study:

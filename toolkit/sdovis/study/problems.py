@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from sdovis import formats, plugins
 from sdovis.errors import Problem, nearest
+from sdovis.study.source import READERS, Source, settings_of
 
-#: Fields that take one name, or a list of three.
-ONE_OR_THREE = ("images.channel", "source.columns.image", "source.files")
+#: How pydantic names the second alternative of fields that take one name, or a list of three.
+THREE = "tuple[str, str, str]"
 
 
 def problems_of(error: ValidationError, root: type[BaseModel], file: str = "") -> Iterator[Problem]:
     """A problem for each fault of a model of ``root``, those of unknown keys with the nearest known one."""
     listed: set[str] = set()
-    for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"])
-        either = next((key for key in ONE_OR_THREE if where.startswith(f"{key}.")), None)
+    items = error.errors()
+    one_or_three = {_dotted(item["loc"][: item["loc"].index(THREE)]) for item in items if THREE in item["loc"]}
+    for item in items:
+        where = _dotted(item["loc"])
+        either = next((key for key in one_or_three if where.startswith(f"{key}.")), None)
         if either is not None:  # pydantic reports every alternative
             if either not in listed:
                 yield Problem(f"{either} is neither a name nor a list of three names", file=file)
             listed.add(either)
         elif item["type"] == "extra_forbidden":
-            *path, key = item["loc"]
-            yield Problem(f"{where} is unknown", nearest(str(key), _keys_at(root, path)), file=file)
+            yield _unknown(root, item["loc"], item["input"], file)
+        elif item["type"] == "model_type":
+            hint = _moved(where) or f"write what it holds under [{where}]"
+            yield Problem(f"{where} = {item['input']!r} is not a table", hint, file=file)
         elif item["type"] == "missing":
             yield Problem(
                 f"{where} is missing", f"add {item['loc'][-1]} = ... under [{_table(item['loc'])}]", file=file
@@ -41,15 +47,37 @@ def problems_of(error: ValidationError, root: type[BaseModel], file: str = "") -
             yield Problem(f"{where} = {given!r}: {item['msg'][0].lower()}{item['msg'][1:]}", file=file)
 
 
+def _unknown(root: type[BaseModel], loc: Sequence[Any], given: Any, file: str) -> Problem:
+    """What is wrong with a key that no model has: it has moved, is a table of a reader that has no use for it, or misspelt."""
+    where, (*path, key) = _dotted(loc), loc
+    if (moved := _moved(where)) and not isinstance(given, Mapping):
+        return Problem(f"{where} is unknown", moved, file=file)
+    if path == ["source"] and key in plugins.names(READERS):
+        if settings_of(str(key)) is None:
+            return Problem(f"[{where}] is not used: the reader {key!r} has no settings", "remove it", file=file)
+        hint = f'remove it, or set source.reader = "{key}"'
+        return Problem(f"[{where}] is for the reader {key!r}, which the study does not use", hint, file=file)
+    return Problem(f"{where} is unknown", nearest(str(key), _keys_at(root, path)), file=file)
+
+
+def _moved(where: str) -> str:
+    new = formats.MOVED.get(where, "")
+    return f"it is {new} since format {formats.newest(formats.STUDY)}" if new else ""
+
+
+def _dotted(loc: Sequence[Any]) -> str:
+    return ".".join(str(part) for part in loc)
+
+
 def _table(loc: Sequence[Any]) -> str:
-    return ".".join(str(part) for part in loc[:-1]) or "study"
+    return _dotted(loc[:-1]) or "study"
 
 
 def _keys_at(root: type[BaseModel], path: Sequence[Any]) -> list[str]:
     model: Any = root
     for part in path:
-        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
-        if field is None:
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
             return []
-        model = field.annotation
+        field = model.model_fields.get(part)
+        model = field.annotation if field else settings_of(str(part)) if model is Source else None
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []

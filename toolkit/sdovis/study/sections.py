@@ -1,14 +1,10 @@
-"""The tables of a study file, but for how it is trained."""
+"""The tables of a study file, but for where its rows come from and how it is trained."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 #: The fields of a row that name its image files, in the order of the study's channels.
 IMAGE_FIELDS = ("image", "image_2", "image_3")
@@ -49,120 +45,6 @@ class Columns(Section):
         named = {field: heading for field, heading in self if heading and field != "image"}
         headings = (self.image,) if isinstance(self.image, str) else self.image
         return dict(zip(IMAGE_FIELDS, headings, strict=False)) | named
-
-
-class Source(Section):
-    """Where the rows and the images come from."""
-
-    reader: str = Field("spreadsheet", description="Plug-in that reads the rows.")
-    root: Path = Field(Path(), description="Folder that holds workbook and images.")
-    workbook: str = Field(
-        "", validate_default=True, description="The .xlsx or .csv file, relative to root; required by `spreadsheet`."
-    )
-    sheets: tuple[str, ...] = Field((), description="Sheets to read; empty: the first.")
-    images: str = Field(".", description="Folder of the images, relative to root. No image outside it is read.")
-    columns: Columns = Columns()
-    on_problem: Literal["error", "reject"] = Field(
-        "error", description="A faulty row stops the study (error) or goes to rejects.csv with its reason (reject)."
-    )
-    licence: str = Field("", description="Licence of the images, as an SPDX or Hub identifier.")
-    credit: str = Field("", description="Who is to be credited for the images.")
-    srs: str = Field(
-        "",
-        validate_default=True,
-        description="Reader `srs`: NOAA region summaries, a folder of .txt and .tar.gz files or one, relative to root.",
-    )
-    srs_max_gap_hours: float = Field(
-        24.0, gt=0, le=240, description="Hours that the nearest summary's positions may lie from the image."
-    )
-    files: str | tuple[str, str, str] = Field(
-        "*",
-        description="Pattern of the image files' names: * for anything, %Y %m %d %H %M %S for the time in UTC where "
-        "neither header nor usual name tells it; a pattern for each channel.",
-    )
-    quiet_per_image: int = Field(2, ge=0, le=50, description="Quiet-Sun positions an image (scheme `activity`).")
-    quiet_distance_deg: float = Field(
-        25.0, gt=0, lt=90, description="Least distance of a quiet position from every region, degrees on the Sun."
-    )
-    quiet_seed: int | None = Field(None, ge=0, description="Draws the quiet positions; none: study.seed.")
-    flares: str = Field("", description="GOES flare list (.csv), relative to root.")
-    flare_class: str = Field(
-        "", pattern=r"^([ABCMX]\d{0,2}(\.\d)?)?$", description="Least class of a flare that counts, such as M1.0."
-    )
-    flare_hours: float | None = Field(
-        None, gt=0, le=240, description="Hours after the image in which the flare must peak."
-    )
-    sharp: str = Field("", description="Table of SHARP keywords (.csv with T_REC, TAI, and NOAA_AR), relative to root.")
-    sharp_max_gap_hours: float = Field(12.0, gt=0, description="Hours that T_REC may lie from the image.")
-    harps: str = Field("", description="JSOC's table of HARP numbers with their NOAA regions, relative to root.")
-
-    @field_validator("workbook", "srs")
-    @classmethod
-    def _what_the_reader_reads(cls, value: str, info: ValidationInfo) -> str:
-        needed = {"workbook": "spreadsheet", "srs": "srs"}[str(info.field_name)]
-        if not value and info.data.get("reader") == needed:
-            raise PydanticCustomError("missing", "Field required")
-        return value
-
-    @model_validator(mode="after")
-    def _settings_of_the_srs_reader(self) -> Source:
-        fields = type(self).model_fields
-        given = [name for name in SRS_SETTINGS if getattr(self, name) != fields[name].default]
-        if self.reader == "spreadsheet" and given:
-            raise ValueError(f'{", ".join(given)}: used by the reader srs alone; remove it or set reader = "srs"')
-        if len({bool(self.flares), bool(self.flare_class), bool(self.flare_hours)}) > 1:
-            raise ValueError('flares, flare_class = "C1.0" (the least that counts) and flare_hours = 24 go together')
-        return self
-
-    @property
-    def rows_from(self) -> str:
-        """The file or folder that the rows are read from, relative to root."""
-        return self.workbook or self.srs
-
-    @property
-    def flare_heading(self) -> str:
-        """Heading of the column that says whether a flare followed; C1.0 is written C."""
-        return flare_heading(self.flare_class, self.flare_hours)
-
-
-def flare_heading(flare_class: Any, hours: Any) -> str:
-    """``M flare next 24 h``; '' where either is not given."""
-    named = re.sub(r"(?<=^[ABCMX])1(\.0)?$|\.0$", "", str(flare_class or ""))
-    return f"{named} flare next {hours:g} h" if named and isinstance(hours, int | float) else ""
-
-
-#: Settings of `Source` that only the reader `srs` uses.
-SRS_SETTINGS = tuple(
-    "srs srs_max_gap_hours files quiet_per_image quiet_distance_deg quiet_seed flares flare_class flare_hours sharp "
-    "sharp_max_gap_hours harps".split()
-)
-#: The reader `srs` makes a table with the headings of a workbook of active regions.
-SRS_HEADINGS = {
-    "image": "Image", "observed": "Observed (UTC)", "noaa_ar": "NOAA AR", "kind": "Kind",
-    "mount_wilson": "Mount Wilson", "mcintosh": "McIntosh", "area_msh": "Area (MSH)", "spots": "Spots",
-    "latitude_deg": "Latitude (deg)", "longitude_deg": "Longitude (deg)",
-}  # fmt: skip
-#: Beginning of a label scheme's name -> the column that it reads.
-SRS_LABELS = {"mount-wilson": "mount_wilson", "mcintosh": "mcintosh", "activity": "kind"}
-
-
-def with_srs_columns(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The study with the columns filled in that the reader `srs` gives; what the study names itself stays."""
-    sections = [data.get(name, {}) for name in ("source", "labels", "images", "study")]
-    if not all(isinstance(section, Mapping) for section in sections) or sections[0].get("reader") != "srs":
-        return data
-    source, labels, images, about = sections
-    columns: dict[str, Any] = {f: heading for f, heading in SRS_HEADINGS.items() if f in Columns.model_fields}
-    if isinstance(images.get("channel"), list | tuple):
-        columns["image"] = ("Image", "Image 2", "Image 3")
-    scheme = str(labels.get("scheme", ""))
-    column = next((field for name, field in SRS_LABELS.items() if scheme.startswith(name)), "")
-    label = flare_heading(source.get("flare_class"), source.get("flare_hours")) if scheme == "flare" else ""
-    if label := label or SRS_HEADINGS.get(column, ""):
-        columns["label"] = label
-    given = source.get("columns", {})
-    columns = {**columns, **given} if isinstance(given, Mapping) else given
-    return {**data, "source": {"quiet_seed": about.get("seed", 0), **source, "columns": columns}}
 
 
 class Images(Section):

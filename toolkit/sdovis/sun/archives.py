@@ -62,7 +62,7 @@ def _texts(path: Path, name: str) -> Iterator[tuple[str, str]]:
             if file.is_file():
                 yield from _opened(file, f"{name}/{file.relative_to(path).as_posix()}")
     else:
-        raise BadInput(Problem("there is no such folder or archive", "set source.root and source.srs", name))
+        raise BadInput(Problem("there is no such folder or archive", "set source.root and source.srs.summaries", name))
 
 
 def _opened(file: Path, name: str) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,47 @@
+"""All that the author of a plug-in needs: what each entry-point group takes, and what those are made of.
+
+    sdovis.readers         a `Reader`: ``read(source, settings)`` gives rows, a `RawRow` each; ``settings`` is the
+                           subclass of `SourceSettings` that describes ``[source.NAME]``
+    sdovis.labels          a `LabelScheme`, or a callable ``(values, classes) -> LabelScheme``
+    sdovis.channels        a `Channel`: `SolarImage` -> codes; `channel` finds an installed one to build upon
+    sdovis.augmentations   an `Augmentation`
+    sdovis.metrics         a `MetricSpec`
+    sdovis.targets         a `Target`: takes a `Request`, returns lines
+
+What is wrong with somebody's input is a `BadInput` of `Problem`s, each with its place and the way out (`nearest` words it
+for a misspelt name); `UnreadableImage`, `HubFailure` and `Conflict` are for images, the network, and what is in the way.
+Importing this loads neither torch nor pandas.
+"""
+
+from sdovis.channels.channel import Channel, channel
+from sdovis.errors import BadInput, Conflict, HubFailure, Problem, UnreadableImage, nearest
+from sdovis.evaluation.metrics import MetricSpec
+from sdovis.images.images import SolarImage
+from sdovis.labels.augmentations import Augmentation
+from sdovis.labels.schemes import LabelScheme, UnknownLabel
+from sdovis.readers.rows import RawRow
+from sdovis.release.request import Request, Target
+from sdovis.study import Columns, Reader, Source, SourceSettings
+
+__all__ = [
+    "Augmentation",
+    "BadInput",
+    "Channel",
+    "Columns",
+    "Conflict",
+    "HubFailure",
+    "LabelScheme",
+    "MetricSpec",
+    "Problem",
+    "RawRow",
+    "Reader",
+    "Request",
+    "SolarImage",
+    "Source",
+    "SourceSettings",
+    "Target",
+    "UnknownLabel",
+    "UnreadableImage",
+    "channel",
+    "nearest",
+]

@@ -1,0 +1,141 @@
+"""`[source]`: where rows and images come from, and what a reader, a plug-in of ``sdovis.readers``, brings to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, ModelWrapValidatorHandler, create_model, model_validator
+
+from sdovis import formats, plugins
+from sdovis.errors import BadInput, Problem
+from sdovis.study.sections import Columns, Section
+
+READERS = "sdovis.readers"
+DEFAULT_READER = "spreadsheet"
+
+
+class SourceSettings(Section):
+    """Base of a reader's own settings, the table ``[source.NAME]``: frozen, and unknown keys are refused.
+
+    A setting with a ``title`` is named in the workbook that ``sdovis prepare --xlsx`` writes.
+    """
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What an entry point of ``sdovis.readers`` names. A study chooses it by ``source.reader = "NAME"``.
+
+    - ``read(source, settings)`` gives the rows, a list of `sdovis.readers.rows.RawRow`. Raises `BadInput` with every
+      problem found.
+    - ``settings`` is the model of the table ``[source.NAME]``; None where `Source` says all there is to say, and
+      ``read`` is then given None.
+    - ``requires`` names entries of ``[source]`` that must not be empty.
+    - ``fills_in(study)`` says what the reader knows of ``[source]`` by itself, such as the columns of a table that it
+      makes: a part of ``[source]``, under which lies what the study itself says. ``study`` is the study as it was
+      written, tables by name, not yet checked.
+    - ``rows_from(source, settings)`` names the file or folder that the rows are read from, relative to ``source.root``.
+    - ``flares(source, settings, times)`` says what list of flares the labels of rows observed at ``times`` were made
+      from, a `sdovis.readers.rows.FlareFacts`; None where they were made from none.
+    """
+
+    read: Callable[[Source, Any], Sequence[Any]]
+    settings: type[SourceSettings] | None = None
+    requires: tuple[str, ...] = ()
+    fills_in: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda study: {}
+    rows_from: Callable[[Source, Any], str] = lambda source, settings: source.workbook
+    flares: Callable[[Source, Any, Iterable[datetime]], Any] = lambda source, settings, times: None
+
+
+def reader(name: str) -> Reader:
+    """The reader registered as ``name``; `BadInput` with the nearest name where there is none."""
+    found: Reader = plugins.load(READERS, name, Reader)
+    if found.settings is not None and name in _Entries.model_fields:
+        what = f"readers: {name!r} cannot have settings: [source] has an entry of that name"
+        raise BadInput(Problem(what, "ask its author for another name"))
+    return found
+
+
+class _Entries(Section):
+    """What `[source]` holds whatever the reader."""
+
+    reader: str = Field(DEFAULT_READER, description="Plug-in that reads the rows.")
+    root: Path = Field(Path(), description="Folder that holds the table of rows and the images.")
+    workbook: str = Field(
+        "",
+        description=f"The table that rows are read from, relative to root; `{DEFAULT_READER}` requires it: a .xlsx or "
+        ".csv file.",
+    )
+    sheets: tuple[str, ...] = Field((), description="Sheets of the table to read; empty: the first.")
+    images: str = Field(".", description="Folder of the images, relative to root. No image outside it is read.")
+    columns: Columns = Columns()
+    on_problem: Literal["error", "reject"] = Field(
+        "error", description="A faulty row stops the study (error) or goes to rejects.csv with its reason (reject)."
+    )
+    licence: str = Field("", description="Licence of the images, as an SPDX or Hub identifier.")
+    credit: str = Field("", description="Who is to be credited for the images.")
+
+
+class Source(_Entries, extra="allow"):
+    """Where the rows and the images come from. The reader's own settings are a table that bears its name."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_the_readers_settings(cls, data: Any, handler: ModelWrapValidatorHandler[Source]) -> Source:
+        if not isinstance(data, Mapping):
+            return handler(data)
+        name = data.get("reader", DEFAULT_READER)
+        if not isinstance(name, str) or name not in plugins.names(READERS):
+            return handler(data)  # `load` says that there is no such reader
+        brings = reader(name)
+        given = {key: value for key, value in data.items() if value != "" or key not in brings.requires}
+        checked = _checking(name, brings).model_validate({name: {}, **given} if brings.settings else given)
+        return handler({**given, name: getattr(checked, name)} if brings.settings else given)
+
+    @property
+    def settings(self) -> Any:
+        """The reader's own settings, of the type that it registered; None where it has none."""
+        return (self.model_extra or {}).get(self.reader)
+
+    @property
+    def rows_from(self) -> str:
+        """The file or folder that the rows are read from, relative to root."""
+        return reader(self.reader).rows_from(self, self.settings)
+
+
+@cache
+def _checking(name: str, brings: Reader) -> type[BaseModel]:
+    """`[source]` with the settings of the reader ``name`` and what it requires, so that all mistakes are found at once."""
+    fields: dict[str, Any] = {name: (brings.settings, ...)} if brings.settings else {}
+    for required in brings.requires:
+        fields[required] = (_Entries.model_fields[required].annotation, ...)
+    return create_model(f"Source of {name}", __base__=_Entries, **fields)
+
+
+def settings_of(name: str) -> type[SourceSettings] | None:
+    """The settings of the reader ``name``; None where there is no such reader, or it has none."""
+    return reader(name).settings if name in plugins.names(READERS) else None
+
+
+def filled_in(study: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The study, as it was written, with what its reader fills in; what the study says itself stays."""
+    source = study.get("source", {})
+    if not all(isinstance(section, Mapping) for name, section in study.items() if name != formats.KEY):
+        return study  # the mistake is found when the study is checked
+    name = source.get("reader", DEFAULT_READER)
+    if not isinstance(name, str) or name not in plugins.names(READERS):
+        return study
+    return {**study, "source": _over(reader(name).fills_in(study), source)}
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """``above`` laid over ``below``, tables within tables."""
+    both = dict(below)
+    for key, value in above.items():
+        under = both.get(key)
+        both[key] = _over(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+    return both

@@ -1,0 +1,146 @@
+"""A study file in an older format, written again in the newest: comments, order and spacing stay as they are."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.container import Container
+from tomlkit.items import Comment, InlineTable, Item, Null, Table
+
+from sdovis import formats
+from sdovis.errors import BadInput, Problem
+from sdovis.study import file as files
+
+
+def upgrade(path: Path) -> list[str]:
+    """Bring a study file up to the newest format, in place. Returns what was changed, a line each; none: nothing was.
+
+    The file appears whole or not at all. Raises `BadInput` where it cannot be read or written, is not TOML, or is of a
+    format that this sdovis does not know, and where it is laid out so that its comments could not be kept.
+    """
+    text = files.read(path)
+    before = files.tables(text, str(path))
+    after = formats.brought_up(before, formats.STUDY, file=str(path))
+    if after == before:
+        return []
+    again = _numbered(_rewritten(text, before, after), after[formats.KEY])
+    if tomllib.loads(again) != after:
+        hint = "; ".join(_changes(before, after)) + f"; and write {formats.KEY} = {after[formats.KEY]} above all tables"
+        raise BadInput(
+            Problem("is laid out in a way that sdovis cannot rewrite", f"change it by hand: {hint}", str(path))
+        )
+    _replace(path.resolve(), again)
+    return [f"{formats.KEY} = {after[formats.KEY]}", *_changes(before, after)]
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    there = dict(_leaves(after))
+    lines = []
+    for old, _ in _gone(before, after):
+        new = formats.MOVED.get(old, "")
+        lines.append(f"{old} is now {new}" if new in there else f"{old} is gone: it had no effect")
+    return lines
+
+
+def _leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in data.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _gone(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The entries that have moved or gone, in the file's order."""
+    there = dict(_leaves(after))
+    return [(name, value) for name, value in _leaves(before) if name not in there]
+
+
+def _rewritten(text: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """The file's text with each moved entry in its new table, together with the comments above and behind it."""
+    document = tomlkit.parse(text)
+    there = dict(_leaves(after))
+    moving: dict[str, list[tuple[str, list[Item], Item]]] = {}
+    for old, _ in _gone(before, after):
+        section, _, key = old.rpartition(".")
+        comments, item = _taken(_table(document, section), key)
+        if (new := formats.MOVED.get(old, "")) in there:
+            table, _, name = new.rpartition(".")
+            moving.setdefault(table, []).append((name, comments, item))
+    for name, entries in moving.items():
+        section, _, key = name.rpartition(".")
+        parent = _table(document, section)
+        if key not in parent:
+            parent[key] = tomlkit.inline_table() if isinstance(parent, InlineTable) else _new_table(parent)
+        table = parent[key]
+        for entry, comments, item in entries:
+            for comment in comments:
+                table.add(comment)
+            table.append(entry, item)
+        if isinstance(table, Table):
+            table.add(tomlkit.nl())  # parts it from the next one
+    again = tomlkit.dumps(document)
+    if "\n\n\n" not in text:  # where a whole paragraph has moved
+        again = re.sub(r"\n{3,}", "\n\n", again)
+    return again if text.endswith("\n\n") else again.rstrip("\n") + "\n"
+
+
+def _table(document: tomlkit.TOMLDocument, name: str) -> Any:
+    table: Any = document
+    for part in name.split("."):
+        table = table[part]
+    return table
+
+
+def _new_table(parent: Any) -> Table:
+    """A table that a blank line parts from what stands above it."""
+    table = tomlkit.table()
+    above = parent.as_string() if isinstance(parent, Table) else ""
+    table.trivia.indent = "" if above.endswith("\n\n") else "\n"
+    return table
+
+
+def _taken(table: Any, key: str) -> tuple[list[Item], Item]:
+    """Take an entry out of its table, and the comments that stand directly above it."""
+    container = getattr(table, "value", None)
+    comments: list[Item] = []
+    if isinstance(container, Container):
+        body = container.body
+        at = next((i for i, (name, _) in enumerate(body) if name is not None and name.key == key), 0)
+        while at and isinstance(body[at - 1][1], Comment | Null):
+            at -= 1
+            if isinstance(body[at][1], Comment):
+                comments.insert(0, body[at][1])
+                body[at] = (None, Null())
+    return comments, table.pop(key)
+
+
+def _numbered(text: str, number: int) -> str:
+    """The file with its format above the first entry, below what is said at its top."""
+    document = tomlkit.parse(text)
+    if formats.KEY in document:
+        document[formats.KEY] = number
+        return tomlkit.dumps(document)
+    lines = text.splitlines(keepends=True)
+    first = next((i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), len(lines))
+    while first and lines[first - 1].lstrip().startswith("#"):
+        first -= 1
+    return "".join([*lines[:first], f"{formats.KEY} = {number}\n\n", *lines[first:]])
+
+
+def _replace(path: Path, text: str) -> None:
+    ends = "\r\n" if b"\r\n" in path.read_bytes() else "\n"
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
+            beside = Path(folder) / path.name
+            beside.write_text(text, encoding="utf-8", newline=ends)
+            beside.chmod(path.stat().st_mode)
+            beside.replace(path)
+    except OSError as error:
+        raise BadInput(Problem(f"cannot be written: {error}", file=str(path))) from error
