@@ -19,7 +19,7 @@ from sdovis.evaluation.metrics import MetricSpec
 from sdovis.images.images import SolarImage
 from sdovis.labels.augmentations import Augmentation
 from sdovis.labels.schemes import LabelScheme, UnknownLabel
-from sdovis.readers.rows import RawRow
+from sdovis.readers.rows import FlareFacts, RawRow
 from sdovis.release.request import Request, Target
 from sdovis.study import Columns, Reader, Source, SourceSettings
 
@@ -29,6 +29,7 @@ __all__ = [
     "Channel",
     "Columns",
     "Conflict",
+    "FlareFacts",
     "HubFailure",
     "LabelScheme",
     "MetricSpec",
