@@ -205,19 +205,11 @@ def difference_of_models(kit: Kit, one: str, other: str) -> dict[str, Any]:
 
 def tests(kit: Kit, note: Note) -> None:
     """The tests that are marked ``gpu``."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-m",
-        "gpu",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "tests/learning/test_gpu.py",
-    ]
+    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", "-p", "pytest_timeout"]
+    command.append("tests/learning/test_gpu.py")
     log = kit.work / "tests.txt"
     try:
-        ran(command, log, within=ROOT)
+        # Plug-ins of what else is installed there are none of ours.
+        ran(command, log, within=ROOT, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     finally:
         note("last lines", log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:])

@@ -43,13 +43,14 @@ def corpus(model: str, folder: str, out: str, *precisions: str) -> None:
 
 def page(model: str, disc: str, latitude: str, longitude: str, out: str, times: str) -> None:
     """The page's answer for a region of a full disc, as it is given when someone names the place."""
-    from sdovis.webapp.classifier import Classifier, Spot
+    from sdovis.channels.place import Position
+    from sdovis.webapp.classifier import Classifier
 
     classifier = Classifier(Path(model))
     seconds = []
     for _ in range(int(times) + 1):
         begun = time.perf_counter()
-        answer = classifier.answer(Path(disc), Spot(float(latitude), float(longitude)))
+        answer = classifier.answer(Path(disc), Position(float(latitude), float(longitude)))
         seconds.append(time.perf_counter() - begun)
     overlay = None if answer.overlay is None else np.asarray(answer.overlay.convert("RGB"))
     np.savez(

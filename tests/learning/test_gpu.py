@@ -11,7 +11,6 @@ import pytest
 import tiny
 from sdovis.corpus.build import Corpus
 from sdovis.learning import augment
-from sdovis.learning.training import train
 
 pytestmark = pytest.mark.gpu
 
@@ -31,10 +30,7 @@ def _on_a_gpu() -> None:
 
 def _trained(corpus: Corpus, folder: Path, method: dict[str, Any] | None = None, **training: Any) -> Any:
     study = tiny.study(training=BASE | training, method={"keep": "last"} | (method or {}))
-    return train(
-        study, corpus, folder=folder / "training", model_folder=folder / "model", augmentations=AUGMENTATIONS,
-        signed=[True], about={}, made_from={},
-    )  # fmt: skip
+    return tiny.train(study, corpus, folder, augmentations=AUGMENTATIONS)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
@@ -67,13 +63,13 @@ def test_with_deterministic_algorithms_a_training_from_a_checkpoint_ends_with_th
     import torch
 
     try:
-        whole = _trained(corpus, tmp_path / "whole", full_determinism=True)
+        whole = _trained(corpus, tmp_path / "whole", full_determinism=True, save_total_limit=9)
         resumed = tmp_path / "resumed" / "training"
         shutil.copytree(
             tmp_path / "whole/training/checkpoints/checkpoint-10", resumed / "checkpoints" / "checkpoint-10"
         )
         shutil.copy(tmp_path / "whole/training/begun.json", resumed)
-        again = _trained(corpus, tmp_path / "resumed", full_determinism=True)
+        again = _trained(corpus, tmp_path / "resumed", full_determinism=True, save_total_limit=9)
     finally:
         torch.use_deterministic_algorithms(False)
         for name in ("CUDA_LAUNCH_BLOCKING", "CUBLAS_WORKSPACE_CONFIG"):
