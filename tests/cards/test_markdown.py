@@ -7,7 +7,7 @@ import math
 import pytest
 import yaml
 from huggingface_hub import DatasetCard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from sdovis.cards.markdown import (
@@ -48,6 +48,7 @@ def shown(markdown: str) -> tuple[list[str], list[str]]:
     ]
 
 
+@settings(deadline=None)
 @given(NASTY)
 def test_text_shows_letter_by_letter_in_a_paragraph(text):
     words, kinds = shown(f"{md(text)}\n")
@@ -55,6 +56,7 @@ def test_text_shows_letter_by_letter_in_a_paragraph(text):
     assert kinds == (["paragraph_open", "paragraph_close"] if plain(text) else [])
 
 
+@settings(deadline=None)
 @given(NASTY)
 def test_text_shows_letter_by_letter_in_a_table(text):
     words, kinds = shown(f"| a | b |\n|---|---|\n| {md(text)} | end |\n")

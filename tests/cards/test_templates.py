@@ -185,3 +185,12 @@ def test_the_resolved_study_finds_the_same_templates(own):
     resolved = studies.load("runs/crafted/study.toml")
     assert resolved.publish.templates.resolve() == (Path.cwd() / "templates")
     assert verify(Path("runs/crafted")) == []
+
+
+def test_check_finds_a_mistake_in_a_template_too(small_study: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = small_study.parent / "mine"
+    folder.mkdir()
+    (folder / "model.md.j2").write_text("{{ nothing_of_that_name }}\n")
+    small_study.write_text(small_study.read_text() + '[publish]\ntemplates = "mine"\n')
+    assert run_command(["check", "study.toml"]) == 2
+    assert "model.md.j2, line 1: nothing_of_that_name is undefined" in capfd.readouterr().err

@@ -109,8 +109,10 @@ def check(
             typer.echo(f"{study_file}: is in the newest format; nothing was changed")
         return
     study = studies.load(study_file, sets or ())
+    from sdovis.cards import templates
     from sdovis.corpus import build
 
+    templates.load(study.publish.templates)
     found = build.check(study)
     typer.echo(f"{study.name}: {len(found.rows)} rows fit, {len(found.rejects)} are rejected")
     for reason, count in found.rejects["reason"].value_counts().head(10).items():
