@@ -114,7 +114,7 @@ def test_a_small_region_is_left_out_by_the_readers_setting(run):
 
 def test_scheme_channel_augmentation_and_metric_run_by_name_through_train_predict_and_page(run, installed):
     facts = json.loads((run / "runs/small/corpus/corpus.json").read_text())
-    assert facts["channels"][0]["name"] == "hmi-unsigned"
+    assert facts["view"]["channels"][0]["name"] == "hmi-unsigned"
     trained = json.loads((run / "runs/small/training/training.json").read_text())
     assert trained["augmentations"] == ["flip_ns", "flip_ew", "one_step"]
     made_from = json.loads((run / "runs/small/model/manifest.json").read_text())["made_from"]
