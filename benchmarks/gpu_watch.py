@@ -173,6 +173,10 @@ def main(given: Sequence[str] | None = None) -> None:
     notes = Notes(options.report, options.first, options.last, options.profile)
     if options.shard_on_cpu:
         shard_on_cpu()
+    if Path(command[0]).name == "example.py":
+        import example
+
+        example.import_torchvision()  # before transformers asks for it
     watch(notes)
     if options.compile_nothing:
         compile_for_rehearsal()
