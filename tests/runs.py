@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,7 +48,7 @@ def make(folder: Path, data: Path) -> Run:
 
 def remade(folder: Path, files: Mapping[str, bytes]) -> None:
     """Add ``files`` to a finished folder as if its stage had written them."""
-    old = manifests.Manifest(**json.loads((folder / "manifest.json").read_text()))
+    old = manifests.read(folder, made_by="again")
     with manifests.whole(folder, stage=old.stage, made_from=old.made_from) as beside:
         shutil.copytree(folder, beside, dirs_exist_ok=True, symlinks=True)
         (beside / "manifest.json").unlink()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from crafted_facts import corpus_facts
 from PIL import Image
 from sdovis import manifests
 from sdovis.study import Study
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # also in the processes that the tests start
+
+from crafted_facts import corpus_facts
 
 CLASSES = ("alpha", "beta", "complex")
 SIZE = 32
