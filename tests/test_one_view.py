@@ -13,6 +13,7 @@ from sdovis.channels.place import Position
 from sdovis.channels.view import View
 from sdovis.corpus import examples
 from sdovis.corpus.observations import Observation
+from sdovis.errors import BadInput
 from sdovis.readers.rows import RawRow
 from sdovis.study import Images
 from sdovis.sun.geometry import DiscFrame, project
@@ -44,9 +45,9 @@ def _disc(folder, side):
     return file
 
 
-def _of_the_corpus(file):
+def _of_the_corpus(file, images=IMAGES):
     row = Observation(RawRow("book", "s", 2, {}, {}), (file.name,), "a", 11158, WHEN, *PLACE, None, None)
-    (kept,) = examples.look(file.parent, IMAGES, [row])[1].kept
+    (kept,) = examples.look(file.parent, images, [row])[1].kept
     return np.asarray(Image.open(io.BytesIO(kept["image"])))
 
 
@@ -61,3 +62,29 @@ def test_a_browse_disc_of_any_published_size_is_cut_at_the_same_place_for_corpus
     assert _bright_at_the_centre_only(predicted)
     assert _bright_at_the_centre_only(corpus)
     assert np.array_equal(corpus, predicted)
+
+
+def test_a_disc_without_a_header_in_fits_is_cut_at_the_same_place_for_corpus_and_predict(tmp_path):
+    from astropy.io import fits
+
+    frame = DiscFrame.at(WHEN, CENTRE_PX, ARCSEC_PER_PX)
+    x, y, _ = project(*PLACE, frame)
+    row, column = np.mgrid[:512, :512]
+    field = np.where(np.hypot(column - x, row - y) * ARCSEC_PER_PX < 60, 900.0, 30.0).astype(np.float32)
+    file = tmp_path / "20110215_013000_magnetogram.fits"
+    fits.writeto(file, field[::-1])  # FITS counts rows from the south
+    images = IMAGES.model_copy(update={"channel": "hmi-magnetogram"})
+    corpus = _of_the_corpus(file, images)
+    assert _bright_at_the_centre_only(corpus)
+    assert np.array_equal(corpus, inference.gathered([file], View.of_study(images), Position(*PLACE)).codes)
+    with pytest.raises(BadInput, match="shows more than the model looks at"):
+        inference.gathered([file], View.of_study(images))
+
+
+def test_a_published_disc_smaller_than_the_studys_is_no_cutout(tmp_path):
+    larger = IMAGES.model_copy(update={"center_px": (511.5, 511.5), "arcsec_per_px": 2.4})
+    view, file = View.of_study(larger), _disc(tmp_path, 512)
+    assert _bright_at_the_centre_only(inference.gathered([file], view, Position(*PLACE)).codes)
+    assert np.array_equal(_of_the_corpus(file, larger), inference.gathered([file], view, Position(*PLACE)).codes)
+    with pytest.raises(BadInput, match="shows more than the model looks at"):
+        inference.gathered([file], view)

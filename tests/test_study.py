@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from sdovis import study as studies
 from sdovis.errors import BadInput
-from sdovis.study import arguments
+from sdovis.study import Images, arguments
 from transformers import TrainingArguments
 
 GOOD = """
@@ -182,3 +182,20 @@ def test_the_training_arguments_are_read_as_transformers_has_them_without_import
     computed = {name for name in theirs if ours[name] is not theirs[name] and ours[name] != theirs[name]}
     assert computed == {"optim", "include_for_metrics"}
     assert {ours[name] for name in computed} == {None}
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        ({"center_px": [255.5, 255.5]}, "center_px and arcsec_per_px place the disc together"),
+        ({"native_px": [512, 512]}, "native_px is the width and height"),
+        (
+            {"native_px": [0, -3], "center_px": [255.5, 255.5], "arcsec_per_px": 4.8},
+            "native_px is the width and height",
+        ),
+        ({"center_px": [-0.5, 255.5], "arcsec_per_px": 4.8}, "at the image's edge or outside it; give native_px"),
+    ],
+)
+def test_what_places_the_disc_is_checked_together(images, said):
+    with pytest.raises(ValueError, match=said):
+        Images(channel="aia-211-browse", **images)

@@ -66,6 +66,20 @@ def test_a_picture_of_another_size_is_refused_where_a_row_names_it_and_left_alon
     assert layer.image.frame is None and layer.scale is None
 
 
+def test_a_smaller_picture_is_a_disc_only_if_its_name_says_its_published_size() -> None:
+    view = View((BROWSE,), 112, 480.0, center_px=(511.5, 511.5), arcsec_per_px=2.4)
+    named = view.placed(_picture(512, 512, None, "20110215_013000_512_0211.jpg"))
+    assert named.image.frame.center_px == (255.5, 255.5) and named.scale == 4.8
+    assert view.placed(_picture(512, 512, None, "20110215_013000_1024_0211.jpg")).scale is None
+    assert view.placed(_picture(512, 512, None, "region.jpg")).scale is None
+
+
+@pytest.mark.parametrize("offset", [-20, -9, 9, 20])
+def test_the_centre_may_lie_two_percent_off_the_middle(offset: int) -> None:
+    view = View((BROWSE,), 112, 480.0, center_px=(511.5 + offset, 511.5), arcsec_per_px=2.4)
+    assert view.placed(_picture(1024, 1024), of_study=True).image.frame.center_px == (511.5 + offset, 511.5)
+
+
 def test_native_px_says_which_size_the_centre_is_given_for() -> None:
     view = View((BROWSE,), 112, 480.0, center_px=(100.0, 300.0), arcsec_per_px=4.8, native_px=(700, 400))
     assert view.placed(_picture(700, 400), of_study=True).image.frame.center_px == (100.0, 300.0)

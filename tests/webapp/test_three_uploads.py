@@ -77,14 +77,18 @@ def test_a_disc_is_deprojected_in_each_channels_own_scale_and_orientation(maps, 
     assert dict(clicked.facts)["Position"] == place
 
 
-def test_a_disc_and_no_position_asks_for_one_and_a_map_of_the_models_size_does_not(maps, map_model, discs, segments):
+def test_a_disc_and_no_position_asks_for_one_and_a_map_of_the_models_size_does_not(maps, discs, segments, tmp_path):
     answer = maps.answer(discs)
     assert answer.wants_position and answer.has_coordinates and not answer.probabilities
-    # 96 pixels of 0.03 degrees are less than 9.6 degrees: taken whole.
-    assert dict(maps.answer(segments).probabilities) == scores(
-        map_model,
-        Image.fromarray(encode([k.values(read_image(s)) for k, s in zip(KINDS, segments, strict=True)], KINDS)),
+    own = save_model(tmp_path / "m", *THREE, cutout_deg=96 * 0.03)
+    assert dict(Classifier(own).answer(segments).probabilities) == scores(
+        own, Image.fromarray(encode([k.values(read_image(s)) for k, s in zip(KINDS, segments, strict=True)], KINDS))
     )
+
+
+def test_a_map_that_shows_less_than_the_model_was_trained_on_gets_no_answer(maps, segments):
+    with pytest.raises(BadInput, match=r"spans 2.9 degrees, and the model was trained on heliographic maps of 9.6"):
+        maps.answer(segments)
 
 
 def test_a_map_that_shows_more_is_cut_where_it_is_pointed_at(segments, tmp_path):

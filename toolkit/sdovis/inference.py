@@ -99,12 +99,7 @@ def gathered(files: Sequence[str | Path], view: View, position: Position | None 
                 view.refuse_other_span(layer)
             what = "this is taken as one cutout, in which there is nothing to choose"
             raise BadInput(Problem(what, "leave --at out"))
-        if position is None:
-            for layer in layers:
-                view.refuse_other_span(layer)
-            found = view.whole(layers)
-        else:
-            found = view.cutout(layers, position)
+        found = view.whole(layers) if position is None else view.cutout(layers, position)
     except BadInput as error:
         named = ",".join(map(str, files))
         raise BadInput(replace(problem, file=problem.file or named) for problem in error.problems) from error

@@ -41,8 +41,10 @@ if TYPE_CHECKING:
 WIDER_THAN_A_CUTOUT = 1.1
 #: Where the study set no limit: classes are unreliable farther than this from the central meridian (projection).
 LIMB_LONGITUDE_DEG = 60.0
-#: The disc's centre may lie this share of the image's side from its middle, and still tell the size it is given for.
+#: The disc's centre may lie this share of the image's side from its middle and still tell which size it is given for.
 OFF_CENTRE = 0.02
+#: Widths in which archives publish browse pictures, as their names say: 20110215_013000_512_0211.jpg.
+_PUBLISHED_WIDTH = re.compile(r"_(256|512|1024|2048|3072|4096)_(?:\d{4}|HMI\w*)\.\w+$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,16 +141,8 @@ class View:
     @classmethod
     def of_study(cls, images: Images) -> View:
         """That of a study's [images]. Raises `BadInput` for a channel that is not installed."""
-        return cls(
-            tuple(channel(name) for name in images.channels),
-            images.size_px,
-            images.cutout_arcsec,
-            images.cutout_deg,
-            images.center_px,
-            images.arcsec_per_px,
-            images.native_px,
-            images.max_longitude_deg,
-        )
+        own = {each.name: getattr(images, each.name) for each in fields(cls) if each.name != "channels"}
+        return cls(tuple(channel(name) for name in images.channels), **own)
 
     def facts(self) -> ViewFacts:
         """What is saved with corpus and model."""
@@ -201,7 +195,8 @@ class View:
         """The image, with its disc where the study says it is in images without a header. The layer has no channel yet.
 
         An image ``of_study``, which a row names with its time, is known to show what the study says: raises `BadInput`
-        where its size does not fit. Any other that does not fit is left as it is; its name may tell the time.
+        if its size does not fit. Any other whose size does not fit is left as it is, as is one that may be a cutout that
+        sdovis saved; its name may tell the time.
         """
         if image.frame is not None:
             return Layer(image, None, image.frame.arcsec_per_px)
@@ -212,7 +207,7 @@ class View:
             raise self._other_size(image)
         # What sdovis saves of a cutout is of that size, and no JPEG.
         saved = self.cuts_out and image.format not in PUBLISHED and image.values.shape[:2] == (self.size_px,) * 2
-        if zoom is None or (not of_study and (saved or not image.is_picture)):
+        if zoom is None or (saved and not of_study):
             return Layer(image, None)
         scale = self.arcsec_per_px / zoom
         when = image.observed or (None if of_study else _time_in_name(image.path))
@@ -227,15 +222,20 @@ class View:
         x, y = self.center_px
         return self.native_px or (2 * x + 1, 2 * y + 1)
 
-    def _zoom(self, image: SolarImage) -> int | None:
-        """How many times as large the image is as those that the centre is given for; None for no whole number.
+    def _zoom(self, image: SolarImage) -> float | None:
+        """How many times as large the image is as those that the centre is given for; None if it shows something else.
 
-        Browse pictures come in 512, 1024, 2048 and 4096 px of one and the same field of view.
+        Browse pictures come in several sizes of one and the same field of view. A whole number is taken on trust; a
+        smaller picture may as well be a part cut out by somebody, and is taken only if its name says its published size.
         """
         height, width = image.values.shape[:2]
         ratios = width / self._native[0], height / self._native[1]
-        zoom = round(ratios[0])
-        return zoom if zoom and all(abs(ratio - zoom) <= OFF_CENTRE * zoom for ratio in ratios) else None
+        zoom: float = round(ratios[0])
+        if not zoom:
+            named = _PUBLISHED_WIDTH.search(image.path.name if image.path else "")
+            zoom = 1 / round(1 / ratios[0]) if named and int(named[1]) == width else 0
+        # The middle of an image whose centre is c is taken to be at 2c + 1: an offset counts twice.
+        return zoom if zoom and all(abs(ratio - zoom) <= 2 * OFF_CENTRE * ratio for ratio in ratios) else None
 
     def _other_size(self, image: SolarImage) -> BadInput:
         height, width = image.values.shape[:2]
@@ -326,7 +326,13 @@ class View:
     # --- cutting and coding -------------------------------------------------------------------------------------------
 
     def whole(self, layers: Sequence[Layer]) -> Cutouts:
-        """The images as they are, N = 1. Raises `BadInput` where they differ in size, or one is blank."""
+        """The images as they are, N = 1.
+
+        Raises `BadInput` if they differ in size, if one is blank, or if one is known to span something else than the
+        network was trained on.
+        """
+        for layer in layers:
+            self.refuse_other_span(layer)
         codes = shown(stacked([_coded(layer) for layer in layers])).codes
         return Cutouts(tuple(layer.values[None] for layer in layers), codes[None])
 

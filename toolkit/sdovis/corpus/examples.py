@@ -107,7 +107,7 @@ def _judged(view: View, row: Observation, layers: Sequence[Layer]) -> Observatio
     if limit is not None and row.longitude_deg is not None and abs(row.longitude_deg) > limit:
         return _too_far(row.longitude_deg, limit)
     if first.frame is not None or view.cutout_arcsec:  # else the position is a fact beside the image
-        row, problem = _placed(row, first.frame)
+        row, problem = _completed(row, first.frame)
     if problem is not None:
         return problem
     if limit is not None and row.longitude_deg is None:
@@ -243,7 +243,7 @@ def _off_disc(row: Observation, frame: DiscFrame | None) -> Problem | None:
     return row.raw.problem(what, "x counts from the left, y from the top, in pixels", field="x_px")
 
 
-def _placed(row: Observation, frame: DiscFrame | None) -> tuple[Observation, Problem | None]:
+def _completed(row: Observation, frame: DiscFrame | None) -> tuple[Observation, Problem | None]:
     """The row with pixel and heliographic position filled in from each other; where both are given they must agree."""
     pixel = (row.x_px, row.y_px) if row.x_px is not None and row.y_px is not None else None
     both = row.latitude_deg is not None and row.longitude_deg is not None

@@ -25,6 +25,7 @@ from sdovis.simulation.disc import (
 )
 from sdovis.simulation.magnetogram import Camera
 from sdovis.simulation.passages import (
+    PHYSICS,
     PRIOR,
     SHEET,
     earth,
@@ -261,7 +262,7 @@ def simulate_discs(
     if wrong:
         raise BadInput("; ".join(wrong))
     directory = Path(directory)
-    made_from = {"discs": str(discs), "seed": str(seed), "size_px": str(size_px)}
+    made_from = {"discs": str(discs), "seed": str(seed), "size_px": str(size_px)} | PHYSICS
     if is_made(directory, made_from):
         return directory / WORKBOOK
     with manifests.whole(directory, stage="simulate", made_from=made_from) as folder:

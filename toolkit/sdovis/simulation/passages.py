@@ -31,6 +31,8 @@ SHEET = "Active regions"
 MAX_ANGLE_DEG = 60.0  #: from the centre of the disc
 
 PRIOR = {"Alpha": 0.3, "Beta": 0.4, "Beta-Gamma": 0.15, "Beta-Gamma-Delta": 0.1, "Beta-Delta": 0.05}
+#: What a folder was made by, beside the arguments: 1 turned the Sun by another law of rotation.
+PHYSICS = {"physics": "2"}
 _YEARS = ("2011-01-01", "2014-12-31")
 _DAYS = (3, 6)
 _POSITION_SD_DEG = 0.7  # of positions measured by eye, along each axis
@@ -298,7 +300,7 @@ def simulate(
         raise BadInput("; ".join(wrong))
     directory = Path(directory)
     settings = {"regions": regions, "seed": seed, "mislabelled": mislabelled, "days": days, "size_px": size_px}
-    made_from = {name: str(value) for name, value in settings.items()}
+    made_from = {name: str(value) for name, value in settings.items()} | PHYSICS
     if is_made(directory, made_from):
         return directory / WORKBOOK
     passages = _passages(regions, seed, days, size_px)

@@ -50,11 +50,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class _Box:
-    """Where the cutout lies in the first channel's image: its centre and its side, in pixels."""
+    """Where the cutout lies: its centre and side in pixels of the first channel's image, and its centre on the Sun."""
 
     x: float
     y: float
     side: float
+    sun: tuple[float, float] | None
 
 
 class Classifier:
@@ -110,7 +111,9 @@ class Classifier:
             position = Position(x_px=(shown_px[0] + 0.5) / zoom - 0.5, y_px=(shown_px[1] + 0.5) / zoom - 0.5)
         assert position is not None
         cut = self.view.cutout(layers, position)
-        box = _Box(*self.view.pixel(layers, position), self.view.side_px(first))
+        x, y = self.view.pixel(layers, position)
+        sun = position.on_sun or sun_position(x, y, first.image)
+        box = _Box(x, y, self.view.side_px(first), sun)
         return self._scored(layers, cut, small, factor, box, [])
 
     def _scored(
@@ -143,7 +146,7 @@ class Classifier:
             picture,
             self._caption(),
             self._facts(layers, place),
-            notes + self._cautions(layers, parts[0], place),
+            notes + self._cautions(layers, parts[0], box),
             {entry["label"]: float(entry["score"]) for entry in scores},
             seen,
             None if looked is None else colours.overlaid(grey, looked),
@@ -180,14 +183,13 @@ class Classifier:
             facts.append(("Channels", files if len(set(names)) > 1 else ", ".join(k.title for k in self.channels)))
         return facts
 
-    def _cautions(self, layers: Sequence[Layer], values: NDArray[Any], place: tuple[float, float] | None) -> list[str]:
+    def _cautions(self, layers: Sequence[Layer], values: NDArray[Any], box: _Box | None) -> list[str]:
         found = dict.fromkeys(filter(None, (quality_problem(layer.image) for layer in layers)))
         notes = [f"The file's header warns against using it: {problem}." for problem in found]
         height, width = values.shape[:2]
         if max(height, width) > 1.1 * min(height, width):
             notes.append(f"The image is not square ({width} × {height} px) and was squeezed into the network's square.")
-        where = None if place is None else sun_position(*place, layers[0].image)
-        if where is not None and (caution := self.view.near_limb(where[1])):
+        if box is not None and box.sun is not None and (caution := self.view.near_limb(box.sun[1])):
             notes.append(f"The region lies {caution}.")
         return notes
 
