@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+
+import numpy as np
+import sdovis
+from jpeg2000_files import jp2
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 SPACE = ROOT / "space"
@@ -29,3 +38,60 @@ def test_the_app_is_three_lines_and_leaves_the_rest_to_the_package():
     lines = (SPACE / "app.py").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if line] == ["import sdovis.webapp", "sdovis.webapp.launch(space=__file__)"]
     assert len(lines) == 3
+
+
+#: Opens a model and answers for files, as the page does.
+ANSWERS = """
+import sys
+from pathlib import Path
+import sdovis.webapp
+from sdovis.webapp import app
+from sdovis.images.images import read_image
+from sdovis.webapp.classifier import Classifier
+model, fits, *pictures = sys.argv[1:]
+print(sorted(Classifier(Path(model)).answer(fits).probabilities))
+for picture in pictures:
+    print(read_image(picture).format)
+"""
+
+
+def _closure(names):
+    """The distributions that installing ``names`` brings."""
+    found, left = {}, [Requirement(name) for name in names]
+    while left:
+        wanted = left.pop()
+        name = wanted.name.lower().replace("_", "-")
+        if name in found and not wanted.extras:
+            continue
+        try:
+            found[name] = distribution(name)
+        except PackageNotFoundError:  # of another platform
+            continue
+        needs, extras = map(Requirement, found[name].requires or ()), ("", *wanted.extras)
+        left += [n for n in needs if not n.marker or any(n.marker.evaluate({"extra": extra}) for extra in extras)]
+    return found
+
+
+def test_the_page_answers_with_nothing_installed_but_its_requirements(magnetogram_model, uploads, tmp_path):
+    """What a bare Space has: links to the files of those distributions, and no other folder of packages."""
+    site = tmp_path / "site"
+    site.mkdir()
+    text = re.sub(r"#.*", "", (SPACE / "requirements.txt").read_text(encoding="utf-8"))
+    for each in _closure(text.split()).values():
+        for top in {file.parts[0] for file in each.files or () if file.parts[0] not in ("..", "__pycache__")}:
+            if not (site / top).exists():
+                (site / top).symlink_to(each.locate_file(top))
+    (site / "sdovis").symlink_to(Path(sdovis.__file__).parent)
+    info = Path(str(distribution("sdovis").locate_file(f"sdovis-{sdovis.__version__}.dist-info")))
+    (site / info.name).symlink_to(info)
+    sun = tmp_path / "sun.jp2"
+    sun.write_bytes(jp2(np.random.default_rng(0).integers(0, 255, (190, 201), np.uint8)))
+    arguments = [magnetogram_model, uploads / "region.fits", sun, uploads / "20110215_013000_512_0211.jpg"]
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", ANSWERS, *arguments],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(site), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines() == ["['alpha', 'beta', 'complex']", "JPEG2000", "JPEG"]
