@@ -13,7 +13,7 @@ def test_a_fits_header_gives_telescope_time_in_utc_wavelength_region_unit_and_sc
     assert said["Wavelength"] == "6173 Å"
     assert said["NOAA active region"] == "11158"
     assert said["Unit"] == "G"
-    assert said["Scale"] == "2″ a pixel"
+    assert said["Scale"] == "2″ per pixel"
     assert said["Position"].startswith("S19.")
 
 

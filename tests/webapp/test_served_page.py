@@ -210,7 +210,7 @@ def test_the_header_is_shown_as_text_whatever_it_says(visit, address, uploads):
     send(page, uploads / "region.fits")
     label_of(page)
     facts = page.inner_text(".sdovis-facts")
-    for fact in ("SDO/HMI <b>", "HMI_SIDE1", "2011-02-15 00:00:03", "6173 Å", "11158", "2″ a pixel"):
+    for fact in ("SDO/HMI <b>", "HMI_SIDE1", "2011-02-15 00:00:03", "6173 Å", "11158", "2″ per pixel"):
         assert fact in facts
 
 
@@ -321,7 +321,7 @@ def test_a_click_on_a_full_disc_classifies_the_region_there(visit, disc_address,
     assert picture(page, "#sdovis-overlay").shape[0] == picture(page, "#sdovis-overlay").shape[1]
     page.get_by_label("Latitude").fill("-10")
     page.get_by_label("Longitude").fill("-30")
-    page.get_by_role("button", name="Classify there").click()
+    page.get_by_role("button", name="Classify here").click()
     page.get_by_text("S10.0 E30.0").wait_for()
 
 
@@ -331,4 +331,4 @@ def test_a_model_that_cannot_be_had_leaves_a_page_that_says_what_is_missing(chro
     page.goto(addresses[2])
     said = page.wait_for_selector("[role=alert]").inner_text()
     page.close()
-    assert "the model sun/private at revision r-0 cannot be fetched" in said
+    assert "the model sun/private at revision r-0 cannot be downloaded" in said

@@ -1,4 +1,4 @@
-"""The page where a model is tried out: the interface behind ``space/app.py`` and ``sdovis serve``."""
+"""The page on which a model is tried out: the interface behind ``space/app.py`` and ``sdovis serve``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interface in Gradio, and its server, set up to face strangers."""
+"""The Gradio interface and its server, configured to face the public."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def build(model: str | Path | None = None, *, examples: Path | None = None, spac
     """The page of a model (see `source.locate`), ready for `serve`.
 
     ``examples`` is a folder of small images; ``space`` the folder that may hold ``space.json`` and ``examples/``, by
-    default the working directory. A model that cannot be opened raises its error (`BadInput`, `HubFailure`); where none
-    was named, as in a Space, nobody would read it: the page then says what is missing.
+    default the working directory. A model that cannot be opened raises its error (`BadInput`, `HubFailure`); if none
+    was named, as in a Space, nobody would read it, so the page itself says what is missing.
     """
     source = ModelSource()
     try:
@@ -52,10 +52,10 @@ def launch(
     space: Path | str | None = None,
     block: bool = True,
 ) -> str:
-    """Build the page and serve it; its address.
+    """Build the page and serve it. Returns the address.
 
-    ``host`` None: GRADIO_SERVER_NAME (a Space sets it), else 127.0.0.1; ``port`` None: the first free one from 7860.
-    ``space`` is the folder, or a file in it, that holds ``space.json``. With ``block`` it returns when interrupted.
+    ``host`` None: GRADIO_SERVER_NAME (a Space sets it), otherwise 127.0.0.1; ``port`` None: the first free one from 7860.
+    ``space`` is the folder that holds ``space.json``, or a file in it. With ``block`` it returns when interrupted.
     """
     folder = Path(space).resolve() if space else None
     page_ = build(model, examples=examples, space=folder.parent if folder and folder.is_file() else folder)
@@ -63,15 +63,15 @@ def launch(
 
 
 def serve(blocks: gr.Blocks, host: str | None = None, port: int | None = None, *, block: bool = True) -> str:
-    """Serve ``blocks`` bounded in files, queue and memory, asking nobody outside. Returns the address.
+    """Serve ``blocks`` with limits on files, queue and memory, without any request to the outside. Returns the address.
 
-    Raises `Conflict` where the port is taken.
+    Raises `Conflict` if the port is taken.
     """
     blocks.queue(max_size=QUEUE, default_concurrency_limit=1)
     try:
         url = _launched(blocks, host, port)
     except OSError as error:
-        raise Conflict(f"port {port or 7860} cannot be opened: something else listens there; choose another") from error
+        raise Conflict(f"port {port or 7860} cannot be opened: it is already in use; choose another") from error
     if block:
         print(f"the page is at {url}", flush=True)
         blocks.block_thread()
@@ -101,11 +101,11 @@ def _launched(blocks: gr.Blocks, host: str | None, port: int | None) -> str:
 
 
 def theme() -> Any:
-    """Sober, light and dark, and with the fonts that are there: a web font would be a request to a stranger."""
+    """Plain, light and dark, with fonts already on the visitor's machine: a web font would be a request to a third party."""
     base = gr.themes.Base(
         primary_hue="amber", secondary_hue="slate", neutral_hue="slate", font=page.FONTS, font_mono=page.MONO
     )
-    # The theme's own second voice is too faint to read: 2.6 to 1 on white.
+    # The theme's own secondary text is too faint to read: a contrast of 2.6 to 1 on white.
     return base.set(body_text_color_subdued="#526071", body_text_color_subdued_dark="#aab6c5")
 
 

@@ -12,10 +12,10 @@ def rollout(model: Any, pixel_values: Any) -> NDArray[np.float32] | None:
     """Attention rollout (Abnar & Zuidema 2020, ACL, section 3) of one image, (rows, columns) of its patches.
 
     Heads are averaged, the residual connection adds the identity, each row sums to 1, and the layers are multiplied. The
-    answer is the class token's row (the mean over all rows where there is none), from 0 for the least to 1 for the most
-    attended patch. None for networks without global self-attention (ConvNeXt, Swin ...) and for an even map.
+    answer is the class token's row (the mean over all rows if there is none), from 0 for the least to 1 for the most
+    attended patch. None for networks without global self-attention (ConvNeXt, Swin ...) and for a uniform map.
 
-    ``pixel_values`` is (1, 3, H, W). The model's attention implementation is put back afterwards.
+    ``pixel_values`` is (1, 3, H, W). The model's attention implementation is restored afterwards.
     """
     import torch
 
@@ -42,7 +42,7 @@ def rollout(model: Any, pixel_values: Any) -> NDArray[np.float32] | None:
 
 
 def rolled_out(layers: list[NDArray[Any]]) -> NDArray[np.float64]:
-    """(T, T): how much each token's output draws on each token's input; ``layers`` are (heads, T, T), the first first."""
+    """(T, T): how much each token's output draws on each token's input; ``layers`` are (heads, T, T), in order."""
     joint = np.eye(layers[0].shape[-1])
     for heads in layers:
         mixed = heads.mean(axis=0, dtype=np.float64) + np.eye(len(joint))

@@ -1,4 +1,4 @@
-"""Uploaded files in, an answer out: read, cut out where needed, scored by the one pipeline, explained."""
+"""Uploaded files in, an answer out: read, cut out if needed, scored by the same pipeline as everywhere, explained."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sdovis.images.quality import quality_problem
 from sdovis.learning import description
 from sdovis.webapp import attention, colours, header
 
-#: Sides of the pictures on the page, pixels.
+#: Sides of the pictures on the page, in pixels.
 SHOWN_PX, CUTOUT_SHOWN_PX = 1024, 480
 
 
@@ -30,10 +30,10 @@ SHOWN_PX, CUTOUT_SHOWN_PX = 1024, 480
 class Answer:
     """What the page shows of one image; ``picture`` is the image, or that of the first channel, in SDO's colours.
 
-    ``probabilities`` falls. It is empty where the image shows more than a cutout and no position was given: then ``seen``
-    (what the network saw) is None too. ``overlay`` (where it looked) is None as well for networks without attention maps.
-    ``facts`` are (name, value), ``notes`` sentences. ``wants_position``: one can be chosen, in degrees too where
-    ``has_coordinates``.
+    ``probabilities`` are in descending order, and empty if the image shows more than a cutout and no position was given;
+    then ``seen`` (what the network saw) is None too. ``overlay`` (where it looked) is also None for networks without
+    attention maps. ``facts`` are (name, value) pairs, ``notes`` are sentences. ``wants_position``: one can be chosen, and
+    given in degrees if ``has_coordinates``.
     """
 
     picture: Image.Image
@@ -59,9 +59,9 @@ class _Box:
 
 
 class Classifier:
-    """A model folder made ready. ``about`` is config["sdovis"]: what the study says of the model.
+    """A model folder, loaded. ``about`` is config["sdovis"]: what the study says about the model.
 
-    Raises `BadInput` where the folder holds no image classifier that sdovis trained, or a channel is not installed.
+    Raises `BadInput` if the folder does not hold an image classifier trained by sdovis, or a channel is not installed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -70,7 +70,7 @@ class Classifier:
         except (OSError, ValueError) as error:
             reason = str(error).split("\n")[0].replace(str(folder), "it")
             raise BadInput(
-                Problem(f"the model cannot be opened: {reason}", "does it hold config.json and weights?")
+                Problem(f"the model cannot be opened: {reason}", "check that it holds config.json and the weights")
             ) from error
         config: Any = self._pipeline.model.config
         self.about: Mapping[str, Any] = description.of_model(config)
@@ -88,19 +88,19 @@ class Classifier:
         *,
         shown_px: tuple[float, float] | None = None,
     ) -> Answer:
-        """What the model says of an image file, or of the files of its three channels in any order.
+        """The model's answer for an image file, or for the files of its three channels in any order.
 
         A region is cut out at ``position``, or at the pixel ``shown_px`` (x, y) of the picture that the page shows.
-        Raises `BadInput` with words for whoever sent it.
+        Raises `BadInput` with a message for the visitor.
         """
         given = position is not None or shown_px is not None
         paths = [files] if isinstance(files, Path | str) else list(files)
-        # A hostile file takes its reader down, and not the page.
+        # A hostile file brings down its reader, not the page.
         layers = self.view.layers([read_isolated(path) for path in paths])
         first = layers[0]
         small, factor = colours.shrunk(first.values, SHOWN_PX)
         if not self.view.is_exceeded_by(first):
-            notes = ["The position was not used: the image is taken as one cutout."] if given else []
+            notes = ["The position was not used: the whole image is taken as one cutout."] if given else []
             return self._scored(layers, self.view.whole(layers), small, factor, None, notes)
         if not given:
             shown, _ = colours.enlarged(colours.coloured(small, self.channels[0]), SHOWN_PX)
@@ -127,26 +127,26 @@ class Classifier:
     ) -> Answer:
         """The answer for ``cut``: the images, or their cutouts at ``box``."""
         first = layers[0].image
-        parts, codes = [values[0] for values in cut.values], cut.codes[0]
+        cutouts, codes = [values[0] for values in cut.values], cut.codes[0]
         with self._one_at_a_time:
             inputs = self._pipeline.preprocess(Coded(codes))
-            # Without top_k the pipeline gives the first five.
+            # Without top_k the pipeline returns only the first five.
             scores = self._pipeline.postprocess(self._pipeline.forward(inputs), top_k=len(self.classes))
             pixels = inputs["pixel_values"].to(self._pipeline.model.device)
             looked = attention.rollout(self._pipeline.model, pixels)
         kind = self.channels[0] if self.channels else None
         picture, times = colours.enlarged(colours.coloured(small, kind), CUTOUT_SHOWN_PX if box is None else SHOWN_PX)
-        seen, grey = self._shown(parts, codes)
-        place = None
+        seen, grey = self._shown(cutouts, codes)
+        centre = None
         if box is not None:
-            place = (box.x, box.y)
+            centre = (box.x, box.y)
             zoom = factor * times
             picture = colours.framed(picture, (box.x + 0.5) * zoom, (box.y + 0.5) * zoom, box.side * zoom)
         return Answer(
             picture,
             self._caption(),
-            self._facts(layers, place),
-            notes + self._cautions(layers, parts[0], box),
+            self._facts(layers, centre),
+            notes + self._cautions(layers, cutouts[0], box),
             {entry["label"]: float(entry["score"]) for entry in scores},
             seen,
             None if looked is None else colours.overlaid(grey, looked),
@@ -154,16 +154,16 @@ class Classifier:
             *_kind(first),
         )
 
-    def _shown(self, parts: Sequence[NDArray[Any]], codes: NDArray[Any]) -> tuple[Image.Image, Image.Image]:
-        """What the network saw as people see it, and a grey ground for the overlay."""
-        if len(self.channels) > 1:  # its colours are the channels: the picture itself is what the network saw
-            part, _ = colours.shrunk(codes, SHOWN_PX)
-            seen, _ = colours.enlarged(part, CUTOUT_SHOWN_PX)
+    def _shown(self, cutouts: Sequence[NDArray[Any]], codes: NDArray[Any]) -> tuple[Image.Image, Image.Image]:
+        """What the network saw, in colours for the eye, and a grey background for the overlay."""
+        if len(self.channels) > 1:  # the colours are the channels: the picture itself is what the network saw
+            small, _ = colours.shrunk(codes, SHOWN_PX)
+            seen, _ = colours.enlarged(small, CUTOUT_SHOWN_PX)
             return seen, seen.convert("L")
         kind = self.channels[0] if self.channels else None
-        part, _ = colours.shrunk(parts[0], SHOWN_PX)
-        seen, _ = colours.enlarged(colours.coloured(part, kind), CUTOUT_SHOWN_PX)
-        grey, _ = colours.enlarged(colours.coloured(part, kind, table="gray"), CUTOUT_SHOWN_PX)
+        small, _ = colours.shrunk(cutouts[0], SHOWN_PX)
+        seen, _ = colours.enlarged(colours.coloured(small, kind), CUTOUT_SHOWN_PX)
+        grey, _ = colours.enlarged(colours.coloured(small, kind, table="gray"), CUTOUT_SHOWN_PX)
         return seen, grey
 
     def _caption(self) -> str:
@@ -175,8 +175,8 @@ class Classifier:
         named = (f"{colour} {kind.title}" for colour, kind in zip(colours.NAMES, self.channels, strict=True))
         return f"{self.channels[0].title}: {words}. The network sees three channels as colours: {', '.join(named)}"
 
-    def _facts(self, layers: Sequence[Layer], place: tuple[float, float] | None) -> list[tuple[str, str]]:
-        facts = header.facts(layers[0].image, place)
+    def _facts(self, layers: Sequence[Layer], centre: tuple[float, float] | None) -> list[tuple[str, str]]:
+        facts = header.facts(layers[0].image, centre)
         if len(self.channels) > 1:
             names = [layer.image.path.name if layer.image.path else "" for layer in layers]
             files = "; ".join(f"{kind.title}: {name}" for kind, name in zip(self.channels, names, strict=True))

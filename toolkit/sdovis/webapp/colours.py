@@ -1,4 +1,4 @@
-"""Solar images as the eye knows them: SDO's colour tables, the attention laid over, the cutout's frame."""
+"""Solar images for the eye: SDO's colour tables, the attention overlay, the outline of the cutout."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ NAMES = ("red", "green", "blue")
 
 
 def coloured(values: NDArray[Any], channel: Channel | None, *, table: str = "") -> RGB:
-    """``values`` (H, W) in the channel's unit as (H, W, 3) in its colour table, or in ``table``; nan is a dark grey.
+    """``values`` (H, W) in the channel's unit as (H, W, 3) in its colour table, or in ``table``; nan is dark grey.
 
-    Fields in gauss are shown linearly to +-1500 G; all else by code, for the tables of AIA are made for the logarithm.
-    Without a channel, ``values`` are an 8-bit picture already.
+    Fields in gauss are shown linearly to +-1500 G; all else by code, because AIA's tables are made for logarithms.
+    Without a channel, ``values`` are already an 8-bit picture.
     """
     if channel is None:
         grey = values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
@@ -50,14 +50,14 @@ def _colormap(name: str) -> Any:
     import matplotlib
     import sunpy.visualization.colormaps  # noqa: F401  registers SDO's tables with matplotlib
 
-    # A stranger's channel may name a table that its own plug-in did not register here.
+    # A third-party channel may name a table that its own plug-in did not register here.
     return matplotlib.colormaps[name if name in matplotlib.colormaps else "gray"]
 
 
 def shrunk(values: NDArray[Any], side: int) -> tuple[NDArray[Any], float]:
-    """``values`` (H, W) or (H, W, 3), averaged down to at most ``side`` pixels a side, and the factor (<= 1).
+    """``values`` (H, W) or (H, W, 3), averaged down to at most ``side`` pixels per side, and the factor (<= 1).
 
-    What is missing (nan) lends nothing to its neighbours.
+    Missing values (nan) add nothing to their neighbours.
     """
     factor = side / max(values.shape[:2])
     if factor >= 1:
@@ -76,14 +76,14 @@ def _box(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float
 
 
 def enlarged(picture: RGB, side: int) -> tuple[Image.Image, int]:
-    """The picture with each pixel repeated a whole number of times, about ``side`` pixels wide, and that number."""
+    """The picture with each pixel repeated a whole number of times, to about ``side`` pixels wide, and that number."""
     times = max(1, round(side / max(picture.shape[:2])))
     image = Image.fromarray(picture)
     return image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST), times
 
 
 def framed(image: Image.Image, x: float, y: float, side: float) -> Image.Image:
-    """A copy with the square of ``side`` pixels about (x, y) framed, light between dark so that it is seen on anything."""
+    """A copy with the square of ``side`` pixels around (x, y) outlined, light between dark so that it shows on anything."""
     copy = image.copy()
     draw = ImageDraw.Draw(copy)
     width = max(2, copy.width // 300)

@@ -1,4 +1,4 @@
-"""What an image says of itself, as rows for a table."""
+"""What an image says about itself, as rows for a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sdovis.images.images import SolarImage
 
 
 def facts(image: SolarImage, position: tuple[float, float] | None = None) -> list[tuple[str, str]]:
-    """(name, value) of what is known of ``image``, and of the position ``position`` (x, y in pixels) in it."""
+    """(name, value) pairs of what is known about ``image``, and about ``position`` (x, y in pixels) in it."""
     header = image.header
     height, width = image.values.shape[:2]
     rows = [
@@ -26,7 +26,7 @@ def facts(image: SolarImage, position: tuple[float, float] | None = None) -> lis
         ("Size", f"{width} × {height} px"),
         ("Scale", _scale(image)),
         ("Position", _position(image, position)),
-        ("File", image.format + (", says that it is simulated" if image.simulated else "")),
+        ("File", image.format + (", marked as simulated" if image.simulated else "")),
     ]
     return [(name, value) for name, value in rows if value]
 
@@ -38,7 +38,7 @@ def _text(header: Mapping[str, Any], key: str) -> str:
 def _observed(image: SolarImage) -> str:
     if image.observed is None:
         return ""
-    by_name = " (by the file's name)" if image.format not in ("FITS", "JPEG2000") else ""
+    by_name = " (from the file's name)" if image.format not in ("FITS", "JPEG2000") else ""
     return image.observed.strftime("%Y-%m-%d %H:%M:%S") + by_name
 
 
@@ -60,11 +60,11 @@ def _regions(header: Mapping[str, Any]) -> str:
 
 def _scale(image: SolarImage) -> str:
     if image.frame is not None:
-        return f"{image.frame.arcsec_per_px:.4g}″ a pixel"
+        return f"{image.frame.arcsec_per_px:.4g}″ per pixel"
     step, kind = image.header.get("CDELT1"), str(image.header.get("CTYPE1", ""))
     if not isinstance(step, int | float):
         return ""
-    return f"{abs(float(step)):.4g}{'°' if kind.startswith(('CRLN', 'HGLN')) else '″'} a pixel"
+    return f"{abs(float(step)):.4g}{'°' if kind.startswith(('CRLN', 'HGLN')) else '″'} per pixel"
 
 
 def _position(image: SolarImage, position: tuple[float, float] | None) -> str:
@@ -72,10 +72,10 @@ def _position(image: SolarImage, position: tuple[float, float] | None) -> str:
     if position is None and image.frame is not None and 2 * image.frame.radius_px < max(height, width):
         return ""  # the whole disc: its centre says nothing
     x, y = position or ((width - 1) / 2, (height - 1) / 2)
-    place = sun_position(x, y, image)
-    if place is None:
+    on_sun = sun_position(x, y, image)
+    if on_sun is None:
         return ""
-    latitude, longitude = place
+    latitude, longitude = on_sun
     if latitude != latitude:  # nan: off the disc
         return "off the solar disc"
     whose = "cutout's" if position else "image's"

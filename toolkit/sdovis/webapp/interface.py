@@ -1,4 +1,4 @@
-"""The interface of one model in Gradio: what stands on the page, and what its buttons do."""
+"""The Gradio interface of one model: what is on the page, and what its buttons do."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: What an upload gives: a file, or the files of several channels.
+#: What an upload gives: one file, or the files of several channels.
 Sent = str | list[str] | None
 
 SUFFIXES = (".fits", ".fit", ".fts", ".gz", ".png", ".jpg", ".jpeg", ".jp2", ".tif", ".tiff")
-#: A full-disc FITS file of 4096 x 4096 float32 has 67 MB.
+#: A full-disc FITS file of 4096 x 4096 float32 is 67 MB.
 MAX_FILE = "80 MB"
 CACHE_SWEEP_S, CACHE_AGE_S = 1800, 3600
 MAX_EXAMPLES = 8
-INTERNAL = "Something went wrong here, and not on your side. Please tell the owner of this page what you did."
+INTERNAL = "Something went wrong on our side, not yours. Please tell the owner of this page what you did."
 
 
 def empty_blocks(title: str) -> gr.Blocks:
-    """A page without anything on it, whose uploads do not stay."""
+    """An empty page whose uploads are deleted after a while."""
     return gr.Blocks(title=title, analytics_enabled=False, delete_cache=(CACHE_SWEEP_S, CACHE_AGE_S))
 
 
 def endpoint(classify: Callable[..., Any], *, several: bool = False) -> None:
-    """``/classify`` for programs: file, or ``several`` (and a position, degrees) in, label and probabilities out."""
+    """``/classify`` for programs: one file, or ``several``, and a position (degrees) in; label and probabilities out."""
     file = gr.File(visible=False, label="file", file_types=list(SUFFIXES), file_count=_count(several))
     latitude, longitude = (
         gr.Number(visible=False, label="latitude_deg"),
@@ -105,16 +105,16 @@ class Page:
                         longitude = gr.Number(
                             value=0, label="Longitude, ° west", minimum=-180, maximum=180, min_width=130
                         )
-                        there = gr.Button("Classify there", min_width=130)
+                        there = gr.Button("Classify here", min_width=130)
                 with gr.Column(min_width=320):
                     overlay = _picture("Where the network looked", "sdovis-overlay")
                     guide = gr.HTML()
             facts = gr.HTML(visible=False)
             with gr.Accordion("The same from Python", open=False):
                 code: Any = {"language": "python", "interactive": False, "wrap_lines": True}
-                gr.Code(page.snippet(self.source, self.name, self.names), label="on your machine", **code)
+                gr.Code(page.snippet(self.source, self.name, self.names), label="On your machine", **code)
                 where = os.environ.get("SPACE_ID") or "http://127.0.0.1:7860"
-                gr.Code(page.client_snippet(where, self.names), label="asking this page", **code)
+                gr.Code(page.client_snippet(where, self.names), label="Through this page", **code)
             with gr.Accordion("Limits", open=True):
                 gr.Markdown(page.LIMITS)
 
@@ -162,7 +162,7 @@ class Page:
         try:
             x, y = (float(part) for part in event.index)
         except (TypeError, ValueError):
-            return self._fail(BadInput("that click gave no position; try once more"))
+            return self._fail(BadInput("that click gave no position; try again"))
         return self._answer(sent, shown_px=(x, y), only_if_wanted=True)
 
     def _type(self, sent: Sent, latitude_deg: float | None, longitude_deg: float | None) -> list[Any]:
@@ -213,10 +213,10 @@ class Page:
         except SdovisError as error:
             return self._fail(error, keep_picture=position is not None or shown_px is not None)
         except Exception:
-            # The visitor gets a sentence, the owner's log the traceback.
+            # The visitor gets one sentence; the traceback goes to the owner's log.
             log.exception("an upload failed")
             return self._fail(SdovisError(INTERNAL))
-        if only_if_wanted and not answer.wants_position:  # a click into a cutout means nothing
+        if only_if_wanted and not answer.wants_position:  # a click on a cutout means nothing
             return [gr.skip()] * 8
         return self._shown(answer)
 
@@ -228,7 +228,7 @@ class Page:
         second = answer.overlay or answer.seen
         has_map = answer.overlay is not None
         label = "Where the network looked" if has_map else "What the network was shown"
-        if answer.probabilities:  # said here too: on a phone the answer itself is out of sight by now
+        if answer.probabilities:  # repeated here: on a phone the answer itself is out of sight by now
             best, p = next(iter(answer.probabilities.items()))
             label = f"{label}: {best} {100 * p:.1f} %"
         return [

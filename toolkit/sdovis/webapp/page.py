@@ -54,7 +54,7 @@ CSS = """
 
 
 def head(source: ModelSource, view: View | None, name: str, channel: str) -> str:
-    """Title, what it is, links to model and dataset; without a ``view`` nothing is said of what the network looks at."""
+    """Title, description, links to model and dataset; without a ``view``, nothing on what the network looks at."""
     title = source.title or name
     tags = [channel] if channel else []
     tags += [f"cutouts of {side}"] if view and (side := cutout_side(view)) else []
@@ -73,14 +73,14 @@ def head(source: ModelSource, view: View | None, name: str, channel: str) -> str
 
 
 def cutout_side(view: View) -> str:
-    """The side of the cutouts that a model looks at, in words; "" where it looks at whole images."""
+    """The side of the cutouts that a model looks at, in words; "" if it looks at whole images."""
     if view.cutout_deg:
         return f"{view.cutout_deg:g}° on the Sun"
     return f"{view.cutout_arcsec:g}″" if view.cutout_arcsec else ""
 
 
 def simulated() -> str:
-    """The notice of a model that was trained on simulated images."""
+    """The notice for a model trained on simulated images."""
     return (
         '<div class="sdovis-warn" role="note"><strong>Simulated data</strong>This model was trained on simulated images. '
         "What it says about the real Sun has no scientific meaning.</div>"
@@ -88,7 +88,7 @@ def simulated() -> str:
 
 
 def invitation(meanings: Mapping[str, str]) -> str:
-    """What stands in place of an answer before there is one: the classes and their meanings."""
+    """What is shown before there is an answer: the classes and their meanings."""
     rows = "".join(
         f'<div class="sdovis-class"><div class="line"><span>{escape(name)}</span></div><p>{escape(meaning)}</p></div>'
         for name, meaning in meanings.items()
@@ -99,10 +99,10 @@ def invitation(meanings: Mapping[str, str]) -> str:
 def verdict(probabilities: Mapping[str, float], meanings: Mapping[str, str], notes: Sequence[str]) -> str:
     """The probabilities, largest first, each with what the class means."""
     rows = []
-    for place, (name, p) in enumerate(probabilities.items()):
+    for rank, (name, p) in enumerate(probabilities.items()):
         share = f"{100 * p:.1f} %"
         rows.append(
-            f'<div class="sdovis-class{" first" if not place else ""}"><div class="line"><span>{escape(name)}</span>'
+            f'<div class="sdovis-class{" first" if not rank else ""}"><div class="line"><span>{escape(name)}</span>'
             f'<span>{share}</span></div><div class="sdovis-bar" role="img" aria-label="{share}">'
             f'<i style="width:{100 * p:.2f}%"></i></div><p>{escape(meanings.get(name, ""))}</p></div>'
         )
@@ -115,7 +115,7 @@ def verdict(probabilities: Mapping[str, float], meanings: Mapping[str, str], not
 
 
 def choose_position(side: str, can_type: bool) -> str:
-    """The request to say where to cut out."""
+    """The request to choose a region."""
     typed = " or type its position below it" if can_type else ""
     return (
         '<div class="sdovis-box" aria-live="polite"><h2>Which region?</h2><div class="sdovis-warn" role="note">'
@@ -127,11 +127,11 @@ def choose_position(side: str, can_type: bool) -> str:
 def failure(error: SdovisError) -> str:
     """An error in plain words."""
     lines = "".join(f"<div>{escape(line)}</div>" for line in plain(error).split("\n"))
-    return f'<div class="sdovis-fail" role="alert"><strong>This did not work</strong>{lines}</div>'
+    return f'<div class="sdovis-fail" role="alert"><strong>That did not work</strong>{lines}</div>'
 
 
 def plain(error: SdovisError) -> str:
-    """The error's text, with file names but no folders: where uploads lie is nobody's business."""
+    """The error's text, with file names but no folders: where uploads are stored is not for visitors to know."""
     problems: tuple[Problem, ...] = getattr(error, "problems", ())
     lines = []
     for problem in problems:
@@ -143,7 +143,7 @@ def plain(error: SdovisError) -> str:
 
 
 def fact_table(rows: Sequence[tuple[str, str]], is_picture: bool) -> str:
-    """What the file says of itself."""
+    """What the file says about itself."""
     cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in rows)
     note = (
         '<p class="sdovis-small">PNG and JPEG pictures carry no solar header: telescope, channel and units are unknown.</p>'
@@ -159,28 +159,30 @@ def reading_guide(answered: bool, has_map: bool) -> str:
         return '<p class="sdovis-small">The cutout, and where the network looked in it, will appear here.</p>'
     if has_map:
         return (
-            '<p class="sdovis-small">Bright: where the network drew most from (attention rollout, Abnar &amp; Zuidema 2020), '
-            "relative to the least and most attended patch. It shows where the network looked, not why it decided.</p>"
+            '<p class="sdovis-small">Bright: what the network drew on most (attention rollout, Abnar &amp; Zuidema 2020), '
+            "scaled between the least and the most attended patch. It shows where the network looked, not why it decided.</p>"
         )
     return (
-        '<p class="sdovis-small">The picture as the network was shown it. This kind of network has no attention map over '
+        '<p class="sdovis-small">The picture that the network was shown. This kind of network has no attention map over '
         "the whole image.</p>"
     )
 
 
 def what_to_send(view: View, channels: Sequence[str], browse: bool, limit: str) -> str:
-    """Which files fit; ``channels`` are their titles."""
+    """Which files to send; ``channels`` are their titles."""
     want = ", ".join(channels) or "solar images"
     if side := cutout_side(view):
         shape = "map" if view.cutout_deg else "cutout"
-        want += f", as a {shape} of {side} centred on the region or as a full-disc image in which you then point at one"
+        want += (
+            f", as a {shape} of {side} centred on the region, or as a full-disc image in which you then click on one"
+        )
     form = (
         "JPEG or PNG as published, solar north up" if browse else "FITS (north is read from the header), or 8-bit PNG"
     )
     if len(channels) > 1:
         form = (
             f"Send the {len(channels)} files together, in any order: their headers and names tell them apart. "
-            f"{'JPEG as published' if browse else 'FITS'}, or the one PNG in colour that sdovis saved"
+            f"{'JPEG as published' if browse else 'FITS'}, or the single colour PNG that sdovis saved"
         )
     return (
         f'<p class="sdovis-small">Made for: {escape(want)}. {form}; at most {escape(limit)}. '
@@ -189,21 +191,21 @@ def what_to_send(view: View, channels: Sequence[str], browse: bool, limit: str) 
 
 
 LIMITS = """
-**A demonstration, not a forecast.** The answer is a class of the picture, not a statement about what the region will do;
+**A demonstration, not a forecast.** The answer is the class of a picture, not a statement about what the region will do;
 do not base operations or warnings on it.
 
 - The probabilities are the network's own and are not calibrated unless the model's card says so.
-- The network answers for any picture, also one that shows no active region or comes from another instrument.
-- Beyond about 60° from the central meridian foreshortening makes the classes unreliable.
-- How good it is, on regions it has never seen and beside simple baselines, is in the model's card; how the labels were
-  made is in the dataset's.
+- The network gives an answer for any picture, even one that shows no active region or comes from another instrument.
+- Beyond about 60° from the central meridian, foreshortening makes the classes unreliable.
+- The model's card says how good it is, on regions it has never seen and compared with simple baselines; the dataset's
+  card says how the labels were made.
 
 SDO images are courtesy of NASA/SDO and the AIA, EVE and HMI science teams.
 """
 
 
 def snippet(source: ModelSource, name: str, channels: Sequence[str] = ()) -> str:
-    """Python that does the same, with the revision pinned where there is one.
+    """Python that does the same, with the revision pinned if there is one.
 
     ``name`` is the study's, ``channels`` are the names of the model's channels.
     """
@@ -218,7 +220,7 @@ def snippet(source: ModelSource, name: str, channels: Sequence[str] = ()) -> str
         f'classify = sdovis.pipeline("{model}"{pin})',
         f"classify({files})  # also PNG, JPEG and arrays of physical values",
         "",
-        "# 8-bit cutouts need transformers only",
+        "# for 8-bit cutouts, transformers alone is enough",
         "from transformers import pipeline",
         "",
         f'pipeline("image-classification", model="{model}"{pin})("cutout.png")',
@@ -230,7 +232,7 @@ def snippet(source: ModelSource, name: str, channels: Sequence[str] = ()) -> str
 
 
 def client_snippet(where: str, channels: Sequence[str] = ()) -> str:
-    """Python that asks this very page; ``channels`` are the names of the model's channels."""
+    """Python that queries this page; ``channels`` are the names of the model's channels."""
     several = ", ".join(f'handle_file("{channel}.fits")' for channel in channels)
     files = f"[{several}]" if len(channels) > 1 else 'handle_file("image.fits")'
     return "\n".join(

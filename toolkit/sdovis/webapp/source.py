@@ -1,4 +1,4 @@
-"""Which model a page shows, where it lies, and what is missing when it cannot be opened."""
+"""Which model a page shows, where it is, and what is missing if it cannot be opened."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model: a local ``folder``, or else the Hub's ``model`` at ``revision``.
+    """A model: a local ``folder``, or else ``model`` on the Hub at ``revision``.
 
-    ``model``, ``dataset`` and ``revision`` are what links and snippets name; "" where there is nothing to name.
-    ``examples`` is the folder of example images. ``title`` and ``description`` are the study's, where the release wrote
+    ``model``, ``dataset`` and ``revision`` are what links and snippets name; "" if there is nothing to name.
+    ``examples`` is the folder of example images. ``title`` and ``description`` are the study's, if the release wrote
     them.
     """
 
@@ -35,11 +35,11 @@ class ModelSource:
 
 
 def locate(model: str | Path | None, space: Path) -> ModelSource:
-    """The model that is asked for.
+    """The model asked for.
 
     ``model`` is a model folder, a run or a release (a folder that holds ``model/``), or a Hub id, optionally with
-    ``@revision``. None: the environment's SDOVIS_MODEL and SDOVIS_MODEL_REVISION, else ``space.json`` in the folder
-    ``space``, which the release wrote. Raises `BadInput` where nothing says which model.
+    ``@revision``. None: the environment's SDOVIS_MODEL and SDOVIS_MODEL_REVISION, otherwise ``space.json`` in the folder
+    ``space``, which the release wrote. Raises `BadInput` if nothing says which model.
     """
     if model is None:
         named, revision = os.environ.get("SDOVIS_MODEL"), os.environ.get("SDOVIS_MODEL_REVISION", "")
@@ -63,10 +63,10 @@ def locate(model: str | Path | None, space: Path) -> ModelSource:
 
 
 def _of_run(source: ModelSource, run: Path) -> ModelSource:
-    """With the study's title and description, where the model still lies in its run."""
+    """With the study's title and description, if the model is still in its run."""
     try:
         about = tomllib.loads((run / "study.toml").read_text(encoding="utf-8"))["study"]
-    except (OSError, ValueError, KeyError):  # a model folder that was copied elsewhere: nothing is missing
+    except (OSError, ValueError, KeyError):  # a model folder copied elsewhere: nothing is missing
         return source
     return replace(source, title=str(about.get("title", "")), description=str(about.get("description", "")))
 
@@ -77,7 +77,7 @@ def _written(space: Path) -> ModelSource:
         facts = json.loads(file.read_text(encoding="utf-8"))
         found = {key: str(facts.get(key) or "") for key in ("model", "dataset", "revision", "title", "description")}
     except FileNotFoundError:
-        hint = "set SDOVIS_MODEL to a Hub id or a folder, or put space.json beside app.py"
+        hint = "set SDOVIS_MODEL to a Hub id or a folder, or put space.json next to app.py"
         raise BadInput(Problem("nothing says which model to show", hint)) from None
     except (OSError, ValueError, AttributeError) as error:
         raise BadInput(Problem("is not the JSON that a release writes", str(error), file=file.name)) from error
@@ -102,9 +102,9 @@ def _examples(space: Path) -> Path | None:
 
 
 def fetch(source: ModelSource) -> Path:
-    """The folder of the model, downloaded where it lies on the Hub.
+    """The folder of the model, downloaded if it is on the Hub.
 
-    Raises `BadInput` or `HubFailure` with words for the page: what is missing, and who can mend it.
+    Raises `BadInput` or `HubFailure` with a message for the page: what is missing, and who can fix it.
     """
     if source.folder is not None:
         return source.folder
@@ -115,12 +115,12 @@ def fetch(source: ModelSource) -> Path:
     try:
         return Path(snapshot_download(source.model, revision=source.revision or None, allow_patterns=list(MODEL_FILES)))
     except GatedRepoError as error:
-        hint = "its owner must let the account of the HF_TOKEN secret in"
-        raise BadInput(Problem(f"{what} is behind a gate", hint)) from error
+        hint = "its owner must grant access to the account of the HF_TOKEN secret"
+        raise BadInput(Problem(f"{what} is gated", hint)) from error
     except RepositoryNotFoundError as error:
         if os.environ.get("HF_TOKEN"):
             problem = Problem(
-                f"{what} is not on the Hub, or the HF_TOKEN secret may not read it",
+                f"{what} is not on the Hub, or the HF_TOKEN secret has no read access to it",
                 "check the name, and give the Space a token with read access to it",
             )
         else:
@@ -131,12 +131,12 @@ def fetch(source: ModelSource) -> Path:
         raise BadInput(problem) from error
     except RevisionNotFoundError as error:
         raise BadInput(Problem(f"{what} does not exist: the repository has no such revision")) from error
-    except OSError as error:  # the client's own errors of the network and of its cache are OSErrors
-        raise HubFailure(f"{what} cannot be fetched: the Hub cannot be reached; try again later") from error
+    except OSError as error:  # the client's network and cache errors are OSErrors
+        raise HubFailure(f"{what} cannot be downloaded: the Hub cannot be reached; try again later") from error
 
 
 def address(source: ModelSource, kind: str) -> str:
-    """The web page of the "model" or the "dataset" at the pinned revision; "" where it is not on the Hub."""
+    """The web page of the "model" or the "dataset" at the pinned revision; "" if it is not on the Hub."""
     name = source.model if kind == "model" else source.dataset
     if not name or name.startswith("your-name/"):  # a release to a folder has no owner yet
         return ""
