@@ -103,8 +103,11 @@ def test_both_cards_tell_how_each_method_split_and_what_became_of_returns(make_r
             {"trainable": "lora", "lora": {"rank": 4}},
             "(LoRA: rank 4, alpha 16) and the classifier; the adapters are merged",
         ),
-        ({"trainable": "head"}, "the classifier alone, on features that the frozen backbone computed once |"),
-        ({"trainable": "head-then-all", "layer_decay": 0.75}, "then every weight; each layer at 0.75 times the rate"),
+        ({"trainable": "head"}, "the classifier alone, on features computed once by the frozen backbone |"),
+        (
+            {"trainable": "head-then-all", "layer_decay": 0.75},
+            "then every weight; each layer at 0.75 times the learning rate",
+        ),
         (
             {"sampling": "balanced", "patience": 3},
             "every weight; every class shown equally often; stopped after 3 eval",
@@ -283,7 +286,7 @@ def test_a_model_that_beats_its_baselines_may_say_so(facts):
     card = model_card(replace(facts, scores=replace(facts.scores, baselines=weak, difference_to=against)))
     assert "not shown to be better" not in card
     none = replace(facts.scores, baselines={}, difference_to={})
-    assert "No baseline was scored beside it." in model_card(replace(facts, scores=none))
+    assert "No baseline was scored for comparison." in model_card(replace(facts, scores=none))
 
 
 def test_every_column_of_the_data_is_explained(facts):
@@ -396,7 +399,7 @@ def test_a_secret_in_the_studys_own_prose_is_refused(facts, tmp_path, monkeypatc
     monkeypatch.setenv("HOME", str(tmp_path / "jane_doe"))
     monkeypatch.setenv("HF_TOKEN", "my-secret-value")
     text = "see " + secret.format(home=Path.home())
-    with pytest.raises(BadInput, match="a card would hold"):
+    with pytest.raises(BadInput, match="a card would contain"):
         model_card(replace(facts, description=text))
 
 
@@ -437,7 +440,7 @@ def test_a_mark_in_the_front_matter_is_no_mark():
     ("old", "told"),
     [
         ("<!-- sdovis:keep notes -->\ntext", "does not end"),
-        ("text\n<!-- /sdovis:keep -->", "did not begin"),
+        ("text\n<!-- /sdovis:keep -->", "without having begun"),
         ("<!-- sdovis:keep a -->\n<!-- sdovis:keep b -->\n<!-- /sdovis:keep -->", "begins inside another"),
         (kept("a") + kept("b"), "a second time"),
     ],

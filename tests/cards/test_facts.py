@@ -93,10 +93,10 @@ def test_a_model_of_another_corpus_is_refused(run):
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("training.learning_rate=5e-5", "training.learning_rate of the study is not what the model was trained with"),
-        ("method.trainable=head", "method.trainable of the study"),
-        ("split.gap_days=6.0", "the study says otherwise than what the corpus was made from"),
-        ("evaluation.confidence=0.9", r"\[evaluation\] of the study"),
+        ("training.learning_rate=5e-5", "training.learning_rate in the study is not what the model was trained with"),
+        ("method.trainable=head", "method.trainable in the study"),
+        ("split.gap_days=6.0", "the study has changed since the corpus was made"),
+        ("evaluation.confidence=0.9", r"\[evaluation\] in the study"),
     ],
 )
 def test_a_study_changed_since_is_refused(run, override, told):

@@ -61,7 +61,7 @@ def test_a_mistake_that_the_facts_show_is_one_line_with_file_and_line(facts, lin
         ("{{ tables.part }}", "tables.part is undefined; did you mean 'parts'?"),
         ("{{ facts.rows|cuont }}", "No filter named 'cuont'"),
         ("{% for x in facts.notes %}", "Unexpected end of template"),
-        ("{% include 'other.md' %}", "calls in another file"),
+        ("{% include 'other.md' %}", "includes another file"),
     ],
 )
 def test_a_mistake_is_found_before_there_are_facts(line, told):

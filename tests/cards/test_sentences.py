@@ -41,17 +41,17 @@ def trained(facts: Facts, **changes: Any) -> Facts:
     ("changes", "told"),
     [
         ({"gap_days": 0.0}, "The split is temporal: train, validation and test follow one another in time. A region"),
-        ({"gap_days": 1.0}, "in time, and the images of the 1 day between two parts are dropped. A region"),
-        ({"gap_days": 27.0}, "in time, and the images of the 27 days between two parts are dropped. A region"),
+        ({"gap_days": 1.0}, "in time, and the images from the 1 day between two parts are dropped. A region"),
+        ({"gap_days": 27.0}, "in time, and the images from the 27 days between two parts are dropped. A region"),
         (
             {"method": "grouped", "gap_days": None},
             "by region, at random and stratified by class (`grouped`): the parts",
         ),
         (
             {"method": "kfold", "folds": 7, "fold": 2, "gap_days": None},
-            "of 7 folds, numbered 0 to 6, fold 2 is the test, fold 3 validation, and the others are train. The parts overlap",
+            "of 7 folds, numbered 0 to 6, fold 2 is test, fold 3 is validation, and the others are train. The parts overlap",
         ),
-        ({"method": "kfold", "folds": 7, "fold": 6, "gap_days": None}, "fold 6 is the test, fold 0 validation"),
+        ({"method": "kfold", "folds": 7, "fold": 6, "gap_days": None}, "fold 6 is test, fold 0 is validation"),
     ],
 )
 def test_each_method_of_a_split_is_told_as_it_is(facts, changes, told):
@@ -73,9 +73,9 @@ def test_leave_year_out_names_the_year_and_says_whether_training_is_later(facts,
     }
     given = divided(facts, method="leave-year-out", year=2014, gap_days=27.0, parts=parts)
     text = said("split", given)
-    assert "the images of 2014 are the test; of those of other years the latest are validation" in text
-    assert "the images of the 27 days between two parts are dropped" in text
-    assert ("later than the test, which is of another year and not of the future" in text) is later
+    assert "the images of 2014 are test; of those from other years, the latest are validation" in text
+    assert "the images from the 27 days between two parts are dropped" in text
+    assert ("later than the test part, which tests another year and not the future" in text) is later
     assert ("without 2014" in said("years", given)) is later
 
 
@@ -85,9 +85,9 @@ def test_leave_year_out_names_the_year_and_says_whether_training_is_later(facts,
         (None, "counts as a new one, and may be in two parts."),
         (0.0, "counts as a new one, and may be in two parts."),
         (26.9, "The gap is shorter than a solar rotation (27 days): such a region may be in two parts."),
-        (27.0, "one whose passage the gap cut short, or that came back more than once, may be in two parts."),
-        (40.9, "one whose passage the gap cut short, or that came back more than once, may be in two parts."),
-        (41.0, "only if it came back more than once may it be in two parts."),
+        (27.0, "one whose passage was cut short by the gap, or that came back more than once, may be in two parts."),
+        (40.9, "one whose passage was cut short by the gap, or that came back more than once, may be in two parts."),
+        (41.0, "it can be in two parts only if it came back more than once."),
     ],
 )
 def test_what_the_gap_means_for_a_region_that_returns_is_told(facts, gap, told):
@@ -99,14 +99,14 @@ def test_what_the_gap_means_for_a_region_that_returns_is_told(facts, gap, told):
 )
 def test_links_are_counted_beside_those_that_chance_would_give(facts, links, told):
     text = said("split", divided(facts, link_returning=True, links=links, links_by_chance=1.4))
-    assert "the same region where it lies within 9 degrees of longitude and 3 of latitude" in text
+    assert "the same region if it lies within 9 degrees of longitude and 3 of latitude" in text
     assert f"{told} found, and about 1.4 are expected by chance." in text
     assert "counts as a new one" not in text
 
 
 def test_a_region_with_linked_returns_is_one_region(facts):
     assert said("region", facts).startswith("A region is a NOAA active region; an image")
-    assert "region with its returns under later numbers; an image" in said(
+    assert "region, including its returns under later numbers; an image" in said(
         "region", divided(facts, link_returning=True)
     )
 
@@ -114,11 +114,11 @@ def test_a_region_with_linked_returns_is_one_region(facts):
 def test_pairs_that_were_kept_apart_are_counted(facts):
     given = divided(facts, kept_apart={"overlap": 1234}, crossing_pairs={"overlap": 0})
     assert said("kept_apart", given) == (
-        "Pairs of cutouts that overlap on the Sun and would have lain in two parts: 1,234, one of each dropped; left in two "
-        "parts: 0."
+        "Pairs of cutouts that overlap on the Sun and would have been in different parts: 1,234, one of each dropped; "
+        "still in different parts: 0."
     )
     assert said("kept_apart", divided(facts, kept_apart={})) == ""
-    assert said("audit", facts) == "Audit, found in two parts: region 0, image 0, identical cutout 0."
+    assert said("audit", facts) == "Audit, found in more than one part: region 0, image 0, identical cutout 0."
 
 
 # --- all others -----------------------------------------------------------------------------------------------------
@@ -168,33 +168,33 @@ def seeded(facts: Facts) -> Facts:
         ("model_scheme", lambda f: replace(f, scheme=replace(f.scheme, absent=["z"])), "z did not occur and cannot be pred"),
         ("model_scheme", lambda f: replace(f, scheme=replace(f.scheme, ordered=False)), "the classes have no order."),
         ("flares", published, ""),
-        ("flares", flaring, "where the list goes\\_x.csv (2010-05-01 to 2014-12-31) has one of its flares of C1.0 or more"),
+        ("flares", flaring, "if the list goes\\_x.csv (2010-05-01 to 2014-12-31) has one of its flares of C1.0 or more"),
         ("flares", flaring, "the list holds 1,234 flares of that class, 7 of them without a region"),
         ("dataset_images", published, ""),
         ("dataset_images", lambda f: replace(f, cutout_arcsec=307.2), "Each is a cutout of 307 arcsec, solar north up"),
         ("dataset_images", lambda f: replace(f, cutout_deg=12.0), "map of 12 heliographic degrees centred on the region"),
-        ("dataset_images", three, "picture in colour: T\\_0 is its red, T\\_1 its green, T\\_2 its blue."),
+        ("dataset_images", three, "colour picture: T\\_0 is its red, T\\_1 its green, T\\_2 its blue."),
         ("model_images", published, "16 x 16 px of the channel `hmi-magnetogram`, version 1 (HMI line-of-sight magnetogram):"),
         ("model_images", published, "Each image is taken whole, solar north up."),
-        ("model_images", three, "16 x 16 px of three channels as the colours of a picture: - red: `c0`, version 1 (T\\_0):"),
+        ("model_images", three, "16 x 16 px of three channels as the colours of one picture: - red: `c0`, version 1 (T\\_0):"),
         ("classify_files", published, 'print(classify("image.fits"))'),
         ("classify_files", three, 'print(classify(("c0.fits", "c1.fits", "c2.fits")))'),
         ("ask_space", published, 'answer = client.predict(handle_file("image.fits"), api_name="/classify")'),
         ("ask_space", three, 'files = [handle_file("c0.fits"), handle_file("c1.fits"), handle_file("c2.fits")] answer ='),
         ("upload", published, "Upload a FITS, PNG or JPEG image of the Sun"),
-        ("upload", three, "of one region in three channels (T\\_0, T\\_1, T\\_2), or the picture in colour"),
-        ("dataset_limits", published, "- Regions beyond 60 degrees from the central meridian are not in it. - Labels stand"),
-        ("dataset_limits", lambda f: replace(simulated(f), max_longitude_deg=None), "- No limit of longitude was set; near"),
-        ("model_limb", published, "Regions beyond 60 degrees from the central meridian were left out, in training and in"),
-        ("model_limb", lambda f: replace(f, max_longitude_deg=None), "No limit of longitude was set"),
+        ("upload", three, "of one region in three channels (T\\_0, T\\_1, T\\_2), or the colour picture"),
+        ("dataset_limits", published, "Regions beyond 60 degrees from the central meridian are not included. - Labels are as"),
+        ("dataset_limits", lambda f: replace(simulated(f), max_longitude_deg=None), "- No longitude limit was set; near"),
+        ("model_limb", published, "beyond 60 degrees from the central meridian were left out of both training and test."),
+        ("model_limb", lambda f: replace(f, max_longitude_deg=None), "No longitude limit was set"),
         ("cautions", lambda f: replace(simulated(f), notes=("Mind_this.",)), "- Mind\\_this."),
-        ("cautions", lambda f: replace(f, notes=("Mind this.",)), "stand in the workbook. - Mind this."),
-        ("seeds", published, "The network was trained once, with seed 0; the spread over seeds is not in them."),
-        ("seeds", seeded, "from 2 seeds, of which the validation part chose 5; the spread over seeds is not in them."),
+        ("cautions", lambda f: replace(f, notes=("Mind this.",)), "as given in the workbook. - Mind this."),
+        ("seeds", published, "The network was trained once, with seed 0; the spread over seeds is not included in them."),
+        ("seeds", seeded, "from 2 seeds, of which the validation part chose 5; the spread over seeds is not included in them."),
         ("years", published, "Trained on 2011-01-01 to 2011-07-06, tested on 2011-08-29 to 2011-10-25."),
         ("strongest_baseline", published, "`raw-pixels`, reaches 0.75 [0.64, 0.87]; the model differs from it by +0.00"),
         ("strongest_baseline", published, "it is **not shown to be better** than that baseline."),
-        ("strongest_baseline", lambda f: scored(f, baselines={}), "No baseline was scored beside it."),
+        ("strongest_baseline", lambda f: scored(f, baselines={}), "No baseline was scored for comparison."),
         ("baselines", published, "`raw-pixels` is a logistic regression on a 14 x 14 thumbnail; `absolute-field` is one on"),
         ("baselines", lambda f: scored(f, baselines={}), ""),
         ("validation", published, "On the validation part, which chose the checkpoint: balanced accuracy 0.59 on 25 images."),
@@ -204,12 +204,12 @@ def seeded(facts: Facts) -> Facts:
         ("recall_figure", published, "](figures/recall.png)"),
         ("recall_figure", lambda f: scored(f, model=f.scores.overall), ""),
         ("by_class", published, "Each class against the rest. TSS = POD - POFD does not depend on how common a class is. HSS"),
-        ("by_class", lambda f: scored(f, model=f.scores.overall), "The study asked for no score by class"),
-        ("by_longitude", published, "Without intervals: a difference between rows with few images is noise."),
+        ("by_class", lambda f: scored(f, model=f.scores.overall), "The study asked for no scores by class"),
+        ("by_longitude", published, "No intervals are given: a difference between rows with few images is noise."),
         ("by_longitude", lambda f: scored(f, by_longitude=[]), "The corpus holds no longitudes"),
-        ("dataset_licence", published, "The authors state no licence of the annotations"),
+        ("dataset_licence", published, "The authors state no licence for the annotations"),
         ("dataset_licence", licensed, "Licence of the annotations: mit."),
-        ("model_licence", published, "The authors state no licence: ask them"),
+        ("model_licence", published, "The authors state no licence: ask before"),
         ("model_licence", licensed, "Licence of the model: mit."),
         ("courtesy", published, "Courtesy of NASA/SDO and the AIA, EVE, and HMI science teams."),
         ("courtesy", simulated, ""),

@@ -51,7 +51,7 @@ def test_card_and_verify_use_the_studys_own_template(own, capsys):
     assert "balanced accuracy: 0.75 [0.60, 0.88]." in written()
     assert "The split is temporal" in written() and "| **alpha** | 8 | 4 | 0 |" in written()
     assert written().startswith("---\ndatasets:\n- your-name/crafted\n"), "the front matter is still ours"
-    assert "## Where it comes from" in written("dataset"), "what has no template of its own has the built-in one"
+    assert "## Sources" in written("dataset"), "what has no template of its own has the built-in one"
     assert Path("runs/crafted/release/model/README.md").read_text(encoding="utf-8") == written()
     assert run_command(["verify", "runs/crafted"]) == 0
     path = Path("runs/crafted/cards/model/README.md")
@@ -110,7 +110,7 @@ def test_templates_that_are_there_are_not_overwritten(own, capsys):
     Path("start").mkdir()
     Path("start/model.md.j2").write_text("mine", encoding="utf-8")
     assert run_command(["card", str(own), "--write-templates", "start"]) == 4
-    assert "start/model.md.j2: there already and left as is; name another folder" in capsys.readouterr().err
+    assert "start/model.md.j2: already there, and left unchanged; name another folder" in capsys.readouterr().err
     assert [path.name for path in Path("start").iterdir()] == ["model.md.j2"]
     assert Path("start/model.md.j2").read_text(encoding="utf-8") == "mine"
 
@@ -139,8 +139,8 @@ def test_a_kept_section_of_a_template_that_does_not_end_is_named_with_its_file(o
     ("files", "told"),
     [
         (None, "publish.templates: there is no such folder; sdovis card STUDY.toml --write-templates FOLDER"),
-        ({}, "publish.templates: holds none of dataset.md.j2, model.md.j2, space.md.j2"),
-        ({"modell.md.j2": b""}, "modell.md.j2: not the name of a template; did you mean 'model.md.j2'?"),
+        ({}, "publish.templates: contains none of dataset.md.j2, model.md.j2, space.md.j2"),
+        ({"modell.md.j2": b""}, "modell.md.j2: is not the name of a template; did you mean 'model.md.j2'?"),
         ({"model.md.j2": b"\xff\xfe\x00"}, "model.md.j2: cannot be read: 'utf-8' codec"),
     ],
 )
@@ -177,7 +177,7 @@ def test_a_template_cannot_print_a_secret(own, monkeypatch, capsys):
     monkeypatch.setenv("HF_TOKEN", "hf_CanaryCanaryCanaryCanaryCanary")
     Path("templates/model.md.j2").write_text("see hf_CanaryCanaryCanaryCanaryCanary\n", encoding="utf-8")
     assert run_command(["card", str(own)]) == 2
-    assert "a card would hold hf_Can..., the value of HF_TOKEN" in capsys.readouterr().err
+    assert "a card would contain hf_Can..., the value of HF_TOKEN" in capsys.readouterr().err
 
 
 def test_the_resolved_study_finds_the_same_templates(own):

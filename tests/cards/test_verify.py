@@ -84,7 +84,7 @@ def test_what_is_written_by_hand_is_left_alone(carded):
         (("baselines", "raw-pixels", "accuracy", "estimate"), "| `raw-pixels` |"),
         (("difference_to", "raw-pixels", "balanced-accuracy", "high"), "| this model minus `raw-pixels` |"),
         (("brier_skill",), "Brier skill"),
-        (("latency_ms", "median"), "in the median"),
+        (("latency_ms", "median"), "ms (median;"),
         (("validation", "balanced_accuracy"), "on 25 images"),
         (("regions",), "regions"),
     ],

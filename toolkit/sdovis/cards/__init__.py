@@ -1,1 +1,1 @@
-"""Dataset card and model card: facts that the stages saved, rendered strictly, and every number checked again."""
+"""Dataset card and model card: facts saved by the stages, rendered strictly, and every number checked again."""

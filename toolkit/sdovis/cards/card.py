@@ -1,4 +1,4 @@
-"""The verb card: dataset card and model card written from facts, and what is written in them by hand carried over."""
+"""The verb card: writes dataset card and model card from facts, and carries over what was written in them by hand."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def _card(metadata: dict[str, Any], template: Template, facts: Facts) -> str:
     return card
 
 
-#: An access token of the Hub, or of a common host of code.
+#: An access token for the Hub, or for a common code host.
 _TOKEN = re.compile(r"\b(?:hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,})\b")
 
 
 def _refuse_private(card: str) -> None:
-    """Raise `BadInput` where a card holds a token, or a folder of this machine."""
+    """Raise `BadInput` if a card contains a token, or a folder of this machine."""
     bare = html.unescape(card.replace("\\", ""))
     found = [match[0][:6] + "..." for match in _TOKEN.finditer(bare)]
     for folder in sorted({str(Path.home()), str(Path.cwd())} - {"/"}):
@@ -56,14 +56,14 @@ def _refuse_private(card: str) -> None:
     secret = os.environ.get("HF_TOKEN", "")
     found += ["the value of HF_TOKEN"] if len(secret) >= 8 and secret in bare else []
     if found:
-        what = f"a card would hold {', '.join(found)}"
-        raise BadInput(Problem(what, "take it out of the study's texts or of the workbook's cells"))
+        what = f"a card would contain {', '.join(found)}"
+        raise BadInput(Problem(what, "remove it from the study's texts or the workbook's cells"))
 
 
 def write(facts: Facts, run_dir: Path, templates: Templates) -> Path:
-    """Write ``run_dir/cards``: for each repository its README.md and the files this shows. Returns the folder.
+    """Write ``run_dir/cards``: for each repository its README.md and the files that it shows. Returns the folder.
 
-    Kept sections of an earlier card in that folder are carried over. Raises `BadInput` where that card's are damaged.
+    Kept sections of an earlier card in that folder are carried over. Raises `BadInput` if they are damaged.
     """
     folder = run_dir / "cards"
     cards = {"dataset": dataset_card(facts, templates), "model": model_card(facts, templates)}
@@ -90,7 +90,7 @@ def _kept_by(facts: Facts) -> str:
 
 
 def _shown(facts: Facts, run_dir: Path) -> dict[str, bytes]:
-    """Path in the model repository -> bytes of each picture the model card shows."""
+    """Path in the model repository -> bytes of each picture that the model card shows."""
     shown = {name: (run_dir / "scores" / name).read_bytes() for name in facts.figures}
     return shown | {example.file: example.png for example in facts.examples}
 
@@ -101,11 +101,11 @@ _MARK = re.compile(r"<!-- (/?)sdovis:keep(?: ([a-z0-9-]+))? -->")
 
 
 def merge(new: str, old: str) -> str:
-    """``new`` with the kept sections of ``old``: what stands between ``<!-- sdovis:keep NAME -->`` and
+    """``new`` with the kept sections of ``old``: the text between ``<!-- sdovis:keep NAME -->`` and
     ``<!-- /sdovis:keep -->``, each on a line of its own.
 
-    A section that ``new`` does not have is put at its end, so that nothing written by hand is lost. Raises `BadInput`
-    where the marks of ``old`` do not pair up.
+    A section missing from ``new`` is appended, so that nothing written by hand is lost. Raises `BadInput` if the marks
+    in ``old`` do not pair up.
     """
     kept, lines = _sections(old, README), []
     head, body = _parted(new)
@@ -138,7 +138,7 @@ def _parted(card: str) -> tuple[list[str], list[str]]:
 
 
 def _sections(card: str, file: str) -> dict[str, list[str]]:
-    """Name -> lines of each kept section. Raises `BadInput` naming ``file`` where the marks do not pair up."""
+    """Name -> lines of each kept section. Raises `BadInput` naming ``file`` if the marks do not pair up."""
     found: dict[str, list[str]] = {}
     name = None
     for line in _parted(card)[1]:
@@ -151,7 +151,7 @@ def _sections(card: str, file: str) -> dict[str, list[str]]:
             found[name] = []
         elif match:
             if name is None:
-                raise _damaged("a kept section ends that did not begin", file)
+                raise _damaged("a kept section ends without having begun", file)
             name = None
         elif name is not None:
             found[name].append(line)
@@ -161,4 +161,4 @@ def _sections(card: str, file: str) -> dict[str, list[str]]:
 
 
 def _damaged(what: str, file: str) -> BadInput:
-    return BadInput(Problem(what, "mend the lines <!-- sdovis:keep NAME --> and <!-- /sdovis:keep -->", file))
+    return BadInput(Problem(what, "pair each <!-- sdovis:keep NAME --> with one <!-- /sdovis:keep -->", file))

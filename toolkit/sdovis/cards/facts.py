@@ -1,4 +1,4 @@
-"""What a card may say: built from what the stages of a run saved, and from nothing else."""
+"""What a card may say: built from what the stages of a run saved, and nothing else."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from sdovis.statistics.bootstrap import Estimate
 from sdovis.study import Study
 from sdovis.version import __version__
 
-#: Stands for the account where a study names none: a release in a folder is not on the Hub yet.
+#: Stands for the account if a study names none: a release in a folder is not on the Hub yet.
 PLACEHOLDER = "your-name"
-#: Rows of a table; what is beyond is counted in one line.
+#: Maximum rows of a table; the rest are counted in one line.
 MAX_LINES = 12
 
 
 @dataclass(frozen=True)
 class Repositories:
-    """Where the three repositories of a release are, or will be, and the tag that all of them carry."""
+    """Where the three repositories of a release are, or will be, and the tag that they all carry."""
 
     dataset: str
     model: str
@@ -73,8 +73,8 @@ class Provenance:
 class SplitFacts:
     """How rows were divided. ``parts`` in the order train, validation, test; ``seed`` draws the intervals.
 
-    ``folds`` and ``fold`` speak of the method kfold, ``year`` of leave-year-out. ``links`` is how many regions that
-    returned were linked to their first number, ``links_by_chance`` how many links chance alone would give.
+    ``folds`` and ``fold`` apply to the method kfold, ``year`` to leave-year-out. ``links`` is the number of returning
+    regions that were linked to their first number, ``links_by_chance`` the number of links expected by chance alone.
     """
 
     method: str
@@ -95,7 +95,7 @@ class SplitFacts:
 
 @dataclass(frozen=True)
 class Rejects:
-    """Rows left out: reason -> rows; ``other_reasons`` are those beyond the first dozen."""
+    """Rows left out: reason -> rows; ``other_reasons`` counts those beyond the first dozen."""
 
     rows: int
     reasons: Mapping[str, int]
@@ -105,7 +105,7 @@ class Rejects:
 
 @dataclass(frozen=True)
 class Headline:
-    """The score to name first, and the strongest baseline's. ``beats``: the difference's interval lies above 0."""
+    """The score to name first, and the strongest baseline's. ``beats``: the interval of the difference lies above 0."""
 
     score: str
     model: Estimate
@@ -117,7 +117,7 @@ class Headline:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that dataset card and model card say."""
+    """Everything that dataset card and model card say."""
 
     name: str
     title: str
@@ -151,7 +151,7 @@ class Facts:
 
     @property
     def headline(self) -> Headline:
-        """The score that speaks for the model: balanced accuracy, or the first that is one number."""
+        """The score that represents the model: balanced accuracy, or the first that is a single number."""
         overall, baselines = self.scores.overall, self.scores.baselines
         score = "balanced-accuracy" if "balanced-accuracy" in overall else next(iter(overall))
         rivals = {name: scores[score].estimate for name, scores in baselines.items()}
@@ -165,7 +165,7 @@ class Facts:
 
     @property
     def browse(self) -> bool:
-        """Whether a channel is of published pictures, which are no measurement."""
+        """Whether a channel is made of published pictures, which are not measurements."""
         return any(channel.browse for channel in self.channels)
 
     @property
@@ -176,15 +176,15 @@ class Facts:
 
 
 def pin(corpus: Manifest, model: Manifest, scores: Manifest) -> str:
-    """The tag of a release, known before anything is published: a function of what it holds."""
+    """The tag of a release, known before anything is published: a function of its contents."""
     return "r-" + manifests.sha256_text("\n".join(m.digest for m in (corpus, model, scores)))[:12]
 
 
 def gather(study: Study, run_dir: Path) -> Facts:
     """The facts of a finished run.
 
-    Raises `BadInput` naming the file for everything that is missing, damaged, or made from something else than the
-    stage before it or than ``study`` says.
+    Raises `BadInput` naming the file for everything that is missing, damaged, or made from something other than the
+    previous stage or the settings of ``study``.
     """
     corpus_folder, model_folder, scores_folder = (run_dir / name for name in ("corpus", "model", "scores"))
     made = {
@@ -201,8 +201,10 @@ def gather(study: Study, run_dir: Path) -> Facts:
         *_other_classes(corpus, scores, config, run_dir),
     ]
     if not scores.overall:
-        hint = "add balanced-accuracy to evaluation.metrics, then sdovis evaluate"
-        disagreements.append(Problem("holds no score that is one number", hint, str(scores_folder / "scores.json")))
+        hint = "add balanced-accuracy to evaluation.metrics, then run sdovis evaluate"
+        disagreements.append(
+            Problem("contains no score that is a single number", hint, str(scores_folder / "scores.json"))
+        )
     if disagreements:
         raise BadInput(disagreements)
     return Facts(
@@ -262,21 +264,21 @@ def gather(study: Study, run_dir: Path) -> Facts:
 def _disagreements(
     study: Study, made: Mapping[str, Manifest], training: TrainingRecord, corpus: CorpusFacts, run_dir: Path
 ) -> Iterator[Problem]:
-    """Everything that was made from something else than what is there now."""
-    mend = "run sdovis run"
+    """Everything that was made from something other than what is there now."""
+    rerun = "run sdovis run"
     data, network, scores = made["corpus"], made["model"], made["scores"]
     if data.made_from["study"] != study.digest_of("source", "images", "labels", "split") or corpus.study != study.name:
-        yield Problem("the study says otherwise than what the corpus was made from", mend, str(run_dir / "corpus"))
+        yield Problem("the study has changed since the corpus was made", rerun, str(run_dir / "corpus"))
     settings = {f"training.{k}": repr(v) for k, v in study.training.items()}
     settings |= {f"method.{k}": repr(v) for k, v in study.method} | {"study.seed": str(study.study.seed)}
     for name in sorted(k for k, v in settings.items() if training.made_from.get(k) != v):
-        yield Problem(f"{name} of the study is not what the model was trained with", mend, str(run_dir / "training"))
+        yield Problem(f"{name} in the study is not what the model was trained with", rerun, str(run_dir / "training"))
     if training.corpus != data.digest or {**training.made_from, "sdovis": ""} != {**network.made_from, "sdovis": ""}:
-        yield Problem("was not made from this corpus and this training", mend, str(run_dir / "model"))
+        yield Problem("was not made from this corpus and this training", rerun, str(run_dir / "model"))
     if (scores.made_from["corpus"], scores.made_from["model"]) != (data.digest, network.digest):
-        yield Problem("were not made from this corpus and this model", mend, str(run_dir / "scores"))
+        yield Problem("were not made from this corpus and this model", rerun, str(run_dir / "scores"))
     if scores.made_from["study"] != study.digest_of("evaluation"):
-        yield Problem("[evaluation] of the study is not what the scores were made with", mend, str(run_dir / "scores"))
+        yield Problem("[evaluation] in the study is not what the scores were made with", rerun, str(run_dir / "scores"))
 
 
 def _other_classes(corpus: CorpusFacts, scores: ScoreFacts, config: ConfigFile, run_dir: Path) -> Iterator[Problem]:
@@ -287,13 +289,13 @@ def _other_classes(corpus: CorpusFacts, scores: ScoreFacts, config: ConfigFile, 
     }
     for file, names in found.items():
         if names != classes:
-            yield Problem("has other classes than the corpus", "run sdovis run", str(run_dir / file))
+            yield Problem("its classes differ from the corpus", "run sdovis run", str(run_dir / file))
 
 
 def _repositories(study: Study, made: Mapping[str, Manifest]) -> Repositories:
     namespace = study.publish.namespace or PLACEHOLDER
     if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9]|[._-](?=[A-Za-z0-9])){0,95}", namespace):
-        raise BadInput(Problem(f"publish.namespace {namespace!r} is not the name of a user or organisation on the Hub"))
+        raise BadInput(Problem(f"publish.namespace {namespace!r} is not a valid user or organisation name for the Hub"))
     where = f"{namespace}/{study.name}"
     return Repositories(where, where, where, pin(**made), placeholder=not study.publish.namespace)
 
@@ -314,12 +316,12 @@ def class_facts(
 
 
 def rejects(by_reason: Mapping[str, int]) -> Rejects:
-    """The rejected rows by reason, the commonest first."""
+    """The rejected rows by reason, commonest first."""
     return Rejects(sum(by_reason.values()), *_first(by_reason))
 
 
 def _first(counts: Mapping[str, int]) -> tuple[dict[str, int], int, int]:
-    """The commonest entries, ties by name; how many others there are; and how many rows these have."""
+    """The commonest entries, ties by name; the number of others; and the number of rows of these."""
     public: dict[str, int] = {}
     for text, rows in counts.items():
         shown = without_folders(text)

@@ -1,4 +1,4 @@
-"""Text of a workbook or a study as Markdown, YAML and BibTeX that it cannot break; numbers as a card prints them."""
+"""Text from a workbook or a study made safe for Markdown, YAML and BibTeX; numbers as a card prints them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ UNDEFINED = "not defined"
 
 
 class Markdown(str):
-    """Markdown that is meant to be: it is printed as it is, any other text is escaped."""
+    """Text that is meant as Markdown: it is printed as is; any other text is escaped."""
 
 
 def lines(*given: str) -> Markdown:
-    """Lines of Markdown, those that are empty left out."""
+    """Lines of Markdown, without the empty ones."""
     return Markdown("\n".join(line for line in given if line))
 
 
 def blocks(*given: str) -> Markdown:
-    """Blocks of Markdown, an empty line between two; those that are empty left out."""
+    """Blocks of Markdown separated by an empty line, without the empty ones."""
     return Markdown("\n\n".join(block for block in given if block))
 
 
@@ -35,30 +35,30 @@ def plain(text: str) -> str:
     return " ".join("".join(c for c in kept if unicodedata.category(c) not in ("Cf", "Cs", "Co", "Cn")).split())
 
 
-# As entities: a table cell, a Jinja template or HTML would read these whether escaped by a backslash or not.
+# As entities: a table cell, a Jinja template or HTML would interpret these even after a backslash.
 _ENTITIES = {c: f"&#{ord(c)};" for c in "|`{}$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _BACKSLASHED = frozenset("\\*_[]#~!")
 
 
 def md(text: str) -> Markdown:
-    """``text`` as inline Markdown that shows it letter by letter, also in a table and at the start of a line."""
+    """``text`` as inline Markdown that shows it literally, also in a table and at the start of a line."""
     line = plain(text)
     shown = "".join(_ENTITIES.get(c, f"\\{c}" if c in _BACKSLASHED else c) for c in line)
-    # A list or a heading begins with one of these; so does a numbered item.
+    # These begin a list or a heading; the next line treats numbered items.
     shown = re.sub(r"^([-+=])", r"\\\1", shown)
     return Markdown(re.sub(r"^(\d+)([.)])(?= |$)", r"\1\\\2", shown))
 
 
 def code(value: object) -> Markdown:
-    """A name or value in code type; what code type cannot show safely is escaped instead."""
+    """A name or value as inline code; what inline code cannot show safely is escaped instead."""
     text = plain(str(value))
     return Markdown(f"`{text}`") if re.fullmatch(r"[^`|<>{}&$]+", text) else md(text)
 
 
 def verbatim(text: str) -> Markdown:
-    """A repository's name, a tag: inside code and addresses, where nothing can be escaped, so nothing may need it."""
+    """A repository's name or a tag, for code and URLs, where nothing can be escaped: text that would need it is refused."""
     if not re.fullmatch(r"[A-Za-z0-9._/-]+", text):
-        raise SdovisError(f"a card would show {text!r} where only letters, digits and . _ / - may stand")
+        raise SdovisError(f"a card would show {text!r} where only letters, digits and . _ / - are allowed")
     return Markdown(text)
 
 
@@ -99,7 +99,7 @@ def percent(share: float) -> Markdown:
 
 
 def count(number: int) -> Markdown:
-    """An integer with its thousands parted."""
+    """An integer with thousands separators."""
     return Markdown(f"{number:,}")
 
 
@@ -120,12 +120,12 @@ _FOLDERS = re.compile(r"(?<![\w:/\\.])(?:~|[A-Za-z]:)?[\\/](?:[^\\/\s'\"]+[\\/])
 
 
 def without_folders(text: str) -> str:
-    """``text`` with each absolute path in it cut down to its last name: cells and messages may hold one."""
+    """``text`` with each absolute path in it cut down to its last name: cells and messages may contain one."""
     return _FOLDERS.sub(r"…/\1", _QUOTED.sub(r"\1…/\2\1", text))
 
 
 def setting(value: object) -> Markdown:
-    """A value of a configuration, in code type; a path in it is cut down to its last name."""
+    """A configuration value as inline code; a path in it is cut down to its last name."""
     return code(without_folders(str(value)))
 
 
@@ -138,7 +138,7 @@ def named(score_name: str) -> Markdown:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes every string that another reader of YAML might take for something else, such as 1e3."""
+    """Quotes every string that another YAML reader might take for something else, such as 1e3."""
 
 
 def _quoted(dumper: Any, text: str) -> Any:
@@ -150,6 +150,6 @@ _Dumper.add_representer(str, _quoted)
 
 
 def front_matter(data: dict[str, Any]) -> str:
-    """The YAML block at the head of a card, its fences included."""
+    """The YAML block at the top of a card, including its fences."""
     text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
     return f"---\n{text}---\n"

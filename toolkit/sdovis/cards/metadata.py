@@ -12,7 +12,7 @@ from sdovis.statistics.bootstrap import Estimate
 
 #: Upper limits of the Hub's size categories.
 _SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10_000_000: "1M<n<10M"}
-#: The Hub's names of metrics, where ours differ by more than a hyphen.
+#: The Hub's names for metrics, if ours differ by more than a hyphen.
 _METRICS = {"macro-f1": "f1"}
 
 
@@ -46,7 +46,7 @@ def dataset_metadata(facts: Facts) -> dict[str, Any]:
 
 
 def model_metadata(facts: Facts) -> dict[str, Any]:
-    """Front matter of the model card. The intervals' bounds are metrics of their own: there is no field for them."""
+    """Front matter of the model card. The bounds of intervals are separate metrics, because there is no field for them."""
     from huggingface_hub import EvalResult, ModelCardData
 
     where = facts.repositories
@@ -143,7 +143,7 @@ def _bounds(
 
 
 def _licence(*given: str) -> dict[str, Any]:
-    """The Hub knows licences by an identifier; another text becomes the name of an `other` licence."""
+    """The Hub knows licences by identifier; any other text becomes the name of an `other` licence."""
     names = list(dict.fromkeys(plain(text).lower() for text in given if plain(text)))
     if not names:
         return {"license": "unknown"}

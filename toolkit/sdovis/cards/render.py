@@ -1,4 +1,4 @@
-"""Templates rendered strictly: what is undefined, or printed without saying how, is an error that names its line."""
+"""Templates rendered strictly: a name that is undefined, or a value printed without a filter, is an error with its line."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from sdovis.cards.sentences import SENTENCES
 from sdovis.cards.tables import TABLES
 from sdovis.errors import BadInput, Problem, SdovisError, nearest
 
-#: What a template may name: the facts themselves, and what is said of them.
+#: What a template may print besides the facts: what is said about them.
 PRINTED: Mapping[str, Mapping[str, Callable[[Facts], Markdown]]] = {"sentences": SENTENCES, "tables": TABLES}
 
 
 @dataclass(frozen=True)
 class Template:
-    """A template's text and its file. ``own``: it is a scientist's, so that a mistake in it is theirs to mend."""
+    """A template's text and its file. ``own``: it is the user's, so a mistake in it is theirs to fix."""
 
     text: str
     file: str
@@ -45,9 +45,9 @@ class Template:
 
 
 def render(template: Template, facts: Facts) -> str:
-    """The template filled in, without empty lines at its ends or more than one in a row.
+    """The template filled in, without empty lines at either end or more than one in a row.
 
-    Raises `BadInput` with file and line for a mistake in a template of one's own.
+    Raises `BadInput` with file and line for a mistake in a user's template.
     """
     said = {name: {each: make(facts) for each, make in makers.items()} for name, makers in PRINTED.items()}
     try:
@@ -60,7 +60,7 @@ def render(template: Template, facts: Facts) -> str:
 
 
 def problems(template: Template) -> Iterator[Problem]:
-    """The mistakes that show before there are facts: syntax, names that do not exist, other files called in."""
+    """The mistakes that can be found without facts: syntax, names that do not exist, references to other files."""
     environment = _environment()
     try:
         tree = environment.parse(template.text)
@@ -79,7 +79,7 @@ def problems(template: Template) -> Iterator[Problem]:
         if owner in known and part.attr not in known[owner]:
             yield _at(template, part.lineno, _undefined(f"{owner}.{part.attr}", known[owner]))
     for call in tree.find_all((nodes.Include, nodes.Extends, nodes.Import, nodes.FromImport)):
-        yield _at(template, call.lineno, "calls in another file, which a card's template cannot")
+        yield _at(template, call.lineno, "includes another file, which a card's template cannot do")
 
 
 def _at(template: Template, line: int | None, what: str) -> Problem:
@@ -98,7 +98,7 @@ def _undefined(name: str, choices: list[str]) -> str:
 
 
 class _Undefined(StrictUndefined):
-    """What is undefined, and the name that comes nearest."""
+    """An undefined name whose error gives the nearest known one."""
 
     __slots__ = ()
 
@@ -116,14 +116,14 @@ class _Undefined(StrictUndefined):
 
 
 def _finalize(value: object) -> str:
-    """What a template may print: text, escaped, and whole numbers. Others have a filter that says how."""
+    """What a template may print: text, which is escaped, and whole numbers. Anything else needs a filter that says how."""
     if isinstance(value, Markdown):
         return value
     if isinstance(value, str):
         return md(value)
     if isinstance(value, Undefined) or (isinstance(value, int) and not isinstance(value, bool)):
-        return str(value)  # of what is undefined: raises, and says its name
-    raise SdovisError(f"a card's template prints {value!r} without saying how: use a filter")
+        return str(value)  # raises for an undefined value, with its name
+    raise SdovisError(f"a card's template prints {value!r} without saying how; use a filter")
 
 
 def _environment() -> SandboxedEnvironment:
@@ -142,7 +142,7 @@ def _environment() -> SandboxedEnvironment:
 
 
 def _filter(name: str, printed: Callable[[Any], Markdown]) -> Callable[[Any], Markdown]:
-    """A filter that says what it cannot print, and of what is undefined the name."""
+    """A filter whose errors say what it cannot print, or which name is undefined."""
 
     def checked(value: Any) -> Markdown:
         if isinstance(value, Undefined):

@@ -1,7 +1,7 @@
-"""What the cards say in words: sentences that depend on facts, each a function of the facts and of nothing else.
+"""What the cards say in words: sentences that depend on facts, each a function of the facts and nothing else.
 
-A template prints one by its name: ``{{ sentences.split }}``. A sentence that a study has no use for is empty, and the
-empty line it leaves disappears.
+A template prints one by its name: ``{{ sentences.split }}``. A sentence that does not apply to a study is empty, and
+the empty line it leaves disappears.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _unpublished(facts: Facts) -> str:
 
 
 def space_notices(facts: Facts) -> Markdown:
-    """That the model of a Space was trained on simulated images, where it was."""
+    """That the model of a Space was trained on simulated images, if it was."""
     if not facts.simulated:
         return Markdown("")
     return Markdown(
@@ -78,19 +78,19 @@ def space_notices(facts: Facts) -> Markdown:
 
 def region(facts: Facts) -> Markdown:
     """What counts as one region."""
-    returns = " with its returns under later numbers" if facts.split.link_returning else ""
+    returns = ", including its returns under later numbers" if facts.split.link_returning else ""
     return Markdown(
         f"A region is a NOAA active region{returns}; an image without a NOAA number counts as a region of its own."
     )
 
 
 def dataset_scheme(facts: Facts) -> Markdown:
-    """The label scheme, and the classes that it knows and the dataset lacks."""
+    """The label scheme, and those of its classes that the dataset lacks."""
     return _scheme(facts, "did not occur.")
 
 
 def model_scheme(facts: Facts) -> Markdown:
-    """The label scheme, and the classes that it knows and the model does not."""
+    """The label scheme, and those of its classes that the model does not know."""
     return _scheme(facts, "did not occur and cannot be predicted.")
 
 
@@ -104,18 +104,18 @@ def _scheme(facts: Facts, absence: str) -> Markdown:
 
 
 def flares(facts: Facts) -> Markdown:
-    """A section on the flares that the labels were made from, where they were."""
+    """A section on the flares that the labels were made from, if they were."""
     listed = facts.flares
     if listed is None:
         return Markdown("")
     return blocks(
         "### Which flares count",
         lines(
-            f"A region is labelled `flare` where the list {md(listed.list)} ({md(listed.first)} to {md(listed.last)}) has "
+            f"A region is labelled `flare` if the list {md(listed.list)} ({md(listed.first)} to {md(listed.last)}) has "
             f"one of its flares of {md(listed.threshold)} or more that {md(listed.counted)} ({number(listed.hours)} hours).",
             f"In those hours the list holds {count(listed.events_in_windows)} flares of that class, "
-            f"{count(listed.events_without_region)} of them without a region: each may belong to an image that counts as "
-            "without a flare.",
+            f"{count(listed.events_without_region)} of them without a region: any of these may belong to an image "
+            "labelled as having no flare.",
         ),
     )
 
@@ -124,23 +124,23 @@ def flares(facts: Facts) -> Markdown:
 
 
 def dataset_limits(facts: Facts) -> Markdown:
-    """Items of a list: how far from the central meridian the images go, and that labels were not checked."""
+    """List items: how far from the central meridian the images go, and that labels were not checked."""
     limit = facts.max_longitude_deg
     return lines(
-        f"- Regions beyond {number(limit)} degrees from the central meridian are not in it."
+        f"- Regions beyond {number(limit)} degrees from the central meridian are not included."
         if limit
-        else "- No limit of longitude was set; near the limb, projection makes classes unreliable.",
-        "" if facts.simulated else "- Labels stand as in the workbook; they were not checked against the images.",
+        else "- No longitude limit was set; near the limb, projection makes classes unreliable.",
+        "" if facts.simulated else "- Labels are as given in the workbook; they were not checked against the images.",
     )
 
 
 def seeds(facts: Facts) -> Markdown:
-    """From how many seeds the network was trained, and that the intervals do not contain their spread."""
+    """From how many seeds the network was trained, and that the intervals do not include their spread."""
     training = facts.training
     how = f"once, with seed {training.seed}"
     if training.seeds:
         how = f"from {len(training.seeds['validation'])} seeds, of\n  which the validation part chose {training.seed}"
-    return lines(f"The network was trained {how}; the spread", "  over seeds is not in them.")
+    return lines(f"The network was trained {how}; the spread", "  over seeds is not included in them.")
 
 
 def years(facts: Facts) -> Markdown:
@@ -157,18 +157,18 @@ def years(facts: Facts) -> Markdown:
 def model_limb(facts: Facts) -> Markdown:
     """Whether regions near the limb were left out."""
     if not facts.max_longitude_deg:
-        return Markdown("No limit of longitude was set; near the limb, projection makes the classes unreliable.")
+        return Markdown("No longitude limit was set; near the limb, projection makes the classes unreliable.")
     return lines(
-        f"Regions beyond {number(facts.max_longitude_deg)} degrees from the central meridian were left out, in",
-        "  training and in the test.",
+        f"Regions beyond {number(facts.max_longitude_deg)} degrees from the central meridian were left out of",
+        "  both training and test.",
     )
 
 
 def cautions(facts: Facts) -> Markdown:
-    """Items of a list: that the model is not for operations, and the study's own notes."""
+    """List items: that the model is not for operations, and the study's own notes."""
     operations = lines(
-        "- **Not for operations.** The model was tested on past images, not as a forecast, and labels were taken as they "
-        "stand in",
+        "- **Not for operations.** The model was tested on past images, not as a forecast, and labels were taken as given "
+        "in",
         "  the workbook.",
     )
     return lines("" if facts.simulated else operations, *(f"- {md(note)}" for note in facts.notes))
@@ -181,18 +181,18 @@ def dataset_licence(facts: Facts) -> Markdown:
     """The licence of the annotations."""
     if facts.licence:
         return Markdown(f"Licence of the annotations: {md(facts.licence)}.")
-    return Markdown("The authors state no licence of the annotations: ask them before you use them.")
+    return Markdown("The authors state no licence for the annotations: ask before you use them.")
 
 
 def model_licence(facts: Facts) -> Markdown:
     """The licence of the model."""
     if facts.licence:
         return Markdown(f"Licence of the model: {md(facts.licence)}.")
-    return Markdown("The authors state no licence: ask them before you use the model.")
+    return Markdown("The authors state no licence: ask before you use the model.")
 
 
 def courtesy(facts: Facts) -> Markdown:
-    """SDO's credit, for images of the Sun that the study does not credit so itself."""
+    """SDO's credit, for images of the Sun, unless the study already gives it."""
     needed = not facts.simulated and COURTESY not in facts.provenance.credit
     return Markdown(f"Courtesy of {COURTESY}." if needed else "")
 
@@ -222,11 +222,11 @@ def _citation(facts: Facts, key: str, kind: str, where: str) -> Markdown:
 
 
 def versions(facts: Facts) -> Markdown:
-    """The packages that trained the network, with their versions."""
+    """The packages used to train the network, with their versions."""
     return Markdown(", ".join(f"{md(name)} {md(version)}" for name, version in facts.training.versions.items()))
 
 
-#: The sentences by the name that a template calls them by.
+#: The sentences, by the name under which a template calls them.
 SENTENCES: Mapping[str, Callable[[Facts], Markdown]] = {
     sentence.__name__: sentence
     for sentence in (

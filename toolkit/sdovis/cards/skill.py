@@ -1,26 +1,26 @@
-"""What the model card says of skill: sentences that depend on the scores, each a function of the facts."""
+"""What the model card says about skill: sentences that depend on the scores, each a function of the facts."""
 
 from __future__ import annotations
 
 from sdovis.cards.facts import Facts
 from sdovis.cards.markdown import Markdown, code, count, difference, interval, lines, score
 
-#: What the baselines of `sdovis.evaluation.baselines` are, in the order in which a card names them.
+#: What each baseline of `sdovis.evaluation.baselines` is, in the order in which a card names them.
 BASELINES = {
-    "majority": "always names its commonest class",
+    "majority": "always predicts its commonest class",
     "raw-pixels": "is a logistic regression on a 14 x 14 thumbnail",
     "absolute-field": "is one on a 14 x 14 thumbnail of |B|",
-    "brightness": "is one on mean, spread and percentiles of the image",
+    "brightness": "is one on the mean, spread and percentiles of the image",
     "spot-measures": "is one on seven measures of the spots (area, umbral area, number, share of the largest, darkest "
     "point, extent, elongation)",
 }
 
 
 def strongest_baseline(facts: Facts) -> Markdown:
-    """How the model compares with the best of its baselines."""
+    """How the model compares with its best baseline."""
     best = facts.headline
     if best.rival_score is None or best.difference is None:
-        return Markdown("No baseline was scored beside it.")
+        return Markdown("No baseline was scored for comparison.")
     verdict = "." if best.beats else ": it is **not shown to be better** than that baseline."
     return lines(
         f"The strongest baseline, {code(best.rival)}, reaches {interval(best.rival_score)}; the model differs from it by",
@@ -50,12 +50,12 @@ def validation(facts: Facts) -> Markdown:
 
 
 def baselines_figure(facts: Facts) -> Markdown:
-    """The figure of the model's score beside the baselines', where it was drawn."""
+    """The figure of the model's score beside the baselines', if it was drawn."""
     return _figure(facts, "against_baselines", "Balanced accuracy of the model and of the baselines, with intervals")
 
 
 def recall_figure(facts: Facts) -> Markdown:
-    """The figure of each class's recall, where scores by class were asked for."""
+    """The figure of each class's recall, if scores by class were asked for."""
     shown = facts.scores.per_class
     return _figure(facts, "recall", "Recall of each class, with intervals") if shown else Markdown("")
 
@@ -69,16 +69,16 @@ def by_class(facts: Facts) -> Markdown:
     """How to read the scores of the classes, or that there are none."""
     scores = facts.scores.per_class
     if not scores:
-        return Markdown("The study asked for no score by class; the table below holds all counts.")
+        return Markdown("The study asked for no scores by class; the table below gives all counts.")
     return lines(
         "Each class against the rest.",
         "TSS = POD - POFD does not depend on how common a class is." if "tss" in scores else "",
-        "HSS does; read it with the share." if "hss" in scores else "",
+        "HSS does; read it together with the share." if "hss" in scores else "",
     )
 
 
 def by_longitude(facts: Facts) -> Markdown:
     """How to read the scores by longitude, or that there are none."""
     if facts.scores.by_longitude:
-        return Markdown("Without intervals: a difference between rows with few images is noise.")
+        return Markdown("No intervals are given: a difference between rows with few images is noise.")
     return Markdown("The corpus holds no longitudes, so skill near the limb is unknown.")

@@ -1,4 +1,4 @@
-"""What a card tells of a run's data files: how the corpus is stored, which network it is, and an example of each class."""
+"""What a card says about a run's files: how the corpus is stored, which network was trained, an example of each class."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Network:
-    """The network. ``hub_id`` is empty for local weights and from scratch, ``backbone`` from scratch."""
+    """The network. ``hub_id`` is empty for local weights and networks from scratch, ``backbone`` for the latter only."""
 
     backbone: str
     hub_id: str
@@ -45,7 +45,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Example:
-    """A test image that travels with the model: the first of its class, not chosen by its outcome."""
+    """A test image published with the model: the first of its class, not chosen by its outcome."""
 
     id: str
     label: str
@@ -75,7 +75,7 @@ def storage(folder: Path) -> Storage:
 
 def network(given_id: str | None, training: TrainingRecord, config: ConfigFile, processor: ProcessorFile) -> Network:
     """The network that was trained; ``given_id`` is the study's ``backbone.id``."""
-    # What training recorded decides: a folder is known by its contents, all else by the study's own words.
+    # What training recorded counts: a folder is identified by its contents, anything else by the study's own words.
     recorded = training.made_from["backbone"]
     local = re.fullmatch("[0-9a-f]{64}", recorded) is not None
     given = {} if local else json.loads(recorded)

@@ -1,4 +1,4 @@
-"""The tables of the cards, each a function of the facts and of nothing else.
+"""The tables of the cards, each a function of the facts and nothing else.
 
 A template prints one by its name: ``{{ tables.parts }}``. A table without rows is empty.
 """
@@ -46,14 +46,14 @@ def _words(name: str) -> str:
 
 
 def classes(facts: Facts) -> Markdown:
-    """The classes and, of each part, their images (and regions)."""
+    """The classes and, for each part, their images (and regions)."""
     head = ["class", "what it means", *facts.split.parts]
     return _table(head, ([*_meaning(each), *_counts(facts, each.name)] for each in facts.classes))
 
 
 def merged(facts: Facts) -> Markdown:
-    """What of the field's classes was merged into each class, and how the workbook wrote it, with rows."""
-    head = ["class", "classes of the field merged into it (rows)", "as written (rows)"]
+    """Which of the field's classes were merged into each class, and how the workbook wrote it, with rows."""
+    head = ["class", "classes merged into it (rows)", "as written in the workbook (rows)"]
     return _table(
         head, ([_bold(each.name), _rows_of(each.merged) or "nothing", _written(each)] for each in facts.classes)
     )
@@ -84,7 +84,7 @@ def _written(each: ClassFacts) -> str:
 
 
 def parts(facts: Facts) -> Markdown:
-    """The parts: images, regions, frames, times, and how much of a part its largest region is."""
+    """The parts: images, regions, frames, times, and the largest region's share of each."""
     head = ["part", "images", "regions", "frames", "first", "last", "largest region", "its share"]
     rows = []
     for name, part in facts.split.parts.items():
@@ -95,7 +95,7 @@ def parts(facts: Facts) -> Markdown:
 
 
 def shortcuts(facts: Facts) -> Markdown:
-    """A section on how well single traits tell the class; empty where none could be tried."""
+    """A section on how well single traits predict the class; empty if none could be tried."""
     found = facts.split.shortcuts
     if not found:
         return Markdown("")
@@ -103,9 +103,9 @@ def shortcuts(facts: Facts) -> Markdown:
     return blocks(
         "### Shortcuts",
         lines(
-            "How well a single trait tells the class of the test part, without the picture: a small decision tree fitted to "
+            "How well a single trait predicts the class on the test part, without the image: a small decision tree fitted to "
             "the training part, balanced accuracy with its 95 % interval by region.",
-            "What lies clearly above chance is something that a network could learn in place of the Sun.",
+            "Anything clearly above chance is something that a network could learn in place of the Sun.",
         ),
         _table(["trait", "balanced accuracy", "chance"], rows),
     )
@@ -135,12 +135,12 @@ def provenance(facts: Facts) -> Markdown:
         )
         rows += [[f"images{colour}", md(channel.title)], [f"transform to 8 bits{colour}", transform]]
     limit = facts.max_longitude_deg
-    rows.append(["central meridian", f"up to {number(limit)} degrees away" if limit else "no limit"])
+    rows.append(["distance from the central meridian", f"up to {number(limit)} degrees" if limit else "no limit"])
     return _table(["", ""], rows)
 
 
 def columns(facts: Facts) -> Markdown:
-    """The columns of the data: type, unit, whether the row or the image tells it, meaning."""
+    """The columns of the data: type, unit, whether it comes from the row or the image, meaning."""
     rows = (
         [code(each.name), md(each.kind), md(each.unit), "image" if each.measured else "row", md(each.meaning)]
         for each in facts.columns
@@ -152,7 +152,7 @@ def columns(facts: Facts) -> Markdown:
 
 
 def classes_and_merged(facts: Facts) -> Markdown:
-    """The classes, what was merged into them and, of each part, their images (and regions)."""
+    """The classes, what was merged into them and, for each part, their images (and regions)."""
     head = ["class", "what it means", "merged into it", *facts.split.parts]
     return _table(
         head,
@@ -175,7 +175,7 @@ def scores(facts: Facts) -> Markdown:
 
 
 def by_class(facts: Facts) -> Markdown:
-    """The scores of each class against the rest; empty where none were asked for."""
+    """The scores of each class against the rest; empty if none were asked for."""
     found, test = facts.scores.per_class, facts.split.parts["test"]
     if not found:
         return Markdown("")
@@ -195,14 +195,14 @@ def confusion(facts: Facts) -> Markdown:
 
 
 def by_longitude(facts: Facts) -> Markdown:
-    """Balanced accuracy by distance from the central meridian; empty where no longitudes are known."""
+    """Balanced accuracy by distance from the central meridian; empty if no longitudes are known."""
     bins = facts.scores.by_longitude
     rows = ([f"{number(b.from_deg)} to {number(b.to_deg)}", count(b.rows), score(b.balanced_accuracy)] for b in bins)
     return _table(["degrees", "test images", "balanced accuracy"], rows)
 
 
 def parts_in_short(facts: Facts) -> Markdown:
-    """The parts: images, regions, times, and how much of a part its largest region is."""
+    """The parts: images, regions, times, and the largest region's share of each."""
     rows = []
     for name, part in facts.split.parts.items():
         share = percent(part.largest_region_share)
@@ -236,7 +236,10 @@ def _trained(facts: Facts) -> Iterator[list[str]]:
     training = facts.training
     if training.method:
         yield ["method", "; ".join([_trainable(training.method), *_refinements(training.method)])]
-    yield ["images", f"{count(training.images['train'])} to train, {count(training.images['validation'])} to validate"]
+    yield [
+        "images",
+        f"{count(training.images['train'])} for training, {count(training.images['validation'])} for validation",
+    ]
     yield ["augmentation", md(", ".join(training.augmentations) or "none")]
     weights = (f"{md(name)} {number(weight)}" for name, weight in training.class_weights.items())
     yield ["class weights in the loss", ", ".join(weights)]
@@ -253,7 +256,7 @@ def _trainable(method: Mapping[str, Any]) -> str:
         adapters = f"low-rank adapters (LoRA: rank {rank}, alpha {alpha})"
         return f"{adapters} and the classifier; the adapters are merged into the weights"
     if method["trainable"] == "head":
-        return "the classifier alone, on features that the frozen backbone computed once"
+        return "the classifier alone, on features computed once by the frozen backbone"
     if method["trainable"] == "head-then-all":
         epochs = method["probe"]["epochs"]
         return f"the classifier first ({epochs} epochs, on features of the frozen backbone), then every weight"
@@ -262,11 +265,11 @@ def _trainable(method: Mapping[str, Any]) -> str:
 
 def _refinements(method: Mapping[str, Any]) -> Iterator[str]:
     if method["layer_decay"]:
-        yield f"each layer at {number(method['layer_decay'])} times the rate of the one above it"
+        yield f"each layer at {number(method['layer_decay'])} times the learning rate of the one above it"
     if method["sampling"] == "balanced":
         yield "every class shown equally often"
     if method["logit_adjustment"]:
-        yield f"logits adjusted by {number(method['logit_adjustment'])} times the log of the classes' shares"
+        yield f"logits adjusted by {number(method['logit_adjustment'])} times the log of the class shares"
     if method["patience"]:
         yield f"stopped after {method['patience']} evaluations without a better score"
 
@@ -284,14 +287,14 @@ def _repeated(facts: Facts) -> Iterator[list[str]]:
 
 def _spent(facts: Facts) -> Iterator[list[str]]:
     training = facts.training
-    since = f" since it was resumed after step {count(training.resumed_from)}" if training.resumed_from else ""
+    since = f" since resuming after step {count(training.resumed_from)}" if training.resumed_from else ""
     yield ["time", f"{number(training.seconds)} s{since}, {number(training.images_per_second)} images/s"]
     yield ["hardware", ", ".join(f"{md(what)} {setting(value)}" for what, value in training.hardware.items())]
     for name, value in training.arguments.items():
         yield [code(name), setting(value)]
 
 
-#: The tables by the name that a template calls them by.
+#: The tables, by the name under which a template calls them.
 TABLES: Mapping[str, Callable[[Facts], Markdown]] = {
     table.__name__: table
     for table in (

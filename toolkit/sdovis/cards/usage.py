@@ -1,16 +1,16 @@
-"""What the cards say of images and of what to do with them: sentences and snippets, each a function of the facts."""
+"""What the cards say about images and how to use them: sentences and snippets, each a function of the facts."""
 
 from __future__ import annotations
 
 from sdovis.cards.facts import Facts
 from sdovis.cards.markdown import Markdown, blocks, code, lines, md, number, verbatim
 
-#: Three channels are, in this order, the colours of a picture.
+#: The colours of a picture that three channels become, in this order.
 COLOURS = ("red", "green", "blue")
 
 
 def dataset_images(facts: Facts) -> Markdown:
-    """What each image shows of the Sun, and what its colours are."""
+    """What each image shows of the Sun, and what its colours stand for."""
     shown = ""
     if facts.cutout_arcsec:
         shown = f"Each is a cutout of {number(facts.cutout_arcsec)} arcsec, solar north up, rescaled to that size."
@@ -24,13 +24,13 @@ def dataset_images(facts: Facts) -> Markdown:
     titles = [md(channel.title) for channel in facts.channels]
     return lines(
         shown,
-        f"Three channels make a picture in colour: {titles[0]} is its red, {titles[1]} its green,",
+        f"Three channels make a colour picture: {titles[0]} is its red, {titles[1]} its green,",
         f"{titles[2]} its blue.",
     )
 
 
 def model_images(facts: Facts) -> Markdown:
-    """What the network takes: its size in pixels, the channels and their transforms, what an image shows of the Sun."""
+    """The network's input: its size in pixels, the channels and their transforms, what an image shows of the Sun."""
     size = facts.network.size_px
     each = [f"{code(c.name)}, version {md(c.version)} ({md(c.title)}):" for c in facts.channels]
     sources = [md(channel.source) for channel in facts.channels]
@@ -40,7 +40,7 @@ def model_images(facts: Facts) -> Markdown:
         )
     colours = zip(COLOURS, each, sources, strict=True)
     return blocks(
-        f"The network takes {size} x {size} px of three channels as the colours of a picture:",
+        f"The network takes {size} x {size} px of three channels as the colours of one picture:",
         lines(*(f"- {colour}: {channel}\n  {source}" for colour, channel, source in colours)),
         _model_cutout(facts),
     )
@@ -60,20 +60,20 @@ def _model_cutout(facts: Facts) -> str:
 
 
 def _files(facts: Facts) -> list[str]:
-    """An image file for each channel, as a snippet of Python names it."""
+    """One image file per channel, as a Python snippet names it."""
     if len(facts.channels) == 1:
         return ['"image.fits"']
     return [f'"{verbatim(channel.name)}.fits"' for channel in facts.channels]
 
 
 def classify_files(facts: Facts) -> Markdown:
-    """A line of Python that has image files classified by ``sdovis.pipeline``."""
+    """A line of Python that classifies image files with ``sdovis.pipeline``."""
     files = ", ".join(_files(facts))
     return Markdown(f"print(classify(({files})))" if len(facts.channels) > 1 else f"print(classify({files}))")
 
 
 def ask_space(facts: Facts) -> Markdown:
-    """Lines of Python that have image files classified by a Space."""
+    """Lines of Python that send image files to a Space to be classified."""
     files = [f"handle_file({file})" for file in _files(facts)]
     if len(files) == 1:
         return Markdown(f'answer = client.predict({files[0]}, api_name="/classify")')
@@ -81,7 +81,7 @@ def ask_space(facts: Facts) -> Markdown:
 
 
 def upload(facts: Facts) -> Markdown:
-    """What a visitor of the Space uploads, and gets."""
+    """What a visitor to the Space uploads, and gets."""
     if len(facts.channels) == 1:
         return Markdown(
             "Upload a FITS, PNG or JPEG image of the Sun: the model says which class it shows and where it looked."
@@ -89,5 +89,5 @@ def upload(facts: Facts) -> Markdown:
     titles = ", ".join(md(channel.title) for channel in facts.channels)
     return lines(
         f"Upload the FITS files of one region in three channels ({titles}), or the",
-        "picture in colour that sdovis saved: the model says which class it shows and where it looked.",
+        "colour picture that sdovis saved: the model says which class it shows and where it looked.",
     )

@@ -1,9 +1,9 @@
-"""Every number on the cards computed again, from the rows and not from the summaries that the cards were made of.
+"""Every number on the cards computed again, from the rows and not from the summaries that the cards were made from.
 
 What has a second source is recomputed: counts, spellings, the split's audit and the rejects from the corpus' Parquet and
 ``rejects.csv``; scores, intervals, baselines and differences from ``predictions.parquet`` and ``baselines.parquet``;
-latency from ``latency.parquet``; the release's tag from the sums of all files. The course of the training has none: its
-record is tied to the model by what both were made from.
+latency from ``latency.parquet``; the release's tag from the sums of all files. The course of the training
+has no second source: its record is tied to the model by what both were made from.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _SUM_TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A line of a card that says otherwise than what it is recomputed to be; ``file`` is relative to the run."""
+    """A line of a card that differs from what is recomputed; ``file`` is relative to the run."""
 
     file: str
     line: int
@@ -59,10 +59,10 @@ class Mismatch:
 
 
 def verify(run_dir: Path) -> list[Mismatch]:
-    """Every line of the run's cards, and of their copies in its release, that recomputing does not give.
+    """Every line of the run's cards, and of their copies in its release, that differs when recomputed.
 
-    What is written by hand in kept sections is left alone. Raises `BadInput` where files are missing, changed since they
-    were made, or do not belong together.
+    Text written by hand in kept sections is left alone. Raises `BadInput` if files are missing, changed since they were
+    made, or do not belong together.
     """
     study = studies.load(run_dir / "study.toml")
     own = templates.load(study.publish.templates)
@@ -92,7 +92,7 @@ def _differences(file: str, printed: str, right: str) -> Iterator[Mismatch]:
 
 
 def recomputed(facts: Facts, run_dir: Path) -> Facts:
-    """``facts`` with every number that the rows of the run determine computed from them."""
+    """``facts`` with every number that the rows of the run determine recomputed from them."""
     corpus = Corpus.load(run_dir / "corpus")
     rows = corpus.rows.assign(label_name=[corpus.classes[i] for i in corpus.rows["label"]])
     predictions = _predictions(corpus, run_dir)
@@ -141,7 +141,7 @@ def _part(part: pd.DataFrame, classes: tuple[str, ...]) -> Part:
 
 
 def _predictions(corpus: Corpus, run_dir: Path) -> NDArray[np.float64]:
-    """Probabilities (N, K) in the corpus' order. Raises `BadInput` where they are of other rows, or are none."""
+    """Probabilities (N, K) in the corpus' order. Raises `BadInput` if they belong to other rows or are not probabilities."""
     file = run_dir / "scores" / "predictions.parquet"
     table = pd.read_parquet(file)
     for column in ("id", "group", "split", "label"):
@@ -149,7 +149,7 @@ def _predictions(corpus: Corpus, run_dir: Path) -> NDArray[np.float64]:
             raise BadInput(Problem(f"{column} differs from the corpus", "run sdovis evaluate", str(file)))
     found = table[[f"prob_{name}" for name in corpus.classes]].to_numpy(dtype=np.float64)
     if not (np.isfinite(found).all() and (np.abs(found.sum(axis=1) - 1) < _SUM_TOLERANCE).all()):
-        raise BadInput(Problem("holds what are no probabilities", "run sdovis evaluate", str(file)))
+        raise BadInput(Problem("contains values that are not probabilities", "run sdovis evaluate", str(file)))
     return found
 
 
@@ -172,7 +172,9 @@ def _scores(
     if saved.baselines:
         table = pd.read_parquet(folder / "baselines.parquet")
         if table["id"].tolist() != rows["id"].tolist():
-            raise BadInput(Problem("is of other rows", "run sdovis evaluate", str(folder / "baselines.parquet")))
+            raise BadInput(
+                Problem("rows differ from the corpus", "run sdovis evaluate", str(folder / "baselines.parquet"))
+            )
         rivals = {name: by_cluster(truth, table[name].to_numpy()[test], groups, k) for name in saved.baselines}
 
     def scored(name: str, entry: Estimate | Mapping[str, Estimate]) -> Estimate | Mapping[str, Estimate]:

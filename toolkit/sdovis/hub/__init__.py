@@ -1,1 +1,1 @@
-"""What speaks to a Hub: what a publish would change, publishing itself, and reading it back."""
+"""Everything that talks to a Hub: what publishing would change, publishing itself, and downloading it again."""

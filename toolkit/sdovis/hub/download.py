@@ -1,4 +1,4 @@
-"""A published release fetched again, and held against what was released."""
+"""A published release downloaded again, and compared with what was released."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def verify_published(
 ) -> Release:
     """Download the three repositories at the release's pin and compare every file with ``release.json``.
 
-    They are kept in ``folder`` where one is given. A README may differ in its kept sections. Raises `Conflict` that
-    names every file which is missing, different or too much, and `HubFailure` where a pin is not there.
+    They are kept in ``folder`` if one is given. A README may differ in its kept sections. Raises `Conflict` that
+    names every missing, different or unexpected file, and `HubFailure` if a pin does not exist.
     """
     release = Release.load(release_dir)
     hub = Hub(endpoint, token)
@@ -29,8 +29,8 @@ def verify_published(
             there = hub.download(kind, release.repositories[kind].id, release.pin, root / kind)
             wrong += [f"{kind}/{name}" for name in _wrong(release, kind, there)]
     if wrong:
-        where = f"what {hub.endpoint} holds at {release.pin}"
-        raise Conflict(f"{where} is not the release: {', '.join(wrong[:10])}{' ...' if len(wrong) > 10 else ''}")
+        where = f"what {hub.endpoint} has at {release.pin}"
+        raise Conflict(f"{where} differs from the release: {', '.join(wrong[:10])}{' ...' if len(wrong) > 10 else ''}")
     return release
 
 

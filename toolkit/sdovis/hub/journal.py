@@ -1,4 +1,4 @@
-"""What was published from a run: ``release.journal.json`` beside its release, so that a stranger's commit is seen."""
+"""What was published from a run: ``release.journal.json`` beside its release, so that commits by others are noticed."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Journal:
             self._data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         except ValueError as error:
             what = f"is damaged: {error}"
-            raise BadInput(Problem(what, "delete it, and name the newest commits with --accept", str(file))) from error
+            raise BadInput(Problem(what, "delete it, and give the newest commits with --accept", str(file))) from error
 
     def entries(self, endpoint: str, kind: str, name: str) -> list[Entry]:
-        """What the repository may hold if nobody else wrote to it: the last published, then what was being sent."""
+        """What the repository can contain if nobody else wrote to it: what was last published, then what was being sent."""
         found = self._data.get(endpoint, {}).get(f"{kind} {name}", {})
         return [
             Entry(**{**entry, "files": {path: Contents(**sums) for path, sums in entry["files"].items()}})
@@ -46,11 +46,11 @@ class Journal:
         ]
 
     def sending(self, endpoint: str, kind: str, name: str, entry: Entry) -> None:
-        """To be called before a commit is sent: its answer may be lost."""
+        """To be called before a commit is sent, because the answer may be lost."""
         self._put(endpoint, f"{kind} {name}", "sending", entry)
 
     def published(self, endpoint: str, kind: str, name: str, entry: Entry) -> None:
-        """To be called when the repository is known to hold the entry."""
+        """To be called once the repository is known to contain the entry."""
         self._data.get(endpoint, {}).get(f"{kind} {name}", {}).pop("sending", None)
         self._put(endpoint, f"{kind} {name}", "published", entry)
 

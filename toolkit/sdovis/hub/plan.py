@@ -1,4 +1,4 @@
-"""What publishing would change: the files of a release beside those on the Hub. Nothing here asks or sends."""
+"""What publishing would change: the files of a release compared with those on the Hub. Nothing here uses the network."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from sdovis.release.targets import in_words
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file holds: its sha256, its git blob, its size in bytes."""
+    """A file's contents: sha256, git blob, size in bytes."""
 
     sha256: str
     blob: str
     size: int
 
     def is_stored_as(self, stored: Stored) -> bool:
-        """Whether that file on the Hub, in LFS or in git, holds the same."""
+        """Whether that file on the Hub, in LFS or in git, has the same contents."""
         return stored.sha256 == self.sha256 if stored.sha256 else stored.blob == self.blob
 
     @classmethod
     def of(cls, source: Path | bytes) -> Contents:
-        """Read a file, or bytes, once for both sums."""
+        """Read a file, or bytes, once for both hashes."""
         size = source.stat().st_size if isinstance(source, Path) else len(source)
         sha256, blob = hashlib.sha256(), hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
         if isinstance(source, bytes):
@@ -41,7 +41,7 @@ class Contents:
 
 @dataclass(frozen=True)
 class Plan:
-    """The one commit that a repository needs, on top of ``parent`` ("" where it must be created first).
+    """The one commit that a repository needs, on top of ``parent`` ("" if it must be created first).
 
     ``added`` and ``changed`` are path -> bytes; ``made_public`` says that the repository is private now.
     """
@@ -61,8 +61,10 @@ class Plan:
         return not (self.added or self.changed or self.deleted)
 
     def lines(self) -> list[str]:
-        """The plan in words: a title, and a line a file."""
-        seen = "private, made public at the end" if self.made_public else "private" if self.private else "public"
+        """The plan in words: a title, and one line per file."""
+        seen = (
+            "private, will be made public at the end" if self.made_public else "private" if self.private else "public"
+        )
         title = f"{self.kind} {self.id} ({seen}{'' if self.parent else ', new'})"
         if self.empty:
             return [f"{title}: nothing changes"]

@@ -1,4 +1,4 @@
-"""Publishing a release: dataset, then model, then Space, one commit each, and nobody's work overwritten."""
+"""Publishing a release: dataset, then model, then Space, one commit each, without overwriting others' work."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sdovis.release.request import Say
 
 @dataclass(frozen=True)
 class Published:
-    """What was done, or with ``dry_run`` would be: a plan a repository, and the commits that now hold the release.
+    """What was done, or with ``dry_run`` would be: one plan per repository, and the commits that now contain the release.
 
     ``sent`` names the repositories that got a commit; ``notes`` are things that only the owner can do.
     """
@@ -46,15 +46,15 @@ def publish(
     endpoint: str | None = None,
     say: Say = lambda line: None,
 ) -> Published:
-    """Make the Hub hold the release, tagged with its pin in all three repositories.
+    """Put the release on the Hub, tagged with its pin in all three repositories.
 
-    All three are looked at before anything is written. What is already there is not sent again; a call after an
-    interruption goes on where it stopped. Sections of a README kept by hand on the Hub are carried over. A repository
-    stays private until all is there. ``namespace``, where given, must be the one the release was made for; ``accept``
-    are newest commits (or their first characters) by others that may be built upon, and their files replaced.
+    All three are examined before anything is written. What is already there is not sent again; a call after an
+    interruption continues from there. Sections of a README kept by hand on the Hub are carried over. Repositories stay
+    private until everything is there. ``namespace``, if given, must be the one the release was made for; ``accept``
+    lists newest commits (or their first characters) by others that may be built upon, and their files replaced.
 
-    Raises `BadInput` for a release that is not whole or belongs to nobody, `Conflict` where somebody else changed a
-    repository since, or where it is public and ``private`` is asked, and `HubFailure`.
+    Raises `BadInput` for a release that is incomplete or has no owner, `Conflict` if somebody else has changed a
+    repository since, or if it is public and ``private`` is requested, and `HubFailure`.
     """
     release = Release.load(release_dir)
     _check_owner(release, namespace)
@@ -78,12 +78,12 @@ def publish(
 
 def _check_owner(release: Release, namespace: str | None) -> None:
     owner = release.repositories["model"].id.split("/")[0]
-    mend = 'set publish.namespace = "..." in the study, and run it again: cards and snippets name the repositories'
+    hint = 'set publish.namespace = "..." in the study, and run it again: cards and snippets name the repositories'
     if owner == PLACEHOLDER:
-        raise BadInput(Problem("the release belongs to nobody yet", mend, str(release.folder)))
+        raise BadInput(Problem("the release has no owner yet", hint, str(release.folder)))
     if namespace and namespace != owner:
         what = f"the release was made for {owner!r}, not for {namespace!r}"
-        raise BadInput(Problem(what, mend, str(release.folder)))
+        raise BadInput(Problem(what, hint, str(release.folder)))
 
 
 def _notes(hub: Hub, release: Release, private: bool, space: Plan, dry_run: bool) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ def _notes(hub: Hub, release: Release, private: bool, space: Plan, dry_run: bool
     if not private or ((space.parent or not dry_run) and "HF_TOKEN" in _secrets(hub, name)):
         return ()
     return (
-        f"the model is private: the Space {name} opens it only with a secret HF_TOKEN, a token that may read it. "
+        f"the model is private: the Space {name} can open it only with a secret HF_TOKEN, a token with read access. "
         f"sdovis never sends yours; add one at {hub.endpoint}/spaces/{name}/settings",
     )
 
@@ -99,12 +99,12 @@ def _notes(hub: Hub, release: Release, private: bool, space: Plan, dry_run: bool
 def _secrets(hub: Hub, space: str) -> set[str]:
     try:
         return hub.secrets(space)
-    except HubFailure:  # all is published by now: a token that may not look there only costs a needless note
+    except HubFailure:  # all is published by now: a token without that permission only costs a needless note
         return set()
 
 
 class _Work:
-    """One repository on its way."""
+    """One repository being published."""
 
     def __init__(
         self, hub: Hub, journal: Journal, release: Release, kind: str, private: bool, accept: Collection[str]
@@ -120,17 +120,17 @@ class _Work:
         self.readme = self.card
 
     def state(self) -> State | None:
-        """The repository now. Raises `Conflict` where it is public against the wish."""
+        """The repository now. Raises `Conflict` if it is public although private was requested."""
         found = self.hub.state(self.kind, self.id)
         if found and self.private and not found.private:
             raise Conflict(
-                f"the {self.kind} {self.id} is public, and private was asked: nothing was sent; make it private on the "
+                f"the {self.kind} {self.id} is public, but private was requested: nothing was sent; make it private on the "
                 "Hub (Settings), or publish with --public"
             )
         return found
 
     def plan(self, state: State | None) -> Plan:
-        """What it lacks. Raises `Conflict` where what it holds was put there by somebody else."""
+        """What is missing there. Raises `Conflict` if its contents were put there by somebody else."""
         stored = state.files if state else {}
         if state and README in stored:
             self._carry_over(self.hub.text(self.kind, self.id, README, state.commit))
@@ -172,7 +172,7 @@ class _Work:
         raise Conflict(f"{what}; nothing was sent. Look at it, then publish with --accept {state.commit[:12]}")
 
     def _holds(self, state: State, entry: Entry) -> bool:
-        """Whether the repository holds what we once sent, but for the kept sections of its README."""
+        """Whether the repository contains what we once sent, except for the kept sections of its README."""
         added, changed, deleted = differences(entry.files, state.files)
         if added or deleted or changed not in ([], [README]):
             return False
@@ -180,7 +180,7 @@ class _Work:
         return differ_in_kept_sections_only(entry.readme, theirs)
 
     def carry_out(self, plan: Plan, say: Say) -> tuple[str, bool]:
-        """Create, commit and tag as far as it is lacking. The commit that holds the release, and whether it is new."""
+        """Create, commit and tag as needed. Returns the commit that contains the release, and whether it is new."""
         if not plan.parent:
             plan = self._created()
         commit = plan.parent
@@ -196,9 +196,9 @@ class _Work:
         self.hub.create(self.kind, self.id)
         state = self.hub.state(self.kind, self.id)
         if state is None:
-            raise HubFailure(f"the {self.kind} {self.id} was created and is not there; try again")
+            raise HubFailure(f"the {self.kind} {self.id} was created but cannot be found; try again")
         if not state.private:
-            raise Conflict(f"the {self.kind} {self.id} was created as private and is public: nothing was sent to it")
+            raise Conflict(f"the {self.kind} {self.id} was created as private but is public: nothing was sent to it")
         return self.plan(state)
 
     def _commit(self, plan: Plan) -> str:
@@ -212,7 +212,7 @@ class _Work:
             return self._after_all(plan, error)
 
     def _after_all(self, plan: Plan, error: SdovisError) -> str:
-        """The newest commit where it is ours after all: the answer was lost, not the commit. Else raises ``error``."""
+        """The newest commit if it is ours after all (only the answer was lost); otherwise raises ``error``."""
         try:
             now = self.hub.state(self.kind, self.id)
         except HubFailure:
@@ -229,7 +229,7 @@ class _Work:
         if tagged is None:
             self.hub.tag(self.kind, self.id, self.pin, commit, instead=False)
         elif tagged[0] != commit and not self._is_the_release(*tagged):
-            # The pin names corpus, model and scores: under the same one only words or the Space's code differ.
+            # The pin identifies corpus, model and scores: under the same pin only words or the Space's code can differ.
             self.hub.tag(self.kind, self.id, self.pin, commit, instead=True)
 
     def _is_the_release(self, commit: str, stored: Mapping[str, Stored]) -> bool:
@@ -237,9 +237,9 @@ class _Work:
         return self._holds(State(commit, self.private, stored), card)
 
     def make_public(self, say: Say) -> None:
-        """Show the repository to everybody. Raises `HubFailure` where it then is not public."""
+        """Make the repository visible to everybody. Raises `HubFailure` if it is still not public afterwards."""
         say(f"making the {self.kind} {self.id} public")
         self.hub.make_public(self.kind, self.id)
         state = self.hub.state(self.kind, self.id)
         if state is None or state.private:
-            raise HubFailure(f"the {self.kind} {self.id} is still private, whatever the Hub answered")
+            raise HubFailure(f"the {self.kind} {self.id} is still private, although the Hub reported no error")

@@ -1,4 +1,4 @@
-"""A Hub as this package needs it: a thin layer over `huggingface_hub` whose errors are ours, one line each."""
+"""A Hub as this package needs it: a thin layer over `huggingface_hub` that raises our own errors, one line each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from sdovis.errors import BadInput, Conflict, HubFailure
 
-#: Made by the Hub itself when a repository is created, and kept by it.
+#: Created by the Hub itself with each repository, and maintained by it.
 OF_THE_HUB = ".gitattributes"
 #: Title of the commit that the Hub makes when a repository is created.
 FIRST_COMMIT = "initial commit"
@@ -20,7 +20,7 @@ FIRST_COMMIT = "initial commit"
 
 @dataclass(frozen=True)
 class Stored:
-    """A file on the Hub: its git blob, its size in bytes, and its sha256 where it is in LFS (else "")."""
+    """A file on the Hub: its git blob, its size in bytes, and its sha256 if it is in LFS (otherwise "")."""
 
     blob: str
     size: int
@@ -29,7 +29,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class State:
-    """A repository as it is: newest commit, visibility, and its files but those that are the Hub's own."""
+    """A repository as it is: newest commit, visibility, and its files except the Hub's own."""
 
     commit: str
     private: bool
@@ -39,7 +39,7 @@ class State:
 class Hub:
     """A Hub with the account of ``token``; without one, that of the environment or of ``hf auth login``.
 
-    Every method raises `HubFailure` when the network or the Hub fails, `Conflict` when somebody was faster.
+    Every method raises `HubFailure` if the network or the Hub fails, `Conflict` if somebody else was faster.
     """
 
     def __init__(self, endpoint: str | None = None, token: str | None = None) -> None:
@@ -49,12 +49,12 @@ class Hub:
         self.endpoint: str = self.api.endpoint
 
     def account(self) -> str:
-        """The name of the account. Raises `HubFailure` where there is no valid token."""
-        with self._told("who am I"):
+        """The name of the account. Raises `HubFailure` if there is no valid token."""
+        with self._told("looking up your account"):
             return str(self.api.whoami()["name"])
 
     def state(self, kind: str, name: str) -> State | None:
-        """The repository's state; None where it does not exist, or not for this account."""
+        """The repository's state; None if it does not exist, or not for this account."""
         from huggingface_hub.errors import RepositoryNotFoundError
 
         with self._told(f"reading the {kind} {name}"):
@@ -65,7 +65,7 @@ class Hub:
             return State(info.sha, bool(info.private), self._files(kind, name, info.sha))
 
     def files_at(self, kind: str, name: str, revision: str) -> tuple[str, Mapping[str, Stored]] | None:
-        """Commit and files of a tag; None where there is no such tag."""
+        """Commit and files of a tag; None if there is no such tag."""
         from huggingface_hub.errors import RevisionNotFoundError
 
         with self._told(f"reading {revision} of the {kind} {name}"):
@@ -91,14 +91,14 @@ class Hub:
             return Path(file).read_text(encoding="utf-8")
 
     def newest(self, kind: str, name: str) -> tuple[str, str, bool]:
-        """Title and author of the newest commit, and whether it is the one that the Hub made with the repository."""
+        """Title and author of the newest commit, and whether it is the one with which the Hub created the repository."""
         with self._told(f"reading the commits of the {kind} {name}"):
             commits = self.api.list_repo_commits(name, repo_type=kind)
         newest = commits[0]
         return newest.title, ", ".join(newest.authors), len(commits) == 1 and newest.title == FIRST_COMMIT
 
     def create(self, kind: str, name: str) -> None:
-        """A new private repository. What it is must be looked at afterwards: an existing one stays as it was."""
+        """Create a private repository. Check its state afterwards: an existing one stays as it was."""
         with self._told(f"creating the {kind} {name}"):
             sdk = {"space_sdk": "gradio"} if kind == "space" else {}
             self.api.create_repo(name, repo_type=kind, private=True, exist_ok=True, **sdk)  # type: ignore[arg-type]
@@ -113,7 +113,7 @@ class Hub:
         write: Mapping[str, Path | bytes],
         delete: Sequence[str],
     ) -> str:
-        """One commit on top of ``parent``; its id. Raises `Conflict` where ``parent`` is no longer the newest."""
+        """One commit on top of ``parent``; its id. Raises `Conflict` if ``parent`` is no longer the newest."""
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         operations: list[Any] = [CommitOperationAdd(path, source) for path, source in write.items()]
@@ -127,7 +127,7 @@ class Hub:
         return str(made.oid)
 
     def tag(self, kind: str, name: str, tag: str, commit: str, *, instead: bool) -> None:
-        """Tag a commit; ``instead`` of the commit that carries the tag now."""
+        """Tag a commit; ``instead`` moves the tag from the commit that carries it now."""
         with self._told(f"tagging the {kind} {name}"):
             if instead:
                 self.api.delete_tag(name, tag=tag, repo_type=kind)
@@ -158,7 +158,7 @@ class Hub:
         except errors.HFValidationError as error:
             raise BadInput(f"{doing}: {_line(error)}") from error
         except errors.OfflineModeIsEnabled as error:
-            raise HubFailure(f"{doing}: HF_HUB_OFFLINE is set, so nothing was asked; unset it") from error
+            raise HubFailure(f"{doing}: HF_HUB_OFFLINE is set, so no request was made; unset it") from error
         except (OSError, errors.HTTPError, RuntimeError, ValueError) as error:  # type: ignore[attr-defined]
             # An upload in a thread comes back wrapped: what the Hub said is the cause.
             cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ else error
@@ -166,9 +166,9 @@ class Hub:
                 raise HubFailure(f"{doing}: {self.endpoint}: {_line(cause)}") from error
             status = cause.response.status_code
             if status == 412:
-                raise Conflict(f"{doing}: somebody else committed meanwhile; look at it, then publish again") from error
+                raise Conflict(f"{doing}: somebody else has committed; look at it, then publish again") from error
             said = cause.server_message or _line(cause)
-            hint = "; use a token that may write there (HF_TOKEN, or hf auth login)" if status in (401, 403) else ""
+            hint = "; use a token with write access (HF_TOKEN, or hf auth login)" if status in (401, 403) else ""
             raise HubFailure(f"{doing}: {self.endpoint} answered {status}: {_line(said)}{hint}") from error
 
 

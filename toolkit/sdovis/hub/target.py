@@ -1,4 +1,4 @@
-"""The target `hub`: a release on the Hugging Face Hub, or on another that speaks its language."""
+"""The target `hub`: a release on the Hugging Face Hub, or on a compatible one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sdovis.release.request import Request
 
 
 def hub(asked: Request) -> list[str]:
-    """To a Hub: the place is its address, by default HF_ENDPOINT or huggingface.co. See `sdovis.hub.publish`."""
+    """To a Hub: the place is its URL, by default HF_ENDPOINT or huggingface.co. See `sdovis.hub.publish`."""
     return publish(
         asked.release,
         private=not asked.public,

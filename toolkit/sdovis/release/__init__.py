@@ -1,1 +1,1 @@
-"""A release: the three repositories in a folder, nothing private among them, and the targets that take it."""
+"""A release: the three repositories in a folder, nothing private in them, and the targets that publish it."""

@@ -19,12 +19,12 @@ from sdovis.release import vendor
 from sdovis.release.private import Private
 from sdovis.version import __version__
 
-#: In the order in which they are published: each names only those before it.
+#: In the order in which they are published: each refers only to those before it.
 KINDS = ("dataset", "model", "space")
 RELEASE = "release.json"
 README = "README.md"
 
-#: Kind -> (folder of the run, pattern): what is released, and nothing else. A pickle is in none of them.
+#: Kind -> (folder of the run, pattern): what is released, and nothing else. No pattern matches a pickle.
 ALLOWED: Mapping[str, tuple[tuple[str, str], ...]] = {
     "dataset": (
         ("cards/dataset", README),
@@ -75,7 +75,7 @@ class Release:
 
     @classmethod
     def load(cls, folder: Path) -> Release:
-        """Read a release, every file of it verified. Raises `BadInput` where it is absent, unfinished or changed."""
+        """Read a release and verify its every file. Raises `BadInput` if it is absent, unfinished or changed."""
         manifests.read(folder, made_by="run")
         try:
             data = json.loads((folder / RELEASE).read_text(encoding="utf-8"))
@@ -85,15 +85,15 @@ class Release:
             raise BadInput(Problem(f"is damaged: {error!r}", "run sdovis run", str(folder / RELEASE))) from error
 
     def path(self, kind: str, name: str) -> Path:
-        """Where a file of one of the repositories lies."""
+        """The path of a file of one of the repositories."""
         return self.folder / kind / name
 
 
 def release(facts: Facts, run_dir: Path, templates: Templates) -> Release:
-    """Assemble ``run_dir/release`` from what the run's stages and its cards left; it appears whole or not at all.
+    """Assemble ``run_dir/release`` from the output of the run's stages and its cards; it appears whole or not at all.
 
-    Raises `BadInput` where a stage is missing or harmed, where the cards were written for something else, for names
-    that no Hub takes, and where a file holds a token or a path of this machine.
+    Raises `BadInput` if a stage is missing or damaged, if the cards were written for something else, if the Hub would
+    not accept a name, or if a file contains a token or a path of this machine.
     """
     inputs = made_from(facts, run_dir, templates)
     _check_names(facts)
@@ -112,7 +112,7 @@ def release(facts: Facts, run_dir: Path, templates: Templates) -> Release:
 
 
 def differ_in_kept_sections_only(ours: str, theirs: str) -> bool:
-    """Whether a README is ours but for the sections that are kept by hand (and the form of its line ends)."""
+    """Whether a README is ours except for the sections kept by hand (and its line endings)."""
     theirs = theirs.replace("\r\n", "\n").rstrip("\n") + "\n"
     try:
         return card.merge(ours, theirs) == theirs
@@ -121,15 +121,15 @@ def differ_in_kept_sections_only(ours: str, theirs: str) -> bool:
 
 
 def made_from(facts: Facts, run_dir: Path, templates: Templates) -> dict[str, str]:
-    """What a release depends on. Raises `BadInput` where a stage is missing, harmed or not what ``facts`` speak of."""
+    """What a release depends on. Raises `BadInput` if a stage is missing, damaged or not the one ``facts`` describe."""
     made_by = {"corpus": "prepare", "model": "train", "scores": "evaluate", "cards": "card"}
     made = {name: manifests.read(run_dir / name, made_by=verb) for name, verb in made_by.items()}
     if pin(made["corpus"], made["model"], made["scores"]) != facts.repositories.pin:
-        raise BadInput(Problem("what lies there is not what the facts were gathered from", "gather anew", str(run_dir)))
+        raise BadInput(Problem("the run has changed since its facts were gathered", "gather them again", str(run_dir)))
     digests = {name: manifest.digest for name, manifest in made.items()}
     record = run_dir / "training" / "training.json"
     digests["training"] = manifests.sha256_file(record) if record.is_file() else ""
-    # The Space is source code and templates, ours and the plug-ins': they may change under the same version.
+    # The Space is source code and templates, ours and the plug-ins': they can change without a new version.
     with tempfile.TemporaryDirectory() as beside:
         _space(facts, Path(beside), templates)
         digests["space"] = manifests.sha256_text(json.dumps(_sums(Path(beside))))
@@ -145,23 +145,23 @@ def _check_names(facts: Facts) -> None:
             validate_repo_id(getattr(facts.repositories, kind))
         except HFValidationError as error:
             why = str(error).replace("\n", " ")
-            raise BadInput(Problem(f"the Hub does not take this name: {why}", "change study.name")) from error
+            raise BadInput(Problem(f"the Hub does not accept this name: {why}", "change study.name")) from error
 
 
 def _check_cards(facts: Facts, run_dir: Path, templates: Templates) -> None:
-    """Cards speak of one release: of its pin, its repositories and its numbers."""
+    """The cards must be those of this release: its pin, its repositories and its numbers."""
     made = {"dataset": card.dataset_card(facts, templates), "model": card.model_card(facts, templates)}
     for kind, text in made.items():
         path = run_dir / "cards" / kind / README
         written = path.read_text(encoding="utf-8")
         if not differ_in_kept_sections_only(text, written):
-            raise BadInput(Problem("is not the card of this study as it is now", "run sdovis card", file=str(path)))
+            raise BadInput(Problem("is not the card of the current study", "run sdovis card", file=str(path)))
 
 
 def _copy(source: Path, pattern: str, target: Path) -> None:
     for path in sorted(source.glob(pattern)):
         name = path.relative_to(source)
-        # A link would carry whatever it points to into the release.
+        # A link would bring whatever it points to into the release.
         if path.is_symlink() or not path.is_file():
             raise BadInput(Problem("is not an ordinary file", "put the file itself there", file=str(path)))
         (target / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What must never leave this machine: tokens, and where its files lie."""
+"""What must never leave this machine: tokens, and the paths of its files."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Any
 
 from sdovis.errors import Problem
 
-#: Suffixes whose contents `problems` can look through. Nothing else is released.
+#: Suffixes whose contents `problems` can search. Nothing else is released.
 TEXT = (".md", ".py", ".txt", ".typed", ".toml", ".css", ".js", ".svg", ".html", "METADATA")
 READABLE = (*TEXT, ".json", ".csv", ".parquet", ".safetensors", ".png", ".jpg", ".jpeg", ".fits")
 
 _TOKEN = re.compile(r"\b(?:hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,})")
 _HOME = re.compile(r"(?<![\w.:/~})\]-])/(?:home|Users)/[\w.-]+|\b[A-Za-z]:\\{1,2}Users\\{1,2}\w")
-#: A value of a table or of a JSON file that is nothing but a path from the root.
+#: A value in a table or a JSON file that consists only of an absolute path.
 _ABSOLUTE = re.compile(r"(?:/[^/\s]+){2,}/?|[A-Za-z]:[\\/]\S.*|~[\w-]*/\S+|file://\S+")
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|API_?KEY", re.IGNORECASE)
 
@@ -34,31 +34,31 @@ class Private:
         named = {f"the value of {n}": v for n, v in os.environ.items() if _SECRET_NAME.search(n) and len(v) >= 8}
         self.secrets = {**named, **({"your Hub token": token} if (token := get_token()) else {})}
         homes = {str(Path.home()), os.environ.get("HOME", "")}
-        # A working directory such as /app would be found in half of all texts; a home never is.
+        # A working directory such as /app would be found in half of all texts; a home directory never is.
         others = {str(p) for p in (Path.cwd(), Path(tempfile.gettempdir()), *folders) if len(p.parts) > 2}
         self.folders = sorted((homes | others) - {"", "/"}, key=len, reverse=True)
         self._folders = re.compile(rf"(?<![\w.}})-])(?:{'|'.join(map(re.escape, self.folders))})(?![\w.-])")
 
     def problems(self, folder: Path) -> list[Problem]:
-        """Everything private in the files of ``folder``, a problem a file. Secrets are named, never printed."""
+        """Everything private in the files of ``folder``, one problem per file. Secrets are named, never printed."""
         found = []
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
             name = path.relative_to(folder).as_posix()
             try:
                 what = next(self._in_file(path, name), "")
             except (ValueError, OSError) as error:
-                what = f"cannot be looked through: {error}"
+                what = f"cannot be searched: {error}"
             if what:
-                found.append(Problem(what, "it would be published; take it out where it comes from", file=name))
+                found.append(Problem(what, "it would be published; remove it at its source", file=name))
         return found
 
     def in_text(self, text: str) -> Iterator[str]:
         """What is private in ``text``, in words."""
         for name, secret in self.secrets.items():
             if secret in text:
-                yield f"holds {name}"
+                yield f"contains {name}"
         if _TOKEN.search(text):
-            yield "holds an access token"
+            yield "contains an access token"
         for pattern in (self._folders, _HOME):
             if match := pattern.search(text):
                 yield f"names a folder of this machine: {match[0]}"
@@ -66,7 +66,7 @@ class Private:
     def _in_value(self, value: str) -> Iterator[str]:
         yield from self.in_text(value)
         if _ABSOLUTE.fullmatch(value):
-            yield f"holds an absolute path: {value}"
+            yield f"contains an absolute path: {value}"
 
     def _in_file(self, path: Path, name: str) -> Iterator[str]:
         yield from self.in_text(name)
@@ -89,13 +89,13 @@ class Private:
         elif path.name.endswith(READABLE):
             yield from self._in_bytes(path.read_bytes())
         else:
-            yield "is of a kind that is never released"
+            yield "is of a type that is never released"
 
     def _in_bytes(self, content: bytes) -> Iterator[str]:
-        """In an image: its pixels are noise to a pattern, so only what is known word for word is looked for."""
+        """In an image: its pixels are noise to a pattern, so only exact strings are searched for."""
         for name, secret in self.secrets.items():
             if secret.encode() in content:
-                yield f"holds {name}"
+                yield f"contains {name}"
         for folder in self.folders:
             if f"{folder}/".encode() in content:
                 yield f"names a folder of this machine: {folder}"
@@ -106,7 +106,7 @@ class Private:
         file = pq.ParquetFile(path)
         for value in (file.schema_arrow.metadata or {}).values():
             yield from self.in_text(value.decode("utf-8", "replace"))
-        # By row group: a part of a large corpus need not fit into memory.
+        # By row group: a part of a large corpus may not fit into memory.
         for group in range(file.num_row_groups):
             columns = file.read_row_group(group).flatten()
             for name, column in zip(columns.column_names, columns.columns, strict=True):

@@ -1,4 +1,4 @@
-"""What is asked of a publish target, and what a target is."""
+"""What a publish target is, and what it is asked to do."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a target.
+    """What a target is asked to do.
 
     The finished ``release`` folder (dataset/, model/, space/ and release.json, which `Release.load` verifies); the
-    ``place``, which is what followed the target's name ("" for nothing); whether everybody may see it; whether only to
-    tell what would be done; commits of others that may be built upon. ``say`` takes lines while it goes on.
+    ``place``, which is the text after the target's name ("" if none); whether everybody may see it; whether only to
+    say what would be done; commits by others that may be built upon. ``say`` takes progress lines.
     """
 
     release: Path
@@ -26,6 +26,6 @@ class Request:
     say: Say = lambda line: None
 
 
-#: Makes its place hold the release, whole or not at all and nobody's work overwritten, and tells in lines what was done.
-#: Raises `BadInput`, `Conflict` or `HubFailure`.
+#: Puts the release in its place, whole or not at all and without overwriting others' work; returns lines that say what
+#: was done. Raises `BadInput`, `Conflict` or `HubFailure`.
 Target = Callable[[Request], Iterable[str]]

@@ -16,16 +16,16 @@ GROUP = "sdovis.targets"
 
 
 def target(name: str) -> Target:
-    """The target registered as ``name``; `BadInput` with the nearest name where there is none."""
+    """The target registered as ``name``; `BadInput` with the nearest name if there is none."""
     found: Target = plugins.load(GROUP, name, Callable)
     return found
 
 
 def folder(asked: Request) -> list[str]:
-    """To PLACE/STUDY/PIN, say on a disk that an institute shares: all three parts appear at once.
+    """To PLACE/STUDY/PIN, for example on an institute's shared disk: all three repositories appear at once.
 
-    What was put there before and is unharmed gives way: the pin names corpus, model and scores, so that only words can
-    differ. Raises `BadInput` without a place and for what only a Hub can do, `Conflict` where something else is there
+    An undamaged earlier release there is replaced: the pin identifies corpus, model and scores, so only words can
+    differ. Raises `BadInput` without a place and for what only a Hub can do, `Conflict` if something else is there
     or nothing can be written.
     """
     if problems := list(_not_for_a_folder(asked)):
@@ -50,36 +50,36 @@ def folder(asked: Request) -> list[str]:
 
 def _not_for_a_folder(asked: Request) -> Iterable[Problem]:
     if not asked.place:
-        yield Problem("publish: the target folder needs a place", "write it as --to folder:PATH")
+        yield Problem("publish: the target folder needs a path", "write it as --to folder:PATH")
     if asked.public:
-        yield Problem("publish: who may read a folder is up to its permissions", "leave --public out")
+        yield Problem("publish: who can read a folder depends on its permissions", "omit --public")
     if asked.accept:
-        yield Problem("publish: a folder has no commits", "leave --accept out")
+        yield Problem("publish: a folder has no commits", "omit --accept")
 
 
 def _place(asked: Request, release: Release) -> Path:
-    """Where the release goes. Raises `BadInput` for what is no place, `Conflict` where nothing can be written."""
+    """Where the release goes. Raises `BadInput` if that is not a path, `Conflict` if nothing can be written."""
     try:
         there = Path(asked.place).expanduser() / release.study / release.pin
         if there.resolve().is_relative_to(release.folder.resolve()):
-            raise BadInput(Problem(f"publish: {asked.place} lies in the release itself", "name another folder"))
+            raise BadInput(Problem(f"publish: {asked.place} is inside the release itself", "name another folder"))
         parent = next(each for each in there.absolute().parents if os.path.lexists(each))
-    except (RuntimeError, OSError) as error:  # no such user, or no such path can be
-        raise BadInput(Problem(f"publish: {asked.place!r} is no place: {error}", "name a folder")) from error
+    except (RuntimeError, OSError) as error:  # no such user, or an impossible path
+        raise BadInput(Problem(f"publish: {asked.place!r} is not a path: {error}", "name a folder")) from error
     if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
-        raise Conflict(f"{there} cannot be written: {parent} is no folder, or not yours to write in")
+        raise Conflict(f"{there} cannot be written: {parent} is not a folder, or you may not write to it")
     return there
 
 
 def _reason(error: OSError) -> str:
-    """The first reason: copying a folder collects one for every file, as (from, to, reason)."""
+    """The first reason: copying a folder collects one per file, as (from, to, reason)."""
     if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
         return str(error.args[0][0][-1])
     return str(error)
 
 
 def _held(there: Path) -> dict[str, str]:
-    """The sums of an earlier release there, {} for none. Raises `Conflict` where something else is there, or was changed."""
+    """The sums of an earlier release there, {} if none. Raises `Conflict` if something else is there, or it was changed."""
     if not os.path.lexists(there):
         return {}
     try:
@@ -88,9 +88,7 @@ def _held(there: Path) -> dict[str, str]:
         raise Conflict(f"{there} cannot be read: {error}; nothing was written") from error
     except BadInput as error:
         what = error.problems[0].what
-        raise Conflict(
-            f"{there}: not as sdovis would have left it ({what}); nothing was written; move it away"
-        ) from error
+        raise Conflict(f"{there}: not as sdovis left it ({what}); nothing was written; move it elsewhere") from error
 
 
 def _sums(release: Release) -> dict[str, str]:

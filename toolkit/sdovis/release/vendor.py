@@ -1,4 +1,4 @@
-"""The sources that a Space carries so that it starts alone: sdovis itself, and the plug-ins the study names."""
+"""The sources that make a Space self-contained: sdovis itself, and the plug-ins that the study names."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from sdovis.cards.facts import Facts
 from sdovis.cards.templates import Templates
 from sdovis.errors import BadInput, Problem
 
-#: Of a package's folder, what is source; never caches, tests or whatever else lies there.
+#: What counts as source in a package's folder; never caches, tests or anything else there.
 SOURCES = (".py", ".typed", ".css", ".js", ".svg", ".html", ".json", ".csv", ".txt")
 SPACE_FILES = ("app.py", "requirements.txt")
 
 
 def write_space(facts: Facts, folder: Path, templates: Templates) -> None:
-    """Fill ``folder``, new and empty, with all of the Space repository but space.json and examples."""
+    """Fill ``folder``, new and empty, with all of the Space repository except space.json and examples."""
     space = files("sdovis.space")
     for name in SPACE_FILES:
         (folder / name).write_text(space.joinpath(name).read_text(encoding="utf-8"), encoding="utf-8")
@@ -30,7 +30,7 @@ def write_space(facts: Facts, folder: Path, templates: Templates) -> None:
     _copy(Path(sdovis.__file__).parent, folder / "sdovis")
     ours = {point.dist.name: point.dist for point in _points() if point.dist and point.dist.name == "sdovis"}
     if not ours:
-        raise BadInput(Problem("sdovis is not installed, only its source is on the path", "pip install it"))
+        raise BadInput(Problem("sdovis is not installed, only its source is on the path", "install it with pip"))
     _describe(ours["sdovis"], folder)
     named = [("sdovis.channels", each.name) for each in facts.channels] + [("sdovis.labels", facts.scheme.name)]
     for group, name in named:
@@ -52,7 +52,7 @@ def _plug_in(point: EntryPoint, folder: Path) -> None:
     top = point.module.partition(".")[0]
     found = importlib.util.find_spec(top)
     if found is None or found.origin is None:
-        what = f"plug-in {point.name!r} of {distribution.name} has no source file that the Space could carry"
+        what = f"plug-in {point.name!r} of {distribution.name} has no source file to copy into the Space"
         raise BadInput(Problem(what, "make it an ordinary module or package"))
     source = Path(found.origin)
     if source.name == "__init__.py":
@@ -73,7 +73,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _describe(distribution: Distribution, folder: Path) -> None:
-    """What `importlib.metadata` needs to find the entry points beside the source: name, version and their list."""
+    """What `importlib.metadata` needs to find the entry points next to the source: name, version and their list."""
     escaped = re.sub(r"[-_.]+", "_", distribution.name)
     info = folder / f"{escaped}-{distribution.version}.dist-info"
     info.mkdir(exist_ok=True)
