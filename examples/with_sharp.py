@@ -2,9 +2,9 @@
 
     python examples/with_sharp.py SIMULATED SHARPS SRS OUT
 
-SIMULATED is what `sdovis simulate --full-disc` wrote, SHARPS a folder with the FITS segments Br, magnetogram and continuum
-of SHARP CEA observations, SRS a NOAA archive (a folder, a text or a .tar.gz), OUT a new folder. Each SHARP becomes a row:
-its class and position are those of its region in the summary nearest in time, rotated to the time of the map.
+SIMULATED is the output of `sdovis simulate --full-disc`, SHARPS a folder with the FITS segments Br, magnetogram and continuum
+of SHARP CEA observations, SRS a NOAA archive (a folder, a text file or a .tar.gz), OUT a new folder. Each SHARP becomes one
+row: its class and position are those of its region in the summary nearest in time, rotated to the time of the map.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ SEGMENTS = {"Br image": "Br", "Magnetogram": "magnetogram", "Continuum": "contin
 def main(simulated: Path, sharps: Path, srs: Path, out: Path) -> Path:
     """Write OUT and return its workbook."""
     if out.exists():
-        raise Conflict(f"{out} is there already; name a new folder")
+        raise Conflict(f"{out} already exists; name a new folder")
     summaries = read_archive(srs).summaries
     found = sorted(sharps.glob("*.Br.fits"))
     if not found:
-        raise BadInput(Problem("no *.Br.fits is there", "name a folder with SHARP segments", str(sharps)))
+        raise BadInput(Problem("contains no *.Br.fits", "name a folder with SHARP segments", str(sharps)))
     rows = [_row(path, summaries) for path in found]
     (out / "images").mkdir(parents=True)
     for path in (simulated / "images").glob("*.fits"):
@@ -51,7 +51,7 @@ def _row(path: Path, summaries: tuple[RegionSummary, ...]) -> dict[str, Any]:
     image = read_image(path)
     number = int(image.header.get("NOAA_AR", 0))
     if image.observed is None or not number:
-        raise BadInput(Problem("the header names no time or no NOAA region", file=str(path)))
+        raise BadInput(Problem("the header gives no time or no NOAA region", file=str(path)))
     time = image.observed
     nearest = min(summaries, key=lambda summary: abs(summary.valid - time))
     region = next((region for region in nearest.regions if region.noaa_ar == number), None)
@@ -71,12 +71,12 @@ def _row(path: Path, summaries: tuple[RegionSummary, ...]) -> dict[str, Any]:
     }
 
 
-def _same_file(path: Path, place: Path) -> None:
-    """A second name of a file, or a copy where the disk allows none."""
+def _same_file(path: Path, target: Path) -> None:
+    """A hard link to a file, or a copy if the disk does not allow links."""
     try:
-        os.link(path, place)
+        os.link(path, target)
     except OSError:
-        shutil.copyfile(path, place)
+        shutil.copyfile(path, target)
 
 
 if __name__ == "__main__":

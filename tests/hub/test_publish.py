@@ -201,14 +201,14 @@ def test_somebody_faster_is_a_conflict(hub: LoopbackHub, crafted: Crafted, monke
         if line.startswith("model"):
             hub.commit_as("eve", "model", ID, {"a.txt": b"1"}, "meanwhile")
 
-    with pytest.raises(Conflict, match="somebody else committed meanwhile"):
+    with pytest.raises(Conflict, match="somebody else has committed"):
         publish(crafted(), say=hasty)
     assert set(hub.files("model", ID)) == {".gitattributes", "a.txt"}
 
 
 def test_a_public_repository_is_not_published_to_as_private(hub: LoopbackHub, crafted: Crafted):
     hub.create("space", ID, private=False)
-    with pytest.raises(Conflict, match="the space org/sun is public, and private was asked"):
+    with pytest.raises(Conflict, match="the space org/sun is public, but private was requested"):
         publish(crafted())
     assert ("dataset", ID) not in hub.repositories
 
@@ -263,7 +263,7 @@ def test_new_words_under_the_same_pin_take_the_tag_along(hub: LoopbackHub, craft
 
 
 def test_a_release_of_nobody_and_one_of_somebody_else_are_refused(hub: LoopbackHub, crafted: Crafted):
-    with pytest.raises(BadInput, match=r"belongs to nobody yet.*publish\.namespace"):
+    with pytest.raises(BadInput, match=r"has no owner yet.*publish\.namespace"):
         publish(crafted(namespace="your-name"))
     with pytest.raises(BadInput, match="was made for 'org', not for 'ada'"):
         publish(crafted(), namespace="ada")
@@ -290,7 +290,7 @@ def test_a_token_without_rights_is_one_clear_line(hub: LoopbackHub, crafted: Cra
 
 
 def test_a_hub_that_is_not_there_is_one_clear_line(hub: LoopbackHub, crafted: Crafted):
-    with pytest.raises(HubFailure, match=r"who am I: http://127\.0\.0\.1:9") as caught:
+    with pytest.raises(HubFailure, match=r"looking up your account: http://127\.0\.0\.1:9") as caught:
         publish(crafted(), endpoint="http://127.0.0.1:9")
     assert caught.value.exit_code == 3 and "\n" not in str(caught.value)
 

@@ -139,5 +139,5 @@ def test_a_kind_of_file_that_is_never_released_is_told(private: Private, tmp_pat
 
 
 def test_a_file_that_cannot_be_looked_through_is_told(private: Private, tmp_path: Path):
-    assert "cannot be looked through" in found(private, tmp_path, "a.json", b"{")
-    assert "cannot be looked through" in found(private, tmp_path, "a.parquet", b"PAR1")
+    assert "cannot be searched" in found(private, tmp_path, "a.json", b"{")
+    assert "cannot be searched" in found(private, tmp_path, "a.parquet", b"PAR1")

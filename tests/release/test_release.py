@@ -181,7 +181,7 @@ def test_a_release_is_made_again_when_anything_in_it_would_be_another(run: Run, 
 
 def test_cards_of_something_else_are_refused(run: Run):
     facts = dataclasses.replace(run.facts, title="Another title")
-    with pytest.raises(BadInput, match=r"cards/dataset/README\.md: is not the card of this study as it is now"):
+    with pytest.raises(BadInput, match=r"cards/dataset/README\.md: is not the card of the current study"):
         release(facts, run.folder, BUILT_IN)
 
 

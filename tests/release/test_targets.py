@@ -76,7 +76,7 @@ def test_what_somebody_changed_there_is_not_overwritten(crafted: Crafted, share:
         there.mkdir()
     (there / "notes.txt" if harm != "changed" else there / "model/README.md").write_text("mine")
     before = _files(share)
-    with pytest.raises(Conflict, match=r"not as sdovis would have left it .*; nothing was written; move it away"):
+    with pytest.raises(Conflict, match=r"not as sdovis left it .*; nothing was written; move it elsewhere"):
         _published(crafted(words="other words"), share)
     assert _files(share) == before
 
@@ -105,7 +105,7 @@ def test_what_is_in_the_way_is_told_by_a_dry_run_too_and_stays(crafted: Crafted,
         (there if what == "a file in the way" else share / "sun.txt").write_text("mine")
     place = share / "sun.txt" if what == "a file for a folder" else share
     before = sorted(share.rglob("*"))
-    with pytest.raises(Conflict, match=r"nothing was written|is no folder, or not yours to write in"):
+    with pytest.raises(Conflict, match=r"nothing was written|is not a folder, or you may not write to it"):
         _published(crafted(), place, dry_run=dry_run)
     assert sorted(share.rglob("*")) == before
 
@@ -136,8 +136,8 @@ def test_what_only_a_hub_can_do_is_refused_all_at_once(crafted: Crafted):
         folder(Request(crafted(), public=True, accept=("abc1234",)))
     assert [problem.hint for problem in caught.value.problems] == [
         "write it as --to folder:PATH",
-        "leave --public out",
-        "leave --accept out",
+        "omit --public",
+        "omit --accept",
     ]
 
 

@@ -62,9 +62,7 @@ class Plan:
 
     def lines(self) -> list[str]:
         """The plan in words: a title, and one line per file."""
-        seen = (
-            "private, will be made public at the end" if self.made_public else "private" if self.private else "public"
-        )
+        seen = "private, public at the end" if self.made_public else "private" if self.private else "public"
         title = f"{self.kind} {self.id} ({seen}{'' if self.parent else ', new'})"
         if self.empty:
             return [f"{title}: nothing changes"]
