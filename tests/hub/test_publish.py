@@ -280,7 +280,7 @@ def test_a_release_that_was_changed_by_hand_is_refused(hub: LoopbackHub, crafted
 
 def test_a_token_without_rights_is_one_clear_line(hub: LoopbackHub, crafted: Crafted):
     with pytest.raises(
-        HubFailure, match=r"creating the dataset eve/sun.*answered 403.*a token that may write"
+        HubFailure, match=r"creating the dataset eve/sun.*answered 403.*a token with write access"
     ) as caught:
         publish(crafted(namespace="eve"))
     assert "\n" not in str(caught.value)
