@@ -195,7 +195,7 @@ def test_a_section_written_by_hand_into_a_card_is_released(run: Run):
 
 def test_facts_of_another_run_are_refused(run: Run):
     remade(run.folder / "scores", {"scores.json": b"{}"})
-    with pytest.raises(BadInput, match="not what the facts were gathered from"):
+    with pytest.raises(BadInput, match="the run has changed since its facts were gathered"):
         release(run.facts, run.folder, BUILT_IN)
 
 
