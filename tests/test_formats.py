@@ -162,7 +162,7 @@ def test_the_resolved_study_of_another_reader_loads_and_what_had_no_effect_is_le
     path.write_text(RESOLVED)
     study = studies.load(path)
     assert study.source.settings is None and study.source.rows_from == "book.xlsx"
-    assert "source.files is gone: it had no effect" in upgrade(path)
+    assert "source.files was removed: it had no effect" in upgrade(path)
     assert studies.load(path) == study and "srs" not in path.read_text()
     path.write_text(RESOLVED.replace('sharp = ""', 'sharp = "sharp.csv"'))
     assert _problems(path)[0].startswith("[source.srs] is for the reader 'srs', which the study does not use")
@@ -171,9 +171,9 @@ def test_the_resolved_study_of_another_reader_loads_and_what_had_no_effect_is_le
 def test_in_a_study_of_the_new_format_an_old_key_is_refused_and_says_where_it_went(old):
     old.write_text("format = 2\n" + OLD)
     said = _problems(old)
-    assert "source.srs = 'noaa_srs' is not a table; it is source.srs.summaries since format 2" in said
-    assert "source.srs_max_gap_hours is unknown; it is source.srs.max_gap_hours since format 2" in said
-    assert "source.files is unknown; it is source.srs.files since format 2" in said
+    assert "source.srs = 'noaa_srs' is not a table; it moved to source.srs.summaries in format 2" in said
+    assert "source.srs_max_gap_hours is unknown; it moved to source.srs.max_gap_hours in format 2" in said
+    assert "source.files is unknown; it moved to source.srs.files in format 2" in said
 
 
 def test_a_format_that_this_sdovis_does_not_know_is_one_line_with_the_way_out(old):
@@ -211,7 +211,7 @@ def test_however_a_file_is_laid_out_the_rewritten_one_says_the_same(tmp_path, te
 
 def test_what_cannot_be_rewritten_stays_and_the_line_says_what_to_change(old, monkeypatch):
     monkeypatch.setattr("sdovis.study.upgrade._rewritten", lambda text, before, after: text)
-    with pytest.raises(BadInput, match=r"change it by hand: source\.srs is now source\.srs\.summaries; .*format = 2"):
+    with pytest.raises(BadInput, match=r"edit it by hand: source\.srs is now source\.srs\.summaries; .*format = 2"):
         upgrade(old)
     assert old.read_text() == OLD
 

@@ -154,7 +154,7 @@ def test_web_addresses_and_files_that_are_no_images_are_refused(model: Path, tmp
 
 def test_a_whole_disc_is_refused_by_a_model_of_cutouts(model: Path, tmp_path: Path) -> None:
     disc = write_fits(tmp_path / "disc.fits", np.zeros((200, 200), np.float32))
-    with pytest.raises(BadInput, match="spans 200 arcsec, and the model was trained on cutouts of 60"):
+    with pytest.raises(BadInput, match="spans 200 arcsec, but the model was trained on cutouts of 60"):
         inference.pipeline(model)(disc)
 
 
@@ -169,7 +169,7 @@ def test_a_model_that_names_no_channel_takes_pictures_alone(field: np.ndarray) -
     file = io.BytesIO()
     Image.fromarray(codes).save(file, "PNG")
     assert np.array_equal(inference.codes(Image.open(file), View(())), codes)
-    with pytest.raises(BadInput, match="does not say which channel it sees"):
+    with pytest.raises(BadInput, match="does not say which channel it uses"):
         inference.codes(field, View(()))
 
 

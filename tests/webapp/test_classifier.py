@@ -81,11 +81,11 @@ def test_a_large_image_is_clicked_in_its_shrunken_picture(cutouts, monkeypatch, 
 @pytest.mark.parametrize(
     ("where", "complaint"),
     [
-        ({"position": Position(latitude_deg=95, longitude_deg=0)}, "latitude runs from"),
+        ({"position": Position(latitude_deg=95, longitude_deg=0)}, "latitude must be from"),
         ({"position": Position(latitude_deg=0, longitude_deg=130)}, "behind the limb"),
         ({"shown_px": (-50, 10)}, "outside the image"),
         ({"shown_px": (float("nan"), 10)}, "outside the image"),
-        ({"position": Position(latitude_deg=float("nan"), longitude_deg=0)}, "latitude runs from"),
+        ({"position": Position(latitude_deg=float("nan"), longitude_deg=0)}, "latitude must be from"),
         ({"shown_px": (2, 2)}, "nothing to see"),
     ],
 )
