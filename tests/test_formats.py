@@ -178,12 +178,14 @@ def test_in_a_study_of_the_new_format_an_old_key_is_refused_and_says_where_it_we
 
 def test_a_format_that_this_sdovis_does_not_know_is_one_line_with_the_way_out(old):
     old.write_text("format = 3\n" + OLD)
-    known = f"is of format 3, and sdovis {__version__} knows formats up to 2; pip install 'sdovis>{__version__}'"
+    known = (
+        f"is in format 3, but sdovis {__version__} knows formats only up to 2; run pip install 'sdovis>{__version__}'"
+    )
     assert _problems(old) == [known]
     for wrong in ("0", "true", '"two"'):
         old.write_text(f"format = {wrong}\n" + OLD)
         (line,) = _problems(old)
-        assert "is not a whole number from 1; write 2" in line
+        assert "is not a whole number of at least 1; write 2" in line
 
 
 @pytest.mark.parametrize(
@@ -270,7 +272,7 @@ def test_a_manifest_says_its_format_and_one_from_before_that_has_the_same_digest
     # What sdovis 0.1 computed before manifests had a format.
     assert digest == manifests.sha256_text(json.dumps(written, sort_keys=True))
     path.write_text(json.dumps(written | {"format": 2}))
-    newer = f"is of format 2, and sdovis {__version__} knows formats up to 1"
+    newer = f"is in format 2, but sdovis {__version__} knows formats only up to 1"
     with pytest.raises(BadInput, match=re.escape(newer)) as caught:
         manifests.read(tmp_path / "corpus", made_by="prepare")
     assert len(caught.value.problems) == 1

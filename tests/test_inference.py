@@ -159,7 +159,7 @@ def test_a_whole_disc_is_refused_by_a_model_of_cutouts(model: Path, tmp_path: Pa
 
 
 def test_a_model_of_another_channel_version_is_refused() -> None:
-    with pytest.raises(BadInput, match="sees hmi-magnetogram in version 0, and version 1 is installed"):
+    with pytest.raises(BadInput, match="uses version 0 of hmi-magnetogram, but version 1 is installed"):
         View.from_json({"channels": [{"name": "hmi-magnetogram", "version": "0"}]})
 
 

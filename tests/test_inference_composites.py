@@ -166,7 +166,7 @@ def test_images_of_other_sizes_or_times_are_refused(files: list[Path], region: n
     images = [read_image(file) for file in files]
     assert images[0].observed == datetime(2011, 2, 15, 1, 59, 26, tzinfo=UTC)
     later = replace(images[2], observed=images[2].observed + timedelta(hours=1))
-    with pytest.raises(BadInput, match="are of 2011-02-15 01:59:26 and 2011-02-15 02:59:26 UTC"):
+    with pytest.raises(BadInput, match="were taken at 2011-02-15 01:59:26 and 2011-02-15 02:59:26 UTC"):
         inference.codes((images[0], images[1], later), VIEW)
 
 

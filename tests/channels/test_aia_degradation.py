@@ -46,7 +46,7 @@ def test_without_aiapy_the_refusal_says_what_to_install(monkeypatch: pytest.Monk
     for name in [name for name in sys.modules if name.partition(".")[0] == "aiapy"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "aiapy", None)
-    with pytest.raises(BadInput, match=r"needs aiapy, which is not installed; pip install 'sdovis\[aia\]'"):
+    with pytest.raises(BadInput, match=r"needs aiapy, which is not installed; run pip install 'sdovis\[aia\]'"):
         channel("aia-304-corrected").values(image(2014))
 
 

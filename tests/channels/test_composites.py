@@ -98,5 +98,5 @@ def test_images_of_different_times_make_no_composite() -> None:
     first = replace(sharp("Br"), observed=datetime(2011, 2, 15, 1, 58, tzinfo=UTC))
     near = replace(first, observed=first.observed + timedelta(minutes=12))
     together([first, near, sharp("continuum")])
-    with pytest.raises(BadInput, match=r"are of 2011-02-15 01:58:00 and 2011-02-15 02:10:01 UTC"):
+    with pytest.raises(BadInput, match=r"were taken at 2011-02-15 01:58:00 and 2011-02-15 02:10:01 UTC"):
         together([replace(near, observed=near.observed + timedelta(seconds=1)), first])

@@ -172,7 +172,7 @@ def test_a_view_is_read_back_as_it_was_saved() -> None:
     )
     view = View.of_study(images)
     assert View.from_json(view.to_json()) == view
-    with pytest.raises(BadInput, match="sees hmi-br in version 0"):
+    with pytest.raises(BadInput, match="uses version 0 of hmi-br"):
         View.from_json(view.to_json() | {"channels": [{"name": "hmi-br", "version": "0"}]})
 
 

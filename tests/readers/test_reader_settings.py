@@ -106,7 +106,7 @@ def test_every_mistake_in_the_settings_is_said_with_all_others_of_the_study(stud
 def test_a_reader_that_cannot_be_one_is_said_beside_the_other_mistakes(study):
     first, second = _said(study, "source.reader=pi", "images.channel=hmi-magnetgram")
     assert "did you mean 'hmi-magnetogram'?" in first
-    assert "plug-in 'pi' of an unknown distribution is of type float and must be of type Reader" in second
+    assert "plug-in 'pi' of an unknown distribution is of type float but must be of type Reader" in second
     (line,) = _said(study, "source.reader=images")
     assert line.startswith("readers: 'images' cannot have settings: [source] already has an entry of that name")
 
