@@ -97,7 +97,7 @@ class Cutouts:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """(N, H, W, C): where there is a value."""
+        """(N, H, W, C): whether there is a value."""
         return np.stack([np.isfinite(part) for part in self.values], axis=-1)
 
     @property

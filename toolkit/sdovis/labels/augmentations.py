@@ -103,7 +103,7 @@ class Policy:
 
         ``wanted`` is ``method.augment``: true for all that the scheme names except those `ON_REQUEST`, false for none, or
         names. ``signed`` says whether any channel of the study has a polarity. Raises `BadInput` with a line for each
-        name that is unknown or not installed, that breaks the label, or that needs a signed channel where there is none.
+        name that is unknown or not installed, that breaks the label, or that needs a signed channel if there is none.
         """
         if wanted is False:
             return ()

@@ -34,7 +34,7 @@ from sdovis.sun.constants import CAMERA_PX, HMI_PIXEL_ARCSEC, HMI_RADIUS_M
 
 CAMERA_ARCSEC = CAMERA_PX * HMI_PIXEL_ARCSEC  #: the field of view of HMI's camera
 NOISE_G = 8.0  #: along the line of sight (Liu et al. 2012, Solar Physics 279, 295: 6.3 G in 720 s, 10 G in 45 s)
-#: Across it: the SHARP of 2011-02-15 02:00 has 21 G of noise in Br at mu = 0.93, where a third of this enters.
+#: Across the line of sight: the SHARP of 2011-02-15 02:00 has 21 G of noise in Br at mu = 0.93, where a third of this enters.
 TRANSVERSE_NOISE_G = 60.0
 QUIET_DN_S = 62_000.0  #: HMI's continuum at the disc's centre
 
@@ -78,7 +78,7 @@ def observe_disc(regions: Sequence[Placed], rng: np.random.Generator, camera: Ca
     for placed in regions:
         _add(placed, rng, camera, radial, sight, bright)
     away = 1 - mu
-    # Faculae are seen near the limb only, where they are some percent brighter than the quiet Sun.
+    # Faculae are seen only near the limb, where they are a few per cent brighter than the quiet Sun.
     faculae = 0.05 * np.minimum(np.abs(radial) / 800, 1) * away
     # The contrast of granules, 3.3 % at HMI's own 0.5 arcsec, averages out in pixels larger than half a granule.
     granulation = 0.033 / max(1.0, camera.arcsec_per_px / 0.75)
