@@ -186,13 +186,13 @@ def test_the_training_arguments_are_read_as_transformers_has_them_without_import
 @pytest.mark.parametrize(
     ("images", "said"),
     [
-        ({"center_px": [255.5, 255.5]}, "center_px and arcsec_per_px place the disc together"),
+        ({"center_px": [255.5, 255.5]}, "center_px and arcsec_per_px only work together"),
         ({"native_px": [512, 512]}, "native_px is the width and height"),
         (
             {"native_px": [0, -3], "center_px": [255.5, 255.5], "arcsec_per_px": 4.8},
             "native_px is the width and height",
         ),
-        ({"center_px": [-0.5, 255.5], "arcsec_per_px": 4.8}, "at the image's edge or outside it; give native_px"),
+        ({"center_px": [-0.5, 255.5], "arcsec_per_px": 4.8}, "at or outside the image's edge; also give native_px"),
     ],
 )
 def test_what_places_the_disc_is_checked_together(images, said):

@@ -119,7 +119,7 @@ def test_a_browse_picture_finds_its_disc_by_the_studys_scale_and_its_time_by_its
 def test_an_image_that_is_a_cutout_already_is_taken_whole_and_one_that_shows_less_is_refused(
     cutouts, uploads, tmp_path
 ):
-    with pytest.raises(BadInput, match="spans 128 arcsec, and the model was trained on cutouts of 216"):
+    with pytest.raises(BadInput, match="spans 128 arcsec, but the model was trained on cutouts of 216"):
         cutouts.answer(uploads / "region.fits")
     own = Classifier(save_model(tmp_path / "m", cutout_arcsec=128.0))
     answer = own.answer(uploads / "region.fits")

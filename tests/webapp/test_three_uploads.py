@@ -87,7 +87,7 @@ def test_a_disc_and_no_position_asks_for_one_and_a_map_of_the_models_size_does_n
 
 
 def test_a_map_that_shows_less_than_the_model_was_trained_on_gets_no_answer(maps, segments):
-    with pytest.raises(BadInput, match=r"spans 2.9 degrees, and the model was trained on heliographic maps of 9.6"):
+    with pytest.raises(BadInput, match=r"spans 2.9 degrees, but the model was trained on heliographic maps of 9.6"):
         maps.answer(segments)
 
 

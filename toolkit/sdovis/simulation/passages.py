@@ -31,7 +31,7 @@ SHEET = "Active regions"
 MAX_ANGLE_DEG = 60.0  #: from the centre of the disc
 
 PRIOR = {"Alpha": 0.3, "Beta": 0.4, "Beta-Gamma": 0.15, "Beta-Gamma-Delta": 0.1, "Beta-Delta": 0.05}
-#: What a folder was made by, beside the arguments: 1 turned the Sun by another law of rotation.
+#: What a folder was made with, besides the arguments: version 1 used another law of rotation.
 PHYSICS = {"physics": "2"}
 _YEARS = ("2011-01-01", "2014-12-31")
 _DAYS = (3, 6)

@@ -92,11 +92,11 @@ class Images(Section):
     @model_validator(mode="after")
     def _places_the_disc(self) -> Images:
         if (self.center_px is None) != (self.arcsec_per_px is None):
-            raise ValueError("center_px and arcsec_per_px place the disc together; give both or neither")
+            raise ValueError("center_px and arcsec_per_px only work together; give both or neither")
         if self.native_px is not None and (self.center_px is None or min(self.native_px) < 16):
-            raise ValueError("native_px is the width and height (16 or more) that center_px is given for; give both")
+            raise ValueError("native_px is the width and height (16 or more) that center_px refers to; give both")
         if self.center_px is not None and self.native_px is None and min(self.center_px) < 8:
-            raise ValueError("center_px lies at the image's edge or outside it; give native_px, the image's size, too")
+            raise ValueError("center_px lies at or outside the image's edge; also give native_px, the size of the image")
         return self
 
     @property
