@@ -150,7 +150,7 @@ def test_the_copy_issued_last_stands_for_its_day():
     )
     chosen, remarks = latest([corrected, first, first])
     assert corrected.corrected and chosen == [corrected]
-    assert len(remarks) == 2 and "with other regions" in remarks[1].what
+    assert len(remarks) == 2 and "with different regions" in remarks[1].what
 
 
 def test_a_region_that_stands_twice_is_taken_once():

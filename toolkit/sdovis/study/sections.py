@@ -96,7 +96,9 @@ class Images(Section):
         if self.native_px is not None and (self.center_px is None or min(self.native_px) < 16):
             raise ValueError("native_px is the width and height (16 or more) that center_px refers to; give both")
         if self.center_px is not None and self.native_px is None and min(self.center_px) < 8:
-            raise ValueError("center_px lies at or outside the image's edge; also give native_px, the size of the image")
+            raise ValueError(
+                "center_px lies at or outside the image's edge; also give native_px, the size of the image"
+            )
         return self
 
     @property
