@@ -169,7 +169,7 @@ def test_a_model_that_names_no_channel_takes_pictures_alone(field: np.ndarray) -
     file = io.BytesIO()
     Image.fromarray(codes).save(file, "PNG")
     assert np.array_equal(inference.codes(Image.open(file), View(())), codes)
-    with pytest.raises(BadInput, match="does not say which channel it uses"):
+    with pytest.raises(BadInput, match="does not say which channel it sees"):
         inference.codes(field, View(()))
 
 

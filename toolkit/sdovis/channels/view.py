@@ -486,7 +486,7 @@ def _coded(layer: Layer) -> Codes:
 
 def _encoded(values: NDArray[Any], kind: Channel | None) -> Codes:
     if kind is None:
-        raise BadInput(Problem("this model does not say which channel it uses", "give it 8-bit pictures"))
+        raise BadInput(Problem("this model does not say which channel it sees", "give it 8-bit pictures"))
     return kind.encode(values)
 
 
