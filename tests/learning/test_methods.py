@@ -113,8 +113,8 @@ def test_patience_ends_after_so_many_scores_in_a_row_that_are_no_better(
     ("sections", "line"),
     [
         ({"method": {"trainable": "head", "augment": ["flip_ns"]}}, "augment has no effect: trainable = \"head\""),
-        ({"method": {"sampling": "balanced", "class_weights": "balanced"}}, "class_weights and sampling each correct for rare classes"),
-        ({"method": {"sampling": "balanced", "logit_adjustment": 1}}, "sampling and logit_adjustment each correct for rare classes"),
+        ({"method": {"sampling": "balanced", "class_weights": "balanced"}}, "class_weights and sampling each correct for rare"),
+        ({"method": {"sampling": "balanced", "logit_adjustment": 1}}, "sampling and logit_adjustment each correct for rare"),
         ({"method": {"logit_adjustment": 1, "class_weights": "balanced"}}, "class_weights and logit_adjustment each"),
         ({"method": {"trainable": "lora", "layer_decay": 0.5}}, "layer_decay has no effect if trainable = \"lora\""),
         ({"method": {"lora": {"rank": 2}}}, 'lora has no effect if trainable = "all"'),
