@@ -162,7 +162,7 @@ def test_the_resolved_study_of_another_reader_loads_and_what_had_no_effect_is_le
     path.write_text(RESOLVED)
     study = studies.load(path)
     assert study.source.settings is None and study.source.rows_from == "book.xlsx"
-    assert "source.files is gone: it had no effect" in upgrade(path)
+    assert "source.files was removed: it had no effect" in upgrade(path)
     assert studies.load(path) == study and "srs" not in path.read_text()
     path.write_text(RESOLVED.replace('sharp = ""', 'sharp = "sharp.csv"'))
     assert _problems(path)[0].startswith("[source.srs] is for the reader 'srs', which the study does not use")
@@ -171,19 +171,21 @@ def test_the_resolved_study_of_another_reader_loads_and_what_had_no_effect_is_le
 def test_in_a_study_of_the_new_format_an_old_key_is_refused_and_says_where_it_went(old):
     old.write_text("format = 2\n" + OLD)
     said = _problems(old)
-    assert "source.srs = 'noaa_srs' is not a table; it is source.srs.summaries since format 2" in said
-    assert "source.srs_max_gap_hours is unknown; it is source.srs.max_gap_hours since format 2" in said
-    assert "source.files is unknown; it is source.srs.files since format 2" in said
+    assert "source.srs = 'noaa_srs' is not a table; it moved to source.srs.summaries in format 2" in said
+    assert "source.srs_max_gap_hours is unknown; it moved to source.srs.max_gap_hours in format 2" in said
+    assert "source.files is unknown; it moved to source.srs.files in format 2" in said
 
 
 def test_a_format_that_this_sdovis_does_not_know_is_one_line_with_the_way_out(old):
     old.write_text("format = 3\n" + OLD)
-    known = f"is of format 3, and sdovis {__version__} knows formats up to 2; pip install 'sdovis>{__version__}'"
+    known = (
+        f"is in format 3, but sdovis {__version__} knows formats only up to 2; run pip install 'sdovis>{__version__}'"
+    )
     assert _problems(old) == [known]
     for wrong in ("0", "true", '"two"'):
         old.write_text(f"format = {wrong}\n" + OLD)
         (line,) = _problems(old)
-        assert "is not a whole number from 1; write 2" in line
+        assert "is not a whole number of at least 1; write 2" in line
 
 
 @pytest.mark.parametrize(
@@ -211,7 +213,7 @@ def test_however_a_file_is_laid_out_the_rewritten_one_says_the_same(tmp_path, te
 
 def test_what_cannot_be_rewritten_stays_and_the_line_says_what_to_change(old, monkeypatch):
     monkeypatch.setattr("sdovis.study.upgrade._rewritten", lambda text, before, after: text)
-    with pytest.raises(BadInput, match=r"change it by hand: source\.srs is now source\.srs\.summaries; .*format = 2"):
+    with pytest.raises(BadInput, match=r"edit it by hand: source\.srs is now source\.srs\.summaries; .*format = 2"):
         upgrade(old)
     assert old.read_text() == OLD
 
@@ -270,7 +272,7 @@ def test_a_manifest_says_its_format_and_one_from_before_that_has_the_same_digest
     # What sdovis 0.1 computed before manifests had a format.
     assert digest == manifests.sha256_text(json.dumps(written, sort_keys=True))
     path.write_text(json.dumps(written | {"format": 2}))
-    newer = f"is of format 2, and sdovis {__version__} knows formats up to 1"
+    newer = f"is in format 2, but sdovis {__version__} knows formats only up to 1"
     with pytest.raises(BadInput, match=re.escape(newer)) as caught:
         manifests.read(tmp_path / "corpus", made_by="prepare")
     assert len(caught.value.problems) == 1

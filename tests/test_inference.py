@@ -154,12 +154,12 @@ def test_web_addresses_and_files_that_are_no_images_are_refused(model: Path, tmp
 
 def test_a_whole_disc_is_refused_by_a_model_of_cutouts(model: Path, tmp_path: Path) -> None:
     disc = write_fits(tmp_path / "disc.fits", np.zeros((200, 200), np.float32))
-    with pytest.raises(BadInput, match="spans 200 arcsec, and the model was trained on cutouts of 60"):
+    with pytest.raises(BadInput, match="spans 200 arcsec, but the model was trained on cutouts of 60"):
         inference.pipeline(model)(disc)
 
 
 def test_a_model_of_another_channel_version_is_refused() -> None:
-    with pytest.raises(BadInput, match="sees hmi-magnetogram in version 0, and version 1 is installed"):
+    with pytest.raises(BadInput, match="uses version 0 of hmi-magnetogram, but version 1 is installed"):
         View.from_json({"channels": [{"name": "hmi-magnetogram", "version": "0"}]})
 
 

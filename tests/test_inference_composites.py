@@ -130,7 +130,7 @@ def test_the_scoring_path_sees_the_saved_picture_as_the_pipeline_does(model: Pat
 @pytest.mark.parametrize(
     ("chosen", "said"),
     [
-        ([0], "one image, where the model sees hmi-br, hmi-magnetogram, hmi-continuum; give an image of each"),
+        ([0], "one image, but the model takes hmi-br, hmi-magnetogram, hmi-continuum; give one image for each"),
         ([0, 1], "2 sources, where the model sees"),
         ([1, 0, 2], "not an image for channel hmi-br: the file's name says 'magnetogram'"),
     ],
@@ -153,10 +153,10 @@ def test_a_mapping_must_name_the_channels(files: list[Path]) -> None:
 def test_a_jpeg_in_colour_is_no_composite(tmp_path: Path) -> None:
     codes = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
     Image.fromarray(codes).save(tmp_path / "a.jpg")
-    with pytest.raises(BadInput, match=r"a\.jpg: one image, where the model sees"):
+    with pytest.raises(BadInput, match=r"a\.jpg: only one image, but the model takes"):
         inference.codes(tmp_path / "a.jpg", VIEW)
     Image.fromarray(codes[..., 0]).save(tmp_path / "grey.png")
-    with pytest.raises(BadInput, match=r"grey\.png: one image, where the model sees"):
+    with pytest.raises(BadInput, match=r"grey\.png: only one image, but the model takes"):
         inference.codes(tmp_path / "grey.png", VIEW)
 
 
@@ -166,7 +166,7 @@ def test_images_of_other_sizes_or_times_are_refused(files: list[Path], region: n
     images = [read_image(file) for file in files]
     assert images[0].observed == datetime(2011, 2, 15, 1, 59, 26, tzinfo=UTC)
     later = replace(images[2], observed=images[2].observed + timedelta(hours=1))
-    with pytest.raises(BadInput, match="are of 2011-02-15 01:59:26 and 2011-02-15 02:59:26 UTC"):
+    with pytest.raises(BadInput, match="were taken at 2011-02-15 01:59:26 and 2011-02-15 02:59:26 UTC"):
         inference.codes((images[0], images[1], later), VIEW)
 
 
@@ -183,14 +183,14 @@ def test_what_spans_something_else_than_the_cutouts_is_refused() -> None:
         (
             {"cutout_deg": 1.8},
             flat(disc),
-            "an image of the disc, not deprojected, and .* heliographic maps of 1.8 degrees",
+            "an image of the disc, not deprojected, but .* heliographic maps of 1.8 degrees",
         ),
         ({"cutout_deg": 1.8}, flat(near), "not deprojected, .* 1.8 degrees"),
-        ({"cutout_deg": 1.8}, flat(grid=wide), "spans 18.0 degrees, and the model was trained on .* 1.8 degrees"),
+        ({"cutout_deg": 1.8}, flat(grid=wide), "spans 18.0 degrees, but the model was trained on .* 1.8 degrees"),
         (
             {"cutout_arcsec": 60.0},
             flat(grid=fits),
-            "a heliographic map, and the model was trained on cutouts of 60 arcsec",
+            "a heliographic map, but the model was trained on cutouts of 60 arcsec",
         ),
         ({"cutout_arcsec": 60.0}, flat(disc), "spans 1800 arcsec, .* 60 arcsec"),
     ):

@@ -66,6 +66,6 @@ def test_a_plug_in_that_fails_to_import_names_its_distribution(registered):
 )
 def test_a_plug_in_of_another_kind_is_refused_by_what_it_must_be(registered, group, look_up, wanted):
     registered(("pi", "math:pi"), group=f"sdovis.{group}")
-    message = f"{group}: plug-in 'pi' of an unknown distribution is of type float and must be of type {wanted}"
+    message = f"{group}: plug-in 'pi' of an unknown distribution is of type float but must be of type {wanted}"
     with pytest.raises(BadInput, match=message):
         look_up("pi")

@@ -46,7 +46,7 @@ def test_without_aiapy_the_refusal_says_what_to_install(monkeypatch: pytest.Monk
     for name in [name for name in sys.modules if name.partition(".")[0] == "aiapy"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "aiapy", None)
-    with pytest.raises(BadInput, match=r"needs aiapy, which is not installed; pip install 'sdovis\[aia\]'"):
+    with pytest.raises(BadInput, match=r"needs aiapy, which is not installed; run pip install 'sdovis\[aia\]'"):
         channel("aia-304-corrected").values(image(2014))
 
 
@@ -69,7 +69,7 @@ def test_a_dimming_instrument_is_brought_back_to_launch(tmp_path: Path) -> None:
 def test_another_version_of_the_calibration_is_refused(tmp_path: Path) -> None:
     with (
         calibration(tmp_path, 8),
-        pytest.raises(BadInput, match="version 8 of AIA's calibration, and the channel is defined by version 10"),
+        pytest.raises(BadInput, match="version 8 of AIA's calibration, but the channel is defined by version 10"),
     ):
         channel("aia-304-corrected").values(image(2014))
 
@@ -77,5 +77,5 @@ def test_another_version_of_the_calibration_is_refused(tmp_path: Path) -> None:
 def test_a_table_that_cannot_be_had_is_one_clear_line(tmp_path: Path) -> None:
     with calibration(tmp_path, 10):
         (tmp_path / "table.txt").write_text("gone")
-        with pytest.raises(BadInput, match="AIA's calibration table cannot be had"):
+        with pytest.raises(BadInput, match="AIA's calibration table is not available"):
             channel("aia-304-corrected").values(image(2014))

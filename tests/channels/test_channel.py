@@ -241,7 +241,7 @@ def test_a_helioviewer_picture_goes_to_the_browse_channel_of_its_wavelength_only
         AIA_211_BROWSE.values(image)
     with pytest.raises(BadInput, match="INSTRUME is 'AIA_2'"):
         HMI_CONTINUUM_BROWSE.values(image)
-    with pytest.raises(BadInput, match="a picture in colour or JPEG, where channel aia-193 takes FITS"):
+    with pytest.raises(BadInput, match="a colour picture or JPEG, but channel aia-193 takes FITS"):
         channel("aia-193").values(image)
 
 
@@ -283,10 +283,10 @@ def test_a_browse_picture_named_for_another_channel_is_refused(given_to: Channel
 
 def test_a_colour_or_jpeg_picture_is_not_taken_for_gauss(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    with pytest.raises(BadInput, match="a picture in colour or JPEG"):
+    with pytest.raises(BadInput, match="a colour picture or JPEG"):
         HMI_MAGNETOGRAM.values(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
     Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(tmp_path / "grey.jpg")
-    with pytest.raises(BadInput, match="a picture in colour or JPEG"):
+    with pytest.raises(BadInput, match="a colour picture or JPEG"):
         HMI_MAGNETOGRAM.values(read_image(tmp_path / "grey.jpg"))
     with pytest.raises(BadInput, match=r"shape \(8, 8, 4\)"):
         HMI_MAGNETOGRAM.values(np.zeros((8, 8, 4), np.uint8))

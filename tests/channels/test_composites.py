@@ -64,17 +64,17 @@ def test_files_in_any_order_are_put_in_that_of_the_channels(order: tuple[str, ..
 def test_one_silent_name_is_found_by_exclusion_and_two_are_not() -> None:
     images = [sharp("continuum", "c.fits"), sharp("m", "m.fits"), sharp("Br")]
     assert [str(image.path) for image in matched(images, HMI)] == ["a.Br.fits", "m.fits", "c.fits"]
-    with pytest.raises(BadInput, match="do not tell which file is which of hmi-br, hmi-magnetogram, hmi-continuum"):
+    with pytest.raises(BadInput, match="do not show which file is which of hmi-br, hmi-magnetogram, hmi-continuum"):
         matched([sharp("continuum"), sharp("m", "m.fits"), sharp("Br", "b.fits")], HMI)
 
 
 @pytest.mark.parametrize(
     ("segments", "said"),
     [
-        (("Br", "magnetogram"), r"2 file\(s\), where the model sees 3 channels; give a file for each of hmi-br"),
-        (("Br", "magnetogram", "bitmap"), "a.bitmap.fits: is of none of the channels"),
-        (("Br", "Br", "magnetogram"), "no file is of channel hmi-continuum; the file's name says 'Br'"),
-        (("Br", "continuum", "continuum"), "no file is of channel hmi-magnetogram"),
+        (("Br", "magnetogram"), r"2 file\(s\), but the model takes 3 channels; give one file for each of hmi-br"),
+        (("Br", "magnetogram", "bitmap"), "a.bitmap.fits: belongs to none of the channels"),
+        (("Br", "Br", "magnetogram"), "no file belongs to channel hmi-continuum; the file's name says 'Br'"),
+        (("Br", "continuum", "continuum"), "no file belongs to channel hmi-magnetogram"),
     ],
 )
 def test_files_that_are_not_the_channels_are_refused_with_the_reason(segments: tuple[str, ...], said: str) -> None:
@@ -90,7 +90,7 @@ def test_files_of_aia_are_told_apart_by_their_wavelength() -> None:
     ]
     assert [image.header["WAVELNTH"] for image in matched(images, kinds)] == [171, 193, 211]
     silent = SolarImage(np.ones((2, 2), np.float32), "DN/s")
-    with pytest.raises(BadInput, match="two of the files are of one channel"):
+    with pytest.raises(BadInput, match="two of the files belong to the same channel"):
         matched([images[1], images[1], silent], kinds)
 
 
@@ -98,5 +98,5 @@ def test_images_of_different_times_make_no_composite() -> None:
     first = replace(sharp("Br"), observed=datetime(2011, 2, 15, 1, 58, tzinfo=UTC))
     near = replace(first, observed=first.observed + timedelta(minutes=12))
     together([first, near, sharp("continuum")])
-    with pytest.raises(BadInput, match=r"are of 2011-02-15 01:58:00 and 2011-02-15 02:10:01 UTC"):
+    with pytest.raises(BadInput, match=r"were taken at 2011-02-15 01:58:00 and 2011-02-15 02:10:01 UTC"):
         together([replace(near, observed=near.observed + timedelta(seconds=1)), first])

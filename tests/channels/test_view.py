@@ -59,7 +59,7 @@ def test_a_disc_a_little_off_the_middle_is_found_at_every_size_too() -> None:
 @pytest.mark.parametrize("size", [(256, 256), (700, 700), (512, 400), (1024, 512)])
 def test_a_picture_of_another_size_is_refused_where_a_row_names_it_and_left_alone_elsewhere(size) -> None:
     view = View((BROWSE,), 112, 480.0, center_px=(255.5, 255.5), arcsec_per_px=4.8)
-    said = rf"{size[0]} x {size[1]} px, and images.center_px is that of images of 512 x 512 px; set images.native_px"
+    said = rf"{size[0]} x {size[1]} px, but images.center_px refers to images of 512 x 512 px; set images.native_px"
     with pytest.raises(BadInput, match=said):
         view.placed(_picture(*size), of_study=True)
     layer = view.placed(_picture(*size))
@@ -172,7 +172,7 @@ def test_a_view_is_read_back_as_it_was_saved() -> None:
     )
     view = View.of_study(images)
     assert View.from_json(view.to_json()) == view
-    with pytest.raises(BadInput, match="sees hmi-br in version 0"):
+    with pytest.raises(BadInput, match="uses version 0 of hmi-br"):
         View.from_json(view.to_json() | {"channels": [{"name": "hmi-br", "version": "0"}]})
 
 

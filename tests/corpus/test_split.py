@@ -295,8 +295,8 @@ def test_a_class_that_only_one_season_saw_is_refused_by_name():
     ("settings", "message"),
     [
         ({"method": "kfold", "fold": 5}, "the folds are 0 to 4"),
-        ({"method": "leave-year-out"}, "needs the year"),
-        ({"method": "temporal", "year": 2014}, "year is for method leave-year-out"),
+        ({"method": "leave-year-out"}, "needs a year"),
+        ({"method": "temporal", "year": 2014}, "year is used only by method leave-year-out"),
     ],
 )
 def test_settings_that_do_not_fit_the_method_are_refused(settings, message):

@@ -53,7 +53,7 @@ def test_results_come_in_the_order_of_their_tasks(workers: int) -> None:
     ("deed", "why"),
     [("crash", "crashed the process that read it (SIGSEGV)"), ("hang", "took longer than 0.5 s"),
      ("spin", "took longer than 0.5 s"), ("eat", "needed more than 0.25 GiB of memory"),
-     ("leave", "ended the process that read it (exit code 3)"), ("be killed", "was killed, perhaps for want of memory")],
+     ("leave", "ended the process that read it (exit code 3)"), ("be killed", "was killed, perhaps because memory ran out")],
 )  # fmt: skip
 def test_a_deed_costs_its_own_task_only(deed: str, why: str, workers: int) -> None:
     tasks = ["a", "b", deed, "c", "d", "e", deed, "f"]

@@ -69,7 +69,7 @@ def test_a_file_made_smaller_than_its_header_is_scaled(tmp_path: Path) -> None:
     (tmp_path / "a.jp2").write_bytes(jp2(small, NAXIS1=200, CRPIX1=100.5, CRPIX2=95.5))
     frame = read_image(tmp_path / "a.jp2").frame
     assert frame is not None and frame.arcsec_per_px == pytest.approx(24) and frame.center_px == (49.5, 47.0)
-    assert "with the header of 400 x 190" in refused(tmp_path / "a.jp2", jp2(small, NAXIS1=400))
+    assert "but the header is for 400 x 190" in refused(tmp_path / "a.jp2", jp2(small, NAXIS1=400))
 
 
 def test_tai_and_utc_are_told_apart(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_boxes_that_lie_are_refused_before_anything_is_decoded(tmp_path: Path) -
     siz = bytearray(data)
     at = data.index(b"\xff\x4f\xff\x51") + 8
     siz[at : at + 8] = struct.pack(">II", 2**31, 2**31)
-    assert "pixels, where 1 to 8192" in refused(path, bytes(siz))
+    assert "pixels; each side must be 1 to 8192" in refused(path, bytes(siz))
     tiles = bytearray(data)
     tiles[at + 16 : at + 24] = struct.pack(">II", 0, 0)
     assert "tiles of 0 x 0" in refused(path, bytes(tiles))

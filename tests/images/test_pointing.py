@@ -54,7 +54,7 @@ def test_black_flat_empty_and_noisy_frames_are_refused() -> None:
     for blank in (np.zeros((512, 512), np.uint8), np.full((512, 512), 77.0), np.full((512, 512), np.nan)):
         assert pointing_problem(blank, FRAME) == "blank: every pixel has the same value"
     for dark in (rng.integers(0, 4, (512, 512), dtype=np.uint8), rng.normal(0, 1, (512, 512))):
-        assert pointing_problem(dark, FRAME) == "black or off-pointed: no solar limb is to be seen"
+        assert pointing_problem(dark, FRAME) == "black or off-pointed: no solar limb found"
 
 
 def test_a_frame_that_holds_too_little_of_the_limb_cannot_be_judged() -> None:

@@ -36,7 +36,7 @@ def test_a_name_without_a_time_tells_none(name):
 def test_a_pattern_tells_the_time_of_other_names():
     pattern = name_pattern("sun-%d.%m.%Y-%H%M*.png")
     assert taken_at(Path("sun-15.02.2011-0130z.png"), pattern) == datetime(2011, 2, 15, 1, 30, tzinfo=UTC)
-    with pytest.raises(ValueError, match="'%q' is none of"):
+    with pytest.raises(ValueError, match="'%q' is not one of"):
         name_pattern("%q.jpg")
     with pytest.raises(ValueError, match="redefinition"):
         name_pattern("%Y%Y.jpg")

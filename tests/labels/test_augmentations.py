@@ -56,13 +56,15 @@ def test_a_study_gets_what_it_asked_for_or_a_line_for_each_refusal(of: LabelSche
 
 def test_a_refusal_names_scheme_augmentation_reason_and_what_is_allowed() -> None:
     assert _refusals(MCINTOSH_Z.policy, "rotate90") == [
-        "method.augment: 'rotate90' is not for labels of the scheme mcintosh-z: the length of a group runs east-west and "
-        "its largest penumbra is measured north-south: a turn exchanges them; it allows flip_ns, flip_ew, polarity"
+        "method.augment: 'rotate90' breaks labels of the scheme mcintosh-z: the length of a group runs east-west and "
+        "its largest penumbra is measured north-south: a turn exchanges them; choose from flip_ns, flip_ew, polarity"
     ]
     (line,) = _refusals(MCINTOSH_Z.policy, "zoom", signed=False)
-    assert "10 and 15 for the group" in line and line.endswith("it allows flip_ns, flip_ew")
+    assert "10 and 15 for the group" in line and line.endswith("choose from flip_ns, flip_ew")
     (line,) = _refusals(SDO_VT1.policy, "flip_ns")
-    assert line.endswith("the scheme does not say that it keeps the label; it allows none; set method.augment = false")
+    assert line.endswith(
+        "the scheme does not say that it keeps the label; the scheme allows none; set method.augment = false"
+    )
 
 
 @pytest.mark.parametrize("of", ALL, ids=lambda of: of.name)
@@ -74,7 +76,7 @@ def test_what_is_common_elsewhere_is_refused_with_a_reason_by_every_scheme(of: L
 
 def test_a_scheme_of_a_stranger_needs_to_name_no_reasons() -> None:
     assert (
-        "'flip_ns' is not for labels of the scheme size: the scheme does not say"
+        "'flip_ns' breaks labels of the scheme size: the scheme does not say"
         in _refusals(STRANGERS.policy, "flip_ns")[0]
     )
     assert "it changes lengths and areas" in _refusals(STRANGERS.policy, "zoom")[0]
@@ -88,7 +90,7 @@ def test_a_scheme_of_a_stranger_may_name_reasons_for_what_sdovis_has_never_heard
 
 def test_reversed_polarity_by_name_needs_a_signed_channel() -> None:
     assert _refusals(MOUNT_WILSON.policy, "polarity", signed=False) == [
-        "method.augment: 'polarity' needs a signed channel, and the study has none; leave it out"
+        "method.augment: 'polarity' needs a signed channel, but the study has none; remove it"
     ]
 
 
@@ -121,14 +123,14 @@ def test_true_includes_a_strangers_augmentation_that_the_scheme_names_but_not_on
     assert policy.chosen(True, signed=True) == ("flip_ns", "polarity", "blur")
     assert policy.chosen(True, signed=False) == ("flip_ns", "blur")
     assert policy.chosen(["add_noise", "blur"], signed=True) == ("add_noise", "blur")
-    assert _refusals(policy, "zoom")[0].endswith("it allows flip_ns, polarity, blur")
+    assert _refusals(policy, "zoom")[0].endswith("choose from flip_ns, polarity, blur")
 
 
 def test_an_augmentation_that_a_scheme_names_and_nobody_installed_is_one_clear_line() -> None:
     policy = Policy("size", frozenset({"blur", "flip_ns"}))
     wanted = (
-        "the scheme size names the augmentation 'blur', and no plug-in of that name is installed; install its "
-        "distribution, or list the others in method.augment"
+        "the scheme size names the augmentation 'blur', but no plug-in of that name is installed; install "
+        "the package that provides it, or list the other augmentations in method.augment"
     )
     with pytest.raises(BadInput) as caught:
         policy.chosen(True, signed=True)

@@ -175,7 +175,7 @@ def test_a_scheme_that_contradicts_itself_is_refused() -> None:
         ({"classes": ("alpha", "alpha", "beta", "complex")}, "named twice"),
         ({"meanings": {}}, "one sentence"),
         ({"merged": {"gamma": "odd"}, "spellings": {}, "accepts": ()}, "leads to no class"),
-        ({"breaks": {"polarity": "so they say"}}, "cannot keep the label and break it"),
+        ({"breaks": {"polarity": "so they say"}}, "cannot both keep and break the label"),
         ({"spellings": {"x": "nothing"}}, "not accepted"),
         ({"spellings": {"BETA": "alpha"}}, "two classes"),
     ]:
@@ -247,7 +247,7 @@ def test_a_strangers_plug_in_may_be_a_function_and_nothing_else(monkeypatch: pyt
     assert scheme("theirs") is SDO_VT1
     for odd in ("a text", lambda values, classes: "a text"):
         monkeypatch.setattr(plugins, "load", lambda group, name, odd=odd: odd)
-        with pytest.raises(BadInput, match="gives no LabelScheme"):
+        with pytest.raises(BadInput, match="does not provide a LabelScheme"):
             scheme("theirs")
 
 

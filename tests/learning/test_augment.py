@@ -308,11 +308,11 @@ def test_a_stranger_vouches_for_labels_by_name_and_the_scheme_has_the_last_word(
     assert policy.chosen(True, signed=True) == ("flip_ns",), "installing a distribution changes no training"
     assert policy.chosen(["one_step", "flip_ns"], signed=True) == ("flip_ns", "one_step")
     for refusing in (Policy("flare", frozenset()), Policy("spot-complexity", frozenset(), {"one_step": "no"})):
-        with pytest.raises(BadInput, match="'one_step' is not for labels of the scheme"):
+        with pytest.raises(BadInput, match="'one_step' breaks labels of the scheme"):
             refusing.chosen(["one_step"], signed=True)
     with pytest.raises(BadInput, match="'half' needs a signed channel"):
         Policy("any", frozenset()).chosen(["half"], signed=False)
-    with pytest.raises(BadInput, match=r"plug-in 'pi' of .* is of type float and must be of type Augmentation"):
+    with pytest.raises(BadInput, match=r"plug-in 'pi' of .* is of type float but must be of type Augmentation"):
         policy.chosen(["pi"], signed=True)
     with pytest.raises(BadInput, match="'one_stop' is unknown; did you mean 'one_step'"):
         policy.chosen(["one_stop"], signed=True)

@@ -35,5 +35,5 @@ def test_a_model_that_sdovis_did_not_train_says_nothing() -> None:
 
 
 def test_a_model_of_a_later_format_is_refused() -> None:
-    with pytest.raises(BadInput, match=r"config\.json: is of format 9, and sdovis .* knows formats up to 2"):
+    with pytest.raises(BadInput, match=r"config\.json: is in format 9, but sdovis .* knows formats only up to 2"):
         description.of_model(SimpleNamespace(sdovis={"format": 9}))

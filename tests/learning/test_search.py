@@ -175,10 +175,10 @@ def test_the_least_loss_is_the_best() -> None:
         ({"training": {"learning_rate": [1e-3]}}, r"leaves nothing to search"),
         ({"training": {"learning_rate": {"low": 1, "top": 2}}}, r"training.learning_rate: write \{ low ="),
         ({"training": {"learning_rate": {"low": 2, "high": 1}}}, r"low must be below high"),
-        ({"training": {"learning_rate": {"low": 0, "high": 1, "log": True}}}, r"above 0 where log"),
+        ({"training": {"learning_rate": {"low": 0, "high": 1, "log": True}}}, r"above 0 if log"),
         ({"training": {"learning_rat": [1, 2]}}, r"search.training.learning_rat = 1: .*did you mean 'learning_rate'\?"),
         ({"method": {"layer_decay": {"low": 0.5, "high": 1.5}}}, r"search.method.layer_decay = 1.5: .*less than or equal"),
-        ({"method": {"lora": {"rank": [2, 4]}}}, r'lora has no effect where trainable = "all"'),
+        ({"method": {"lora": {"rank": [2, 4]}}}, r'lora has no effect if trainable = "all"'),
         ({"images": {"size_px": [32, 64]}}, r"Extra inputs are not permitted"),
     ],
 )  # fmt: skip

@@ -96,7 +96,7 @@ def test_every_mistake_in_the_settings_is_said_with_all_others_of_the_study(stud
         "split.test = 3: input should be less than 0.6",
     }
     assert _said(study, "source.lines=a.txt") == [
-        "source.lines = 'a.txt' is not a table; write what it holds under [source.lines]"
+        "source.lines = 'a.txt' is not a table; write its entries under [source.lines]"
     ]
     assert _said(study, "source.images=''") == ["source.images is missing; add images = ... under [source]"]
     (line,) = _said(study, "source.srs={summaries='x'}")
@@ -106,9 +106,9 @@ def test_every_mistake_in_the_settings_is_said_with_all_others_of_the_study(stud
 def test_a_reader_that_cannot_be_one_is_said_beside_the_other_mistakes(study):
     first, second = _said(study, "source.reader=pi", "images.channel=hmi-magnetgram")
     assert "did you mean 'hmi-magnetogram'?" in first
-    assert "plug-in 'pi' of an unknown distribution is of type float and must be of type Reader" in second
+    assert "plug-in 'pi' of an unknown distribution is of type float but must be of type Reader" in second
     (line,) = _said(study, "source.reader=images")
-    assert line.startswith("readers: 'images' cannot have settings: [source] has an entry of that name")
+    assert line.startswith("readers: 'images' cannot have settings: [source] already has an entry of that name")
 
 
 def test_a_reader_without_settings_of_its_own_is_given_none(study):

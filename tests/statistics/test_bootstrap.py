@@ -149,9 +149,9 @@ def test_a_difference_uses_the_same_resamples_for_both() -> None:
 
 def test_a_difference_of_other_items_is_refused() -> None:
     a = by_cluster(*made(3, 60, 4), 2)
-    with pytest.raises(ValueError, match="not of the same items"):
+    with pytest.raises(ValueError, match="not for the same items"):
         paired_difference(a, by_cluster(*made(4, 60, 4), 2), skill.accuracy, seed=0)
-    with pytest.raises(ValueError, match="not of the same items"):
+    with pytest.raises(ValueError, match="not for the same items"):
         paired_difference(a, a[:30], skill.accuracy, seed=0)
 
 

@@ -61,7 +61,7 @@ def test_links_in_an_archive_are_passed_over(tmp_path):
     [
         ({"SRS/a.txt": b"x" * (archives.MAX_TEXT_BYTES + 1)}, "holds a file of"),
         ({f"SRS/{i}.txt": bytes(60_000) for i in range(1200)}, "unpacks to more than"),
-        ({"SRS/a.md": b"x"}, "holds no Solar Region Summary"),
+        ({"SRS/a.md": b"x"}, "contains no Solar Region Summary"),
     ],
 )
 def test_an_archive_beyond_its_bounds_is_refused(tmp_path, members, why):

@@ -115,7 +115,7 @@ def test_every_line_is_counted_and_text_that_is_no_region_is_reported():
     text = SUMMARY.format(spotted=ROW, plage="none", returning="\nsee the web\nNNNN\nthank you\n")
     found = parse(text, "x")
     assert sum(found.lines.values()) == len(text.splitlines())
-    assert [remark.what for remark in found.remarks] == ["text that is no region: 'see the web'"]
+    assert [remark.what for remark in found.remarks] == ["text that is not a region: 'see the web'"]
     assert found.lines["prose"] == 2 and found.lines["none"] == 1
 
 
@@ -150,12 +150,12 @@ def test_the_copy_issued_last_stands_for_its_day():
     )
     chosen, remarks = latest([corrected, first, first])
     assert corrected.corrected and chosen == [corrected]
-    assert len(remarks) == 2 and "with other regions" in remarks[1].what
+    assert len(remarks) == 2 and "with different regions" in remarks[1].what
 
 
 def test_a_region_that_stands_twice_is_taken_once():
     found = summary(f"{ROW}\n{ROW}")
-    assert len(found.regions) == 1 and "stands in line 11 already" in found.remarks[0].what
+    assert len(found.regions) == 1 and "is already listed in line 11" in found.remarks[0].what
 
 
 @pytest.mark.parametrize("text", ["", "hello", SUMMARY.replace("Feb", "xxx").replace(":Issued", "x")])

@@ -81,11 +81,11 @@ def test_a_large_image_is_clicked_in_its_shrunken_picture(cutouts, monkeypatch, 
 @pytest.mark.parametrize(
     ("where", "complaint"),
     [
-        ({"position": Position(latitude_deg=95, longitude_deg=0)}, "latitude runs from"),
+        ({"position": Position(latitude_deg=95, longitude_deg=0)}, "latitude must be from"),
         ({"position": Position(latitude_deg=0, longitude_deg=130)}, "behind the limb"),
         ({"shown_px": (-50, 10)}, "outside the image"),
         ({"shown_px": (float("nan"), 10)}, "outside the image"),
-        ({"position": Position(latitude_deg=float("nan"), longitude_deg=0)}, "latitude runs from"),
+        ({"position": Position(latitude_deg=float("nan"), longitude_deg=0)}, "latitude must be from"),
         ({"shown_px": (2, 2)}, "nothing to see"),
     ],
 )
@@ -119,7 +119,7 @@ def test_a_browse_picture_finds_its_disc_by_the_studys_scale_and_its_time_by_its
 def test_an_image_that_is_a_cutout_already_is_taken_whole_and_one_that_shows_less_is_refused(
     cutouts, uploads, tmp_path
 ):
-    with pytest.raises(BadInput, match="spans 128 arcsec, and the model was trained on cutouts of 216"):
+    with pytest.raises(BadInput, match="spans 128 arcsec, but the model was trained on cutouts of 216"):
         cutouts.answer(uploads / "region.fits")
     own = Classifier(save_model(tmp_path / "m", cutout_arcsec=128.0))
     answer = own.answer(uploads / "region.fits")

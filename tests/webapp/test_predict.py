@@ -80,7 +80,7 @@ def test_a_disc_without_a_place_and_a_place_in_a_cutout_are_refused(cutout_model
     assert refused(capfd, cutout_model, disc) == f"error: {disc}: {asked}\n"
     assert "behind the limb" in refused(capfd, cutout_model, disc, "--at", "N0W120")
     map_ = next(uploads.glob("hmi.sharp*magnetogram.fits"))
-    assert "is a heliographic map, and the model was trained on cutouts" in refused(
+    assert "is a heliographic map, but the model was trained on cutouts" in refused(
         capfd, cutout_model, map_, "--at", "N0E0"
     )
     picture = tmp_path / "region.png"
@@ -95,7 +95,7 @@ def test_a_place_near_the_limb_is_cautioned(cutout_model, uploads, capfd):
 
 def test_a_browse_disc_gets_no_probabilities_as_if_it_were_a_cutout(browse_model, uploads, tmp_path, capfd):
     assert "shows more than the model looks at" in refused(capfd, browse_model, uploads / BROWSE)
-    with pytest.raises(BadInput, match=r"spans 2458 arcsec, and the model was trained on cutouts of 480 arcsec"):
+    with pytest.raises(BadInput, match=r"spans 2458 arcsec, but the model was trained on cutouts of 480 arcsec"):
         inference.pipeline(browse_model)(str(uploads / BROWSE))
     renamed = tmp_path / "sun.jpg"
     renamed.write_bytes((uploads / BROWSE).read_bytes())
@@ -103,7 +103,7 @@ def test_a_browse_disc_gets_no_probabilities_as_if_it_were_a_cutout(browse_model
         with pytest.raises(BadInput, match=r"spans 2458 arcsec"):
             inference.pipeline(browse_model)(source)
     assert "keep the name that the archive gave the file, and say where" in refused(capfd, browse_model, renamed)
-    assert "keep the name that the archive gave it" in refused(capfd, browse_model, renamed, "--at", "N10W10")
+    assert "keep its original archive file name" in refused(capfd, browse_model, renamed, "--at", "N10W10")
     region = tmp_path / "20110215_013000_region.jpg"  # cut out by somebody, of no size that the archive has
     Image.open(uploads / BROWSE).crop((280, 150, 380, 250)).save(region)
     assert len(predicted(capfd, browse_model, region)) == 3

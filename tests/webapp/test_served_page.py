@@ -236,7 +236,7 @@ def test_three_files_sent_together_get_one_answer_and_two_a_clear_word(
     assert "Send the 3 files together, in any order" in page.inner_text("body")
     page.set_input_files("#sdovis-file input[type=file]", [str(file) for file in files[:2]])
     said = page.wait_for_selector("[role=alert]").inner_text()
-    assert "2 file(s), where the model sees 3 channels" in said
+    assert "2 file(s), but the model takes 3 channels" in said
     page = visit(composite_address)
     page.set_input_files("#sdovis-file input[type=file]", [str(file) for file in files[::-1]])
     best = inference.pipeline(composite_model)(tuple(files), top_k=3)[0]

@@ -87,7 +87,7 @@ def test_a_disc_and_no_position_asks_for_one_and_a_map_of_the_models_size_does_n
 
 
 def test_a_map_that_shows_less_than_the_model_was_trained_on_gets_no_answer(maps, segments):
-    with pytest.raises(BadInput, match=r"spans 2.9 degrees, and the model was trained on heliographic maps of 9.6"):
+    with pytest.raises(BadInput, match=r"spans 2.9 degrees, but the model was trained on heliographic maps of 9.6"):
         maps.answer(segments)
 
 
@@ -123,24 +123,24 @@ def test_angular_cutouts_find_the_region_in_each_channels_own_image(discs, tmp_p
 
 def test_files_that_do_not_fit_are_refused_in_words(whole, maps, segments, discs, uploads, tmp_path):
     for files, said in (
-        (segments[:2], r"2 file\(s\), where the model sees 3 channels; give a file for each of hmi-br"),
-        ([segments[0]], r"1 file\(s\), where the model sees 3 channels"),
-        ([*segments[:2], segments[0]], "no file is of channel hmi-continuum"),
-        ([*segments[:2], uploads / "20110215_013000_512_0211.jpg"], "_0211.jpg: is of none of the channels"),
-        ([uploads / "region.png"], "one image, where the model sees hmi-br, hmi-magnetogram, hmi-continuum"),
+        (segments[:2], r"2 file\(s\), but the model takes 3 channels; give one file for each of hmi-br"),
+        ([segments[0]], r"1 file\(s\), but the model takes 3 channels"),
+        ([*segments[:2], segments[0]], "no file belongs to channel hmi-continuum"),
+        ([*segments[:2], uploads / "20110215_013000_512_0211.jpg"], "_0211.jpg: belongs to none of the channels"),
+        ([uploads / "region.png"], "one image, but the model takes hmi-br, hmi-magnetogram, hmi-continuum"),
         ([segments[0], segments[1], discs[2]], "differ in size"),
     ):
         with pytest.raises(BadInput, match=said):
             whole.answer(files)
     nameless = [shutil.copy(file, tmp_path / f"{i}.fits") for i, file in enumerate(segments)]
-    with pytest.raises(BadInput, match="headers and names do not tell which file is which"):
+    with pytest.raises(BadInput, match="headers and file names do not show which file is which"):
         whole.answer(nameless)
     with pytest.raises(BadInput, match="nothing to see at that position"):
         maps.answer(discs, shown_px=(3, 3))
 
 
 def test_a_model_of_one_channel_takes_one_file(magnetogram_model, segments):
-    with pytest.raises(BadInput, match="3 files were sent, and the model looks at one image"):
+    with pytest.raises(BadInput, match="3 files were sent, but the model takes one image"):
         Classifier(magnetogram_model).answer(segments)
 
 

@@ -1,7 +1,7 @@
 """Everything that can go wrong, and the exit code it ends with.
 
     SdovisError                1  internal: a defect of ours
-    |-- BadInput               2  a study, workbook, image or plug-in that must be mended
+    |-- BadInput               2  a study, workbook, image or plug-in that must be fixed
     |   `-- UnreadableImage    2  one image that cannot be decoded, with the reason
     |-- HubFailure             3  the network or the Hub did not do what was asked
     `-- Conflict               4  something is in the way and was not overwritten
@@ -26,7 +26,7 @@ EXIT_INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, where it is, and how to mend it. ``str()`` gives one line."""
+    """One thing that is wrong, where it is, and how to fix it. ``str()`` gives one line."""
 
     what: str
     hint: str = ""
@@ -36,13 +36,13 @@ class Problem:
     column: str = ""
 
     def __str__(self) -> str:
-        place = [self.file] if self.file else []
-        place += [f"sheet {self.sheet!r}"] if self.sheet else []
-        place += [f"row {self.row}"] if self.row is not None else []
-        place += [f"column {self.column!r}"] if self.column else []
-        text = f"{', '.join(place)}: {self.what}" if place else self.what
+        location = [self.file] if self.file else []
+        location += [f"sheet {self.sheet!r}"] if self.sheet else []
+        location += [f"row {self.row}"] if self.row is not None else []
+        location += [f"column {self.column!r}"] if self.column else []
+        text = f"{', '.join(location)}: {self.what}" if location else self.what
         text = f"{text}; {self.hint}" if self.hint else text
-        # A cell may hold a line break or a control character: a problem is one line all the same.
+        # A cell may hold a line break or a control character; a problem is always one line.
         return "".join(c if c.isprintable() else " " for c in text)
 
 
@@ -53,7 +53,7 @@ class SdovisError(Exception):
 
 
 class BadInput(SdovisError):
-    """Input that must be mended. Carries every problem found, not only the first."""
+    """Input that must be fixed. Carries every problem found, not only the first."""
 
     exit_code = EXIT_BAD_INPUT
 

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def _figure(width: float, height: float) -> Figure:
-    # Not pyplot: it would keep every figure alive and choose a window system.
+    # Not pyplot: it would keep every figure in memory and select a GUI backend.
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def save(figure: Figure, path: Path | io.BytesIO) -> None:
-    """Write a PNG of 144 dots an inch; the same figure gives the same bytes."""
+    """Write a PNG at 144 dots per inch; the same figure gives the same bytes."""
     figure.savefig(path, format="png", dpi=144, metadata={"Software": None})
 
 
@@ -54,7 +54,7 @@ def confusion_matrix(matrix: NDArray[Any], classes: Sequence[str]) -> Figure:
 
 
 def intervals(rows: Mapping[str, Estimate], quantity: str, *, chance: float | None = None) -> Figure:
-    """Estimates with their intervals, a row each, the first on top; ``chance`` is drawn as a dashed line."""
+    """Estimates with their intervals, one per row, the first on top; ``chance`` is drawn as a dashed line."""
     figure = _figure(5.5, 0.9 + 0.42 * len(rows))
     axes = figure.subplots()
     for y, entry in enumerate(rows.values()):
@@ -93,7 +93,7 @@ def learning_curve(history: Sequence[Mapping[str, Any]], score: str, kept_step: 
 
 
 def cutouts(images: Sequence[NDArray[Any]], titles: Sequence[str], colormap: str, columns: int = 6) -> Figure:
-    """Images (H, W), row 0 on top, in the channel's own colours, or (H, W, 3) as they are, with a title each."""
+    """Images (H, W), row 0 on top, in the channel's own colours, or (H, W, 3) unchanged, each with a title."""
     lines = -(-len(images) // columns)
     figure = _figure(1.5 * columns, 1.75 * lines)
     for position, (image, title) in enumerate(zip(images, titles, strict=True), 1):
@@ -104,7 +104,7 @@ def cutouts(images: Sequence[NDArray[Any]], titles: Sequence[str], colormap: str
     return figure
 
 
-#: Okabe and Ito's colours, told apart by the colour-blind; with a shape each, so that grey prints are told apart too.
+#: Okabe and Ito's colours, distinguishable by the colour-blind; each with a shape, so that grey prints are too.
 INKS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 SHAPES = ("o", "^", "s", "D", "v", "P", "X", "*")
 #: Longest name written out in a figure.
@@ -112,14 +112,14 @@ NAME_LENGTH = 40
 
 
 def plain(text: str) -> str:
-    """``text`` as matplotlib draws it unchanged: on one line, cut at 40 characters, a dollar sign opening no formula."""
+    """``text`` as matplotlib draws it unchanged: on one line, cut at 40 characters, with dollar signs escaped."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     short = line if len(line) <= NAME_LENGTH else line[: NAME_LENGTH - 1] + "…"
     return short.replace("$", r"\$")
 
 
 def class_balance(images: NDArray[Any], regions: NDArray[Any], parts: Sequence[str], classes: Sequence[str]) -> Figure:
-    """Bars of the classes' shares in each part, from counts (parts, classes) that stand beside the bars."""
+    """Bars of the classes' shares in each part, from counts (parts, classes) that are printed beside the bars."""
     figure = _figure(2.0 + 2.9 * len(parts), 1.0 + 0.5 * len(classes))
     share = images / np.maximum(images.sum(axis=1, keepdims=True), 1)
     panels = figure.subplots(1, len(parts), sharex=True, sharey=True, squeeze=False)[0]
@@ -140,7 +140,7 @@ def class_balance(images: NDArray[Any], regions: NDArray[Any], parts: Sequence[s
 
 
 def histograms(samples: Mapping[str, NDArray[Any]], quantity: str, unit_of_count: str, *, log: bool = False) -> Figure:
-    """A histogram a sample, one above the other on a common axis, with a line at each median; nan is left out."""
+    """One histogram per sample, stacked on a common axis, with a line at each median; NaN is left out."""
     from matplotlib.ticker import MaxNLocator
 
     known = {name: values[np.isfinite(values)] for name, values in samples.items()}
@@ -166,7 +166,7 @@ def histograms(samples: Mapping[str, NDArray[Any]], quantity: str, unit_of_count
 
 
 def part_histograms(counts: Mapping[str, Sequence[int]], edges: Sequence[float], quantity: str) -> Figure:
-    """Bars of counts between ``edges``, a panel a part, one above the other on a common axis of ``quantity``."""
+    """Bars of counts between ``edges``, one panel per part, stacked on a common axis of ``quantity``."""
     from matplotlib.ticker import MaxNLocator
 
     figure = _figure(5.5, 0.8 + 1.05 * len(counts))
@@ -183,7 +183,7 @@ def part_histograms(counts: Mapping[str, Sequence[int]], edges: Sequence[float],
 
 
 def boxes(samples: Mapping[str, NDArray[Any]], quantity: str, *, log: bool = False) -> Figure:
-    """A box a sample (quartiles, median; whiskers to 1.5 interquartile ranges) over its single values."""
+    """One box per sample (quartiles, median; whiskers to 1.5 interquartile ranges) over its individual values."""
     known = {name: values[np.isfinite(values)] for name, values in samples.items()}
     figure = _figure(1.6 + 1.1 * max(len(known), 3), 3.6)
     axes = figure.subplots()
@@ -215,10 +215,10 @@ def scatter(
     log: bool = False,
     degrees: bool = False,
 ) -> Figure:
-    """Points (x, y) of each class in its colour and shape; x may be datetime64, ``log`` is of y.
+    """Points (x, y) of each class in its colour and shape; x may be datetime64, ``log`` applies to y.
 
-    ``degrees``: x and y are longitude and latitude, drawn from -90 to 90 and -60 to 60, or farther where points lie
-    there.
+    ``degrees``: x and y are longitude and latitude, drawn from -90 to 90 and -60 to 60, or farther if points lie
+    beyond.
     """
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.ticker import MultipleLocator
@@ -227,10 +227,10 @@ def scatter(
     axes = figure.subplots()
     inks = dict(zip(points, _inks(len(points)), strict=True))
     drawn = {}
-    # The class with the most points lies at the bottom, that it may not hide the others.
+    # The class with the most points is drawn first, so that it does not hide the others.
     for name in sorted(points, key=lambda name: -len(points[name][0])):
         i = list(points).index(name)
-        # Colour and shape part company after the first eight, so that no two classes share both.
+        # After the first eight, shapes shift against colours, so that no two classes share both.
         shape = SHAPES[(i + i // len(SHAPES)) % len(SHAPES)]
         alpha = float(np.clip(25 / np.sqrt(len(points[name][0]) + 1), 0.45, 0.9))
         (drawn[name],) = axes.plot(
@@ -275,7 +275,7 @@ def paired(x: NDArray[Any], y: NDArray[Any], x_label: str, y_label: str) -> Figu
 
 
 def _plain_numbers(axis: Axis) -> None:
-    """Label a logarithmic axis 1, 10, 100 and, where it spans less than two decades, some of what lies between."""
+    """Label a logarithmic axis 1, 10, 100 and, if it spans less than two decades, some values in between."""
     from matplotlib.ticker import LogFormatter
 
     axis.set_major_formatter(LogFormatter(labelOnlyBase=False))

@@ -1,8 +1,8 @@
-"""Formats of the files that outlive this program: an older one is brought up by small pure functions, one a step.
+"""Formats of the files that outlive this program: an older one is upgraded by small pure functions, one per step.
 
-Such a file says ``format = N``; one that says nothing is of format 1. A step takes what a file of one format holds and
-returns the same in the next format, without changing what it was given. Only what is loaded is brought up: the file
-itself stays until somebody asks for it (``sdovis check --upgrade``).
+Such a file says ``format = N``; a file without that entry is in format 1. A step takes the contents of a file in one
+format and returns them in the next, without changing its argument. Only the loaded data is upgraded: the file itself
+stays unchanged until ``sdovis check --upgrade`` is run.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ def newest(steps: Sequence[Step]) -> int:
 
 
 def format_of(data: Mapping[str, Any], steps: Sequence[Step], *, file: str = "") -> int:
-    """The format that ``data`` is in. Raises `BadInput` where it is not a number, or is newer than ``steps`` lead to."""
+    """The format that ``data`` is in. Raises `BadInput` if it is not a number, or is newer than ``steps`` lead to."""
     found = data.get(KEY, 1)
     if type(found) is not int or found < 1:
-        raise BadInput(Problem(f"{KEY} = {found!r} is not a whole number from 1", f"write {newest(steps)}", file))
+        raise BadInput(
+            Problem(f"{KEY} = {found!r} is not a whole number of at least 1", f"write {newest(steps)}", file)
+        )
     if found > newest(steps):
-        what = f"is of format {found}, and sdovis {__version__} knows formats up to {newest(steps)}"
-        raise BadInput(Problem(what, f"pip install 'sdovis>{__version__}'", file))
+        what = f"is in format {found}, but sdovis {__version__} knows formats only up to {newest(steps)}"
+        raise BadInput(Problem(what, f"run pip install 'sdovis>{__version__}'", file))
     return found
 
 
@@ -44,8 +46,8 @@ def brought_up(data: Mapping[str, Any], steps: Sequence[Step], *, file: str = ""
 
 # --- the study file ---------------------------------------------------------------------------------------------------
 
-#: Format 1 -> 2: the settings of the reader `srs` have a table of their own. Old key -> new key, and what format 1 took
-#: where nothing was written.
+#: Format 1 -> 2: the settings of the reader `srs` have their own table. Old key -> new key, and the default in
+#: format 1.
 SRS_MOVED = {
     "srs": ("summaries", ""),
     "srs_max_gap_hours": ("max_gap_hours", 24.0),
@@ -66,7 +68,7 @@ MOVED = {f"source.{old}": f"source.srs.{new}" for old, (new, _) in SRS_MOVED.ite
 
 
 def _srs_table(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Format 1 -> 2. A resolved study of another reader spells out what `srs` would have taken: that says nothing."""
+    """Format 1 -> 2. A resolved study with another reader spells out the defaults of `srs`: those are dropped."""
     source = data.get("source")
     if not isinstance(source, Mapping):
         return dict(data)

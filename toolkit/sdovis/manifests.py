@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all, and know what they were made from."""
+"""Folders that appear whole or not at all and record what they were made from."""
 
 from __future__ import annotations
 
@@ -49,29 +49,29 @@ def _contents(folder: Path) -> dict[str, str]:
 def read(folder: Path, *, made_by: str) -> Manifest:
     """The manifest of a finished folder, its sums verified.
 
-    Raises `BadInput` where the folder is absent, unfinished, changed since, or written in a format that this sdovis does
+    Raises `BadInput` if the folder is absent, unfinished, changed since, or written in a format that this sdovis does
     not know; ``made_by`` names the command to run.
     """
-    mend = f"run sdovis {made_by}"
+    hint = f"run sdovis {made_by}"
     try:
         written = json.loads((folder / NAME).read_text(encoding="utf-8"))
         data = formats.brought_up(written, formats.MANIFEST, file=str(folder / NAME))
         manifest = Manifest(data["stage"], data["made_from"], data["files"])
     except FileNotFoundError:
-        raise BadInput(Problem("is not there yet", f"{mend} first", str(folder))) from None
+        raise BadInput(Problem("is not there yet", f"{hint} first", str(folder))) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(Problem(f"the manifest is damaged: {error!r}", mend, str(folder / NAME))) from error
+        raise BadInput(Problem(f"the manifest is damaged: {error!r}", hint, str(folder / NAME))) from error
     found = _contents(folder)
     if found != manifest.files:
         changed = sorted(k for k in found.keys() | manifest.files.keys() if found.get(k) != manifest.files.get(k))
         raise BadInput(
-            Problem(f"{', '.join(changed)} changed since it was made", f"{mend} to make it again", str(folder))
+            Problem(f"{', '.join(changed)} changed since it was made", f"{hint} to make it again", str(folder))
         )
     return manifest
 
 
 def finished(folder: Path, made_from: Mapping[str, str]) -> bool:
-    """Whether ``folder`` holds, unharmed, what this version of sdovis would make from the same inputs."""
+    """Whether ``folder`` holds, undamaged, what this version of sdovis would make from the same inputs."""
     if not (folder / NAME).is_file():
         return False
     try:

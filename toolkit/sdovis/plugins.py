@@ -1,7 +1,7 @@
-"""Named lookup over entry points: the one door by which built-ins and strangers come in.
+"""Named lookup over entry points: the only way in for built-in and third-party plug-ins.
 
 A plug-in is an object registered by its distribution under one of `GROUPS`. The built-ins are registered in this
-project's own ``pyproject.toml`` exactly as a stranger's would be.
+project's own ``pyproject.toml`` exactly as third-party ones are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def _distribution(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
 
 
-@cache  # what is installed does not change under a running process, and looking costs milliseconds
+@cache  # what is installed does not change while a process runs, and a lookup costs milliseconds
 def names(group: str) -> tuple[str, ...]:
     """The names registered in ``group``, sorted."""
     return tuple(sorted({point.name for point in entry_points(group=group)}))
@@ -28,10 +28,10 @@ def names(group: str) -> tuple[str, ...]:
 
 @cache
 def load(group: str, name: str, kind: Any = object) -> Any:
-    """The object registered as ``name`` in ``group``, an instance of ``kind``: a class, or `Callable`.
+    """The object registered as ``name`` in ``group``, an instance of ``kind``: a class or `Callable`.
 
     Raises `BadInput` for an unknown name (with the nearest one), for a name that two distributions claim, and for a
-    plug-in that fails to import or is of another kind (naming its distribution).
+    plug-in that fails to import or is not of ``kind`` (naming its distribution).
     """
     points = [point for point in entry_points(group=group) if point.name == name]
     what = group.rpartition(".")[2]
@@ -43,7 +43,7 @@ def load(group: str, name: str, kind: Any = object) -> Any:
         raise BadInput(Problem(f"{what}: {name!r} is registered by {who}", "uninstall one of them"))
     try:
         found = points[0].load()
-    except Exception as error:  # a stranger's module may fail in any way: the message names whose it is
+    except Exception as error:  # a third-party module may fail in any way: the message names its distribution
         raise BadInput(
             Problem(
                 f"{what}: plug-in {name!r} of {_distribution(points[0])} fails to import: {error!r}",
@@ -51,14 +51,14 @@ def load(group: str, name: str, kind: Any = object) -> Any:
             )
         ) from error
     if not isinstance(found, kind):
-        has = f"is of type {type(found).__name__} and must be of type {kind.__name__}"
+        has = f"is of type {type(found).__name__} but must be of type {kind.__name__}"
         raise BadInput(Problem(f"{what}: plug-in {name!r} of {_distribution(points[0])} {has}", "ask its author"))
     return found
 
 
 @cache
 def version(group: str, name: str) -> str:
-    """The distribution and its version that provide ``name``: part of what a stage was made from."""
+    """The distribution that provides ``name``, with its version: part of what a stage was made from."""
     return next((_distribution(point) for point in entry_points(group=group) if point.name == name), "")
 
 

@@ -21,13 +21,13 @@ def write(record: object, file: Path) -> None:
 
 
 def plain(value: Any) -> Any:
-    """``value`` as JSON can hold it: dataclasses become dictionaries.
+    """``value`` in a form that JSON can hold: dataclasses become dictionaries.
 
-    A field that is None by default and at its default is left out: only some studies have it.
+    A field whose default is None is left out if it is None: only some studies have it.
     """
     if is_dataclass(value):
-        told = ((field, getattr(value, field.name)) for field in fields(value))
-        return {field.name: plain(v) for field, v in told if not (v is None and field.default is None)}
+        entries = ((field, getattr(value, field.name)) for field in fields(value))
+        return {field.name: plain(v) for field, v in entries if not (v is None and field.default is None)}
     if isinstance(value, Mapping):
         return {key: plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -38,7 +38,7 @@ def plain(value: Any) -> Any:
 def read(kind: type[T], file: Path, *, made_by: str) -> T:
     """The JSON file of a run as ``kind``, a dataclass, types checked.
 
-    Raises `BadInput` with every entry that is missing or of another type; ``made_by`` names the command that writes it.
+    Raises `BadInput` with every entry that is missing or of the wrong type; ``made_by`` names the command that writes it.
     """
     try:
         return TypeAdapter(kind).validate_json(_bytes(file, made_by), strict=True)

@@ -1,1 +1,1 @@
-"""From `SolarImage` to 8-bit codes: the channels, and the one place where a cutout is made."""
+"""From `SolarImage` to 8-bit codes: the channels, and the only code that makes cutouts."""

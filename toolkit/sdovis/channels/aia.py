@@ -25,7 +25,7 @@ AIAPY = "aiapy>=0.10"
 
 
 def contradictions(image: SolarImage, wave: int, units: tuple[str, ...]) -> Sequence[str]:
-    """What of the header speaks against AIA's channel of ``wave`` angstrom; silence is no contradiction."""
+    """What in the header contradicts AIA's channel at ``wave`` angstrom; a missing keyword does not count."""
     header = image.header
     found = []
     instrument, length = str(header.get("INSTRUME", "")), header.get("WAVELNTH")
@@ -44,13 +44,13 @@ def _dn_per_second(image: SolarImage) -> Floats:
         return values
     seconds = image.header.get("EXPTIME")
     if not isinstance(seconds, int | float) or not seconds > 0:
-        raise wrong(image, f"EXPTIME is {seconds!r}: no DN/s without it")
+        raise wrong(image, f"EXPTIME is {seconds!r}, so DN/s cannot be computed")
     return values / np.float32(seconds)
 
 
 def _as_at_launch(image: SolarImage, wave: int) -> Floats:
     if image.observed is None:
-        raise wrong(image, "the time of observation is unknown: no correction for degradation without it")
+        raise wrong(image, "the time of observation is unknown, so degradation cannot be corrected")
     return _dn_per_second(image) / np.float32(sensitivity(wave, image.observed))
 
 
@@ -58,8 +58,8 @@ def _as_at_launch(image: SolarImage, wave: int) -> Floats:
 def sensitivity(wave: int, observed: datetime) -> float:
     """AIA's sensitivity at ``wave`` angstrom over that at launch, by `aiapy.calibrate.degradation`.
 
-    Boerner et al. (2014), Solar Physics 289, 2377. Raises `BadInput` where aiapy or its calibration table is not to be
-    had, or the table is of another version than `CALIBRATION`.
+    Boerner et al. (2014), Solar Physics 289, 2377. Raises `BadInput` if aiapy or its calibration table is not
+    available, or the table's version is not `CALIBRATION`.
     """
     from astropy import units
     from astropy.time import Time
@@ -76,19 +76,19 @@ def _calibration() -> Any:
         from aiapy.calibrate.util import get_correction_table
     except ModuleNotFoundError as error:
         what = "the correction for AIA's degradation needs aiapy, which is not installed"
-        raise BadInput(Problem(what, "pip install 'sdovis[aia]', or name the channel without -corrected")) from error
+        raise BadInput(Problem(what, "run pip install 'sdovis[aia]', or use the channel without -corrected")) from error
     try:
         table = get_correction_table("SSW")
-    # What a download that fails raises is not documented; each means that there is no table.
+    # What a failed download raises is not documented; any exception means that there is no table.
     except Exception as error:
-        what = f"AIA's calibration table cannot be had: {str(error).splitlines()[0] if str(error) else error!r}"
-        raise BadInput(Problem(what, "aiapy fetches it once from SolarSoft: be online then")) from error
+        what = f"AIA's calibration table is not available: {str(error).splitlines()[0] if str(error) else error!r}"
+        raise BadInput(
+            Problem(what, "connect to the internet once, so that aiapy can fetch it from SolarSoft")
+        ) from error
     version = int(table["VER_NUM"][0])
     if version != CALIBRATION:
-        what = (
-            f"aiapy brings version {version} of AIA's calibration, and the channel is defined by version {CALIBRATION}"
-        )
-        raise BadInput(Problem(what, f"install another aiapy ({AIAPY})"))
+        what = f"aiapy provides version {version} of AIA's calibration, but the channel is defined by version {CALIBRATION}"
+        raise BadInput(Problem(what, f"install a version of aiapy that has it ({AIAPY})"))
     return table
 
 

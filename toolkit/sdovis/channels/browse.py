@@ -15,7 +15,7 @@ from sdovis.channels.channel import Channel, Codes, Floats
 from sdovis.images.images import SolarImage
 
 NOT_SCIENCE = "8-bit browse pictures, not calibrated and not intended for science analysis"
-#: NASA's browse pictures and Helioviewer's files are scaled differently, and either has changed over the years.
+#: NASA's browse pictures and Helioviewer's files are scaled differently, and both have changed over the years.
 SCALE = "what a grey level means is its publisher's choice, so that NASA's JPEGs and Helioviewer's JPEG 2000 do not mix"
 GREY_LEVELS = np.arange(256, dtype=np.float32)
 #: ITU-R BT.601, the Y of a JPEG, as Pillow rounds it.
@@ -39,9 +39,9 @@ def _name_says(image: SolarImage, pattern: str) -> str:
 
 @lru_cache(maxsize=16)
 def _index_of_luma(wave: int) -> Floats:
-    """For each luma 0 to 255 the place in AIA's colour table, between two entries where it lies there.
+    """For each luma from 0 to 255, the index into AIA's colour table; fractional between two entries.
 
-    The luma of the tables never falls. A JPEG keeps it in whole numbers, and better than the hue.
+    The luma of the tables never decreases. A JPEG keeps it as whole numbers, and better than the hue.
     """
     from sunpy.visualization.colormaps import cmlist
 
@@ -112,7 +112,7 @@ HMI_CONTINUUM_BROWSE = Channel(
 def _grey_from_zero(image: SolarImage) -> Floats:
     values = np.clip(_grey(image) - 127, -127, 127)
     if image.frame is not None:
-        # The sky is black as a strong negative field is, but it reaches the frame's edge.
+        # The sky is black, as is a strong negative field, but the sky reaches the image's edge.
         dark, _ = ndimage.label(values < -111)
         edge = np.unique(np.concatenate([dark[0], dark[-1], dark[:, 0], dark[:, -1]]))
         values[np.isin(dark, edge[edge > 0])] = np.nan

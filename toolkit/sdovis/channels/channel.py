@@ -1,9 +1,9 @@
 """Channels: the fixed, versioned transforms from physical values to 8 bits, one for each kind of image.
 
 A channel is a table of 256 levels in its unit: `Channel.encode` gives the nearest level's code, `Channel.decode` looks
-it up. A grey image of 8 bits that is no JPEG (a saved PNG, an array of uint8) already holds codes and is taken as such,
-so that a FITS file, the array of its values and the PNG saved from it are one and the same to a model. Three channels
-make a composite: a picture in colour, a channel a colour. The built-in channels are in `hmi`, `aia` and `browse`.
+it up. An 8-bit grey image that is not a JPEG (a saved PNG, an array of uint8) already holds codes and is taken as such,
+so that a FITS file, the array of its values and the PNG saved from it are the same to a model. Three channels make a
+composite: a colour picture, one colour per channel. The built-in channels are in `hmi`, `aia` and `browse`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Codes: TypeAlias = NDArray[np.uint8]
 
 #: Formats of published pictures: their bytes are the publisher's, never our codes.
 PUBLISHED = ("JPEG", "JPEG2000")
-#: The images of a composite may lie this far apart in time: one cadence of HMI's 720 s data.
+#: The images of a composite may be at most this far apart in time: one cadence of HMI's 720 s data.
 MAX_TIME_GAP = timedelta(seconds=720)
 
 
@@ -38,7 +38,7 @@ def _nothing_wrong(_: SolarImage) -> Sequence[str]:
 
 @dataclass(frozen=True)
 class ChannelFacts:
-    """What corpus and model record of a `Channel`, under its names."""
+    """What corpus and model record of a `Channel`, under the same field names."""
 
     name: str
     version: str
@@ -54,13 +54,13 @@ class ChannelFacts:
 class Channel:
     """A transform to 8 bits.
 
-    ``levels`` holds the value of each code in ``unit``, ascending, nan for a code that means "missing"; ``missing`` is
-    the code of nan. ``contradictions`` gives what in an image's header or name says that it is of another kind, and
-    ``physical`` turns one without any, not yet coded, into (H, W) float32 in ``unit``, or raises `BadInput`. A
-    ``browse`` channel reads published pictures in 8-bit grey or colour, the others physical values. In a ``signed``
-    channel code 128 is zero and 0 is missing. On a ``spotted`` one sunspots are dark: see `channels.spots`. ``requires`` are
-    distributions beyond sdovis' own that ``physical`` needs, ``imports`` the heavy modules that it loads when first
-    called: preparation loads them once for all its processes.
+    ``levels`` holds the value of each code in ``unit``, ascending, NaN for a code that means "missing"; ``missing`` is
+    the code for NaN. ``contradictions`` lists what in an image's header or name shows that it is of another kind, and
+    ``physical`` turns an image without any, not yet coded, into (H, W) float32 in ``unit``, or raises `BadInput`. A
+    ``browse`` channel reads published pictures in 8-bit grey or colour; the others read physical values. In a ``signed``
+    channel code 128 is zero and 0 is missing. In a ``spotted`` channel sunspots are dark: see `channels.spots`.
+    ``requires`` lists packages that ``physical`` needs beyond sdovis's own dependencies, ``imports`` the heavy modules
+    that it loads when first called: preparation loads them once for all its processes.
     """
 
     name: str
@@ -80,11 +80,11 @@ class Channel:
     imports: tuple[str, ...] = ()
 
     def facts(self) -> ChannelFacts:
-        """What travels with corpus and model, so that pixels are treated alike everywhere."""
+        """What is saved with corpus and model, so that pixels are treated the same way everywhere."""
         return ChannelFacts(**{field.name: getattr(self, field.name) for field in fields(ChannelFacts)})
 
     def held(self, image: SolarImage | NDArray[Any]) -> Codes | None:
-        """The codes (H, W) that an image holds already: grey of 8 bits that nobody published. None for any other."""
+        """The codes (H, W) that an image already holds: unpublished 8-bit grey. None for any other image."""
         if not isinstance(image, SolarImage):
             if image.dtype != np.uint8:
                 return None
@@ -93,9 +93,9 @@ class Channel:
         return image.values if image.unit == "grey" and image.format not in PUBLISHED else None
 
     def values(self, image: SolarImage | NDArray[Any]) -> Floats:
-        """(H, W) float32 in ``unit``, nan where missing.
+        """(H, W) float32 in ``unit``, NaN if missing.
 
-        Grey uint8 is decoded; an array of other numbers is taken to be in ``unit`` already. Raises `BadInput` for an
+        Grey uint8 is decoded; an array of other numbers is assumed to be in ``unit`` already. Raises `BadInput` for an
         image of another kind.
         """
         if not isinstance(image, SolarImage):
@@ -108,17 +108,17 @@ class Channel:
         if (codes := self.held(image)) is not None:
             return self.decode(codes)
         if image.is_picture != self.browse:
-            kind = "a picture in colour or JPEG" if image.is_picture else "a file of physical values"
+            kind = "a colour picture or JPEG" if image.is_picture else "a file of physical values"
             want = "a browse picture" if self.browse else "FITS, or an 8-bit grey picture saved by sdovis"
-            raise wrong(image, f"{kind}, where channel {self.name} takes {want}")
+            raise wrong(image, f"{kind}, but channel {self.name} takes {want}")
         if found := self.contradictions(image):
             raise wrong(image, f"not an image for channel {self.name}: {', '.join(found)}")
         return self.physical(image)
 
     def encode(self, values: Floats) -> Codes:
-        """The code of the nearest level; nan becomes ``missing``, what lies beyond the ends is clipped."""
+        """The code of the nearest level; NaN becomes ``missing``, values beyond the ends are clipped."""
         values = np.ascontiguousarray(values, np.float32)
-        if self.signed:  # by magnitude, so that -B and B lie equally far from zero whatever the rounding
+        if self.signed:  # by magnitude, so that -B and B are equally far from zero however they are rounded
             steps = self._steps.count(np.abs(values))
             codes = np.where(values < 0, 128 - steps, 128 + steps)
         else:
@@ -147,7 +147,7 @@ class Channel:
 
 
 class _Thresholds:
-    """Counts how many of up to 255 ascending thresholds lie below a number, as `numpy.searchsorted`, ten times faster.
+    """Counts how many of up to 255 ascending thresholds lie below a number: `numpy.searchsorted`, but ten times faster.
 
     The upper 19 bits of a float32 name a bucket so narrow that at most one threshold lies in it: the count at the
     bucket's lower end is looked up, and one comparison decides the rest.
@@ -161,29 +161,29 @@ class _Thresholds:
         self._next[: len(thresholds)] = thresholds
         first = np.arange(1 << (32 - self.SHIFT), dtype=np.uint32) << self.SHIFT
         ends = np.stack([first, first | ((1 << self.SHIFT) - 1)]).view(np.float32)
-        # The buckets of the infinities hold nan as well, which is below nothing.
+        # The buckets of the infinities also hold NaN, which is below nothing.
         ends = np.where(np.isnan(ends), np.copysign(np.float32(np.inf), ends), ends)
         low, high = (np.searchsorted(thresholds, end) for end in (ends.min(axis=0), ends.max(axis=0)))
         self._below = low.astype(np.uint8)
         self._one_in_each = int((high - low).max()) <= 1
 
     def count(self, values: Floats) -> Codes:
-        """The count for each of ``values``; anything for nan."""
+        """The count for each of ``values``; arbitrary for NaN."""
         if not self._one_in_each:
             return np.searchsorted(self._sorted, values).astype(np.uint8)
-        # No index is ever out of range: clipping is only faster than looking.
+        # No index is ever out of range; clipping is just faster than checking.
         counts: Codes = self._below.take(values.view(np.uint32) >> self.SHIFT, mode="clip")
         counts += values > self._next.take(counts, mode="clip")
         return counts
 
 
 def wrong(image: SolarImage, what: str) -> BadInput:
-    """The error of an image that a channel cannot take."""
+    """The error for an image that a channel cannot take."""
     return BadInput(Problem(what, file=str(image.path or "")))
 
 
 def _in_grey(image: SolarImage) -> SolarImage:
-    """A picture in colour whose colours are all alike as one in grey; any other image as it is."""
+    """A colour picture with three equal components as a grey one; any other image unchanged."""
     if not (image.is_picture and image.values.ndim == 3 and _is_grey(image.values)):
         return image
     grey = np.ascontiguousarray(image.values[..., 0])
@@ -191,18 +191,18 @@ def _in_grey(image: SolarImage) -> SolarImage:
 
 
 def _is_grey(colours: Codes) -> bool:
-    # A few lines first: most pictures in colour show it there, and looking everywhere takes a millisecond.
+    # A few rows first: most colour pictures differ there, and checking every pixel takes a millisecond.
     return all((part == part[..., :1]).all() for part in (colours[::32], colours))
 
 
 def channel(name: str) -> Channel:
-    """The channel registered as ``name``; `BadInput` with the nearest name where there is none."""
+    """The channel registered as ``name``; raises `BadInput` with the nearest name if there is none."""
     found: Channel = plugins.load("sdovis.channels", name, Channel)
     return found
 
 
 def channels(names: Iterable[str]) -> tuple[Channel, ...]:
-    """The channels of a study, one or three, in their order. Raises `BadInput` with every name that is none."""
+    """The channels of a study, one or three, in their order. Raises `BadInput` with every unknown name."""
     found: list[Channel] = []
     problems: list[Problem] = []
     for name in names:
@@ -213,7 +213,7 @@ def channels(names: Iterable[str]) -> tuple[Channel, ...]:
     if problems:
         raise BadInput(problems)
     if len(found) not in (1, 3):
-        raise BadInput(Problem(f"{len(found)} channels are named", "name one, or three for a picture of three colours"))
+        raise BadInput(Problem(f"{len(found)} channels are named", "name one, or three for a three-colour picture"))
     return tuple(found)
 
 
@@ -223,15 +223,15 @@ def to_picture(image: SolarImage | NDArray[Any], channel: Channel) -> Image.Imag
 
 
 def encode(values: Sequence[Floats], channels: Sequence[Channel]) -> Codes:
-    """The codes of an image in each of ``channels``: (H, W) of one, (H, W, 3) of three, a channel a colour.
+    """The codes of an image in each of ``channels``: (H, W) for one, (H, W, 3) for three, one colour per channel.
 
-    Raises `BadInput` where the images differ in shape.
+    Raises `BadInput` if the images differ in shape.
     """
     return stacked([each.encode(part) for each, part in zip(channels, values, strict=True)])
 
 
 def stacked(layers: Sequence[Codes]) -> Codes:
-    """The codes of one image in each channel as one array, a channel a colour. Raises `BadInput` as `encode` does."""
+    """The codes of one image in each channel as one array, one colour per channel. Raises `BadInput` as `encode` does."""
     shapes = sorted({part.shape for part in layers})
     if len(shapes) > 1:
         sizes = " and ".join(f"{shape[1]} x {shape[0]}" for shape in shapes)
@@ -247,27 +247,27 @@ def decode(codes: Codes, channels: Sequence[Channel]) -> tuple[Floats, ...]:
 
 
 def composite(source: SolarImage | NDArray[Any], kinds: Sequence[Channel]) -> Codes:
-    """The codes (H, W, 3) of one source that holds all three channels. Raises `BadInput` where it does not."""
+    """The codes (H, W, 3) of one source that holds all three channels. Raises `BadInput` if it does not."""
     values = source.values if isinstance(source, SolarImage) else source
     published = isinstance(source, SolarImage) and source.format in PUBLISHED
     if values.ndim != 3 or values.shape[2] != len(kinds) or published:
-        what = f"one image, where the model sees {', '.join(kind.name for kind in kinds)}"
+        what = f"only one image, but the model takes {', '.join(kind.name for kind in kinds)}"
         file = str(source.path or "") if isinstance(source, SolarImage) else ""
-        raise BadInput(Problem(what, "give an image of each, or the picture in colour that sdovis saved", file=file))
+        raise BadInput(Problem(what, "give one image for each, or the colour picture that sdovis saved", file=file))
     if values.dtype == np.uint8:
         return np.ascontiguousarray(values)
     return encode([kind.values(values[..., colour]) for colour, kind in enumerate(kinds)], kinds)
 
 
 def matched(images: Sequence[SolarImage], channels: Sequence[Channel]) -> tuple[SolarImage, ...]:
-    """``images`` in the order of ``channels``, told apart by what their headers and names say.
+    """``images`` in the order of ``channels``, identified by their headers and names.
 
-    Raises `BadInput` where there is no such order, or more than one.
+    Raises `BadInput` if there is no such order, or more than one.
     """
     wanted = ", ".join(each.name for each in channels)
     if len(images) != len(channels):
-        what = f"{len(images)} file(s), where the model sees {len(channels)} channels"
-        raise BadInput(Problem(what, f"give a file for each of {wanted}"))
+        what = f"{len(images)} file(s), but the model takes {len(channels)} channels"
+        raise BadInput(Problem(what, f"give one file for each of {wanted}"))
     fits = [[not _refusal(image, each) for each in channels] for image in images]
     orders = [
         order for order in itertools.permutations(range(len(images))) if all(fits[i][k] for k, i in enumerate(order))
@@ -275,32 +275,34 @@ def matched(images: Sequence[SolarImage], channels: Sequence[Channel]) -> tuple[
     if len(orders) == 1:
         return tuple(images[i] for i in orders[0])
     if orders:
-        what = f"headers and names do not tell which file is which of {wanted}"
-        hint = "keep the names of JSOC's segments, such as .Br.fits and .magnetogram.fits"
+        what = f"headers and file names do not show which file is which of {wanted}"
+        hint = "keep JSOC's file names for its segments, such as .Br.fits and .magnetogram.fits"
         raise BadInput(Problem(what, hint))
     problems = [
-        Problem(f"is of none of the channels {wanted}", file=str(image.path or ""))
+        Problem(f"belongs to none of the channels {wanted}", file=str(image.path or ""))
         for image, row in zip(images, fits, strict=True)
         if not any(row)
     ]
     problems += [
-        Problem(f"no file is of channel {each.name}", "; ".join(_refusal(image, each) for image in images))
+        Problem(f"no file belongs to channel {each.name}", "; ".join(_refusal(image, each) for image in images))
         for k, each in enumerate(channels)
         if not problems and not any(row[k] for row in fits)
     ]
-    raise BadInput(problems or [Problem(f"two of the files are of one channel, where each of {wanted} needs its own")])
+    raise BadInput(
+        problems or [Problem(f"two of the files belong to the same channel, but each of {wanted} needs its own")]
+    )
 
 
 def together(images: Sequence[SolarImage]) -> None:
-    """Raise `BadInput` where the images of a composite were not taken at one time."""
+    """Raise `BadInput` if the images of a composite are more than `MAX_TIME_GAP` apart."""
     times = sorted(image.observed for image in images if image.observed is not None)
     if times and times[-1] - times[0] > MAX_TIME_GAP:
-        what = f"the channels' images are of {times[0]:%Y-%m-%d %H:%M:%S} and {times[-1]:%Y-%m-%d %H:%M:%S} UTC"
-        raise BadInput(Problem(what, "give images of one time"))
+        what = f"the channels' images were taken at {times[0]:%Y-%m-%d %H:%M:%S} and {times[-1]:%Y-%m-%d %H:%M:%S} UTC"
+        raise BadInput(Problem(what, "give images taken at the same time"))
 
 
 def _refusal(image: SolarImage, channel: Channel) -> str:
-    """Why ``channel`` cannot take ``image``, by what it says of itself; "" where nothing speaks against it."""
+    """Why ``channel`` cannot take ``image``, judging by its header and name; "" if nothing contradicts it."""
     coded = image.unit == "grey" and image.format not in PUBLISHED
     if not coded and image.is_picture != channel.browse:
         return "a picture" if image.is_picture else "a file of physical values"

@@ -23,10 +23,10 @@ SEGMENTS = frozenset(
 
 
 def segment(image: SolarImage) -> tuple[str, str]:
-    """Which of HMI's segments an image is, in lower case, and what says so; two empty strings where nothing does.
+    """Which of HMI's segments an image is, in lower case, and the evidence for it; two empty strings if there is none.
 
-    The header's SEGMENT or CONTENT tells, else the file's name: the headers of SHARP's segments are alike, their
-    CONTENT is "HMI observable".
+    The header's SEGMENT or CONTENT decides, otherwise the file's name: the headers of SHARP's segments are alike, and
+    their CONTENT is "HMI observable".
     """
     for key in ("SEGMENT", "CONTENT"):
         text = str(image.header.get(key, "")).strip().lower()
@@ -41,7 +41,7 @@ def segment(image: SolarImage) -> tuple[str, str]:
 
 
 def contradictions(image: SolarImage, wanted: str, units: tuple[str, ...]) -> Sequence[str]:
-    """What of the header or of the name speaks against the segment ``wanted``; silence is no contradiction."""
+    """What in the header or name contradicts the segment ``wanted``; a missing keyword does not count."""
     instrument = str(image.header.get("INSTRUME", ""))
     found = [] if not instrument or instrument.startswith("HMI") else [f"INSTRUME is {instrument!r}"]
     said, where = segment(image)
@@ -58,11 +58,11 @@ def _as_it_is(image: SolarImage) -> Floats:
 
 
 def symmetric(positive: NDArray[Any]) -> Floats:
-    """256 levels: nan, 127 negative, zero, 127 positive."""
+    """256 levels: NaN, 127 negative, zero, 127 positive."""
     return np.concatenate([[np.nan], -positive[::-1], [0.0], positive]).astype(np.float32)
 
 
-# 5.71 G a step to 200 G, below HMI's noise; then 2.99 % a step to 3000 G.
+# 5.71 G per step to 200 G, below HMI's noise; then 2.99 % per step to 3000 G.
 _GAUSS = symmetric(np.concatenate([200 / 35 * np.arange(1, 36), 200 * 15 ** (np.arange(1, 93) / 92)]))
 
 HMI_MAGNETOGRAM = Channel(
@@ -115,7 +115,7 @@ def _quiet_sun_ratio(image: SolarImage) -> Floats:
     if image.frame is not None:
         mu = disc_mu((values.shape[0], values.shape[1]), image.frame)
         values = np.asarray(values / limb_darkening(np.nan_to_num(mu)), np.float32)
-        quiet = values[mu > 0.3]  # nearer to the limb a pixel of error in its place changes the ratio by percents
+        quiet = values[mu > 0.3]  # nearer the limb, a position error of one pixel changes the ratio by several per cent
     level = float(np.nanmedian(quiet)) if np.isfinite(quiet).any() else 0.0
     if not level > 0:
         raise wrong(image, "no quiet Sun to normalise the continuum by")

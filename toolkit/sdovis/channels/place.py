@@ -1,4 +1,4 @@
-"""Positions: where on the Sun, or where in an image, somebody points."""
+"""Positions on the Sun or in an image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NUMBER = r"([0-9]+(?:\.[0-9]*)?)"
 class Position:
     """A position on the Sun, a pixel of an image, or both.
 
-    Stonyhurst latitude and longitude in degrees, north and west positive; x counts pixels from the left, y from the top,
+    Stonyhurst latitude and longitude in degrees, north and west positive; x counts pixels from the left, y from the top;
     the first pixel is 0.
     """
 
@@ -29,14 +29,14 @@ class Position:
 
     @property
     def on_sun(self) -> tuple[float, float] | None:
-        """Latitude and longitude, degrees; None where either is unknown."""
+        """Latitude and longitude, degrees; None if either is unknown."""
         if self.latitude_deg is None or self.longitude_deg is None:
             return None
         return self.latitude_deg, self.longitude_deg
 
     @property
     def in_image(self) -> tuple[float, float] | None:
-        """Pixel x, y; None where either is unknown."""
+        """Pixel x, y; None if either is unknown."""
         return None if self.x_px is None or self.y_px is None else (self.x_px, self.y_px)
 
     @classmethod
@@ -56,17 +56,17 @@ class Position:
 def pixel_of(latitude_deg: float, longitude_deg: float, image: SolarImage) -> tuple[float, float]:
     """Pixel x, y of a position on the Sun in ``image``.
 
-    Raises `BadInput` where it is not on the visible disc, and for an image without coordinates.
+    Raises `BadInput` if it is not on the visible disc or the image has no coordinates.
     """
     if not (abs(latitude_deg) <= 90 and abs(longitude_deg) <= 180):
-        raise BadInput("latitude runs from -90 to 90 degrees, longitude from -180 to 180, west positive")
+        raise BadInput("latitude must be from -90 to 90 degrees, longitude from -180 to 180, west positive")
     if image.frame is not None:
         x, y, _ = map(float, project(latitude_deg, longitude_deg, image.frame))
     elif image.grid is not None:
         x, y = map(float, image.grid.pixel(latitude_deg, longitude_deg))
     else:
         raise BadInput(
-            "the image has no coordinates, so degrees mean nothing in it; keep the name that the archive gave it, "
+            "the image has no coordinates, so degrees cannot be located in it; keep its original archive file name, "
             "or point at the region on the page"
         )
     if not np.isfinite(x):
@@ -75,7 +75,7 @@ def pixel_of(latitude_deg: float, longitude_deg: float, image: SolarImage) -> tu
 
 
 def sun_position(x: float, y: float, image: SolarImage) -> tuple[float, float] | None:
-    """Latitude and longitude (degrees) of a pixel; nan off the disc, None in an image without coordinates."""
+    """Latitude and longitude (degrees) of a pixel; NaN off the disc, None in an image without coordinates."""
     if image.frame is not None:
         latitude, longitude = map(float, unproject(x, y, image.frame))
     elif image.grid is not None:

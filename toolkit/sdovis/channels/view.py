@@ -1,7 +1,7 @@
-"""What a network looks at. Here alone images are placed on the Sun, cut and coded: for corpus, predict, page and maps.
+"""What a network looks at. Only here are images placed on the Sun, cut and coded: for corpus, predict, page and maps.
 
-A `View` is made from a study, saved with its corpus and its model, and read back wherever an image is to be shown to the
-network, so that the same region of the same image gives the same codes whoever asks.
+A `View` is made from a study, saved with its corpus and its model, and read back wherever an image is shown to the
+network, so that the same region of the same image always gives the same codes.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ if TYPE_CHECKING:
 
 #: An image wider than this many cutouts is not a cutout.
 WIDER_THAN_A_CUTOUT = 1.1
-#: Where the study set no limit: classes are unreliable farther than this from the central meridian (projection).
+#: Used if the study set no limit: classes are unreliable farther than this from the central meridian (projection).
 LIMB_LONGITUDE_DEG = 60.0
-#: The disc's centre may lie this share of the image's side from its middle and still tell which size it is given for.
+#: The disc's centre may lie this share of the image's side from its middle and still imply the size it refers to.
 OFF_CENTRE = 0.02
-#: Widths in which archives publish browse pictures, as their names say: 20110215_013000_512_0211.jpg.
+#: Widths in which archives publish browse pictures, given in their names: 20110215_013000_512_0211.jpg.
 _PUBLISHED_WIDTH = re.compile(r"_(256|512|1024|2048|3072|4096)_(?:\d{4}|HMI\w*)\.\w+$")
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One channel of an image: the file it came from, and arcsec a pixel where that is known.
+    """One channel of an image: the file it came from, and arcsec per pixel if known.
 
-    ``codes`` are those that the file holds already, None for physical values. A model that names no channel has layers
+    ``codes`` are those that the file already holds, None for physical values. A model that names no channel has layers
     without one, whose codes are the picture itself.
     """
 
@@ -62,7 +62,7 @@ class Layer:
 
     @cached_property
     def values(self) -> NDArray[Any]:
-        """(H, W) float32 in the channel's unit, nan where missing; without a channel the picture."""
+        """(H, W) float32 in the channel's unit, NaN if missing; without a channel, the picture."""
         if self.channel is None:
             return self.image.values
         return self.channel.values(self.image) if self.codes is None else self.channel.decode(self.codes)
@@ -75,16 +75,16 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Coded:
-    """What the network is shown: codes (H, W), or (H, W, 3) of three channels. Nothing codes them again."""
+    """What the network is shown: codes (H, W), or (H, W, 3) for three channels. They are never coded again."""
 
     codes: Codes
 
 
 @dataclass(frozen=True, eq=False)
 class Cutouts:
-    """What the network is shown of N positions: ``values``, an array (N, H, W) a channel, and their ``codes``.
+    """What the network is shown of N positions: ``values``, one array (N, H, W) per channel, and their ``codes``.
 
-    ``codes`` are (N, H, W), or (N, H, W, 3) of three channels.
+    ``codes`` are (N, H, W), or (N, H, W, 3) for three channels.
     """
 
     values: tuple[NDArray[Any], ...]
@@ -97,12 +97,12 @@ class Cutouts:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """(N, H, W, C): where there is a value."""
+        """(N, H, W, C): whether there is a value."""
         return np.stack([np.isfinite(part) for part in self.values], axis=-1)
 
     @property
     def blank(self) -> NDArray[np.bool_]:
-        """(N,): where a channel holds one code alone. The network would see nothing, whatever the values say."""
+        """(N,): whether any channel holds a single code. The network would see nothing, whatever the values are."""
         return _one_code(self.layers)
 
 
@@ -122,11 +122,11 @@ class ViewFacts:
 
 @dataclass(frozen=True)
 class View:
-    """What a network looks at: its channels, and how much of the Sun a picture of ``size_px`` a side spans.
+    """What a network looks at: its channels, and how much of the Sun a picture of side ``size_px`` spans.
 
-    ``center_px`` and ``arcsec_per_px`` place the disc in images without a header that are ``native_px`` (width, height)
-    large; where that is None, about twice the centre. ``max_longitude_deg`` is how far from the central meridian the study
-    went, None for no limit.
+    ``center_px`` and ``arcsec_per_px`` place the disc in images without a header whose size is ``native_px`` (width,
+    height); if that is None, about twice the centre. ``max_longitude_deg`` is the study's limit on the distance from
+    the central meridian, None for no limit.
     """
 
     channels: tuple[Channel, ...]
@@ -140,7 +140,7 @@ class View:
 
     @classmethod
     def of_study(cls, images: Images) -> View:
-        """That of a study's [images]. Raises `BadInput` for a channel that is not installed."""
+        """The view of a study's [images]. Raises `BadInput` for a channel that is not installed."""
         own = {each.name: getattr(images, each.name) for each in fields(cls) if each.name != "channels"}
         return cls(tuple(channel(name) for name in images.channels), **own)
 
@@ -150,14 +150,14 @@ class View:
         return ViewFacts(tuple(kind.facts() for kind in self.channels), **own)
 
     def to_json(self) -> dict[str, Any]:
-        """`facts` as JSON holds them."""
+        """`facts` as a JSON object."""
         return dict(records.plain(self.facts()))
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> View:
-        """That which `to_json` gave; what is absent is as in a view that does not say it.
+        """The view that `to_json` saved; absent entries take their defaults.
 
-        Raises `BadInput` where a channel is not installed, or in another version.
+        Raises `BadInput` if a channel is not installed, or only in another version.
         """
         center, native = saved.get("center_px"), saved.get("native_px")
         return cls(
@@ -173,16 +173,16 @@ class View:
 
     @property
     def cuts_out(self) -> bool:
-        """Whether the network is shown cutouts about positions, and not whole images."""
+        """Whether the network is shown cutouts around positions rather than whole images."""
         return self.cutout_arcsec is not None or self.cutout_deg is not None
 
     @property
     def signed(self) -> tuple[bool, ...]:
-        """Of each channel, whether code 128 is zero between two polarities."""
+        """For each channel, whether code 128 is the zero between two polarities."""
         return tuple(kind.signed for kind in self.channels)
 
     def near_limb(self, longitude_deg: float) -> str:
-        """What to say of a region at that longitude: "" where the classes are as reliable as elsewhere."""
+        """The caution for a region at that longitude; "" if its class is as reliable as elsewhere."""
         limit = self.max_longitude_deg or LIMB_LONGITUDE_DEG
         if abs(longitude_deg) <= limit:
             return ""
@@ -192,11 +192,11 @@ class View:
     # --- placing ------------------------------------------------------------------------------------------------------
 
     def placed(self, image: SolarImage, *, of_study: bool = False) -> Layer:
-        """The image, with its disc where the study says it is in images without a header. The layer has no channel yet.
+        """The image, with its disc placed as the study says for images without a header. The layer has no channel yet.
 
         An image ``of_study``, which a row names with its time, is known to show what the study says: raises `BadInput`
-        if its size does not fit. Any other whose size does not fit is left as it is, as is one that may be a cutout that
-        sdovis saved; its name may tell the time.
+        if its size does not fit. Any other image whose size does not fit is left unchanged, as is one that may be a
+        cutout saved by sdovis; its name may give the time.
         """
         if image.frame is not None:
             return Layer(image, None, image.frame.arcsec_per_px)
@@ -205,7 +205,7 @@ class View:
         zoom = self._zoom(image)
         if of_study and zoom is None:
             raise self._other_size(image)
-        # What sdovis saves of a cutout is of that size, and no JPEG.
+        # The cutouts that sdovis saves have that size and are not JPEGs.
         saved = self.cuts_out and image.format not in PUBLISHED and image.values.shape[:2] == (self.size_px,) * 2
         if zoom is None or (saved and not of_study):
             return Layer(image, None)
@@ -223,10 +223,10 @@ class View:
         return self.native_px or (2 * x + 1, 2 * y + 1)
 
     def _zoom(self, image: SolarImage) -> float | None:
-        """How many times as large the image is as those that the centre is given for; None if it shows something else.
+        """The image's size as a multiple of the size that the centre refers to; None if it shows something else.
 
-        Browse pictures come in several sizes of one and the same field of view. A whole number is taken on trust; a
-        smaller picture may as well be a part cut out by somebody, and is taken only if its name says its published size.
+        Browse pictures come in several sizes with the same field of view. A whole multiple is accepted; a smaller picture
+        may equally be a part that somebody cut out, and is accepted only if its name gives its published size.
         """
         height, width = image.values.shape[:2]
         ratios = width / self._native[0], height / self._native[1]
@@ -234,22 +234,22 @@ class View:
         if not zoom:
             named = _PUBLISHED_WIDTH.search(image.path.name if image.path else "")
             zoom = 1 / round(1 / ratios[0]) if named and int(named[1]) == width else 0
-        # The middle of an image whose centre is c is taken to be at 2c + 1: an offset counts twice.
+        # An image with centre c is taken to be 2c + 1 wide: an offset counts twice.
         return zoom if zoom and all(abs(ratio - zoom) <= 2 * OFF_CENTRE * ratio for ratio in ratios) else None
 
     def _other_size(self, image: SolarImage) -> BadInput:
         height, width = image.values.shape[:2]
         wide, high = self._native
         what = (
-            f"the image is {width} x {height} px, and images.center_px is that of images of {wide:.0f} x {high:.0f} px"
+            f"the image is {width} x {height} px, but images.center_px refers to images of {wide:.0f} x {high:.0f} px"
         )
-        return BadInput(Problem(what, "set images.native_px to the width and height that center_px is given for"))
+        return BadInput(Problem(what, "set images.native_px to the width and height that center_px refers to"))
 
     def layers(self, images: Sequence[SolarImage]) -> list[Layer]:
-        """The files of one image, channel by channel. Raises `BadInput` where they are not what the network looks at."""
+        """The files of one frame, channel by channel. Raises `BadInput` if they are not what the network looks at."""
         if len(self.channels) < 2:
             if len(images) != 1:
-                raise BadInput(f"{len(images)} files were sent, and the model looks at one image")
+                raise BadInput(f"{len(images)} files were sent, but the model takes one image")
             return [self._layer(self.placed(images[0]), self.channels[0] if self.channels else None)]
         if len(images) == 1 and images[0].is_picture:
             codes = composite(images[0], self.channels)
@@ -261,7 +261,7 @@ class View:
     def study_layer(self, image: SolarImage, number: int) -> Layer:
         """The image that a row names for channel ``number``.
 
-        Raises `BadInput` where it is not of that channel, or of another size than the study says.
+        Raises `BadInput` if it does not belong to that channel, or its size is not the study's.
         """
         return self._layer(self.placed(image, of_study=True), self.channels[number])
 
@@ -271,17 +271,17 @@ class View:
             return replace(placed, codes=placed.image.values if placed.image.is_picture else None)
         layer = replace(placed, channel=kind, codes=kind.held(placed.image))
         if layer.codes is None:
-            _ = layer.values  # what is of another kind is told now, and not when the first cutout is made
+            _ = layer.values  # raises for an image of another kind now, not when the first cutout is made
         return layer
 
     # --- how much an image shows --------------------------------------------------------------------------------------
 
     def is_exceeded_by(self, layer: Layer) -> bool:
-        """Whether an image shows more than a cutout, or is not deprojected where the network looks at maps."""
+        """Whether an image shows more than a cutout, or is not deprojected although the network looks at maps."""
         if self.cutout_deg and layer.image.grid is not None:
             return bool(layer.side * layer.image.grid.deg_per_px > WIDER_THAN_A_CUTOUT * self.cutout_deg)
         if self.cutout_deg and layer.image.frame is None and layer.scale:
-            hint = "keep the name that the archive gave the file"
+            hint = "keep the archive's file name, which gives the time"
             raise BadInput(Problem("without its time of observation the disc cannot be mapped", hint))
         if self.cutout_deg:
             return layer.image.frame is not None
@@ -290,30 +290,30 @@ class View:
         )
 
     def refuse_other_span(self, layer: Layer) -> None:
-        """Raise `BadInput` where an image is known to show more or less than a cutout, or a disc in place of a map.
+        """Raise `BadInput` if an image is known to show more or less than a cutout, or a disc instead of a map.
 
-        A whole disc would get probabilities like any picture, and they mean nothing to a network that learned cutouts.
+        A whole disc would get probabilities like any picture, but they are meaningless: the network learned cutouts.
         """
         grid, what = layer.image.grid, ""
         if self.cutout_arcsec is not None:
             trained = f"the model was trained on cutouts of {self.cutout_arcsec:.0f} arcsec"
             span = layer.side * layer.scale if layer.scale else None
             if grid is not None:
-                what = f"is a heliographic map, and {trained}"
+                what = f"is a heliographic map, but {trained}"
             elif span is not None and not 0.9 < span / self.cutout_arcsec < WIDER_THAN_A_CUTOUT:
-                what = f"spans {span:.0f} arcsec, and {trained}"
+                what = f"spans {span:.0f} arcsec, but {trained}"
         if self.cutout_deg is not None:
             trained = f"the model was trained on heliographic maps of {self.cutout_deg:g} degrees"
             span = layer.side * grid.deg_per_px if grid else None
             if layer.scale:
-                what = f"is an image of the disc, not deprojected, and {trained}"
+                what = f"is an image of the disc, not deprojected, but {trained}"
             elif span is not None and not 0.9 < span / self.cutout_deg < WIDER_THAN_A_CUTOUT:
-                what = f"spans {span:.1f} degrees, and {trained}"
+                what = f"spans {span:.1f} degrees, but {trained}"
         if what:
             raise BadInput(Problem(what, "cut the region out first", file=str(layer.image.path or "")))
 
     def side_px(self, layer: Layer) -> float:
-        """The side of a cutout in the image; on a disc as it would be at its centre. Whole images: their longer side."""
+        """The side of a cutout in the image, pixels; on a disc, that at its centre. For whole images, their longer side."""
         grid, frame = layer.image.grid, layer.image.frame
         if self.cutout_arcsec and layer.scale:
             return self.cutout_arcsec / layer.scale
@@ -326,10 +326,10 @@ class View:
     # --- cutting and coding -------------------------------------------------------------------------------------------
 
     def whole(self, layers: Sequence[Layer]) -> Cutouts:
-        """The images as they are, N = 1.
+        """The whole images, N = 1.
 
-        Raises `BadInput` if they differ in size, if one is blank, or if one is known to span something else than the
-        network was trained on.
+        Raises `BadInput` if they differ in size, if one is blank, or if one is known to span something other than what
+        the network was trained on.
         """
         for layer in layers:
             self.refuse_other_span(layer)
@@ -337,10 +337,10 @@ class View:
         return Cutouts(tuple(layer.values[None] for layer in layers), codes[None])
 
     def cutouts(self, layers: Sequence[Layer], positions: Sequence[Position]) -> Cutouts:
-        """The cutout of every position in every channel, blank ones included; whole images where none is cut.
+        """The cutout of every position in every channel, blank ones included; whole images if the view does not cut.
 
-        A position on the Sun is found in each channel's own frame; a pixel alone is one of the first channel's image.
-        Raises `BadInput` where an image lacks what it takes to find a position.
+        A position on the Sun is located in each channel's own image; a bare pixel refers to the first channel's image.
+        Raises `BadInput` if an image lacks what is needed to locate a position.
         """
         if not self.cuts_out:
             held, count = stacked([_coded(layer) for layer in layers]), len(positions)
@@ -351,10 +351,10 @@ class View:
         return Cutouts(parts, codes[0] if len(codes) == 1 else np.stack(codes, axis=-1))
 
     def cutout(self, layers: Sequence[Layer], position: Position) -> Cutouts:
-        """The cutout about one position, N = 1.
+        """The cutout around one position, N = 1.
 
-        Raises `BadInput` where that is outside the image or the disc, where there is nothing to see, or where an image
-        lacks what it takes to find it.
+        Raises `BadInput` if it is outside the image or the disc, if there is nothing to see, or if an image lacks what
+        is needed to locate it.
         """
         x, y = self.pixel(layers, position)
         height, width = layers[0].image.values.shape[:2]
@@ -381,7 +381,9 @@ class View:
                 return pixel
             sun = sun_position(*pixel, first)
             if sun is None or (other.frame is None and other.grid is None):
-                what = "the channels' images differ and have no coordinates, so the region is not found in all of them"
+                what = (
+                    "the channels' images differ and have no coordinates, so the region cannot be found in all of them"
+                )
                 raise BadInput(what)
             if not np.isfinite(sun[0]):
                 raise _nothing_there()
@@ -391,15 +393,15 @@ class View:
 
     def _cut(self, layer: Layer, layers: Sequence[Layer], position: Position) -> NDArray[np.float32]:
         if self.cutout_deg:
-            where = layer.image.frame or layer.image.grid
+            geometry = layer.image.frame or layer.image.grid
             sun = position.on_sun
             if sun is None and position.in_image is not None:
                 sun = sun_position(*position.in_image, layers[0].image)
-            if where is None or sun is None:
+            if geometry is None or sun is None:
                 raise BadInput("an image has no coordinates, so the region cannot be found in it")
             if not np.isfinite(sun).all():
                 raise _nothing_there()
-            return heliographic_cutout(layer.values, *sun, where, self.cutout_deg, self.size_px)
+            return heliographic_cutout(layer.values, *sun, geometry, self.cutout_deg, self.size_px)
         if layer.scale is None or self.cutout_arcsec is None:
             raise BadInput("an image has no scale, so the region cannot be cut out of it")
         x, y = self._pixel(layer, layers, position)
@@ -410,11 +412,11 @@ class View:
     def owners(
         self, layers: Sequence[Layer], positions: Sequence[Position], neighbours: Sequence[Position] = ()
     ) -> NDArray[np.int16]:
-        """(N, S, S): of each pixel of each position's cutout, which region lies nearest on the Sun.
+        """(N, S, S): for each pixel of each position's cutout, the number of the region nearest on the Sun.
 
-        Counted through ``positions`` and then ``neighbours``, the other numbered regions of the disc; -1 off the disc.
-        A cutout shows its neighbours too: what is n in cutout n is its own. Raises `BadInput` where the first channel's
-        image has no coordinates.
+        Numbered from 0 through ``positions``, then ``neighbours``, the disc's other numbered regions; -1 off the disc.
+        A cutout also shows its neighbours; in cutout n, the region's own pixels are those with value n. Raises
+        `BadInput` if the first channel's image has no coordinates.
         """
         first = layers[0].image
         regions = [self._on_sun(each, first) for each in (*positions, *neighbours)]
@@ -432,21 +434,25 @@ class View:
         if sun is None and position.in_image is not None:
             sun = sun_position(*position.in_image, first)
         if sun is None or not np.isfinite(sun).all():
-            raise BadInput("a region has no position on the Sun, so it cannot be told which pixels are its own")
+            raise BadInput("a region has no position on the Sun, so its own pixels cannot be identified")
         return sun
 
     def _surface(self, layers: Sequence[Layer], position: Position, sun: tuple[float, float]) -> tuple[Any, Any]:
-        """Latitude and longitude (S, S) of a cutout's pixels, degrees; nan off the disc."""
+        """Latitude and longitude (S, S) of a cutout's pixels, degrees; NaN off the disc."""
         steps = np.arange(self.size_px)
         if self.cutout_deg:
             middle = (self.size_px - 1) / 2
-            place = MapGrid((middle, middle), *sun, self.cutout_deg / self.size_px).place(*np.meshgrid(steps, steps))
+            positions = MapGrid((middle, middle), *sun, self.cutout_deg / self.size_px).place(
+                *np.meshgrid(steps, steps)
+            )
             frame = layers[0].image.frame
-            hidden = np.isnan(project(*place, frame)[2]) if frame is not None else np.zeros(place[0].shape, bool)
-            return np.where(hidden, np.nan, place[0]), place[1]
+            hidden = (
+                np.isnan(project(*positions, frame)[2]) if frame is not None else np.zeros(positions[0].shape, bool)
+            )
+            return np.where(hidden, np.nan, positions[0]), positions[1]
         frame = layers[0].image.frame
         if frame is None or not self.cutout_arcsec:
-            raise BadInput("the image has no coordinates, so it cannot be told which pixels are the region's own")
+            raise BadInput("the image has no coordinates, so the region's own pixels cannot be identified")
         x, y = self.pixel(layers, position)
         side = self.cutout_arcsec / frame.arcsec_per_px
         across = (steps + 0.5) / self.size_px * side - side / 2
@@ -454,23 +460,23 @@ class View:
 
 
 def _as_trained(saved: Mapping[str, Any]) -> Channel:
-    """The channel that a model was trained with, by name and version. Raises `BadInput` where another is installed."""
+    """The channel that a model was trained with, by name and version. Raises `BadInput` if another version is installed."""
     found = channel(str(saved["name"]))
     if found.version != saved["version"]:
-        what = f"the model sees {found.name} in version {saved['version']}, and version {found.version} is installed"
-        raise BadInput(Problem(what, "install the sdovis that its card names"))
+        what = f"the model uses version {saved['version']} of {found.name}, but version {found.version} is installed"
+        raise BadInput(Problem(what, "install the version of sdovis that its card names"))
     return found
 
 
 def shown(codes: Codes) -> Coded:
-    """``codes`` for the network. Raises `BadInput` where a channel of them is blank."""
+    """``codes`` for the network. Raises `BadInput` if one of their channels is blank."""
     if _one_code((codes if codes.ndim == 3 else codes[..., None])[None]).any():
-        raise BadInput(Problem("the image is blank: one value everywhere", "send one that shows the Sun"))
+        raise BadInput(Problem("the image is blank: one value everywhere", "use one that shows the Sun"))
     return Coded(codes)
 
 
 def _one_code(layers: Codes) -> NDArray[np.bool_]:
-    """(N,): which of (N, H, W, C) hold one code alone in any channel."""
+    """(N,): which of (N, H, W, C) hold a single code in any channel."""
     return np.asarray((layers == layers[:, :1, :1]).all(axis=(1, 2)).any(axis=-1))
 
 

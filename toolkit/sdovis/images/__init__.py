@@ -1,1 +1,1 @@
-"""From bytes to `SolarImage`: the only place where pixels are opened."""
+"""From bytes to `SolarImage`: the only code that opens image files."""

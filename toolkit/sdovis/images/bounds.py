@@ -6,13 +6,13 @@ from pathlib import Path
 
 from sdovis.errors import UnreadableImage
 
-MAX_SIDE = 8192  # SDO's cameras have 4096 pixels a side
+MAX_SIDE = 8192  # SDO's cameras have 4096 pixels per side
 MAX_BYTES = 4 * MAX_SIDE**2 + 2**20
 MAX_HEADER_BYTES = 2**20
 MAX_HDUS = 32
 
 
 def check_size(width: int, height: int, path: Path) -> None:
-    """Raise `UnreadableImage` where a declared side is not within 1 to `MAX_SIDE` pixels."""
+    """Raise `UnreadableImage` if a declared side is not within 1 to `MAX_SIDE` pixels."""
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
-        raise UnreadableImage(path, f"{width} x {height} pixels, where 1 to {MAX_SIDE} a side are allowed")
+        raise UnreadableImage(path, f"{width} x {height} pixels; each side must be 1 to {MAX_SIDE} pixels")

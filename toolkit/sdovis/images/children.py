@@ -1,6 +1,6 @@
-"""The far side of `isolation`: a server that forks children on request, and what the children do.
+"""The server side of `isolation`: a process that forks children on request, and what the children do.
 
-Light to import, and only the standard library: it is the first thing that the server loads.
+Imports little, and only the standard library: it is the first thing that the server loads.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 
 def serve(fd: int) -> None:
-    """Fork children on request, until the caller's end of the socket closes; then kill all that are left."""
+    """Fork children on request until the caller's end of the socket closes, then kill any that are left."""
     control = socket.socket(fileno=fd)
     children: set[int] = set()
     try:
@@ -46,7 +46,7 @@ def serve(fd: int) -> None:
 def _fork(
     control: socket.socket, function: bytes, imports: tuple[str, ...], memory_bytes: int, path: list[str], folder: str
 ) -> tuple[int, str]:
-    """The pid of a new child; or 0, and why there is none."""
+    """The pid of a new child, or 0 and the reason there is none."""
     _, (fd, *_), *_ = socket.recv_fds(control, 1, 1)
     try:
         sys.path[:] = path
@@ -69,7 +69,7 @@ def _fork(
 
 
 def _work(caller: socket.socket, function: Callable[[Any], Any], memory_bytes: int) -> None:
-    """Answer tasks until the caller is gone, within the memory given."""
+    """Answer tasks until the caller is gone, within the given memory limit."""
     _die_with_the_server()
     _limit_memory(memory_bytes)
     while True:
@@ -97,12 +97,12 @@ def _answer(function: Callable[[Any], Any], payload: bytearray) -> tuple[str, An
         try:
             error.add_note(f"in a child process:\n{text}")
             return "error", pickle.loads(pickle.dumps(error))
-        except Exception:  # many exceptions do not come back from a pickle
+        except Exception:  # many exceptions cannot be unpickled
             return "error", RuntimeError(text)
 
 
 def _die_with_the_server() -> None:
-    """The system may kill the server, when memory is short: a child that hangs would be left (Linux; prctl(2))."""
+    """If memory is short the system may kill the server, which would leave a hanging child (Linux; prctl(2))."""
     if sys.platform == "linux":
         import ctypes
 
@@ -114,14 +114,14 @@ def _limit_memory(memory_bytes: int) -> None:
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     statm = Path("/proc/self/statm")
-    # macOS has no /proc, and does not heed the limit.
+    # macOS has no /proc and ignores the limit.
     held = int(statm.read_text().split()[0]) * resource.getpagesize() if statm.exists() else 2**33
     most = resource.getrlimit(resource.RLIMIT_AS)[1]
     wanted = held + memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (wanted if most < 0 else min(wanted, most), most))
 
 
-# --- messages: how many parts, their lengths, the parts ---------------------------------------------------------------
+# --- messages: number of parts, their lengths, the parts ---------------------------------------------------------------
 
 
 def send(to: socket.socket, parts: Sequence[Any]) -> None:

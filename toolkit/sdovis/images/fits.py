@@ -1,4 +1,4 @@
-"""FITS: the first two-dimensional image of a file, with its header. FITS must never reach Pillow, which gets it wrong."""
+"""FITS: the first two-dimensional image of a file, with its header. FITS must never reach Pillow, which misreads it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sdovis.errors import UnreadableImage
 from sdovis.images.bounds import MAX_BYTES, MAX_HDUS, MAX_HEADER_BYTES, check_size
 from sdovis.images.headers import Cards
 
-ROWS = 64  # so many rows of a large image and its float64 copy stay in the cache
+ROWS = 64  # this many rows of a large image and its float64 copy fit in the cache
 BLOCK = 2880  # FITS is written in blocks of this many bytes
 BITPIX = (8, 16, 32, 64, -32, -64)
 
 
 def gunzipped(data: bytes, path: Path) -> bytes:
-    """What a gzip file holds, read no further than `MAX_BYTES`."""
+    """The contents of a gzip file, read no further than `MAX_BYTES`."""
     try:
         with gzip.open(io.BytesIO(data)) as file:
             plain = file.read(MAX_BYTES + 1)
@@ -35,11 +35,11 @@ def gunzipped(data: bytes, path: Path) -> bytes:
 
 
 def fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Cards]:
-    """The first two-dimensional image, rows as stored (row 0 first), missing = nan, and its header."""
+    """The first two-dimensional image, rows as stored (row 0 first), missing = NaN, and its header."""
     from astropy.io import fits
 
     if len(data) < BLOCK or data.find(b"END" + b" " * 77, 0, MAX_HEADER_BYTES) < 0:
-        raise UnreadableImage(path, "truncated: the FITS header has no end")
+        raise UnreadableImage(path, "truncated: the FITS header has no END card")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # astropy warns of cosmetic faults in JSOC's own headers
@@ -53,8 +53,8 @@ def fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Cards]:
     except (UnreadableImage, MemoryError):
         raise
     except OverflowError as error:
-        raise UnreadableImage(path, "damaged FITS: it declares a size that no file has") from error
-    # Damaged FITS surfaces as any exception of astropy, numpy or a codec; each means that it cannot be decoded.
+        raise UnreadableImage(path, "damaged FITS: it declares an impossible size") from error
+    # Damaged FITS can raise any exception of astropy, numpy or a codec; each means that it cannot be decoded.
     except Exception as error:
         raise UnreadableImage(path, f"damaged FITS: {type(error).__name__}: {error}") from error
     if np.isnan(values).all():
@@ -63,7 +63,7 @@ def fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Cards]:
 
 
 def _scaled(stored: NDArray[Any], header: Any) -> NDArray[np.float32]:
-    """Physical values, missing = nan, computed in float64 a few rows at a time: astropy takes twice as long for it."""
+    """Physical values, missing = NaN, computed in float64 a few rows at a time: astropy takes twice as long."""
     scale, zero = float(header.get("BSCALE", 1)), float(header.get("BZERO", 0))
     blank = header.get("BLANK", header.get("ZBLANK")) if stored.dtype.kind in "iu" else None
     values = np.empty(stored.shape, np.float32)
@@ -87,7 +87,7 @@ def _cards(fits: Any, header: Any) -> dict[str, Any]:
     for card in header.cards:
         try:
             key, value = card.keyword, card.value
-        except fits.VerifyError:  # JSOC writes "R_VALUE = nan", which is no FITS
+        except fits.VerifyError:  # JSOC writes "R_VALUE = nan", which is not valid FITS
             continue
         if key in ("COMMENT", "HISTORY"):
             remarks.append(str(value))
@@ -112,7 +112,7 @@ def _first_image(fits: Any, data: bytes, path: Path) -> int:
                 raise UnreadableImage(path, f"damaged FITS: {z}BITPIX is {header[f'{z}BITPIX']!r}")
             if len(sides) == 2 and (z or isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU)):
                 check_size(sides[0], sides[1], path)
-                if z:  # a tile is unpacked whole, however small the image
+                if z:  # a tile is unpacked whole, however small the image is
                     check_size(header.get("ZTILE1", sides[0]), header.get("ZTILE2", 1), path)
             if at + hdu.size > len(data):
                 raise UnreadableImage(path, f"truncated: {len(data)} of {at + hdu.size} bytes")
@@ -121,4 +121,4 @@ def _first_image(fits: Any, data: bytes, path: Path) -> int:
             seen += [f"{len(sides)}-D {'image' if z or hdu.is_image else 'table'}"] if sides else []
     only = f", only a {' and a '.join(seen)}" if seen else ""
     cut = "truncated: " if len(data) % BLOCK else ""
-    raise UnreadableImage(path, f"{cut}holds no 2-D image{only}")
+    raise UnreadableImage(path, f"{cut}contains no 2-D image{only}")

@@ -1,6 +1,6 @@
-"""What an image's header says: when it was taken, where the Sun lies in it, what is worth keeping.
+"""What an image's header says: when it was taken, where the Sun lies in it, and which cards to keep.
 
-A header is a mapping of FITS keywords to numbers and texts, whether it came from a FITS file or a JPEG2000's XML.
+A header maps FITS keywords to numbers and strings, whether it came from a FITS file or a JPEG2000's XML.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _TIME = re.compile(r"(\d{4})[-./](\d\d)[-./](\d\d)[T_ ](\d\d):(\d\d)(?::(\d\d(?:
 
 
 def provenance(cards: Cards) -> dict[str, Any]:
-    """The cards worth keeping with the image: those of `PROVENANCE` that are there and not empty."""
+    """The cards worth keeping with the image: those of `PROVENANCE` that are present and not empty."""
     return {key: cards[key] for key in PROVENANCE if cards.get(key, "") != ""}
 
 
 def unit(cards: Cards) -> str:
-    """BUNIT in the spelling used here: G, DN/s, DN; any other as it is written."""
+    """BUNIT in the spelling used here: G, DN/s, DN; any other unit as written."""
     text = str(cards.get("BUNIT", "")).strip()
     return UNITS.get(text.lower().replace(" / ", "/"), text)
 
@@ -61,7 +61,7 @@ def says_simulated(cards: Cards) -> bool:
 
 
 def observed(cards: Cards) -> datetime | None:
-    """The observation's time in UTC. HMI's T_OBS and T_REC are TAI, all of AIA's dates are UTC."""
+    """The observation's time in UTC. HMI's T_OBS and T_REC are TAI; all of AIA's dates are UTC."""
     hmi = str(cards.get("INSTRUME", "")).startswith("HMI")
     for key in ("T_OBS", "T_REC", "DATE-OBS", "DATE_OBS"):
         match = _TIME.fullmatch(str(cards.get(key, "")).strip())
@@ -72,7 +72,7 @@ def observed(cards: Cards) -> datetime | None:
         scale = {"": unstated, "Z": "UTC"}.get(match[7], match[7])
         try:
             return _utc(year, month, day, hour, minute, float(match[6] or 0), scale)
-        except ValueError:  # a date that is none, such as month 13: the next keyword may be whole
+        except ValueError:  # an invalid date, such as month 13: the next keyword may be valid
             continue
     return None
 
@@ -84,7 +84,7 @@ def _utc(year: int, month: int, day: int, hour: int, minute: int, second: float,
         import erfa  # type: ignore[import-untyped]
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # ERFA calls years after its newest leap second dubious
+            warnings.simplefilter("ignore")  # ERFA warns that years after its newest leap second are dubious
             date = erfa.dtf2d(scale, year, month, day, hour, minute, second)
             if scale == "TT":
                 date = erfa.tttai(*date)
@@ -99,7 +99,7 @@ def _utc(year: int, month: int, day: int, hour: int, minute: int, second: float,
 def disc_frame(
     cards: Cards, center: tuple[float, float] | None, scale: float, when: datetime | None, path: Path
 ) -> DiscFrame | None:
-    """The disc in a helioprojective image seen from near the Earth; None where the header does not tell.
+    """The disc in a helioprojective image seen from near the Earth; None if the header does not give it.
 
     ``center`` and ``scale`` are those of `north_up`. Raises `UnreadableImage` for a Sun seen from elsewhere.
     """
@@ -118,14 +118,14 @@ def disc_frame(
     if radius is None or b0 is None:
         return None
     if not (500 < radius < 2000 and abs(b0) < 10):
-        raise UnreadableImage(path, f"the header's Sun cannot be seen from the Earth: radius {radius} arcsec, B0 {b0}")
+        raise UnreadableImage(path, f"the header's Sun is not as seen from the Earth: radius {radius} arcsec, B0 {b0}")
     return DiscFrame(center, scale, radius, b0)
 
 
 def map_grid(cards: Cards, height: int) -> MapGrid | None:
-    """The grid of a cylindrical equal-area map of ``height`` rows, north up; None for any other map or a silent header.
+    """The grid of a cylindrical equal-area map of ``height`` rows, north up; None for other maps, or if keywords are missing.
 
-    CRVAL1 is a Carrington longitude where CTYPE1 begins with CRLN: CRLN_OBS, the central meridian's, is taken off it.
+    If CTYPE1 begins with CRLN, CRVAL1 is a Carrington longitude: CRLN_OBS, the central meridian's, is subtracted.
     """
     if (str(cards.get("CTYPE1", "")).strip(), str(cards.get("CTYPE2", "")).strip()) not in (
         ("CRLN-CEA", "CRLT-CEA"),
@@ -164,7 +164,7 @@ def north_up(
         matrix, shift = _pixel_to_arcsec(cards)
         scale = math.sqrt(abs(np.linalg.det(matrix)))
         if not (1e-3 < scale < 1e4 and np.linalg.cond(matrix) < 10 and np.isfinite(shift).all()):
-            raise ValueError(f"{scale:.3g} arcsec a pixel")
+            raise ValueError(f"{scale:.3g} arcsec per pixel")
         middle = [(n + 1) / 2 for n in values.shape]
         origin = np.array([cards.get("CRPIX1", middle[1]), cards.get("CRPIX2", middle[0])], float) - 1
         center = origin - np.linalg.solve(matrix, shift)

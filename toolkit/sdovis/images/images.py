@@ -1,7 +1,7 @@
-"""The only place where pixels are opened: FITS, JPEG2000, JPEG, PNG and TIFF become data with a unit, a time and a place.
+"""The only code that opens image files: FITS, JPEG2000, JPEG, PNG and TIFF become data with unit, time and coordinates.
 
-The format is decided by content, never by the name, because Pillow would open a FITS file and get it wrong. All
-bounds are checked before anything is decoded; `isolation.read_isolated` does the same in a process of its own.
+The format is determined by content, never by name, because Pillow would open a FITS file and misread it. All bounds
+are checked before anything is decoded; `isolation.read_isolated` does the same in a separate process.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ REFUSED = {
 
 @dataclass(frozen=True, eq=False)
 class SolarImage:
-    """An image with what is known of it.
+    """An image with what is known about it.
 
     ``values`` is (H, W) float32 in ``unit``, or, for 8-bit pictures, uint8 (H, W) or (H, W, 3) in unit "grey" or "rgb",
     not writable; deeper grey of a PNG, TIFF or JPEG2000 is float32 in unit "count". ``format`` is the file's: FITS,
-    JPEG2000, JPEG, PNG or TIFF. Row 0 is the solar north and column 0 the east.
+    JPEG2000, JPEG, PNG or TIFF. Row 0 is solar north and column 0 is east.
 
-    Three things stay apart. What is missing (FITS: BLANK of integers, nan, infinity; what a turned frame does not
-    cover) is nan. 0 is a value like any other. What lies off the disc keeps its value or its nan; `off_disc` says
-    where that is. In a picture nothing can be missing: what a turned one does not cover is 0, black.
+    Three cases are kept apart. What is missing (FITS: BLANK in integers, NaN, infinity; what a turned image does not
+    cover) is NaN. 0 is a value like any other. What lies off the disc keeps its value or its NaN; `off_disc` says
+    which pixels those are. In a picture nothing can be missing: what a turned picture does not cover is 0, black.
 
-    ``frame`` is the disc of a helioprojective image, ``grid`` that of a map in SHARP's projection; where neither can be
-    told both are None. ``header`` holds the cards of `headers.PROVENANCE` as the file has them, before any turn.
+    ``frame`` is the disc of a helioprojective image, ``grid`` the grid of a map in SHARP's projection; both are None if
+    neither is known. ``header`` holds the cards of `headers.PROVENANCE` as in the file, before any turn.
     """
 
     values: NDArray[Any]
@@ -81,7 +81,7 @@ class SolarImage:
 
     @property
     def off_disc(self) -> NDArray[np.bool_] | None:
-        """(H, W): which pixels look past the Sun; None where the disc's place is not known."""
+        """(H, W): which pixels look past the Sun; None if the disc's position is unknown."""
         if self.frame is None:
             return None
         y, x = np.ogrid[: self.values.shape[0], : self.values.shape[1]]
@@ -91,7 +91,7 @@ class SolarImage:
 
 
 def inside(root: Path, name: Path | str) -> Path:
-    """The existing file ``name`` under ``root``, links followed; `UnreadableImage` where it is missing or outside."""
+    """The existing file ``name`` under ``root``, links followed; raises `UnreadableImage` if it is missing or outside."""
     try:
         base, file = os.path.realpath(root), os.path.realpath(root / name)
         if not file.startswith(base.rstrip("/") + "/") and file != base:
@@ -114,9 +114,9 @@ def read_image(
 ) -> SolarImage:
     """Read a FITS (also gzipped), JPEG2000, JPEG, PNG or TIFF file, solar north up.
 
-    The header of FITS and of Helioviewer's JPEG2000 says where and when; of other pictures, and where the header is
-    silent, ``observed`` may tell the time, and a `channels.view.View` the place. Pictures without a header are taken to
-    be north up already. Raises `UnreadableImage` with the reason, also where the memory does not suffice.
+    The headers of FITS and Helioviewer's JPEG2000 give time and coordinates; for other pictures, and if the header lacks
+    them, ``observed`` may give the time and a `channels.view.View` the coordinates. Pictures without a header are
+    assumed to be north up. Raises `UnreadableImage` with the reason, also if memory runs out.
     """
     path = Path(path)
     try:
@@ -125,15 +125,15 @@ def read_image(
         values, cards, kind = _decoded(data, path)
         return _understood(values, cards, kind, path, digest, observed)
     except MemoryError as error:
-        raise UnreadableImage(path, "needs more memory than there is to read it") from error
+        raise UnreadableImage(path, "reading it needs more memory than is available") from error
 
 
 def _bytes(path: Path, file: Path) -> bytes:
     try:
-        about = file.stat()
-        if not stat.S_ISREG(about.st_mode):  # reading a pipe or a device might never end
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
             raise UnreadableImage(path, "is not a file")
-        if about.st_size > MAX_BYTES:
+        if status.st_size > MAX_BYTES:
             raise UnreadableImage(path, f"larger than {MAX_BYTES // 2**20} MiB")
         return file.read_bytes()
     except FileNotFoundError as error:
@@ -153,13 +153,13 @@ def _kind(data: bytes, path: Path) -> str:
 
 
 def _decoded(data: bytes, path: Path) -> tuple[NDArray[Any], headers.Cards, str]:
-    """Pixels as stored (FITS: row 0 is the first), the header's cards, and the format."""
+    """Pixels as stored (FITS: row 0 first), the header's cards, and the format."""
     kind = _kind(data, path)
     if kind == "gzip":
         data = gunzipped(data, path)
         kind = _kind(data, path)
         if kind != "FITS":
-            raise UnreadableImage(path, "a gzip file that holds no FITS file")
+            raise UnreadableImage(path, "a gzip file that does not contain FITS")
     if kind == "FITS":
         return *fits_pixels(data, path), kind
     cards = checked_header(data, path) if kind == "JPEG2000" else {}
@@ -177,7 +177,7 @@ def _understood(
     digest: str,
     observed: datetime | None,
 ) -> SolarImage:
-    """The image north up, with what its header, or else the caller, says of it."""
+    """The image north up, with what its header, or otherwise the caller, says about it."""
     frame, grid = None, None
     observed = headers.observed(cards) or observed
     if kind == "FITS":
@@ -197,7 +197,7 @@ def _understood(
 def _picture_north_up(
     values: NDArray[Any], cards: headers.Cards, path: Path
 ) -> tuple[NDArray[Any], tuple[float, float] | None, float]:
-    """`headers.north_up` for a picture, whose row 0 is the last of its header's."""
+    """`headers.north_up` for a picture, whose row 0 is the header's last row."""
     turned, center, scale = headers.north_up(values[::-1].astype(np.float32), cards, path)
     if values.dtype == np.uint8:
         turned = np.clip(np.rint(np.nan_to_num(turned)), 0, 255).astype(np.uint8)

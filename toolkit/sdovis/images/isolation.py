@@ -1,12 +1,12 @@
-"""Work in child processes that may be killed: a hostile file costs its own task only.
+"""Work in child processes that may be killed: a hostile file costs only its own task.
 
 Decoders are C code that trusts what it reads: a file may crash one, hang it, or make it ask for all memory. Here each
-task runs in a child with a limit on its time and its address space, and its death is its task's result.
+task runs in a child with limits on its time and address space, and a child's death becomes its task's result.
 
-The children are forked by a server: one small single-threaded process, started when first needed, that imports what
-the work needs once. So starting a child takes milliseconds, and neither the caller's threads nor its ``__main__`` are
-ever copied. The server lives as long as the caller: when that ends, even by kill -9, it kills every child and ends.
-Needs fork and resource limits: Linux or macOS.
+The children are forked by a server: one small single-threaded process, started when first needed, that imports once
+what the work needs. Starting a child therefore takes milliseconds, and neither the caller's threads nor its
+``__main__`` are ever copied. The server lives as long as the caller: when the caller ends, even by kill -9, it kills
+every child and exits. Requires fork and resource limits: Linux or macOS.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ if TYPE_CHECKING:
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-AHEAD = 4  # tasks a worker that may be under way or done before the next result is taken: memory stays flat
-SMALL_TASK = 32 * 1024  # bytes: such a task fits into a socket's buffer, so handing it out early blocks nobody
+AHEAD = 4  # tasks per worker that may be running or done before the next result is taken: bounds the memory
+SMALL_TASK = 32 * 1024  # bytes: such a task fits into a socket's buffer, so handing it out early does not block
 READING_SECONDS, READING_BYTES = 10.0, 2**30
 READING_IMPORTS = ("sdovis.images.images", "astropy.io.fits")
-#: The children share the cores already; without threads of its own the server forks safely.
+#: The children already share the cores; a server without threads of its own forks safely.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 class Death(UnreadableImage):
-    """The result of a task whose child had to be given up: ``why``, and the most memory it held (0 if unknown)."""
+    """The result of a task whose child died or was killed: ``why``, and its peak memory (0 if unknown)."""
 
     def __init__(self, why: str, peak_bytes: int = 0) -> None:
         super().__init__("", why)
@@ -63,16 +63,16 @@ def imap(
     memory_bytes: int,
     imports: Sequence[str] = (),
 ) -> Iterator[Result | Death]:
-    """``function`` of each task, in the tasks' order, computed by ``workers`` children (None: one a core).
+    """``function`` of each task, in the tasks' order, computed by ``workers`` children (None: one per core).
 
     A task that crashes its child, takes longer than ``seconds`` or needs more than ``memory_bytes`` above what the child
-    held at first gives a `Death`; the others go on. What ``function`` raises is raised here, at its turn. Tasks are
-    taken only a few ahead of the results. ``function`` (of a module, not of ``__main__``), tasks and results must
-    pickle; ``imports`` are loaded before any child is forked. Closing the iterator ends the children.
+    held at first gives a `Death`; the others continue. What ``function`` raises is raised here, in its turn. Tasks are
+    taken only a few ahead of the results. ``function`` (from a module, not from ``__main__``), tasks and results must
+    be picklable; ``imports`` are loaded before any child is forked. Closing the iterator ends the children.
     """
     inner = function.func if isinstance(function, partial) else function
     if getattr(inner, "__module__", None) == "__main__":
-        raise ValueError(f"{inner!r} is of __main__, which a child process cannot import: move it into a module")
+        raise ValueError(f"{inner!r} is in __main__, which a child process cannot import: move it into a module")
     workers = workers or len(
         os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     )
@@ -83,7 +83,7 @@ def imap(
 def read_isolated(
     path: Path | str, *, seconds: float = READING_SECONDS, memory_bytes: int = READING_BYTES, **kwargs: Any
 ) -> SolarImage:
-    """`images.read_image` in a child of its own. Raises `UnreadableImage`, also for what takes the child down."""
+    """`images.read_image` in a separate child. Raises `UnreadableImage`, also for files that kill the child."""
     work = partial(_read, kwargs)
     results = _results(
         partial(_Child, pickle.dumps(work), READING_IMPORTS, memory_bytes), [Path(path)], workers=1, seconds=seconds
@@ -113,7 +113,7 @@ def _read(kwargs: dict[str, Any], path: Path) -> SolarImage | tuple[str, str]:
 
 
 class _Raised:
-    """What a task raised, kept for its turn."""
+    """What a task raised, kept until its turn."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -121,13 +121,13 @@ class _Raised:
 
 def _results(new_child: Callable[[], _Child], tasks: Iterable[Any], workers: int, seconds: float) -> Generator[Any]:
     numbered = ((number, pickle.dumps(task)) for number, task in enumerate(tasks))
-    again: deque[tuple[int, bytes]] = deque()  # tasks that waited behind one that took their child down
+    again: deque[tuple[int, bytes]] = deque()  # tasks that were queued behind one that killed their child
     children: list[_Child] = []
     done: dict[int, Any] = {}
     due = 0
 
     def lost(child: _Child, why: str = "") -> None:
-        """Give a child up: its first task dies of it, the others are handed out anew."""
+        """Give up a child: its first task gets a `Death`, the others are handed out again."""
         children.remove(child)
         said, peak = child.end()
         done[child.waiting.popleft()[0]] = Death(why or said, peak)
@@ -179,7 +179,7 @@ def _hand_out(
     workers: int,
     due: int,
 ) -> None:
-    """Give idle children a task, and busy ones a second, small one, so that they need not wait for the caller."""
+    """Give idle children a task, and busy ones a second small one, so that they need not wait for the caller."""
     while True:
         child = min(children, key=lambda c: len(c.waiting), default=None)
         idle = child is not None and not child.waiting
@@ -199,7 +199,7 @@ def _hand_out(
 
 
 def _ready(children: list[_Child], seconds: float) -> list[_Child]:
-    """Those that have something to say, after a wait no longer than till the first runs out of time."""
+    """Those with an answer, after waiting at most until the first runs out of time."""
     first = min(child.since for child in children if child.waiting)
     return _readable(children, max(first + seconds - time.monotonic(), 0) + 0.01)
 
@@ -213,7 +213,7 @@ def _readable(children: list[_Child], timeout: float) -> list[_Child]:
 
 
 class _Child:
-    """A child process as its caller sees it; ``waiting`` are the tasks it was given and has not answered, in order."""
+    """A child process as its caller sees it; ``waiting`` holds the tasks it was given and has not answered, in order."""
 
     def __init__(self, function: bytes, imports: tuple[str, ...], memory_bytes: int) -> None:
         self.memory_bytes = memory_bytes
@@ -225,7 +225,7 @@ class _Child:
         if not self.waiting:
             self.since = time.monotonic()
         self.waiting.append((number, payload))
-        with contextlib.suppress(OSError):  # where it has died, the end of its answers will tell
+        with contextlib.suppress(OSError):  # if it has died, the end of its answers will show it
             send(self.socket, [payload])
 
     def answer(self) -> tuple[str, Any]:
@@ -234,7 +234,7 @@ class _Child:
         return pickle.loads(data, buffers=buffers)  # type: ignore[no-any-return]
 
     def end(self) -> tuple[str, int]:
-        """Kill it; why it had ended if it had, and the most bytes of memory it held."""
+        """Kill it. Returns why it had ended, if it had, and its peak memory in bytes."""
         self.socket.close()
         return self.server.end(self.pid)
 
@@ -244,7 +244,7 @@ class _Server:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
-        # sys.path by hand: the working directory or a script's folder may be on it.
+        # sys.path is passed explicitly: the working directory or a script's folder may be on it.
         code = f"import sys; sys.path[:] = {sys.path!r}\nfrom sdovis.images.children import serve; serve({theirs.fileno()})"
         self.owner = os.getpid()
         self.socket = ours
@@ -255,12 +255,12 @@ class _Server:
             stdout=subprocess.DEVNULL,
             env=os.environ | ONE_THREAD,
             pass_fds=[theirs.fileno()],
-            start_new_session=True,  # Ctrl-C is the caller's to answer
+            start_new_session=True,  # Ctrl-C is for the caller to handle
         )
         theirs.close()
 
     def fork(self, function: bytes, imports: tuple[str, ...], memory_bytes: int) -> tuple[int, socket.socket]:
-        """A new child's pid and the socket to it. Raises `RuntimeError` where it cannot import its work."""
+        """A new child's pid and the socket to it. Raises `RuntimeError` if it cannot import its work."""
         ours, theirs = socket.socketpair()
         with theirs, self.lock:
             send(self.socket, [pickle.dumps(("fork", function, imports, memory_bytes, sys.path, str(Path.cwd())))])
@@ -276,7 +276,7 @@ class _Server:
             with self.lock:
                 send(self.socket, [pickle.dumps(("end", pid))])
                 status, peak = pickle.loads(receive(self.socket)[0])
-        except (EOFError, OSError):  # without the server nobody knows; an orphan ends when its socket closes
+        except (EOFError, OSError):  # without the server the reason is unknown; an orphan ends when its socket closes
             return "its process ended", 0
         return _said(status), peak
 
@@ -284,7 +284,7 @@ class _Server:
         if self.owner != os.getpid():  # a fork of the caller
             return
         with contextlib.suppress(OSError):
-            # Not by closing: a fork of the caller may hold the socket too.
+            # Closing is not enough: a fork of the caller may also hold the socket.
             send(self.socket, [pickle.dumps(("stop",))])
         try:
             self.process.wait(5)
@@ -322,5 +322,5 @@ def _said(status: int) -> str:
         return f"ended the process that read it (exit code {os.waitstatus_to_exitcode(status)})"
     name = signal.Signals(os.WTERMSIG(status)).name
     if name == "SIGKILL":
-        return "the process that read it was killed, perhaps for want of memory"
+        return "the process that read it was killed, perhaps because memory ran out"
     return f"crashed the process that read it ({name})"

@@ -21,10 +21,10 @@ MAGIC = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 
 
 def checked_header(data: bytes, path: Path) -> dict[str, Any]:
-    """The cards of a JP2 file's XML header, empty where there is none, upper-case, fitted to its picture.
+    """The cards of a JP2 file's XML header, upper-case, adapted to its picture; empty if there is none.
 
-    Raises `UnreadableImage` for boxes that lie about their length, sizes out of bounds or at odds with each other, and
-    XML that is no plain header.
+    Raises `UnreadableImage` for boxes of false length, sizes that are out of bounds or contradict each other, and XML
+    that is not a plain header.
     """
     size: tuple[int, int] | None = None
     cards: dict[str, Any] = {}
@@ -33,20 +33,22 @@ def checked_header(data: bytes, path: Path) -> dict[str, Any]:
             height, width = struct.unpack_from(">II", data, begin + 8)
             check_size(width, height, path)
             size = (width, height)
-        elif kind == b"xml " and not cards:  # sunpy too takes the first
+        elif kind == b"xml " and not cards:  # sunpy also takes the first
             cards = _cards(data[begin:end], path)
         elif kind == b"jp2c":
             drawn = _codestream_size(data[begin:end], path)
             if size is None or drawn != size:
-                told = f"{size[0]} x {size[1]}" if size else "no"
-                raise UnreadableImage(path, f"damaged JPEG2000: {told} pixels declared, {drawn[0]} x {drawn[1]} coded")
+                declared = f"{size[0]} x {size[1]}" if size else "no"
+                raise UnreadableImage(
+                    path, f"damaged JPEG2000: {declared} pixels declared, {drawn[0]} x {drawn[1]} coded"
+                )
     if size is None:
         raise UnreadableImage(path, "damaged JPEG2000: it declares no size")
     return _fitted(cards, *size, path)
 
 
 def _boxes(data: bytes, path: Path) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, begin and end of the content of each outer box."""
+    """Kind, and start and end of the content, of each outer box."""
     at = 0
     for _ in range(MAX_BOXES):
         if at == len(data):
@@ -71,7 +73,7 @@ def _boxes(data: bytes, path: Path) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _codestream_size(code: bytes, path: Path) -> tuple[int, int]:
-    """Width and height in the SIZ marker that every codestream begins with; its tiles within bounds."""
+    """Width and height from the SIZ marker that begins every codestream; checks that its tiles are within bounds."""
     if len(code) < 40 or code[:4] != b"\xff\x4f\xff\x51":
         raise UnreadableImage(path, "damaged JPEG2000: no codestream in its box")
     x1, y1, x0, y0, *tile = struct.unpack_from(">6I", code, 8)
@@ -115,12 +117,12 @@ def _value(text: str) -> str | int | float:
 
 
 def _fitted(cards: dict[str, Any], width: int, height: int, path: Path) -> dict[str, Any]:
-    """``cards`` for a picture of this size: files made smaller than their source keep its NAXIS, CRPIX and CDELT."""
+    """``cards`` for a picture of this size: files reduced from their source keep its NAXIS, CRPIX and CDELT."""
     across, down = number(cards, "NAXIS1"), number(cards, "NAXIS2")
     if not across or not down or (across, down) == (width, height):
         return cards
     if abs(across / width / (down / height) - 1) > 0.01:
-        raise UnreadableImage(path, f"{width} x {height} pixels with the header of {across:g} x {down:g}")
+        raise UnreadableImage(path, f"{width} x {height} pixels, but the header is for {across:g} x {down:g}")
     for axis, factor in ((1, across / width), (2, down / height)):
         for key in (f"CDELT{axis}", f"CD{axis}_1", f"CD{axis}_2"):
             if (step := number(cards, key)) is not None:

@@ -1,4 +1,4 @@
-"""Pictures: JPEG, JPEG2000, PNG and TIFF, as their own numbers and nothing lost."""
+"""Pictures: JPEG, JPEG2000, PNG and TIFF, decoded to their stored numbers without loss."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ DEEP_GREY = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 def picture_pixels(data: bytes, kind: str, path: Path) -> NDArray[Any]:
     """(H, W) or (H, W, 3) uint8, not writable; deeper grey (16 and 32 bits, float) as (H, W) float32.
 
-    ``kind`` is JPEG, JPEG2000, PNG or TIFF. Raises `UnreadableImage` where something would be lost: several pages,
-    transparency, 16-bit colour, a rotation asked for by EXIF.
+    ``kind`` is JPEG, JPEG2000, PNG or TIFF. Raises `UnreadableImage` if something would be lost: several pages,
+    transparency, 16-bit colour, a rotation requested by EXIF.
     """
     if kind == "PNG" and data[24:25] == b"\x10" and data[25:26] != b"\x00":
         raise _sixteen_bit_colour(path)
@@ -30,12 +30,14 @@ def picture_pixels(data: bytes, kind: str, path: Path) -> NDArray[Any]:
         with Image.open(io.BytesIO(data), formats=[kind]) as image:
             check_size(image.width, image.height, path)
             if _has_more(image):
-                raise UnreadableImage(path, "several pages or an animation, not one image", "save each by itself")
-            _check_orientation(image, path)  # before load: TIFF is turned by it and forgets it
+                raise UnreadableImage(
+                    path, "several pages or an animation, not one image", "save each page as its own file"
+                )
+            _check_orientation(image, path)  # before load: loading turns a TIFF and drops the tag
             if kind == "TIFF":
                 _check_tiff(image, path)
             image.load()
-            _check_orientation(image, path)  # after load: a PNG may say so at its end
+            _check_orientation(image, path)  # after load: a PNG may have its EXIF at the end
             if image.mode in DEEP_GREY:
                 return _numbers(image, kind)
             if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
@@ -47,7 +49,7 @@ def picture_pixels(data: bytes, kind: str, path: Path) -> NDArray[Any]:
     except (UnreadableImage, MemoryError):
         raise
     except UnidentifiedImageError as error:
-        raise UnreadableImage(path, f"damaged {kind}, or of a kind that Pillow does not read") from error
+        raise UnreadableImage(path, f"damaged {kind}, or a variant that Pillow cannot read") from error
     # Pillow's plug-ins raise almost anything on damaged input; each means that this file cannot be decoded.
     except Exception as error:
         raise UnreadableImage(path, f"damaged {kind}: {error}") from error
@@ -67,7 +69,9 @@ def _has_more(image: Image.Image) -> bool:
 
 def _check_orientation(image: Image.Image, path: Path) -> None:
     if image.getexif().get(ORIENTATION, 1) != 1:
-        raise UnreadableImage(path, "its EXIF data asks for a rotation", "save it turned, with solar north up")
+        raise UnreadableImage(
+            path, "its EXIF data requests a rotation", "apply the rotation and save it with solar north up"
+        )
 
 
 def _check_tiff(image: Any, path: Path) -> None:
@@ -79,11 +83,11 @@ def _check_tiff(image: Any, path: Path) -> None:
 
 
 def _numbers(image: Any, kind: str) -> NDArray[np.float32]:
-    """Deep grey as float32, what is not finite as nan."""
+    """Deep grey as float32; non-finite values become NaN."""
     values = np.asarray(image)
     if kind == "TIFF" and image.mode == "I" and image.tag_v2.get(BITS) == (32,):
         unsigned = image.tag_v2.get(SAMPLE_FORMAT, (UNSIGNED,))[0] == UNSIGNED
-        # Pillow knows no unsigned 32 bits and would show half of them negative.
+        # Pillow has no unsigned 32-bit mode and would read half of the range as negative.
         values = values.view(np.uint32) if unsigned else values
     numbers = values.astype(np.float32)
     numbers[~np.isfinite(numbers)] = np.nan

@@ -1,4 +1,4 @@
-"""Does an image show the solar disc where it should? Found by looking at it."""
+"""Checks, from its pixels, whether an image shows the solar disc where it should be."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy import fft, ndimage
 from sdovis.sun.geometry import DiscFrame
 
 LOOK_SIDE, GLANCE_SIDE = 256, 128  # pixels the image is shrunk to
-GLANCE_SIGMAS, LIMB_SIGMAS = 12.0, 10.0  # a real limb stands 14 to 30 standard deviations above chance, noise reaches 9
+GLANCE_SIGMAS, LIMB_SIGMAS = 12.0, 10.0  # a real limb is 14 to 30 standard deviations above chance; noise reaches 9
 POINTING_TOLERANCE = 0.05  # of the solar radius
 
 
@@ -21,12 +21,12 @@ def pointing_problem(values: NDArray[Any], frame: DiscFrame) -> str | None:
     """Why ``values`` (H, W) do not show the disc where ``frame`` says, or None.
 
     Looks for the limb: edges of the high-passed image that run along a circle of the expected radius, whatever their
-    sign (bright disc, bright corona, field against nothing), summed for all centres by FFT. A glance at a coarse image
-    is enough for a limb that stands out where it should; every other frame is looked at closely. Images that hold less
+    sign (bright disc, bright corona, field against nothing), summed for all centres by FFT. A coarse image is enough
+    if a limb stands out where it should be; every other image is examined at finer scale. Images that contain less
     than half of the expected limb cannot be judged and pass, unless they are blank.
     """
     valid = np.isfinite(values)
-    if valid.all():  # archives write 0 or nan off the disc; where there is nan, 0 is a value
+    if valid.all():  # archives write 0 or NaN off the disc; if there is NaN, 0 is a value
         valid = values != 0
     dark, bright = _range(values, valid)
     if not dark < bright:
@@ -42,14 +42,14 @@ def pointing_problem(values: NDArray[Any], frame: DiscFrame) -> str | None:
         return None
     found_x, found_y, sigmas = _limb(values, valid, dark - 1, radius, LOOK_SIDE)
     if sigmas < LIMB_SIGMAS:
-        return "black or off-pointed: no solar limb is to be seen"
+        return "black or off-pointed: no solar limb found"
     if math.hypot(found_x - x0, found_y - y0) > POINTING_TOLERANCE * radius:
-        return f"off-pointed: the disc is centred on ({found_x:.0f}, {found_y:.0f}) px, not on ({x0:.0f}, {y0:.0f})"
+        return f"off-pointed: the disc is centred on ({found_x:.0f}, {found_y:.0f}) px, not ({x0:.0f}, {y0:.0f})"
     return None
 
 
 def _range(values: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[float, float]:
-    """The least and the greatest of the valid values; the other way round where there is none."""
+    """The smallest and largest valid values; (1, 0), in reverse order, if there are none."""
     if valid.all():
         return float(values.min()), float(values.max())
     known = values[valid]
@@ -59,9 +59,9 @@ def _range(values: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[float, float
 def _limb(
     values: NDArray[Any], valid: NDArray[np.bool_], dark: float, radius: float, side: int
 ) -> tuple[float, float, float]:
-    """Where the best limb of ``radius`` has its centre (x, y), and by how many standard deviations it stands out.
+    """Centre (x, y) of the best limb of ``radius``, and by how many standard deviations it stands out.
 
-    Where more than a side is padded for, a centre beyond the edge may be taken for one beyond the opposite edge.
+    A centre farther beyond an edge than the padding allows may be taken for one beyond the opposite edge.
     """
     factor = math.ceil(max(values.shape) / side)
     small = _shrunk(values, valid, dark, factor)
@@ -69,15 +69,15 @@ def _limb(
     edges = fft.fft2(_edge_direction(small), (n, n), overwrite_x=True)
     score = fft.ifft2(edges * _ring(n, round(4 * radius / factor) / 4), overwrite_x=True).real
     peak = np.unravel_index(score.argmax(), score.shape)
-    # Centres may lie outside of the image on either side; beyond the middle of the padding they count as negative.
+    # Centres may lie outside the image on either side; beyond the middle of the padding they count as negative.
     row, column = (int(i) - n if i > (n + side) / 2 else int(i) for i in peak)
     return (column + 0.5) * factor - 0.5, (row + 0.5) * factor - 0.5, float(score[peak] / score.std())
 
 
 def _shrunk(values: NDArray[Any], valid: NDArray[np.bool_], dark: float, factor: int) -> NDArray[np.float32]:
-    """Block means of the square root of ``values``; what is not valid counts as ``dark``, darker than all others.
+    """Block means of the square root of ``values``; invalid pixels count as ``dark``, darker than all others.
 
-    Of each block, two by two samples are enough, a quarter of it from its middle.
+    Two by two samples per block are enough, each a quarter of the block from its middle.
     """
     height, width = (side // factor * factor for side in values.shape)
     first = round((factor - 1) / 2 - factor / 4)
@@ -102,7 +102,7 @@ def _edge_direction(image: NDArray[np.float32]) -> NDArray[np.complex64]:
 
 @lru_cache(maxsize=64)
 def _ring(n: int, radius: float) -> NDArray[np.complex64]:
-    """The conjugate transform of a limb of ``radius`` pixels about pixel (0, 0) of an n x n torus."""
+    """The conjugate transform of a limb of ``radius`` pixels around pixel (0, 0) of an n x n torus."""
     axis = fft.fftfreq(n, 1 / n)
     x, y = axis[None, :], axis[:, None]
     distance = np.hypot(x, y)

@@ -1,15 +1,16 @@
-"""What the QUALITY keyword says of an image, and which of it makes the image unusable.
+"""What the QUALITY keyword says about an image, and which bits make the image unusable.
 
 The bits of AIA and HMI mean different things:
 
 - AIA level 1 and 1.5: table 2 in section 7.7.6 of the SDO user guide (Nightingale et al.), as in `aiapy`'s
   ``check_quality_flag``; JSOC's quallev1.h.
 - HMI's line-of-sight observables (full disc): jsoc.stanford.edu/doc/data/hmi/Quality_Bits/QUALITY.txt, 24 May 2013.
-- HMI's vector data, SHARP among them: HMI_IQUV_averaging.c of the JSOC software. There eclipse is bit 9, not 8.
+- HMI's vector data, including SHARP: HMI_IQUV_averaging.c of the JSOC software. There eclipse is bit 9, not 8.
 
-Rejected is what shows no Sun, another Sun than it says, or one that is partly dark: no data, more than 5 % of the pixels
-missing, eclipse, lunar transit, a spacecraft or loop that is not pointing, dark and calibration frames. Kept is what only
-says that processing was less than perfect: quick-look data, a lost cosmic-ray list, a few missing pixels.
+Images are rejected if they show no Sun, not the Sun that they claim to show, or a partly dark one: no data, more than
+5 % of the pixels missing, eclipse, lunar transit, spacecraft or image-stabilization loop not pointing, dark and
+calibration frames. Images are kept if only their processing was less than perfect: quick-look data, a lost cosmic-ray
+list, a few missing pixels.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ HMI_VECTOR_FATAL = _NO_OBSERVABLE | {
 
 
 def quality_problem(image: SolarImage) -> str | None:
-    """Why the image's QUALITY makes it unusable, naming the bits; None where it does not, or says nothing."""
+    """Why the image's QUALITY makes it unusable, naming the bits; None if it does not, or is absent."""
     value = _bits(image.header.get("QUALITY"))
     fatal = _table(image.header)
     found = [f"bit {bit}: {meaning}" for bit, meaning in fatal.items() if value >> bit & 1]
@@ -92,7 +93,7 @@ def _table(header: Mapping[str, Any]) -> dict[int, str]:
 
 
 def _bits(quality: object) -> int:
-    """QUALITY as an unsigned number of 32 bits: it is written signed, unsigned or as a hexadecimal text."""
+    """QUALITY as an unsigned 32-bit number: files have it signed, unsigned or as hexadecimal text."""
     if isinstance(quality, str):
         try:
             quality = int(quality, 0)

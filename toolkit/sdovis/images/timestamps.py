@@ -1,4 +1,4 @@
-"""When an image was taken, told without decoding its pixels: by its header, or by its file's name."""
+"""When an image was taken, from its header or file name, without decoding its pixels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sdovis.images.bounds import MAX_BYTES, MAX_HEADER_BYTES
 from sdovis.images.jpeg2000 import checked_header
 
 SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".jp2")
-#: AIA's and HMI's browse images, the Helioviewer's and JSOC's files: 20110215_013000, 2011.02.15_01.30.00_TAI ...
+#: AIA's and HMI's browse images, Helioviewer's and JSOC's files: 20110215_013000, 2011.02.15_01.30.00_TAI ...
 _USUAL_NAME = re.compile(
     r"(?<!\d)(?P<Y>20\d\d)(?P<s>[-_.]?)(?P<m>\d\d)(?P=s)(?P<d>\d\d)[T_-]{1,2}"
     r"(?P<H>\d\d)(?P<c>[-_.:]?)(?P<M>\d\d)(?:(?P=c)(?P<S>\d\d))?(?!\d)(?:[_.]\d+)?(?P<scale>_TAI)?"
@@ -26,20 +26,20 @@ _CARD = re.compile(rb"([A-Z0-9_-]{1,8}) *= *(?:'((?:[^']|'')*)'|([^/ ']+))")
 
 
 def name_pattern(pattern: str) -> re.Pattern[str]:
-    """A file-name pattern (``*``, ``?``, ``%Y %m %d %H %M %S``) as a regular expression. ValueError for a wrong one."""
+    """A file-name pattern (``*``, ``?``, ``%Y %m %d %H %M %S``) as a regular expression. Raises ValueError if it is invalid."""
     parts = re.split(r"(%[A-Za-z]|[*?])", pattern)
     if unknown := [part for part in parts[1::2] if part not in _FIELDS]:
-        raise ValueError(f"{unknown[0]!r} is none of {' '.join(_FIELDS)}")
+        raise ValueError(f"{unknown[0]!r} is not one of {' '.join(_FIELDS)}")
     try:
         return re.compile("".join(_FIELDS.get(part) or re.escape(part) for part in parts))
-    except re.error as error:  # a field that stands twice
+    except re.error as error:  # a field that occurs twice
         raise ValueError(str(error)) from error
 
 
 def taken_at(path: Path, pattern: re.Pattern[str]) -> datetime | None:
-    """The time in UTC of the image at ``path``: its header's, else its name's by ``pattern``, else by a usual name.
+    """The time in UTC of the image at ``path``: from its header, or its name by ``pattern``, or by a common naming scheme.
 
-    None where nothing tells. A damaged file has no header here: whoever opens it says so.
+    None if none of these gives a time. A damaged file counts as having no header; opening it reports the damage.
     """
     if (time := headers.observed(_cards(path))) is not None:
         return time
@@ -52,7 +52,7 @@ def taken_at(path: Path, pattern: re.Pattern[str]) -> datetime | None:
     try:
         year, month, day, hour, minute, second = (int(parts[key]) for key in ("Y", "m", "d", "H", "M", "S"))
         time = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-    except ValueError:  # digits that are no date
+    except ValueError:  # digits that are not a date
         return None
     if parts.get("scale") != "_TAI":
         return time
@@ -60,7 +60,7 @@ def taken_at(path: Path, pattern: re.Pattern[str]) -> datetime | None:
 
 
 def _cards(path: Path) -> dict[str, Any]:
-    """The header's cards that say when; empty for a picture without a header."""
+    """The header's cards that give the time; empty for a picture without a header."""
     try:
         with path.open("rb") as file:
             magic = file.read(12)
@@ -78,7 +78,7 @@ def _cards(path: Path) -> dict[str, Any]:
 
 
 def _fits_cards(head: bytes) -> dict[str, Any]:
-    """Cards of the leading headers: a compressed image has its own behind an empty first one."""
+    """Cards of the leading headers: a compressed image has its own after an empty first one."""
     cards: dict[str, Any] = {}
     for start in range(0, len(head) - 79, 80):
         card = head[start : start + 80]

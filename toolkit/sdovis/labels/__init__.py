@@ -1,1 +1,1 @@
-"""Label schemes, and what may be done to a picture without changing its label."""
+"""Label schemes, and which augmentations keep a picture's label."""

@@ -1,4 +1,4 @@
-"""Augmentations by name, and which of them a label scheme allows: a changed picture must keep its label."""
+"""Augmentations by name, and which of them a label scheme allows: an augmented picture must keep its label."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 GROUP = "sdovis.augmentations"
 
 NAMES = ("flip_ns", "flip_ew", "rotate90", "rotate_any", "polarity")
-"""The built-ins, in the order in which they are drawn and applied; those of strangers follow by name."""
+"""The built-ins, in the order in which they are drawn and applied; third-party ones follow, sorted by name."""
 
 ON_REQUEST = frozenset({"rotate_any"})
-"""Left out of ``augment = true``. A free turn leaves corners without data that no picture of validation or test has,
-and turns the ends of a group that reaches into the cutout's corners out of sight: a study has to want that."""
+"""Left out of ``augment = true``. A turn by any angle leaves corners without data, which no validation or test picture
+has, and turns the ends of a group that reaches into the cutout's corners out of sight: a study must ask for it."""
 
 _SIZE = "it changes lengths and areas, and those define classes of regions and of sunspot groups"
 _CROP = "it can cut a part of the region away, and what is left is of another class: a beta group becomes alpha"
@@ -39,7 +39,7 @@ BREAKING: Mapping[str, str] = {
     "contrast": _VALUE,
     "brightness": _VALUE,
 }
-"""What is common elsewhere and keeps no label here: name -> why. A scheme's own reason comes first."""
+"""Common augmentations that change the label here: name -> why. A scheme's own reason takes precedence."""
 
 
 Apply = Callable[["torch.Tensor", NDArray[np.int64], Sequence[bool]], "torch.Tensor"]
@@ -47,18 +47,18 @@ Apply = Callable[["torch.Tensor", NDArray[np.int64], Sequence[bool]], "torch.Ten
 
 @dataclass(frozen=True)
 class Augmentation:
-    """A change of a picture that keeps its label, in one of ``outcomes`` ways (at most 32,768), of which 0 is none.
+    """A change to a picture that keeps its label, with ``outcomes`` possible outcomes (at most 32,768); 0 is no change.
 
-    Which one is drawn from (seed, epoch, index) of the picture, evenly or as ``draw`` says. It is then carried out as
+    The outcome is drawn from the picture's (seed, epoch, index), uniformly or by ``draw``, and then applied by
 
     - ``apply(pictures, which, signed)``: pictures (N, S, S) or (N, S, S, 3) of codes (uint8, north up, 0 is missing)
-      on the training's device, the outcome of each (N,), and which colours hold a polarity (128 is 0 G); the changed
-      pictures come back, in the same shape. It must depend on nothing else: a resumed training applies it again;
-    - or ``symmetry``, of the square: whether a picture is mirrored north-south, then by how many quarters it is turned
-      counterclockwise. Outcome n does it n times; all symmetries of a study come first and cost one copy.
+      on the training's device, the outcome of each (N,), and which channels hold a polarity (128 is 0 G); it returns the
+      changed pictures, in the same shape. It must depend on nothing else: a resumed training applies it again;
+    - or ``symmetry`` of the square: whether a picture is mirrored north-south, then by how many quarter turns it is
+      rotated counterclockwise. Outcome n applies it n times; a study's symmetries all come first and cost one copy.
 
-    ``keeps`` names the label schemes, besides those that name it themselves, whose labels it keeps. It is
-    ``signed_only`` where it means nothing without a polarity. ValueError where the parts do not fit together.
+    ``keeps`` names the label schemes, besides those that name it themselves, whose labels it keeps. Set
+    ``signed_only`` if it means nothing without a polarity. Raises ValueError if the fields do not fit together.
     """
 
     name: str
@@ -73,26 +73,26 @@ class Augmentation:
         if (self.apply is None) == (self.symmetry is None):
             raise ValueError(f"augmentation {self.name!r}: give either apply or symmetry")
         if isinstance(self.keeps, str):
-            raise ValueError(f"augmentation {self.name!r}: keeps is a set of names")
+            raise ValueError(f"augmentation {self.name!r}: keeps must be a set of names")
         if not 2 <= self.outcomes <= 1 << 15:
-            raise ValueError(f"augmentation {self.name!r}: 2 to 32,768 outcomes, not {self.outcomes}")
+            raise ValueError(f"augmentation {self.name!r}: outcomes must be 2 to 32,768, not {self.outcomes}")
 
 
 def augmentation(name: str) -> Augmentation:
-    """The augmentation registered as ``name``; `BadInput` with the nearest name where there is none."""
+    """The augmentation registered as ``name``; raises `BadInput` with the nearest name if there is none."""
     found: Augmentation = plugins.load(GROUP, name, Augmentation)
     return found
 
 
 def known() -> tuple[str, ...]:
-    """The names of all augmentations that are installed, in the order in which they are drawn and applied."""
+    """The names of all installed augmentations, in the order in which they are drawn and applied."""
     return (*NAMES, *(name for name in plugins.names(GROUP) if name not in NAMES))
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What may be done to the pictures of a label ``scheme``: ``keeps`` names what keeps every label, ``breaks`` says
-    why something does not. What a stranger's augmentation vouches for counts too, where the scheme does not object."""
+    """Which augmentations a label ``scheme`` allows: ``keeps`` names those that keep every label, ``breaks`` says why
+    others do not. A third-party augmentation may vouch for a scheme itself, unless the scheme objects."""
 
     scheme: str
     keeps: frozenset[str]
@@ -101,16 +101,16 @@ class Policy:
     def chosen(self, wanted: bool | Sequence[str], *, signed: bool) -> tuple[str, ...]:
         """The augmentations to apply, in the order of `known`.
 
-        ``wanted`` is ``method.augment``: true for all that the scheme names but those `ON_REQUEST`, false for none, or
+        ``wanted`` is ``method.augment``: true for all that the scheme names except those `ON_REQUEST`, false for none, or
         names. ``signed`` says whether any channel of the study has a polarity. Raises `BadInput` with a line for each
-        name that is unknown or not installed, that breaks the label, or that needs a signed channel where there is none.
+        name that is unknown or not installed, that breaks the label, or that needs a signed channel if there is none.
         """
         if wanted is False:
             return ()
         if wanted is True:
             if absent := sorted(self.keeps - set(known())):
                 raise BadInput(map(self._not_installed, absent))
-            # Installing a distribution must not change a training: what a stranger vouches for has to be named.
+            # Installing a distribution must not change a training: what a third-party plug-in vouches for has to be named.
             return self._apt(self.keeps - ON_REQUEST, signed=signed)
         problems = [problem for name in dict.fromkeys(wanted) if (problem := self._problem(name, signed=signed))]
         if problems:
@@ -125,19 +125,19 @@ class Policy:
         if name in self.keeps or self._vouched_for(name):
             if _apt(name, signed=signed):
                 return None
-            return Problem(f"method.augment: {name!r} needs a signed channel, and the study has none", "leave it out")
+            return Problem(f"method.augment: {name!r} needs a signed channel, but the study has none", "remove it")
         allowed = self._apt(self.keeps, signed=signed)
-        hint = f"it allows {', '.join(allowed)}" if allowed else "it allows none; set method.augment = false"
+        hint = f"choose from {', '.join(allowed)}" if allowed else "the scheme allows none; set method.augment = false"
         why = self.breaks.get(name) or BREAKING.get(name) or "the scheme does not say that it keeps the label"
-        return Problem(f"method.augment: {name!r} is not for labels of the scheme {self.scheme}: {why}", hint)
+        return Problem(f"method.augment: {name!r} breaks labels of the scheme {self.scheme}: {why}", hint)
 
     def _not_installed(self, name: str) -> Problem:
-        what = f"the scheme {self.scheme} names the augmentation {name!r}, and no plug-in of that name is installed"
-        return Problem(what, "install its distribution, or list the others in method.augment")
+        what = f"the scheme {self.scheme} names the augmentation {name!r}, but no plug-in of that name is installed"
+        return Problem(what, "install the package that provides it, or list the other augmentations in method.augment")
 
     @staticmethod
     def _apt(names: Collection[str], *, signed: bool) -> tuple[str, ...]:
-        """Those of ``names`` that are installed and mean something to the study's channels, in the order of `known`."""
+        """Those of ``names`` that are installed and apply to the study's channels, in the order of `known`."""
         return tuple(name for name in known() if name in names and _apt(name, signed=signed))
 
     def _vouched_for(self, name: str) -> bool:

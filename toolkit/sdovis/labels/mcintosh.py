@@ -1,4 +1,4 @@
-"""The McIntosh classification of sunspot groups: its 60 types Zpc, and a scheme for each of its letters.
+"""The McIntosh classification of sunspot groups: its 60 types Zpc, and one scheme for each of its letters.
 
 Source: McIntosh (1990), Solar Physics 125, 251. Z is the modified Zurich class, p the penumbra of the largest spot, c
 the compactness of the group's interior.
@@ -16,8 +16,8 @@ MCINTOSH_CODES = (
     *(f"{z}{p}{c}" for z in "DEF" for p in "rsahk" for c in "oic" if (p, c) != ("r", "c")),
     *(f"H{p}x" for p in "rsahk"),
 )
-"""The 60 types. A code that is none of them, such as Hso, is refused: guessing which letter is wrong would be a label
-of our own making."""
+"""The 60 types. Any other code, such as Hso, is refused: guessing which letter is wrong would mean inventing a
+label."""
 
 _Z = {
     "A": "a unipolar group without penumbra",
@@ -77,7 +77,7 @@ def _letter(
 ) -> LabelScheme:
     """The scheme of one letter of the code. Cells must name whole codes.
 
-    A bare letter is refused: 'A' or 'B' may as well be an abbreviated Mount Wilson class.
+    A bare letter is refused: 'A' or 'B' may equally be an abbreviated Mount Wilson class.
     """
     return LabelScheme(
         name=f"mcintosh-{'zpc'[position]}",
@@ -95,5 +95,5 @@ def _letter(
 
 MCINTOSH_Z = _letter(0, _Z, _KEEPS, _BREAKS)
 MCINTOSH_P = _letter(1, _P, _KEEPS, _BREAKS | dict.fromkeys(("rotate90", "rotate_any"), _PENUMBRA_TURNED))
-# Open, intermediate and compact are told by the spots between the ends, whichever way the group lies.
+# Open, intermediate and compact depend on the spots between the ends, however the group is oriented.
 MCINTOSH_C = _letter(2, _C, _KEEPS | {"rotate90", "rotate_any"}, {})

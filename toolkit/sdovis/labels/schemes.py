@@ -1,7 +1,7 @@
-"""Label schemes: which classes there are, how a cell of a workbook is read, and what may be done to an image.
+"""Label schemes: which classes there are, how a workbook cell is read, and which augmentations are allowed.
 
 A scheme never guesses: a blank cell has no class, a spelling that is not in its table raises `UnknownLabel`, and every
-class of the field that is merged into another stands in ``merged``, so that a card can name and count it.
+class of the field that is merged into another is listed in ``merged``, so that a card can name and count it.
 
 Sources: NOAA/SWPC glossary of solar-terrestrial terms (Mount Wilson magnetic classification); the Solar Region Summary's
 user guide. The McIntosh schemes are in `sdovis.labels.mcintosh`.
@@ -23,7 +23,7 @@ GROUP = "sdovis.labels"
 
 
 class UnknownLabel(ValueError):
-    """A cell that the scheme does not understand: its ``text`` and a ``hint`` at the nearest choice."""
+    """A cell that the scheme does not understand: its ``text``, and a ``hint`` with the nearest choice."""
 
     def __init__(self, text: str, hint: str) -> None:
         self.text, self.hint = text, hint
@@ -32,10 +32,10 @@ class UnknownLabel(ValueError):
 
 @dataclass(frozen=True)
 class SchemeFacts:
-    """What a corpus, and the model trained on it, record of their `LabelScheme`, under its names.
+    """What a corpus and the model trained on it record of their `LabelScheme`, under the same field names.
 
-    ``absent`` are classes of the scheme that no row has; ``read_as``: a cell of the workbook -> the field's class that
-    it names, before merging.
+    ``absent`` lists the scheme's classes that no row has; ``read_as`` maps a workbook cell to the class of the field
+    that it names, before merging.
     """
 
     name: str
@@ -50,7 +50,7 @@ class SchemeFacts:
 
     @property
     def policy(self) -> Policy:
-        """What may be done to a picture of this scheme."""
+        """Which augmentations are allowed."""
         return Policy(self.name, frozenset(self.augmentations), self.breaks)
 
 
@@ -58,12 +58,12 @@ class SchemeFacts:
 class LabelScheme:
     """The classes of a study and how cells are read into them.
 
-    ``classes`` in the order of the model's outputs, which is a scale where ``ordered``; ``meanings`` one plain sentence
-    a class; ``merged`` maps each class of the field that is folded into another to where it goes; ``accepts`` lists
-    what a cell may name before merging (default: ``classes``, then what is merged); ``spellings`` maps other ways of
-    writing to one of those; ``augmentations`` names what keeps the label, built in or of a plug-in, and ``breaks`` says
-    why others do not; ``agreement`` says, with its source, how often human experts agree. ValueError where the parts do
-    not fit together. That an augmentation is installed is checked where a study wants it (`Policy.chosen`).
+    ``classes``, in the order of the model's outputs, form a scale if ``ordered``; ``meanings`` has one plain sentence per
+    class; ``merged`` maps each class of the field that is folded into another to its target; ``accepts`` lists what a
+    cell may name before merging (default: ``classes``, then what is merged); ``spellings`` maps other spellings to one
+    of those; ``augmentations`` names those that keep the label, built-in or from a plug-in, and ``breaks`` says why
+    others do not; ``agreement`` says, with its source, how often human experts agree. Raises ValueError if the fields
+    do not fit together. Whether an augmentation is installed is checked when a study asks for it (`Policy.chosen`).
     """
 
     name: str
@@ -84,11 +84,11 @@ class LabelScheme:
         if len(set(self.classes)) != len(self.classes):
             wrong.append("a class is named twice")
         if set(self.meanings) != set(self.classes):
-            wrong.append("meanings must have one sentence for each class")
+            wrong.append("meanings must have one sentence per class")
         if not {self.merged.get(a, a) for a in accepts} <= set(self.classes):
-            wrong.append("something that is accepted leads to no class")
+            wrong.append("an accepted name leads to no class")
         if self.augmentations & set(self.breaks):
-            wrong.append("an augmentation cannot keep the label and break it")
+            wrong.append("an augmentation cannot both keep and break the label")
         table: dict[str, str] = {}
         for spelling, meant in [*zip(accepts, accepts, strict=True), *self.spellings.items()]:
             if meant not in accepts:
@@ -116,20 +116,20 @@ class LabelScheme:
         return None if named is None else self.merged.get(named, named)
 
     def read_as(self, texts: Iterable[str]) -> dict[str, str]:
-        """Each way of writing in ``texts``, blanks left out -> the class of the field that it names, before merging.
+        """Each spelling in ``texts`` except blanks -> the class of the field that it names, before merging.
 
-        With the rows of each way of writing this counts what was merged. Raises `UnknownLabel`.
+        With the number of rows of each spelling, this counts what was merged. Raises `UnknownLabel`.
         """
         named = {text: self.field_class(text) for text in sorted(set(texts))}
         return {text: name for text, name in named.items() if name is not None}
 
     @property
     def policy(self) -> Policy:
-        """What may be done to a picture of this scheme."""
+        """Which augmentations are allowed."""
         return Policy(self.name, self.augmentations, self.breaks)
 
     def facts(self, occurring: Collection[str], texts: Iterable[str]) -> SchemeFacts:
-        """What a corpus records whose rows have the classes ``occurring``, written as ``texts``. Raises `UnknownLabel`."""
+        """What a corpus records if its rows have the classes ``occurring``, spelled as ``texts``. Raises `UnknownLabel`."""
         return SchemeFacts(
             name=self.name,
             version=self.version,
@@ -261,15 +261,15 @@ SDO_VT1 = LabelScheme(
     spellings={"coronal holes": "coronal hole", "coronal loops": "coronal loop", "flares": "flare"},
 )
 
-# What spreadsheets write where a value is missing. Never taken for a class unless the study lists it.
+# What spreadsheets write for a missing value. Never taken for a class unless the study lists it.
 _PLACEHOLDERS = {"na", "n/a", "nan", "none", "null", "nil", "unknown", "-", "--", "?"}
 
 
 def column(values: Iterable[str], classes: Sequence[str]) -> LabelScheme:
-    """The scheme of any column: its classes are those that the study lists, else those found, sorted.
+    """The scheme for any column: its classes are those that the study lists, otherwise those found, sorted.
 
-    Ways of writing that differ only in case or separators are one class, under the way seen most. A found placeholder
-    such as ``NA`` is no class: `LabelScheme.label` then raises. Raises `BadInput` where no class is left.
+    Spellings that differ only in case or separators are one class, named by the most frequent. A placeholder such as
+    ``NA`` is not a class: `LabelScheme.label` then raises. Raises `BadInput` if no class is left.
     """
     found = Counter(v.strip() for v in values if v.strip())
     spellings: dict[str, str] = {}
@@ -285,7 +285,7 @@ def column(values: Iterable[str], classes: Sequence[str]) -> LabelScheme:
                 spellings[text] = name
         names = tuple(sorted(by_key.values()))
     if not names or not all(names):
-        raise BadInput(Problem("labels: the column gives no class", "fill it in, or list labels.classes"))
+        raise BadInput(Problem("labels: the column holds no classes", "fill it in, or list labels.classes"))
     try:
         return LabelScheme(
             name="column",
@@ -296,7 +296,7 @@ def column(values: Iterable[str], classes: Sequence[str]) -> LabelScheme:
             spellings=spellings,
         )
     except ValueError as error:
-        raise BadInput(Problem(str(error), "mend labels.classes")) from error
+        raise BadInput(Problem(str(error), "correct labels.classes")) from error
 
 
 def scheme(name: str, *, values: Iterable[str] = (), classes: Sequence[str] = ()) -> LabelScheme:
@@ -310,9 +310,11 @@ def scheme(name: str, *, values: Iterable[str] = (), classes: Sequence[str] = ()
     if isinstance(found, LabelScheme):
         if classes and tuple(classes) != found.classes:
             own = ", ".join(found.classes)
-            raise BadInput(Problem(f"labels.classes: scheme {name!r} has its own classes ({own})", "leave classes out"))
+            raise BadInput(Problem(f"labels.classes: scheme {name!r} has its own classes ({own})", "remove classes"))
         return found
     made = found(values, classes) if callable(found) else None
     if not isinstance(made, LabelScheme):
-        raise BadInput(Problem(f"labels: plug-in {name!r} gives no LabelScheme", "reinstall it or ask its author"))
+        raise BadInput(
+            Problem(f"labels: plug-in {name!r} does not provide a LabelScheme", "reinstall it or ask its author")
+        )
     return made

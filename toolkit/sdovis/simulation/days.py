@@ -1,4 +1,4 @@
-"""A simulated Sun on successive days: active regions that come, rotate, evolve and go, as full discs and a workbook."""
+"""A simulated Sun on successive days: active regions that emerge, rotate, evolve and vanish, as full discs and a workbook."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ from sdovis.sun.rotation import rotated
 from sdovis.version import __version__
 
 WORKBOOK = "SDO_Simulated_Full_Discs.xlsx"
-MAX_ANGLE_DEG = 75.0  #: from the centre of the disc: what lies beyond is drawn and not listed
+MAX_ANGLE_DEG = 75.0  #: from the centre of the disc: regions beyond are drawn but not listed
 
 _START = "2012-03-01"
 _CADENCE_DAYS = 2
-_AT_ONCE = 18.0  # on the whole Sun; half of them are seen
+_AT_ONCE = 18.0  # on the whole Sun; half of them are visible
 _LIFE_DAYS = (4, 10)
 _APART_DEG = 15.0  # between centres: no spot of one lies within 8 degrees of another's centre
 _FIRST_AR = 11430
 
 
 def _time(day: float) -> datetime:
-    """The time so many days after `_START`, to the minute that TAI and UTC differ by."""
+    """The time ``day`` days after `_START`; TAI and UTC are not distinguished (under a minute)."""
     return datetime.fromisoformat(_START).replace(tzinfo=UTC) + timedelta(days=day)
 
 
@@ -69,7 +69,7 @@ class _Life:
         return self.days[0].latitude_deg
 
     def on(self, day: float) -> Placed | None:
-        """The region and its place on that day; None before and after its life."""
+        """The region and its position on that day; None before and after its life."""
         age = day - self.born
         if not 0 <= age < len(self.days):
             return None
@@ -79,7 +79,7 @@ class _Life:
 
 @dataclass(frozen=True)
 class _Moment:
-    """One observation: what a worker needs to make its three files."""
+    """One frame: what a worker needs to make its three files."""
 
     seed: tuple[int, int, int]
     camera: Camera
@@ -87,7 +87,7 @@ class _Moment:
     tai: str
     slot: str
     utc: str
-    noaa_ars: tuple[int, ...]  #: of the regions that are listed, which come first
+    noaa_ars: tuple[int, ...]  #: of the listed regions, which come first
     regions: tuple[Placed, ...]
 
     def image(self, kind: str) -> str:
@@ -97,13 +97,13 @@ class _Moment:
 
 
 def _angle_deg(lat_a: float, lon_a: float, lat_b: float, lon_b: float) -> float:
-    """The angle between two places, in degrees."""
+    """The angle between two positions, in degrees."""
     a, b, apart = np.radians(lat_a), np.radians(lat_b), np.radians(lon_a - lon_b)
     return float(np.degrees(np.arccos(np.clip(np.sin(a) * np.sin(b) + np.cos(a) * np.cos(b) * np.cos(apart), -1, 1))))
 
 
 def _population(days: float, seed: int) -> list[_Life]:
-    """Regions anywhere on the Sun, in the order of their birth, none too near to another."""
+    """Regions anywhere on the Sun, in order of birth, none too close to another."""
     rng = np.random.default_rng((seed, 11))
     mean_life = sum(_LIFE_DAYS) / 2
     births = np.sort(rng.uniform(-_LIFE_DAYS[1], days, rng.poisson(_AT_ONCE * (days + _LIFE_DAYS[1]) / mean_life)))
@@ -123,7 +123,7 @@ def _population(days: float, seed: int) -> list[_Life]:
 
 
 def _keeps_away(life: _Life, latitude: float, longitude: float, born: float, length: int) -> bool:
-    """Whether a new region stays clear of ``life`` while both are there."""
+    """Whether a new region stays clear of ``life`` while both exist."""
     for day in np.arange(born, born + length):
         there = life.on(day)
         if there is not None:
@@ -134,7 +134,7 @@ def _keeps_away(life: _Life, latitude: float, longitude: float, born: float, len
 
 
 def _moments(discs: int, seed: int, size_px: int) -> list[_Moment]:
-    """What is on the Sun at each observation. Numbers are given in the order in which regions are first listed."""
+    """What is on the Sun at each observation. Regions are numbered in the order in which they are first listed."""
     rng = np.random.default_rng((seed, 13))
     days = _CADENCE_DAYS * np.arange(discs, dtype=np.float64)
     # T_REC is a slot of 720 s; T_OBS, the middle of the exposures, differs from it by a few seconds.
@@ -160,7 +160,7 @@ def _moments(discs: int, seed: int, size_px: int) -> list[_Moment]:
 
 
 def _keywords(moment: _Moment, content: str, unit: str) -> list[tuple[Any, ...]]:
-    """What HMI's header says of when and of what the image is, and that it is simulated."""
+    """The header cards, as HMI's, for the image's time and content, and that it is simulated."""
     return [
         ("TELESCOP", "SDO/HMI", "imitated"),
         ("INSTRUME", "HMI_SIDE1", "imitated"),
@@ -180,9 +180,9 @@ def _keywords(moment: _Moment, content: str, unit: str) -> list[tuple[Any, ...]]
 
 
 def _write_moment(moment: _Moment, folder: Path) -> list[dict[str, Any]]:
-    """Write the three images of one moment; returns a row a region that is listed."""
+    """Write the three images of one moment; returns one row per listed region."""
     disc = observe_disc(moment.regions, np.random.default_rng(moment.seed), moment.camera)
-    # Steps of a sixteenth of the noise, or less, cost nothing and compress well.
+    # Steps of at most a sixteenth of the noise lose nothing and compress well.
     for kind, values, step, content, unit in (
         ("Br", disc.radial_g, 0.5, "BR", "Mx/cm^2"),
         ("magnetogram", disc.line_of_sight_g, 0.5, "MAGNETOGRAM", "Gauss"),
@@ -243,19 +243,19 @@ def simulate_discs(
     workers: int | None = None,
     progress: bool = True,
 ) -> Path:
-    """Write simulated HMI full discs (``images/*.fits``, three a time) and their workbook; returns the workbook.
+    """Write simulated HMI full discs (``images/*.fits``, three per time) and their workbook; returns the workbook.
 
-    The same arguments give the same bytes, whatever ``workers``, and a folder already made with them is left as it is.
+    The same arguments give the same bytes for any ``workers``, and a folder already made with them is left unchanged.
     Another simulation in ``directory`` is replaced; raises `Conflict` if anything else is there, `BadInput` for
     impossible arguments.
     """
     wrong = [
         message
         for fails, message in (
-            (discs < 1, f"discs is {discs}; at least 1 is needed"),
+            (discs < 1, f"discs is {discs}; it must be at least 1"),
             (seed < 0, f"seed is {seed}; it must not be negative"),
-            (not 256 <= size_px <= CAMERA_PX, f"size_px is {size_px}; 256 to {CAMERA_PX} are possible"),
-            (workers is not None and workers < 1, f"workers is {workers}; at least 1 is needed"),
+            (not 256 <= size_px <= CAMERA_PX, f"size_px is {size_px}; it must be 256 to {CAMERA_PX}"),
+            (workers is not None and workers < 1, f"workers is {workers}; it must be at least 1"),
         )
         if fails
     ]

@@ -1,7 +1,7 @@
 """What HMI would see of a whole simulated Sun at one moment: radial field, line-of-sight field and continuum.
 
 All three come from the same field and the same spots. Br is the upward component, as a disambiguated vector magnetogram
-gives it; the line of sight sees mu times as much of it, and of the penumbrae's flat fields what points this way.
+gives it; the line-of-sight field is mu times that, plus the part of the penumbrae's flat fields that points this way.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from sdovis.simulation.region import (
 )
 from sdovis.sun.constants import CAMERA_PX, HMI_PIXEL_ARCSEC, HMI_RADIUS_M
 
-CAMERA_ARCSEC = CAMERA_PX * HMI_PIXEL_ARCSEC  #: what HMI's camera covers
+CAMERA_ARCSEC = CAMERA_PX * HMI_PIXEL_ARCSEC  #: the field of view of HMI's camera
 NOISE_G = 8.0  #: along the line of sight (Liu et al. 2012, Solar Physics 279, 295: 6.3 G in 720 s, 10 G in 45 s)
-#: Across it: the SHARP of 2011-02-15 02:00 has 21 G of noise in Br at mu = 0.93, where a third of this enters.
+#: Across the line of sight: the SHARP of 2011-02-15 02:00 has 21 G of noise in Br at mu = 0.93, where a third of this enters.
 TRANSVERSE_NOISE_G = 60.0
 QUIET_DN_S = 62_000.0  #: HMI's continuum at the disc's centre
 
 _TELESCOPE = 0.6  # pixels
-_REACH_DEG = 12.0  # from a region's centre: beyond lies a percent of the plage of the largest
+_REACH_DEG = 12.0  # from a region's centre: beyond lies one per cent of the largest region's plage
 _DEG = 180 / np.pi
 _BLANK = -(2**31)
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A region and where its centre is: degrees west of the central meridian."""
+    """A region and the longitude of its centre: degrees west of the central meridian."""
 
     region: SimulatedRegion
     longitude_deg: float
@@ -54,7 +54,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Disc:
-    """Three images of one moment, (H, W) float32, nan off the disc, rows and columns as the detector has them."""
+    """Three images of one moment, (H, W) float32, NaN off the disc, rows and columns as on the detector."""
 
     radial_g: NDArray[np.float32]
     line_of_sight_g: NDArray[np.float32]
@@ -64,7 +64,7 @@ class Disc:
 def full_view(
     distance_m: float, b0_deg: float, roll_deg: float, offset_px: tuple[float, float], size_px: int
 ) -> Camera:
-    """HMI's whole camera, binned to ``size_px`` a side; ``offset_px`` from its middle to the Sun's centre."""
+    """HMI's whole camera, binned to ``size_px`` per side; ``offset_px`` runs from its middle to the Sun's centre."""
     x, y = ((size_px - 1) / 2 + offset for offset in offset_px)
     return Camera(distance_m, b0_deg, roll_deg, (x, y), size_px, CAMERA_ARCSEC / size_px)
 
@@ -78,7 +78,7 @@ def observe_disc(regions: Sequence[Placed], rng: np.random.Generator, camera: Ca
     for placed in regions:
         _add(placed, rng, camera, radial, sight, bright)
     away = 1 - mu
-    # Faculae are seen near the limb only, where they are some percent brighter than the quiet Sun.
+    # Faculae are seen only near the limb, where they are a few per cent brighter than the quiet Sun.
     faculae = 0.05 * np.minimum(np.abs(radial) / 800, 1) * away
     # The contrast of granules, 3.3 % at HMI's own 0.5 arcsec, averages out in pixels larger than half a granule.
     granulation = 0.033 / max(1.0, camera.arcsec_per_px / 0.75)
@@ -94,7 +94,7 @@ def observe_disc(regions: Sequence[Placed], rng: np.random.Generator, camera: Ca
 
 
 def _mu(camera: Camera) -> NDArray[np.float32]:
-    """The cosine of the heliocentric angle of every pixel, nan off the disc."""
+    """The cosine of the heliocentric angle of every pixel, NaN off the disc."""
     pixels = np.arange(camera.size_px, dtype=np.float32)
     x, y = ((pixels - c) * np.float32(np.radians(camera.arcsec_per_px / 3600)) for c in camera.centre_px)
     squared = x[None, :] ** 2 + y[:, None] ** 2  # of the tangent of the angle from the disc's centre
@@ -104,7 +104,7 @@ def _mu(camera: Camera) -> NDArray[np.float32]:
 
 
 def _network(rng: np.random.Generator, camera: Camera) -> NDArray[np.float32]:
-    """The quiet Sun's radial field (gauss): elements of either sign on the borders of supergranules."""
+    """The quiet Sun's radial field (gauss): elements of both signs on the borders of supergranules."""
     hemisphere = 2 * np.pi * _DEG**2  # square degrees
     cells = _directions(rng, round(hemisphere * CELLS_PER_DEG2)) * _DEG
     at = _directions(rng, round(hemisphere * NETWORK_PER_DEG2)) * _DEG
@@ -114,7 +114,7 @@ def _network(rng: np.random.Generator, camera: Camera) -> NDArray[np.float32]:
     away = camera.distance_m / HMI_RADIUS_M - near
     mu = (camera.distance_m / HMI_RADIUS_M * near - 1) / np.sqrt(west**2 + north**2 + away**2)
     px_deg = np.radians(camera.arcsec_per_px / 3600) * away * _DEG
-    # A pixel near the limb takes in more of the surface, so an element fills less of it.
+    # A pixel near the limb covers more of the surface, so an element fills less of it.
     field = np.where(np.arange(len(at)) % 2, 1.0, -1.0) * NETWORK_FLUX * mu / px_deg**2
     i, j = np.rint(row).astype(int), np.rint(column).astype(int)
     size = camera.size_px
@@ -125,14 +125,14 @@ def _network(rng: np.random.Generator, camera: Camera) -> NDArray[np.float32]:
 
 
 def _directions(rng: np.random.Generator, n: int) -> Array:
-    """Unit vectors all over the hemisphere that is seen: west, north, towards the observer."""
+    """Random unit vectors on the visible hemisphere: west, north, towards the observer."""
     near, angle = rng.uniform(0, 1, n), rng.uniform(0, 2 * np.pi, n)
     flat = np.sqrt(1 - near**2)
     return np.stack([flat * np.cos(angle), flat * np.sin(angle), near], axis=1)
 
 
 def _to_pixels(camera: Camera, west: Array, north: Array, near: Array) -> tuple[Array, Array]:
-    """Column and row of places given in solar radii from the Sun's centre."""
+    """Column and row of positions given in solar radii from the Sun's centre."""
     per_radius = np.degrees(1 / (camera.distance_m / HMI_RADIUS_M - near)) * 3600 / camera.arcsec_per_px
     roll = np.radians(camera.roll_deg)
     x, y = west * per_radius, north * per_radius
@@ -141,11 +141,11 @@ def _to_pixels(camera: Camera, west: Array, north: Array, near: Array) -> tuple[
 
 
 def _window(placed: Placed, camera: Camera) -> tuple[slice, slice] | None:
-    """The square of rows and columns that holds all of a region that is seen; None if nothing is."""
+    """The square of rows and columns that holds the visible part of a region; None if nothing is visible."""
     lat, lon, b0 = (np.radians(a) for a in (placed.region.latitude_deg, placed.longitude_deg, camera.b0_deg))
     west, north = np.cos(lat) * np.sin(lon), np.sin(lat) * np.cos(b0) - np.cos(lat) * np.cos(lon) * np.sin(b0)
     near = np.sin(lat) * np.sin(b0) + np.cos(lat) * np.cos(lon) * np.cos(b0)
-    # Its farthest element, which may yet move to the border of a supergranule.
+    # Its farthest element, which may still move to the border of a supergranule.
     elements = np.vstack([placed.region.spots[:, :2], placed.region.plage[:, :2]])
     reach = np.sin(np.radians(min(np.hypot(*elements.T).max() + 1.5, _REACH_DEG)))
     if near < -reach:
@@ -169,13 +169,13 @@ def _add(placed: Placed, rng: np.random.Generator, camera: Camera, *images: NDAr
     fine = 2 if camera.arcsec_per_px > 1 else 1
     longitude, latitude, weights = surface(part, oversample=fine)
     x = (np.degrees(longitude) - placed.longitude_deg + 180) % 360 - 180
-    place = grid_index(x * np.cos(np.radians(region.latitude_deg)), np.degrees(latitude) - region.latitude_deg)
-    place = np.nan_to_num(place, nan=-1e3)
-    up, west, north = (map_coordinates(component, place, order=1) for component in field)
+    index = grid_index(x * np.cos(np.radians(region.latitude_deg)), np.degrees(latitude) - region.latitude_deg)
+    index = np.nan_to_num(index, nan=-1e3)
+    up, west, north = (map_coordinates(component, index, order=1) for component in field)
     drawn = (
         up,
         up * weights[0] + west * weights[1] + north * weights[2],
-        map_coordinates(intensity_map(region) - 1, place, order=1),
+        map_coordinates(intensity_map(region) - 1, index, order=1),
     )
     size = camera.size_px
     inside = np.s_[max(rows.start, 0) : min(rows.stop, size), max(columns.start, 0) : min(columns.stop, size)]
@@ -191,7 +191,7 @@ def _add(placed: Placed, rng: np.random.Generator, camera: Camera, *images: NDAr
 def to_compressed_fits(
     values: NDArray[np.float32], step: float, camera: Camera, keywords: Sequence[tuple[Any, ...]]
 ) -> bytes:
-    """A RICE-compressed FITS file as JSOC's: integers of ``step``, BLANK off the disc; ``keywords`` are cards."""
+    """A RICE-compressed FITS file like JSOC's: integers in units of ``step``, BLANK off the disc; ``keywords`` are cards."""
     from astropy.io import fits
 
     seen = np.isfinite(values)

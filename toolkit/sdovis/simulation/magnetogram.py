@@ -22,7 +22,7 @@ _OFF_DISC = -32768  # BLANK
 
 @dataclass(frozen=True)
 class Camera:
-    """Where the observer is and how the detector is held. Pixels are counted from 0, as numpy does."""
+    """Where the observer is and how the detector is oriented. Pixels are counted from 0, as in numpy."""
 
     distance_m: float
     b0_deg: float  #: heliographic latitude of the observer, who is on the central meridian
@@ -38,7 +38,7 @@ class Camera:
 
 
 def _axes(b0_deg: float) -> Array:
-    """The sky's west, the sky's north and the way to the observer, in rows.
+    """The sky's west, the sky's north and the direction to the observer, in rows.
 
     Components are towards the west limb, the north pole and the central meridian's crossing of the equator.
     """
@@ -63,8 +63,8 @@ def sun_centre_px(
 def surface(camera: Camera, oversample: int = 1) -> tuple[Array, Array, tuple[Array, Array, Array]]:
     """Stonyhurst longitude and latitude (radians, NaN off the disc) of every pixel, and three weights.
 
-    The weights turn the upward, the westward and the northward component of a vector into the one along the line of
-    sight. The sky projection is gnomonic (TAN).
+    The weights turn the upward, westward and northward components of a vector into the one along the line of sight.
+    The sky projection is gnomonic (TAN).
     """
     pixels = (np.arange(camera.size_px * oversample) + 0.5) / oversample - 0.5
     column, row = pixels[None, :] - camera.centre_px[0], pixels[:, None] - camera.centre_px[1]
@@ -92,7 +92,7 @@ def surface(camera: Camera, oversample: int = 1) -> tuple[Array, Array, tuple[Ar
 def observe(
     region: SimulatedRegion, rng: np.random.Generator, camera: Camera, longitude_deg: float
 ) -> NDArray[np.float32]:
-    """The line-of-sight magnetogram (gauss, NaN off the disc, rows and columns as the detector has them).
+    """The line-of-sight magnetogram (gauss, NaN off the disc, rows and columns as on the detector).
 
     The region's centre is at ``longitude_deg`` (Stonyhurst) and its own latitude, wherever the cutout's centre is.
     """
@@ -100,8 +100,8 @@ def observe(
     longitude, latitude, weights = surface(camera, oversample=2)
     x = (np.degrees(longitude) - longitude_deg) * np.cos(np.radians(region.latitude_deg))
     y = np.degrees(latitude) - region.latitude_deg
-    place = np.nan_to_num(grid_index(x, y), nan=-1e3)
-    seen = sum(map_coordinates(part, place, order=1) * weights[k] for k, part in enumerate(field))
+    index = np.nan_to_num(grid_index(x, y), nan=-1e3)
+    seen = sum(map_coordinates(part, index, order=1) * weights[k] for k, part in enumerate(field))
     seen = gaussian_filter(np.nan_to_num(seen), 1.2)  # the telescope: 0.6 pixels
     size = camera.size_px
     seen = seen.reshape(size, 2, size, 2).mean(axis=(1, 3)) + rng.normal(0, NOISE_G, (size, size))

@@ -1,4 +1,4 @@
-"""Magnetograms of simulated active regions as FITS files, and the workbook a colleague would keep of them."""
+"""Magnetograms of simulated active regions as FITS files, and the kind of workbook that a colleague would keep of them."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ SHEET = "Active regions"
 MAX_ANGLE_DEG = 60.0  #: from the centre of the disc
 
 PRIOR = {"Alpha": 0.3, "Beta": 0.4, "Beta-Gamma": 0.15, "Beta-Gamma-Delta": 0.1, "Beta-Delta": 0.05}
-#: What a folder was made by, beside the arguments: 1 turned the Sun by another law of rotation.
+#: What a folder was made with, besides the arguments: version 1 used another law of rotation.
 PHYSICS = {"physics": "2"}
 _YEARS = ("2011-01-01", "2014-12-31")
 _DAYS = (3, 6)
-_POSITION_SD_DEG = 0.7  # of positions measured by eye, along each axis
+_POSITION_SD_DEG = 0.7  # of positions measured by eye, per axis
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class _Passage:
     noaa_ar: int
     harp: int
     latitude_deg: float
-    longitude_deg: Array  #: of the region's centre, a value an observation
-    offset_deg: Array  #: cutout centre less region centre: longitude and latitude, shape (n, 2)
+    longitude_deg: Array  #: of the region's centre, one value per observation
+    offset_deg: Array  #: cutout centre minus region centre: longitude and latitude, shape (n, 2)
     distance_m: Array
     b0_deg: Array
     l0_deg: Array
@@ -64,7 +64,7 @@ class _Passage:
 
 @dataclass(frozen=True)
 class Earth:
-    """Where the Earth is at the times of observations, and these times; a value each."""
+    """Where the Earth is at the times of observation, and those times; one value each."""
 
     distance_m: Array
     b0_deg: Array
@@ -81,7 +81,7 @@ def earth(start: str, slot_s: Array, late_s: Array) -> Earth:
     from sunpy.coordinates import sun
 
     with iers.conf.set_temp("auto_download", False), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # IERS tables may be old: they move the Sun by less than a milliarcsecond
+        warnings.simplefilter("ignore")  # IERS tables may be old: that moves the Sun by less than a milliarcsecond
         slots = Time(f"{start}T00:00:00", scale="tai") + TimeDelta(slot_s, format="sec")
         times = slots + TimeDelta(late_s, format="sec")
         distance = np.asarray(sun.earth_distance(times).to_value("m"))
@@ -125,7 +125,7 @@ def _passages(regions: int, seed: int, days: tuple[int, int], size_px: int) -> l
 
 
 def jsoc_time(isot: str) -> str:
-    """'2012-03-01T00:00:00.000' -> '2012.03.01_00:00:00_TAI'; hundredths are kept where they are not zero."""
+    """'2012-03-01T00:00:00.000' -> '2012.03.01_00:00:00_TAI'; hundredths are kept if not zero."""
     day, clock = isot.split("T")
     whole, _, fraction = clock.partition(".")
     hundredths = "" if not fraction or int(fraction) == 0 else f".{fraction[:2]}"
@@ -133,7 +133,7 @@ def jsoc_time(isot: str) -> str:
 
 
 def _keywords(p: _Passage, k: int) -> list[tuple[str, Any, str]]:
-    """What HMI's header says of when and of what the image is, and that it is simulated."""
+    """The header cards, as HMI's, for the image's time and content, and that it is simulated."""
     return [
         ("SIMULATE", True, "SIMULATED: not an observation of the Sun"),
         ("ORIGIN", f"sdovis {__version__}", "simulated magnetogram"),
@@ -150,11 +150,11 @@ def _keywords(p: _Passage, k: int) -> list[tuple[str, Any, str]]:
 
 
 def _write_region(p: _Passage, folder: Path) -> list[dict[str, Any]]:
-    """Write the images of one region; returns its rows for the workbook, truly labelled."""
+    """Write the images of one region; returns its rows for the workbook, with true labels."""
     rng = np.random.default_rng((*p.seed, 2))
     rows = []
     for k, region in enumerate(evolve(design(rng, p.mount_wilson, p.latitude_deg), rng, len(p.tai))):
-        # The position as the observer notes it, to 0.01 degrees, is where the cutout is centred.
+        # The cutout is centred on the position as the observer notes it, to 0.01 degrees.
         longitude = round(float(p.longitude_deg[k] + p.offset_deg[k, 0]), 2)
         latitude = round(float(p.latitude_deg + p.offset_deg[k, 1]), 2)
         roll = 180.0 + float(np.clip(rng.normal(0, 0.05), -0.1, 0.1))
@@ -183,7 +183,7 @@ def _three(mount_wilson: str) -> str:
 
 
 def _mislabel(table: pd.DataFrame, share: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give ``share`` of the rows the class of another kind (of alpha, beta, complex); the truth about them beside."""
+    """Give ``share`` of the rows a class of another kind (of alpha, beta, complex); also returns the truth about them."""
     rng = np.random.default_rng((seed, 3))
     rows = np.sort(rng.choice(len(table), round(share * len(table)), replace=False))
     true = table.iloc[rows]
@@ -232,7 +232,7 @@ def _readme(table: pd.DataFrame, truth: pd.DataFrame, seed: int, size_px: int) -
 
 
 def write_workbook(sheets: dict[str, pd.DataFrame], path: Path) -> None:
-    """An xlsx whose bytes depend on its cells alone: the times inside are set to a constant."""
+    """Write an xlsx whose bytes depend only on its cells: the timestamps inside are set to a constant."""
     buffer = io.BytesIO()
     with pd.ExcelWriter(buffer, engine="openpyxl", datetime_format="yyyy-mm-dd hh:mm:ss") as writer:
         for name, frame in sheets.items():
@@ -260,7 +260,7 @@ def written(
     bar = partial(tqdm, total=len(tasks), desc="simulate", unit=unit, disable=not progress)
     if workers == 1:
         return pd.DataFrame([row for rows in bar(map(write, tasks)) for row in rows])
-    # Spawned, not forked: the caller may hold threads (torch's), which a fork does not survive.
+    # Spawned, not forked: the caller may have threads (torch's), which do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         return pd.DataFrame([row for rows in bar(pool.map(write, tasks, chunksize=8)) for row in rows])
@@ -279,20 +279,20 @@ def simulate(
 ) -> Path:
     """Write simulated HMI magnetograms (``images/*.fits``) and their workbook into ``directory``; returns the workbook.
 
-    ``mislabelled`` is the share of rows whose class is wrong; ``days`` the least and the most observations a region.
-    The same arguments give the same bytes, whatever ``workers``, and a folder already made with them is left as it is.
+    ``mislabelled`` is the share of rows whose class is wrong; ``days`` the least and most observations per region.
+    The same arguments give the same bytes for any ``workers``, and a folder already made with them is left unchanged.
     Another simulation in ``directory`` is replaced; raises `Conflict` if anything else is there, `BadInput` for
     impossible arguments.
     """
     wrong = [
         message
         for fails, message in (
-            (regions < 1, f"regions is {regions}; at least 1 is needed"),
+            (regions < 1, f"regions is {regions}; it must be at least 1"),
             (seed < 0, f"seed is {seed}; it must not be negative"),
-            (not 0 <= mislabelled <= 1, f"mislabelled is {mislabelled}; it is a share between 0 and 1"),
-            (not 1 <= days[0] <= days[1] <= 7, f"days is {days}; 1 <= least <= most <= 7 is needed"),
-            (not 16 <= size_px <= 128, f"size_px is {size_px}; 16 to 128 are possible"),
-            (workers is not None and workers < 1, f"workers is {workers}; at least 1 is needed"),
+            (not 0 <= mislabelled <= 1, f"mislabelled is {mislabelled}; it must be a share from 0 to 1"),
+            (not 1 <= days[0] <= days[1] <= 7, f"days is {days}; it must satisfy 1 <= least <= most <= 7"),
+            (not 16 <= size_px <= 128, f"size_px is {size_px}; it must be 16 to 128"),
+            (workers is not None and workers < 1, f"workers is {workers}; it must be at least 1"),
         )
         if fails
     ]
@@ -314,7 +314,7 @@ def simulate(
 
 
 def is_made(directory: Path, made_from: dict[str, str]) -> bool:
-    """Whether ``directory`` holds this very simulation; `Conflict` where it holds anything but a simulation."""
+    """Whether ``directory`` holds this very simulation; raises `Conflict` if it holds anything but a simulation."""
     if manifests.finished(directory, made_from):
         return True
     if directory.exists() and not _is_simulation(directory):

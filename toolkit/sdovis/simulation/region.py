@@ -2,15 +2,15 @@
 
 A region lives in a plane tangent to the Sun: x degrees of arc west and y degrees north of its centre. Field strengths
 are in gauss, fluxes in G deg². `design` draws a region of one Mount Wilson class, `evolve` takes it to other days,
-`field_map` is its field on a grid, which `grid_index` finds, `intensity_map` its continuum there. Fixed from what is known
-of the Sun, not from what a network finds easy:
+`field_map` gives its field on a grid, `grid_index` the position on that grid, `intensity_map` its continuum there. Based
+on what is known of the Sun, not on what a network finds easy:
 
 - areas of spots are log-normal (Bogdan et al. 1988), larger in complex groups;
-- Hale's law for cycle 24 (leading spots negative in the north, positive in the south), broken by 4 % of the regions;
+- Hale's law for cycle 24 (leading spots negative in the north, positive in the south), violated by 4 % of the regions;
 - Joy's law, tilt = 0.5 x latitude with a scatter of 18 degrees (Howard 1991; Wang & Sheeley 1989);
-- each polarity of a region has the same flux, whatever the class; what is not in spots is plage;
-- alpha: spots of one polarity; beta: a straight line parts the spots of the two polarities; beta-gamma: no straight
-  line does; delta: opposite umbrae less than 2 degrees apart whose penumbrae are one (Künzel 1960).
+- each polarity of a region has the same flux, whatever the class; flux that is not in spots is plage;
+- alpha: spots of one polarity; beta: a straight line separates the spots of the two polarities; beta-gamma: no
+  straight line does; delta: opposite umbrae less than 2 degrees apart whose penumbrae are one (Künzel 1960).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from sdovis.sun.rotation import shear
 
 Array = NDArray[np.float64]
 
-DELTA_DEG = 2.0  #: opposite umbrae of a delta are closer than this
+DELTA_DEG = 2.0  #: opposite umbrae in a delta are closer than this
 SPOTTED_G = 1400.0  #: every spot is stronger at its centre, all plage is weaker
-PLAGE_G = 800.0  #: what plage saturates at, seen at this resolution
+PLAGE_G = 800.0  #: field at which plage saturates, seen at this resolution
 SPELLINGS = ("Alpha", "Beta", "Beta-Gamma", "Beta-Gamma-Delta", "Beta-Delta")
 
 _CELL = 0.08  # degrees: the grid the field is drawn on
@@ -37,7 +37,7 @@ _HALF = (9.0, 14.0)  # degrees: half its height and width; a field of 96 pixels 
 _SHAPE = (int(2 * _HALF[0] / _CELL) + 1, int(2 * _HALF[1] / _CELL) + 1)
 KNOT_DEG = 0.09  #: size (sigma) of a flux element of plage or network
 _KNOT_FLUX = 250.0 * 2 * np.pi * KNOT_DEG**2
-#: The network: 1.2 elements a square degree, of either sign, a third as strong (G deg²) as those of plage, on the
+#: The network: 1.2 elements per square degree, of either sign, a third as strong (G deg²) as those of plage, on the
 #: borders of supergranules of 30 Mm.
 NETWORK_PER_DEG2, NETWORK_FLUX, CELLS_PER_DEG2 = 1.2, 0.35 * _KNOT_FLUX, 1 / 2.5**2
 _SPOT_FALL = 1.6  # B(r) = B0 exp(-1.6 (r/r0)²): 0.2 of the central field at the edge of the penumbra
@@ -50,7 +50,7 @@ _SMALLEST_MSH = {"Alpha": 12.0, "Beta": 20.0, "Beta-Gamma": 60.0, "Beta-Gamma-De
 
 @dataclass(frozen=True)
 class SimulatedRegion:
-    """An active region on one day. ``spots`` has a row a spot, ``plage`` a row a flux element."""
+    """An active region on one day. ``spots`` has one row per spot, ``plage`` one row per flux element."""
 
     mount_wilson: str
     latitude_deg: float
@@ -65,9 +65,9 @@ class SimulatedRegion:
 
 
 def dividing_gap(spots: Array) -> float:
-    """The widest straight lane, in degrees, that parts the centres of positive from those of negative spots.
+    """The widest straight lane, in degrees, that separates the centres of positive from those of negative spots.
 
-    Negative when no straight line parts them; infinite when there is only one polarity.
+    Negative if no straight line separates them; infinite if there is only one polarity.
     """
     positive, negative = spots[spots[:, 2] > 0, :2], spots[spots[:, 2] < 0, :2]
     if not len(positive) or not len(negative):
@@ -101,7 +101,7 @@ def _shares(rng: np.random.Generator, n: int) -> Array:
 
 
 def _group(rng: np.random.Generator, sign: float, u: float, area: float, most: int, spread: float) -> Array:
-    """Spots of one polarity about ``u`` on the group's axis; the largest lies nearest to it."""
+    """Spots of one polarity around ``u`` on the group's axis; the largest lies nearest to it."""
     n = 1 + int(rng.integers(0, most)) if area > 15 else 1
     areas = np.maximum(area * _shares(rng, n), 4.0)
     at = rng.normal(0, spread, (n, 2)) * np.r_[0.3, np.ones(n - 1)][:, None] + [u, 0.0]
@@ -147,12 +147,12 @@ def _layout(rng: np.random.Generator, kind: str, area: float, length: float) -> 
 
 
 def _is_of_class(kind: str, spots: Array) -> bool:
-    """Whether the layout obeys the definition of its class, with a margin that evolution does not use up."""
+    """Whether the layout obeys the definition of its class, with a margin that evolution does not exhaust."""
     distance, radii, opposite = _overlap(spots)
     if np.any(distance[~opposite] < 0.6 * radii[~opposite]):
         return False
     gap, deltas = dividing_gap(spots), delta_pairs(spots)
-    # Opposite spots that are no delta have quiet Sun between their penumbrae.
+    # Opposite spots that do not form a delta have quiet Sun between their penumbrae.
     apart = np.sum(opposite & (distance < 1.2 * radii)) == deltas
     if kind == "Alpha":
         return True
@@ -164,7 +164,7 @@ def _is_of_class(kind: str, spots: Array) -> bool:
 
 
 def _plage(rng: np.random.Generator, region: Array, kind: str, length: float, sign: float, flux: float) -> Array:
-    """Flux elements of one polarity about its spots and its half of the group (``sign`` is +1 for the leading half)."""
+    """Flux elements of one polarity around its spots and its half of the group (``sign`` is +1 for the leading half)."""
     n = int(np.clip(flux / _KNOT_FLUX, 30, 2500))
     spread = np.clip(np.sqrt(flux / (2 * np.pi * 110.0)), 0.8, 3.0)
     own = region[region[:, 2] * sign > 0]
@@ -173,7 +173,7 @@ def _plage(rng: np.random.Generator, region: Array, kind: str, length: float, si
     chosen = rng.choice(len(centres), n, p=weights / weights.sum())
     at = centres[chosen] + rng.normal(0, 1, (n, 2)) * np.where(chosen == 0, spread, 0.7 * spread)[:, None]
     if "Gamma" not in kind:
-        # One line divides the plage as well, but for a tenth of it.
+        # The line also divides the plage, except for a tenth of it.
         wrong = (at[:, 0] * sign < 0) & (rng.random(n) < 0.9)
         at[wrong, 0] *= -1
     return np.column_stack([at, np.full(n, sign)])
@@ -197,14 +197,14 @@ def design(rng: np.random.Generator, mount_wilson: str, latitude_deg: float) -> 
     else:
         raise RuntimeError(f"no layout of class {mount_wilson} in 10000 draws")
     fluxes = _spot_flux(spots, 1.0), _spot_flux(spots, -1.0)
-    # How much flux there is beside the spots says nothing of the class.
+    # The amount of flux outside the spots says nothing about the class.
     total = max(sum(fluxes) * rng.lognormal(np.log(1.4), 0.3), 1.1 * max(fluxes)) + 200
     plage_flux = total - fluxes[0], total - fluxes[1]
     plage = np.vstack(
         [_plage(rng, spots, mount_wilson, length, s, f) for s, f in zip((1.0, -1.0), plage_flux, strict=True)]
     )
     north = latitude_deg >= 0
-    # Joy: the leading (western) end is nearer to the equator.
+    # Joy's law: the leading (western) end is nearer the equator.
     tilt = np.radians(-np.sign(latitude_deg) * 0.5 * abs(latitude_deg) + rng.normal(0, 18))
     turn = np.array([[np.cos(tilt), np.sin(tilt)], [-np.sin(tilt), np.cos(tilt)]])
     for part in (spots, plage):
@@ -223,8 +223,8 @@ def _keeps_class(region: SimulatedRegion) -> bool:
 
 
 def evolve(region: SimulatedRegion, rng: np.random.Generator, days: int) -> list[SimulatedRegion]:
-    """The region on ``days`` successive days: it grows or decays, spreads and shears; its class stays."""
-    # Degrees of arc west in a day for each degree north: a degree of longitude is shorter there than at the equator.
+    """The region on ``days`` successive days: it grows or decays, spreads and shears; its class does not change."""
+    # Degrees of arc west per day per degree north: a degree of longitude is shorter there than at the equator.
     sheared = shear(region.latitude_deg) * np.cos(np.radians(region.latitude_deg))
     for _ in range(1000):
         growth, spreading = rng.normal(0, 0.06), rng.normal(0.01, 0.015)
@@ -245,7 +245,7 @@ def evolve(region: SimulatedRegion, rng: np.random.Generator, days: int) -> list
 
 
 def _blurred(at: Array, weights: Array | None = None) -> NDArray[np.float32]:
-    """Flux elements of unit flux (or of these fluxes) on the grid, each a Gaussian of `KNOT_DEG`."""
+    """Flux elements of unit flux (or of flux ``weights``) on the grid, each a Gaussian of sigma `KNOT_DEG`."""
     rows, columns = np.rint(grid_index(at[:, 0], at[:, 1])).astype(int)
     inside = (rows >= 0) & (rows < _SHAPE[0]) & (columns >= 0) & (columns < _SHAPE[1])
     kept = None if weights is None else weights[inside]
@@ -255,7 +255,7 @@ def _blurred(at: Array, weights: Array | None = None) -> NDArray[np.float32]:
 
 
 def _crowded(field: NDArray[np.float32], flux: float) -> NDArray[np.float32]:
-    """Plage that carries ``flux`` and saturates near `PLAGE_G` where its elements crowd."""
+    """Plage that carries ``flux`` and saturates near `PLAGE_G` where its elements are dense."""
     cell = _CELL**2
     field = field * np.float32(flux / (float(field.sum()) * cell))
     field = PLAGE_G * np.tanh(field / PLAGE_G)
@@ -273,9 +273,9 @@ def to_lanes(rng: np.random.Generator, at: Array, cells: Array, tree: cKDTree) -
 
 
 def field_map(region: SimulatedRegion, rng: np.random.Generator, *, network: bool = True) -> NDArray[np.float32]:
-    """The vector field on the grid: upward, westward and northward component in gauss, shape (3, rows, columns).
+    """The vector field on the grid: upward, westward and northward components in gauss, shape (3, rows, columns).
 
-    ``network``: with the quiet Sun's network about it.
+    ``network``: include the quiet Sun's network around it.
     """
     extent = np.array([_HALF[1], _HALF[0]])
     cells = rng.uniform(-extent - 3, extent + 3, (int(np.prod(2 * extent + 6) * CELLS_PER_DEG2), 2))
@@ -291,7 +291,7 @@ def field_map(region: SimulatedRegion, rng: np.random.Generator, *, network: boo
     for strength, rows, columns, dx, dy in _spots_on_grid(region):
         squared = dx**2 + dy**2
         field[0, rows, columns] += strength * np.exp(-_SPOT_FALL * squared)
-        # Penumbral field lies flat and points away from a positive umbra: strongest, 0.35 B0, at the penumbra's edge.
+        # The penumbral field is horizontal and points away from a positive umbra: strongest, 0.35 B0, at the penumbra's edge.
         flat = 0.35 * strength * np.exp(1.0 - squared)
         field[1, rows, columns] += flat * dx * (squared < 4)
         field[2, rows, columns] += flat * dy * (squared < 4)
@@ -299,9 +299,9 @@ def field_map(region: SimulatedRegion, rng: np.random.Generator, *, network: boo
 
 
 def intensity_map(region: SimulatedRegion) -> NDArray[np.float32]:
-    """Continuum over that of the quiet Sun at the same place, on the grid of `field_map`: umbrae within penumbrae.
+    """Continuum relative to the quiet Sun's at the same position, on the grid of `field_map`: umbrae within penumbrae.
 
-    Spots nearer to each other than their radii share a penumbra.
+    Spots closer to each other than their radii share a penumbra.
     """
     intensity = np.ones(_SHAPE, np.float32)
     for strength, rows, columns, dx, dy in _spots_on_grid(region):
@@ -314,7 +314,7 @@ def intensity_map(region: SimulatedRegion) -> NDArray[np.float32]:
 
 
 def _spots_on_grid(region: SimulatedRegion) -> Iterator[tuple[float, slice, slice, Array, Array]]:
-    """Each spot's signed field, the part of the grid it reaches, and the way from its centre there, in its radii."""
+    """Each spot's signed field, the part of the grid it reaches, and the offsets from its centre there, in its radii."""
     for x, y, strength, radius in region.spots:
         column, row, reach = (x + _HALF[1]) / _CELL, (y + _HALF[0]) / _CELL, 2.2 * radius / _CELL
         rows = slice(max(int(row - reach), 0), int(row + reach) + 2)
@@ -325,5 +325,5 @@ def _spots_on_grid(region: SimulatedRegion) -> Iterator[tuple[float, slice, slic
 
 
 def grid_index(x_deg: Array, y_deg: Array) -> Array:
-    """Row and column (first axis, fractional) of `field_map` at a place in the tangent plane."""
+    """Row and column (first axis, fractional) of `field_map` at a position in the tangent plane."""
     return np.stack([(y_deg + _HALF[0]) / _CELL, (x_deg + _HALF[1]) / _CELL])

@@ -3,7 +3,7 @@
 A statistic is any function of a confusion matrix that is vectorised over leading axes: (B, K, K) -> (B,) or (B, ...),
 such as those of `sdovis.statistics.skill`. Method: nonparametric bootstrap of clusters, percentile interval
 (Davison and Hinkley 1997, sections 3.8 and 5.3). Only the clusters are random: the spread over training seeds is not
-in it.
+included.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _BLOCK = 4_000_000
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its bootstrap interval; floats, or arrays where the statistic gives one number a class.
+    """An estimate with its bootstrap interval; floats, or arrays if the statistic gives one number per class.
 
     ``clusters`` counts the independent units that were resampled. ``undefined`` counts the resamples in which the
-    statistic was nan and which the interval leaves out. With fewer than two clusters the bounds are nan: nothing can
-    be said.
+    statistic was NaN, which the interval leaves out. With fewer than two clusters the bounds are NaN: no interval can
+    be given.
     """
 
     estimate: float | NDArray[np.float64]
@@ -52,7 +52,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Estimate:
-    """An estimate and the bounds of its interval as a file holds them: None where they are not defined."""
+    """An estimate and the bounds of its interval as stored in a file: None if undefined."""
 
     estimate: float | None
     low: float | None
@@ -61,7 +61,7 @@ class Estimate:
     @classmethod
     def of(cls, interval: Interval) -> Estimate:
         """Of an interval of one number."""
-        # JSON has no nan.
+        # JSON has no NaN.
         values = (interval.estimate, interval.low, interval.high)
         return cls(*(float(value) if np.isfinite(value) else None for value in values))
 
@@ -69,7 +69,7 @@ class Estimate:
 def by_cluster(truth: ArrayLike, predicted: ArrayLike, clusters: ArrayLike, n_classes: int) -> NDArray[np.int64]:
     """One confusion matrix for each cluster, (n_clusters, K, K), clusters in sorted order.
 
-    ``clusters`` names the independent unit of each item (such as its active region); a missing name is a ValueError.
+    ``clusters`` names the independent unit of each item (such as its active region); a missing name raises ValueError.
     """
     t, p = class_numbers(truth, n_classes, "truth"), class_numbers(predicted, n_classes, "predicted")
     codes, names = pd.factorize(np.asarray(clusters, dtype=object), sort=True)
@@ -87,7 +87,7 @@ def cluster_bootstrap(
 ) -> Interval:
     """Percentile interval of ``statistic`` over resampled clusters.
 
-    ``confusions`` (n_clusters, K, K): one matrix a cluster. Empty clusters are left out. The same seed, clusters and
+    ``confusions`` (n_clusters, K, K): one matrix per cluster. Empty clusters are left out. The same seed, clusters and
     ``samples`` give the same resamples, whatever the statistic.
     """
     (kept,) = _kept(confusions)
@@ -107,8 +107,8 @@ def paired_difference(
 ) -> Interval:
     """Interval of statistic(a) - statistic(b), both on the same resampled clusters.
 
-    Both are (n_clusters, K, K) with the same clusters in the same order and made from the same items: a ValueError
-    where the true classes of a cluster differ.
+    Both are (n_clusters, K, K) with the same clusters in the same order and made from the same items: raises
+    ValueError if the true classes of a cluster differ.
     """
     a, b = _kept(confusions_a, confusions_b)
     estimate = np.asarray(statistic(a.sum(axis=0, keepdims=True)) - statistic(b.sum(axis=0, keepdims=True)))[0]
@@ -124,7 +124,7 @@ def _kept(*confusions: ArrayLike) -> tuple[NDArray[np.float64], ...]:
         if stack.ndim != 3 or stack.shape[1] != stack.shape[2]:
             raise ValueError(f"confusions must have shape (n_clusters, K, K), not {stack.shape}")
         if stack.shape != stacks[0].shape or not np.array_equal(stack.sum(axis=2), stacks[0].sum(axis=2)):
-            raise ValueError("the two sets of confusions are not of the same items: their true classes differ")
+            raise ValueError("the two sets of confusions are not for the same items: their true classes differ")
     full = stacks[0].sum(axis=(1, 2)) > 0
     if not full.any():
         raise ValueError("there is nothing to resample: every cluster is empty")
@@ -160,7 +160,7 @@ def _interval(estimate: NDArray[np.float64], draws: NDArray[np.float64], confide
     undefined = np.isnan(draws).sum(axis=0)
     usable = (undefined < len(draws)) & (clusters > 1)
     tail = (1 - confidence) / 2
-    # A column that is nan throughout has no quantile; zeros stand in for it and are taken out again.
+    # An all-NaN column has no quantile; it is replaced by zeros, whose result is then discarded.
     low, high = np.nanquantile(np.where(usable, draws, 0.0), [tail, 1 - tail], axis=0)
     low, high = np.where(usable, low, np.nan), np.where(usable, high, np.nan)
     return Interval(_plain(estimate), _plain(low), _plain(high), confidence, len(draws), clusters, _count(undefined))

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 @dataclass(frozen=True)
 class Description:
-    """One sample in numbers, in the unit of its values. nan where too few values define a number."""
+    """Summary of one sample, in the unit of its values. NaN if there are too few values to define a number."""
 
     n: int
     missing: int
@@ -26,7 +26,7 @@ class Description:
 
 
 def describe(values: ArrayLike) -> Description:
-    """Describe a vector; nan counts as missing and is left out, an infinite value is a ValueError.
+    """Describe a vector; NaN counts as missing and is left out, an infinite value raises ValueError.
 
     ``sd`` is the sample's (n - 1); quantiles interpolate linearly (type 7 of Hyndman and Fan 1996, as R and numpy do).
     """

@@ -3,7 +3,7 @@
 A confusion matrix has shape (..., K, K), rows = truth, columns = prediction; every score is vectorised over the leading
 axes, so that a bootstrap can pass (B, K, K) at once. Per-class scores return (..., K), the others (...).
 
-A score that is not defined is nan and never a silent 0: recall of a class that does not occur, precision of a class
+An undefined score is NaN, never a silent 0: recall of a class that does not occur, precision of a class
 that is never predicted, anything from an empty matrix. Means over classes leave undefined classes out.
 
 Sources: Wilks (2011), Statistical Methods in the Atmospheric Sciences, 3rd ed., section 8.2; Jolliffe and Stephenson
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 def confusion(truth: ArrayLike, predicted: ArrayLike, n_classes: int) -> NDArray[np.int64]:
     """Counts of shape (K, K), rows = truth, columns = prediction, from class numbers 0 ... K-1.
 
-    Raises ValueError when the two differ in length or hold anything but such class numbers.
+    Raises ValueError if the two differ in length or hold anything else.
     """
     t, p = class_numbers(truth, n_classes, "truth"), class_numbers(predicted, n_classes, "predicted")
     if t.shape != p.shape:
@@ -52,19 +52,19 @@ def accuracy(matrix: ArrayLike) -> Floats:
 
 
 def recall(matrix: ArrayLike) -> Floats:
-    """Recall of each class, TP / (TP + FN), also called POD; nan where the class does not occur. (..., K)"""
+    """Recall of each class, TP / (TP + FN), also called POD; NaN if the class does not occur. (..., K)"""
     tp, fn, _, _ = _one_vs_rest(matrix)
     return _ratio(tp, tp + fn)
 
 
 def precision(matrix: ArrayLike) -> Floats:
-    """Precision of each class, TP / (TP + FP); nan where the class is never predicted. (..., K)"""
+    """Precision of each class, TP / (TP + FP); NaN if the class is never predicted. (..., K)"""
     tp, _, fp, _ = _one_vs_rest(matrix)
     return _ratio(tp, tp + fp)
 
 
 def f1(matrix: ArrayLike) -> Floats:
-    """F1 of each class, 2 TP / (2 TP + FP + FN); nan where it is neither true nor predicted. (..., K)"""
+    """F1 of each class, 2 TP / (2 TP + FP + FN); NaN if it is neither true nor predicted. (..., K)"""
     tp, fn, fp, _ = _one_vs_rest(matrix)
     return _ratio(2 * tp, 2 * tp + fp + fn)
 
@@ -82,7 +82,7 @@ def macro_f1(matrix: ArrayLike) -> Floats:
 def tss(matrix: ArrayLike) -> Floats:
     """True skill statistic of each class against the rest, POD - POFD = TP/(TP+FN) - FP/(FP+TN). (..., K)
 
-    Hanssen and Kuipers (1965); Bloomfield et al. (2012). nan where a class, or all the others, do not occur.
+    Hanssen and Kuipers (1965); Bloomfield et al. (2012). NaN if a class does not occur, or no other class does.
     """
     tp, fn, fp, tn = _one_vs_rest(matrix)
     return _ratio(tp, tp + fn) - _ratio(fp, fp + tn)
@@ -97,7 +97,7 @@ def hss(matrix: ArrayLike) -> Floats:
     """Heidke skill score of each class against the rest. (..., K)
 
     2 (TP TN - FP FN) / [(TP + FN)(FN + TN) + (TP + FP)(FP + TN)]: HSS2 of Bloomfield et al. (2012), Balch (2008).
-    Depends on prevalence, unlike `tss`. nan where the denominator is 0.
+    Depends on prevalence, unlike `tss`. NaN if the denominator is 0.
     """
     tp, fn, fp, tn = _one_vs_rest(matrix)
     return _ratio(2 * (tp * tn - fp * fn), (tp + fn) * (fn + tn) + (tp + fp) * (fp + tn))
@@ -111,7 +111,7 @@ def macro_hss(matrix: ArrayLike) -> Floats:
 def peirce(matrix: ArrayLike) -> Floats:
     """Multi-category Peirce score, (PC - sum q_k p_k) / (1 - sum p_k^2), p truth and q prediction shares. (...)
 
-    Wilks (2011), eq. 8.21. Equals `tss` for two classes; nan where the truth holds a single class.
+    Wilks (2011), eq. 8.21. Equals `tss` for two classes; NaN if the truth holds a single class.
     """
     correct, truth, predicted = _shares(matrix)
     return _ratio(correct - (truth * predicted).sum(axis=-1), 1 - (truth**2).sum(axis=-1))
@@ -120,7 +120,7 @@ def peirce(matrix: ArrayLike) -> Floats:
 def heidke(matrix: ArrayLike) -> Floats:
     """Multi-category Heidke score, (PC - sum q_k p_k) / (1 - sum q_k p_k), p truth and q prediction shares. (...)
 
-    Wilks (2011), eq. 8.20; the same number as Cohen's kappa. nan where truth and prediction hold one same class.
+    Wilks (2011), eq. 8.20; the same number as Cohen's kappa. NaN if truth and prediction hold one and the same class.
     """
     correct, truth, predicted = _shares(matrix)
     chance = (truth * predicted).sum(axis=-1)
@@ -132,8 +132,8 @@ def gerrity(matrix: ArrayLike) -> Floats:
 
     With P_r the cumulative share of the truth up to class r, a_r = (1 - P_r) / P_r and i <= j,
     s_ij = s_ji = [sum_{r<i} 1/a_r - (j - i) + sum_{r>=j} a_r] / (K - 1).
-    Gandin and Murphy (1992), MWR 120, 361; Gerrity (1992), MWR 120, 2709. Equals `tss` for two classes; nan where the
-    first or the last class does not occur. Without a meaningful order of the classes the number means nothing.
+    Gandin and Murphy (1992), MWR 120, 361; Gerrity (1992), MWR 120, 2709. Equals `tss` for two classes; NaN if the
+    first or the last class does not occur. Meaningless unless the classes have a meaningful order.
     """
     m = _matrix(matrix)
     k = m.shape[-1]
@@ -148,7 +148,7 @@ def gerrity(matrix: ArrayLike) -> Floats:
     after = np.concatenate([np.cumsum(odds[..., ::-1], axis=-1)[..., ::-1], none], axis=-1)
     low, high = np.minimum.outer(np.arange(k), np.arange(k)), np.maximum.outer(np.arange(k), np.arange(k))
     score = (before[..., low] - (high - low) + after[..., high]) / (k - 1)
-    # An undefined a_r or 1/a_r is nan in at least one corner of the scores, and so is the sum.
+    # An undefined a_r or 1/a_r is NaN in at least one corner of the scores, and so is the sum.
     total: Floats = (joint * score).sum(axis=(-2, -1))
     return total
 
@@ -165,7 +165,7 @@ def brier(truth: ArrayLike, probabilities: ArrayLike) -> float:
 def brier_skill(truth: ArrayLike, probabilities: ArrayLike, climatology: ArrayLike | None = None) -> float:
     """Brier skill score, 1 - BS / BS of always giving ``climatology`` (K shares; default: those of ``truth``).
 
-    Give the training part's shares for an honest reference: the default one has seen the answers. nan where the
+    Give the training part's shares for an honest reference: the default one has seen the answers. NaN if the
     reference is itself perfect. Wilks (2011), eq. 8.37.
     """
     p, observed = _probabilities(truth, probabilities)
@@ -217,13 +217,13 @@ def _shares(matrix: ArrayLike) -> tuple[Floats, Floats, Floats]:
 
 
 def _ratio(a: Floats, b: Floats) -> Floats:
-    """a / b, and nan where b is 0."""
+    """a / b, or NaN if b is 0."""
     a, b = np.broadcast_arrays(a, b)
     quotient: Floats = np.divide(a, b, out=np.full(a.shape, np.nan), where=b != 0)
     return quotient
 
 
 def _mean_of_defined(scores: Floats) -> Floats:
-    """Mean over the last axis without its nan; nan where all are."""
+    """Mean over the last axis ignoring NaN; NaN if all are NaN."""
     defined = ~np.isnan(scores)
     return _ratio(np.where(defined, scores, 0.0).sum(axis=-1), defined.sum(axis=-1).astype(np.float64))

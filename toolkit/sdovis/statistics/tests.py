@@ -1,8 +1,8 @@
-"""Rank tests of samples of independent units, each with an effect size, its interval and the method that was used.
+"""Rank tests of samples of independent units, each with an effect size, its interval and the method used.
 
 Aggregate to the independent unit (the active region) first: a test of correlated images proves nothing.
 p-values are scipy's; Hodges-Lehmann shifts and their intervals follow Hollander and Wolfe (1999), Nonparametric
-Statistical Methods, 2nd ed., sections 3.2-3.3 and 4.2-4.3, and agree with R's ``wilcox.test(conf.int = TRUE)`` where
+Statistical Methods, 2nd ed., sections 3.2-3.3 and 4.2-4.3, and agree with R's ``wilcox.test(conf.int = TRUE)`` when
 that is exact.
 """
 
@@ -30,7 +30,7 @@ class SignedRank:
 
     ``n`` pairs, of which ``zeros`` have no difference and are left out of the test; ``ties`` differences share their
     size with another. ``statistic`` is W+, the rank sum of the positive differences. ``shift`` is the Hodges-Lehmann
-    estimate of the difference with its two-sided interval [low, high], nan where no interval of this confidence exists.
+    estimate of the difference with its two-sided interval [low, high], NaN if no interval of this confidence exists.
     ``rank_biserial`` is (W+ - W-) / (W+ + W-), from -1 to 1 (Kerby 2014).
     """
 
@@ -90,8 +90,8 @@ def wilcoxon_signed_rank(
     """Test whether paired a and b differ. Exact for fewer than 50 pairs without ties or zeros, otherwise asymptotic.
 
     Pairs without a difference are left out of test and effect size (Wilcoxon's own rule) and kept in the shift.
-    An undefined p-value (no difference at all)
-    is nan. ValueError for samples of unequal length, empty or not finite.
+    An undefined p-value (no difference at all) is NaN. Raises ValueError for samples of unequal length, empty or not
+    finite.
     """
     first, second = _sample(a), _sample(b)
     if len(first) != len(second):
@@ -136,7 +136,7 @@ def rank_sum(
 ) -> RankSum:
     """Test whether independent a and b differ. Exact for fewer than 50 values each and no ties, otherwise asymptotic.
 
-    ValueError for samples that are empty or not finite.
+    Raises ValueError for samples that are empty or not finite.
     """
     first, second = np.sort(_sample(a)), np.sort(_sample(b))
     m, n = len(first), len(second)
@@ -196,13 +196,13 @@ def kruskal(*groups: ArrayLike) -> Kruskal:
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """p-values adjusted by Holm's step-down method (Holm 1979), in the order given.
 
-    The family is everything given: an undefined p-value stays nan and still counts, so that leaving one undefined does
+    The family is everything given: an undefined p-value stays NaN and still counts, so that leaving one undefined does
     not make the others smaller.
     """
     p = np.asarray(p_values, dtype=np.float64)
     if p.ndim != 1 or (p < 0).any() or (p > 1).any():
         raise ValueError("p-values must be a vector of numbers from 0 to 1")
-    order = np.argsort(p)  # nan sorts last
+    order = np.argsort(p)  # NaN sorts last
     steps = np.arange(len(p), 0, -1)
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * steps))
@@ -217,7 +217,7 @@ def _sample(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def _tied(values: NDArray[np.float64]) -> int:
-    """How many values share theirs with another."""
+    """How many values occur more than once."""
     counts: NDArray[np.int64] = np.unique(values, return_counts=True)[1]
     return int(counts[counts > 1].sum())
 
@@ -231,7 +231,7 @@ def _signed_rank_counts(n: int) -> NDArray[np.float64]:
 
 
 def _rank_sum_counts(m: int, n: int) -> NDArray[np.float64]:
-    """Number of arrangements of m and n values with each U from 0 to mn, adding one rank after the other."""
+    """Number of arrangements of m and n values with each U from 0 to mn, adding one rank at a time."""
     by_size = np.zeros((m + 1, m * n + 1))
     by_size[0, 0] = 1
     for rank in range(m + n):
@@ -244,7 +244,7 @@ def _rank_sum_counts(m: int, n: int) -> NDArray[np.float64]:
 
 
 def _exact_rank(counts: NDArray[np.float64], confidence: float) -> int:
-    """Rank of the lower bound among the ordered pairs: the first k with P(W <= k) >= tail; 0 where there is none."""
+    """Rank of the lower bound among the ordered pairs: the first k with P(W <= k) >= tail; 0 if there is none."""
     cumulative = np.cumsum(counts) / counts.sum()
     return int(np.searchsorted(cumulative, (1 - confidence) / 2 * (1 - 1e-12)))
 

@@ -1,4 +1,4 @@
-"""`[training]`: transformers' TrainingArguments by their own names, but for those that are ours to set."""
+"""`[training]`: transformers' TrainingArguments by their own names, except those that sdovis sets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from sdovis.errors import nearest
 
-#: Set by sdovis itself: a study that sets one of them would be overruled in silence.
+#: Set by sdovis itself: a study's own value would be silently overridden.
 OURS = frozenset(
     "output_dir hub_token push_to_hub hub_model_id hub_strategy hub_private_repo hub_always_push hub_revision "
     "remove_unused_columns resume_from_checkpoint label_names do_train do_eval do_predict data_seed seed "
@@ -22,9 +22,9 @@ TRACKERS = ("wandb", "tensorboard", "trackio", "none")
 
 @cache
 def fields() -> dict[str, Any]:
-    """Name -> default of every argument of transformers' TrainingArguments; None where it is not written out.
+    """Name -> default of every argument of transformers' TrainingArguments; None if it is not a literal.
 
-    Read from its source: importing it would import torch, for which no command should wait that trains nothing.
+    Read from its source: importing it would import torch, and no command that does not train should wait for that.
     """
     package = find_spec("transformers")
     assert package is not None and package.origin is not None
@@ -33,9 +33,9 @@ def fields() -> dict[str, Any]:
     found = {}
     for node in classes["TrainingArguments"].body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and isinstance(node.value, ast.Call):
-            said = {keyword.arg: _literal(keyword.value) for keyword in node.value.keywords}
-            if said.get("init") is not False:
-                found[node.target.id] = said.get("default")
+            given = {keyword.arg: _literal(keyword.value) for keyword in node.value.keywords}
+            if given.get("init") is not False:
+                found[node.target.id] = given.get("default")
     return found
 
 
@@ -51,15 +51,15 @@ def _listed(value: Any) -> list[Any]:
 
 
 def problem_of(name: str, value: Any) -> str:
-    """What is wrong with an argument and how to mend it; an empty text where nothing is."""
+    """What is wrong with an argument and how to fix it; an empty string if nothing is."""
     if name in OURS:
-        mend = {"seed": "set study.seed", "data_seed": "set study.seed", "metric_for_best_model": "set method.keep_by"}
-        mend["load_best_model_at_end"] = "set method.keep"
-        mend |= dict.fromkeys((n for n in OURS if n.startswith("torch_compile")), "set method.compile = true")
-        return f"training.{name}: is set by sdovis; {mend.get(name, 'remove it')}"
+        hints = {"seed": "set study.seed", "data_seed": "set study.seed", "metric_for_best_model": "set method.keep_by"}
+        hints["load_best_model_at_end"] = "set method.keep"
+        hints |= dict.fromkeys((n for n in OURS if n.startswith("torch_compile")), "set method.compile = true")
+        return f"training.{name} is set by sdovis; {hints.get(name, 'remove it')}"
     known = fields()
     if name not in known:
-        return f"training.{name}: is not one of transformers' TrainingArguments; {nearest(name, sorted(known))}"
+        return f"training.{name} is not one of transformers' TrainingArguments; {nearest(name, sorted(known))}"
     default = known[name]
     if isinstance(default, bool) and not isinstance(value, bool):
         return f"training.{name}: {value!r} is not true or false; write {name} = true or {name} = false"

@@ -17,7 +17,7 @@ from sdovis.study.model import Study
 from sdovis.study.problems import problems_of
 from sdovis.study.source import READERS, reader
 
-#: Fields that hold a path. In the file they are relative to the file, in ``--set`` to the working directory.
+#: Fields that hold a path. In the file they are relative to the file; in ``--set``, to the working directory.
 PATHS = ("source.root", "backbone.id", "publish.templates")
 
 
@@ -37,7 +37,7 @@ def _plugin_problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
 
 
 def _override(data: dict[str, Any], assignment: str) -> Problem | None:
-    """Apply ``section.key=value`` in place; the value is TOML, or else a plain string."""
+    """Apply ``section.key=value`` in place; the value is TOML if it parses, otherwise a plain string."""
     key, equals, text = assignment.partition("=")
     if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)+", key.strip()):
         return Problem(f"--set {assignment!r} is not an assignment", "write it as section.key=value")
@@ -50,7 +50,7 @@ def _override(data: dict[str, Any], assignment: str) -> Problem | None:
     for part in path:
         target = target.setdefault(part, {})
         if not isinstance(target, dict):
-            return Problem(f"--set {key}: {part} is not a section")
+            return Problem(f"--set {key}: {part} is not a section", "write it as section.key=value")
     target[last] = value
     return None
 
@@ -61,23 +61,25 @@ def _anchor(data: dict[str, Any], key: str, base: Path) -> None:
     if not isinstance(table, dict) or not isinstance(table.get(name), str):
         return
     path = base / table[name]
-    # A backbone is a folder only where that folder is there: otherwise the text is a Hub id.
+    # A backbone is a folder only if that folder exists; otherwise the text is a Hub id.
     if key != "backbone.id" or path.is_dir():
         table[name] = str(path)
 
 
 def read(path: Path) -> str:
-    """The text of a study file. Raises `BadInput` where there is none, or it cannot be read."""
+    """The text of a study file. Raises `BadInput` if it does not exist or cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise BadInput(Problem("there is no such study file", "sdovis init WORKBOOK writes one", str(path))) from None
+        raise BadInput(
+            Problem("there is no such study file", "to write one, run: sdovis init WORKBOOK", str(path))
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(Problem(f"the study file cannot be read: {error}", file=str(path))) from error
 
 
 def tables(text: str, file: str) -> dict[str, Any]:
-    """What a study file's ``text`` holds, as it was written. Raises `BadInput` where it is not TOML."""
+    """The tables in a study file's ``text``, as written. Raises `BadInput` if it is not TOML."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -87,10 +89,10 @@ def tables(text: str, file: str) -> dict[str, Any]:
 def load(path: Path | str, overrides: Sequence[str] = ()) -> Study:
     """Read a study file and apply ``overrides`` (``section.key=value``).
 
-    A file of an older format is brought up in memory; an override may then name a key as that format does, or as the
+    A file in an older format is upgraded in memory; an override may then name a key as that format does, or as the
     newest one does. Raises `BadInput` with every mistake of the file: TOML syntax, a format that is newer than this
     sdovis, unknown sections, keys, plug-ins and training arguments (each with the nearest valid name), missing keys,
-    values of the wrong kind.
+    values of the wrong type.
     """
     path = Path(path)
     data = tables(read(path), str(path))
@@ -139,7 +141,7 @@ def json_schema() -> dict[str, Any]:
     source = schema["$defs"]["Source"] | {"additionalProperties": False}
     for name in plugins.names(READERS):
         if settings := reader(name).settings:
-            # Two readers may call their models the same.
+            # Two readers may give their models the same name.
             own = settings.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
             schema["$defs"] |= {f"{name}.{inner}": of for inner, of in own.pop("$defs", {}).items()}
             source["properties"][name] = own

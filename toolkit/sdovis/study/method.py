@@ -17,19 +17,19 @@ class Lora(Section):
     alpha: float = Field(16.0, gt=0, description="The adapters' product is scaled by alpha / rank.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout before the adapters.")
     targets: tuple[str, ...] = Field(
-        (), description="Last names of the linear layers that get adapters; empty: queries and values."
+        (), description="Last part of the names of the linear layers that get adapters; if empty, queries and values."
     )
 
 
 class Probe(Section):
-    """The head's own training before everything is trained (head-then-all); the rest is as in [training]."""
+    """The head's own training before all weights are trained (head-then-all); everything else as in [training]."""
 
-    epochs: int = Field(30, ge=1, description="Epochs over the features of the backbone as it was.")
+    epochs: int = Field(30, ge=1, description="Epochs over the features of the unchanged backbone.")
     learning_rate: float = Field(1e-3, gt=0, description="Learning rate of the head alone.")
 
 
 class Method(Section):
-    """How it is fine-tuned, where TrainingArguments has no word for it."""
+    """How the model is fine-tuned, beyond what TrainingArguments covers."""
 
     trainable: Literal["all", "head", "lora", "head-then-all"] = Field(
         "all",
@@ -39,44 +39,50 @@ class Method(Section):
     lora: Lora = Lora()
     probe: Probe = Probe()
     layer_decay: float | None = Field(
-        None, gt=0, le=1, description="Each layer learns at this share of the rate of the layer above it."
+        None, gt=0, le=1, description="Learning rate of each layer as a share of that of the layer above it."
     )
     class_weights: Literal["balanced", "none"] = Field(
-        "balanced", description="Weight of the classes in the loss; `none` where sampling or logit_adjustment is set."
+        "balanced",
+        description="Class weights in the loss; defaults to `none` if sampling is balanced or logit_adjustment is set.",
     )
     sampling: Literal["shuffled", "balanced"] = Field(
-        "shuffled", description="balanced: an epoch shows every class equally often, in as many images."
+        "shuffled",
+        description="balanced: each epoch shows every class equally often, with the number of images unchanged.",
     )
     streaming: bool = Field(
-        False, description="Decode images whenever they are shown: for a corpus whose decoded images fill the disk."
+        False,
+        description="Decode images each time they are shown: for a corpus whose decoded images would fill the disk.",
     )
     compile: bool = Field(
         False,
-        description="Compile the network for training with torch.compile: faster steps for a slower start; worth it on GPUs.",
+        description="Compile the network for training with torch.compile: faster steps, slower start; worthwhile on GPUs.",
     )
     logit_adjustment: float = Field(
         0.0, ge=0, le=10, description="tau times the log of the classes' shares is added to the logits in the loss."
     )
     patience: int | None = Field(
-        None, ge=1, description="Stop after so many evaluations in a row that are not better by keep_by."
+        None, ge=1, description="Stop after this many evaluations in a row without improvement in keep_by."
     )
     seeds: int = Field(
-        1, ge=1, le=100, description="Train so often, from study.seed on; validation chooses which becomes the model."
+        1,
+        ge=1,
+        le=100,
+        description="Number of trainings, with seeds from study.seed upwards; validation decides which becomes the model.",
     )
     augment: bool | tuple[str, ...] = Field(
         True,
-        description="Flips, quarter turns, reversed polarity: true for those that keep the scheme's labels, false, or "
+        description="Flips, quarter turns, reversed polarity. true: all that keep the scheme's labels; false: none; or "
         "names of plug-ins such as flip_ns, flip_ew, rotate90, rotate_any, polarity.",
     )
     keep: Literal["best", "last"] = Field("best", description="Which checkpoint becomes the model.")
     keep_by: Literal["balanced_accuracy", "macro_f1", "accuracy", "loss"] = Field(
-        "balanced_accuracy", description="Validation score that decides which is best."
+        "balanced_accuracy", description="Validation score that decides which checkpoint is best."
     )
 
     @field_validator("augment", mode="before")
     @classmethod
     def _true_false_or_names(cls, given: object) -> object:
-        # pydantic would take "yes" for true, and report a faulty name once for each alternative.
+        # pydantic would accept "yes" as true, and report a faulty name once for each alternative.
         if isinstance(given, bool) or (isinstance(given, list | tuple) and all(isinstance(n, str) for n in given)):
             return given
         raise ValueError(f'{given!r} is neither true, false nor a list of names such as ["flip_ns", "rotate90"]')
@@ -99,26 +105,24 @@ class Method(Section):
         }
         if sum(corrections.values()) > 1:
             named = " and ".join(name for name, on in corrections.items() if on)
-            problems.append(f"{named} each make up for rare classes: together they do it twice; keep one")
+            problems.append(f"{named} each correct for rare classes, together more than once; keep only one")
         if self.trainable == "head" and isinstance(self.augment, tuple):
-            problems.append('augment has no effect where trainable = "head" computes features once; remove augment')
+            problems.append('augment has no effect: trainable = "head" computes features once; remove augment')
         if self.trainable == "head" and self.compile:
-            problems.append('compile has no effect where trainable = "head" trains a single layer; remove compile')
+            problems.append('compile has no effect: trainable = "head" trains a single layer; remove compile')
         if self.layer_decay is not None and self.trainable in ("head", "lora"):
-            problems.append(f'layer_decay has no effect where trainable = "{self.trainable}"; remove it')
+            problems.append(f'layer_decay has no effect if trainable = "{self.trainable}"; remove it')
         if self.lora != Lora() and self.trainable != "lora":
-            problems.append(f'lora has no effect where trainable = "{self.trainable}"; set trainable = "lora"')
+            problems.append(f'lora has no effect if trainable = "{self.trainable}"; set trainable = "lora"')
         if self.probe != Probe() and self.trainable != "head-then-all":
-            problems.append(
-                f'probe has no effect where trainable = "{self.trainable}"; set trainable = "head-then-all"'
-            )
+            problems.append(f'probe has no effect if trainable = "{self.trainable}"; set trainable = "head-then-all"')
         if self.patience is not None and self.keep == "last":
             problems.append(
-                "patience stops where the scores fall, and keep = 'last' would keep those; set keep = 'best'"
+                "patience stops after scores have fallen, and keep = 'last' would keep that checkpoint; set keep = 'best'"
             )
         if self.streaming and self.sampling == "balanced":
             problems.append(
-                "sampling = 'balanced' would read all files for each batch; use class_weights with streaming"
+                "with streaming, sampling = 'balanced' would read all files for each batch; use class_weights"
             )
         if problems:
             raise ValueError("\n".join(problems))
@@ -126,7 +130,7 @@ class Method(Section):
 
 
 class Range(Section):
-    """Values of one setting that a search may try, from ``low`` to ``high``: whole numbers where both are written so."""
+    """Values of one setting that a search may try, from ``low`` to ``high``: whole numbers if both are written as such."""
 
     low: int | float
     high: int | float
@@ -147,14 +151,14 @@ class Search(Section):
                 try:
                     found = Range.model_validate(given)
                 except ValidationError:
-                    problems.append(f"{name}: write {{ low = ..., high = ... }}, log = true for steps by a factor")
+                    problems.append(f"{name}: write {{ low = ..., high = ... }}, and log = true for logarithmic steps")
                     continue
                 if not found.low < found.high or (found.log and found.low <= 0):
-                    problems.append(f"{name}: low must be below high, and above 0 where log = true")
+                    problems.append(f"{name}: low must be below high, and above 0 if log = true")
             elif not isinstance(given, list | tuple) or len(given) < 2:
                 problems.append(f"{name}: {given!r} leaves nothing to search; write a list of values or a range")
             elif not all(isinstance(value, str | int | float) for value in given):
-                problems.append(f"{name}: a list holds words, numbers, true and false")
+                problems.append(f"{name}: a list may hold only strings, numbers, true and false")
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -172,6 +176,6 @@ class Search(Section):
 
     @property
     def ranges(self) -> dict[str, Range | tuple[Any, ...]]:
-        """``section.key`` -> what is tried, in the order of the names."""
+        """``section.key`` -> the values to try, sorted by name."""
         found = {n: Range.model_validate(v) if isinstance(v, Mapping) else tuple(v) for n, v in self._leaves()}
         return dict(sorted(found.items()))

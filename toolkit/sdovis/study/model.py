@@ -35,7 +35,7 @@ class Study(Section):
         formats.newest(formats.STUDY),
         ge=formats.newest(formats.STUDY),
         le=formats.newest(formats.STUDY),
-        description="Format of the file; where it is absent, the file is of format 1 and is brought up.",
+        description="Format of the file; if absent, the file is in format 1 and is upgraded on reading.",
     )
     study: About
     source: Source
@@ -44,7 +44,7 @@ class Study(Section):
     split: Split = Split()
     backbone: Backbone
     method: Method = Method()
-    training: dict[str, Any] = Field(default_factory=dict, description="transformers' TrainingArguments, their names.")
+    training: dict[str, Any] = Field(default_factory=dict, description="transformers' TrainingArguments, by name.")
     evaluation: Evaluation = Evaluation()
     publish: Publish = Publish()
     search: Search = Search()
@@ -68,7 +68,7 @@ class Study(Section):
         files = 1 if isinstance(headings, str) else len(headings)
         if files != len(channels):
             raise ValueError(
-                f"images.channel: {len(channels)} channel(s) need as many columns of image files, and {files} are named; "
+                f"images.channel: {len(channels)} channel(s) need as many columns of image files, but {files} are named; "
                 "write source.columns.image and images.channel as lists of three"
             )
         return self
@@ -80,13 +80,13 @@ class Study(Section):
             asks["search"] = bool(self.search.ranges)
             if named := [name for name, on in asks.items() if on]:
                 raise ValueError(
-                    f"{', '.join(named)}: decided by validation scores, and training.eval_strategy is 'no'; remove it"
+                    f"{', '.join(named)}: decided by validation scores, but training.eval_strategy is 'no'; remove that"
                 )
         return self
 
     @model_validator(mode="after")
     def _search_ends_are_settings(self) -> Study:
-        """Each end of each range must be a setting that the study would take."""
+        """Each end of each range must be a valid setting of the study."""
         problems = []
         for name, tried in self.search.ranges.items():
             for value in (tried.low, tried.high) if isinstance(tried, Range) else tried:
@@ -100,7 +100,7 @@ class Study(Section):
         return self
 
     def with_settings(self, settings: Mapping[str, Any]) -> Study:
-        """The study with other values of ``section.key``, and nothing to search. Raises pydantic's ValidationError."""
+        """The study with other values of ``section.key``, and no search. Raises pydantic's ValidationError."""
         data = self.model_dump(exclude={"search"})
         for name, value in settings.items():
             *path, last = name.split(".")
@@ -129,11 +129,11 @@ class Study(Section):
 
     @property
     def precision(self) -> Literal["no", "bf16", "fp16"]:
-        """Mixed precision as accelerate names it."""
+        """Mixed precision, by accelerate's name for it."""
         return "bf16" if self.training.get("bf16") else "fp16" if self.training.get("fp16") else "no"
 
     def digest_of(self, *sections: str) -> str:
-        """JSON of those sections, without what does not change a result: where the root lies, and words for the cards."""
+        """JSON of those sections, without what cannot change a result: the root's location, and texts for the cards."""
         data = self.model_dump(mode="json", include=set(sections))
         for name in ("root", "licence", "credit"):
             data.get("source", {}).pop(name, None)

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a study, in lines that say what to do."""
+"""Turns what pydantic finds wrong with a study into lines that say what to do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ THREE = "tuple[str, str, str]"
 
 
 def problems_of(error: ValidationError, root: type[BaseModel], file: str = "") -> Iterator[Problem]:
-    """A problem for each fault of a model of ``root``, those of unknown keys with the nearest known one."""
+    """One problem for each fault in data for the model ``root``; unknown keys come with the nearest known key."""
     listed: set[str] = set()
     items = error.errors()
     one_or_three = {_dotted(item["loc"][: item["loc"].index(THREE)]) for item in items if THREE in item["loc"]}
@@ -30,7 +30,7 @@ def problems_of(error: ValidationError, root: type[BaseModel], file: str = "") -
         elif item["type"] == "extra_forbidden":
             yield _unknown(root, item["loc"], item["input"], file)
         elif item["type"] == "model_type":
-            hint = _moved(where) or f"write what it holds under [{where}]"
+            hint = _moved(where) or f"write its entries under [{where}]"
             yield Problem(f"{where} = {item['input']!r} is not a table", hint, file=file)
         elif item["type"] == "missing":
             yield Problem(
@@ -48,7 +48,7 @@ def problems_of(error: ValidationError, root: type[BaseModel], file: str = "") -
 
 
 def _unknown(root: type[BaseModel], loc: Sequence[Any], given: Any, file: str) -> Problem:
-    """What is wrong with a key that no model has: it has moved, is a table of a reader that has no use for it, or misspelt."""
+    """Why a key is unknown: it has moved, it is a table for a reader that does not use it, or it is misspelt."""
     where, (*path, key) = _dotted(loc), loc
     if (moved := _moved(where)) and not isinstance(given, Mapping):
         return Problem(f"{where} is unknown", moved, file=file)
@@ -62,7 +62,7 @@ def _unknown(root: type[BaseModel], loc: Sequence[Any], given: Any, file: str) -
 
 def _moved(where: str) -> str:
     new = formats.MOVED.get(where, "")
-    return f"it is {new} since format {formats.newest(formats.STUDY)}" if new else ""
+    return f"it moved to {new} in format {formats.newest(formats.STUDY)}" if new else ""
 
 
 def _dotted(loc: Sequence[Any]) -> str:

@@ -1,4 +1,4 @@
-"""The tables of a study file, but for where its rows come from and how it is trained."""
+"""The tables of a study file, except those on where its rows come from and how the model is trained."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ class About(Section):
     """What the study is called."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="Folder and repository name.")
-    title: str = Field("", description="A title for people; the name when empty.")
+    title: str = Field("", description="Title shown to readers; if empty, the name.")
     description: str = Field("", description="A paragraph for the cards.")
     seed: int = Field(0, ge=0, description="Seeds the weights, the batches, the augmentation and the bootstrap.")
-    simulated: bool = Field(False, description="The images are simulated; card and Space say so.")
+    simulated: bool = Field(False, description="The images are simulated; the cards and the Space say so.")
 
 
 class Columns(Section):
-    """The workbook's own column headings, as they stand in its first row."""
+    """The workbook's own column headings, exactly as in its first row."""
 
     image: str | tuple[str, str, str] = Field(
-        "Image", description="File name of the image, relative to source.images; for three channels, three headings."
+        "Image", description="File name of the image, relative to source.images; three headings for three channels."
     )
     label: str = Field("Label", description="The class as the observer wrote it.")
-    noaa_ar: str = Field("", description="NOAA active-region number: groups rows of one region.")
-    observed: str = Field("", description="Time of observation, UTC; empty: taken from the image's header.")
+    noaa_ar: str = Field("", description="NOAA active-region number: groups the rows of one region.")
+    observed: str = Field("", description="Time of observation, UTC; if empty, taken from the image's header.")
     latitude_deg: str = Field("", description="Stonyhurst latitude, degrees, north positive.")
     longitude_deg: str = Field(
         "", description="Stonyhurst longitude, degrees from the central meridian, west positive."
     )
-    x_px: str = Field("", description="Position in the image: pixels from the left edge, first pixel is 0.")
-    y_px: str = Field("", description="Position in the image: pixels from the top edge, first pixel is 0.")
+    x_px: str = Field("", description="Position in the image: pixels from the left edge; the first pixel is 0.")
+    y_px: str = Field("", description="Position in the image: pixels from the top edge; the first pixel is 0.")
 
     def mapped(self) -> dict[str, str]:
-        """Field name -> heading, of the columns the study names; ``image_2``, ``image_3`` are further channels'."""
+        """Field name -> heading for the columns the study names; ``image_2`` and ``image_3`` are the other two channels'."""
         named = {field: heading for field, heading in self if heading and field != "image"}
         headings = (self.image,) if isinstance(self.image, str) else self.image
         return dict(zip(IMAGE_FIELDS, headings, strict=False)) | named
@@ -52,32 +52,36 @@ class Images(Section):
     """How pixels become the network's input."""
 
     channel: str | tuple[str, str, str] = Field(
-        description="Plug-in that turns physical values into 8 bits; three make a picture of three colours."
+        description="Plug-in that turns physical values into 8 bits; three plug-ins make a three-colour picture."
     )
     size_px: int = Field(224, ge=16, le=1024, description="Side of the network's input, pixels.")
     cutout_arcsec: float | None = Field(
-        None, gt=0, description="Side of the cutout around each position, arc seconds; none: the whole image."
+        None,
+        gt=0,
+        description="Side of the cutout around each position, arc seconds; if absent, the whole image is used.",
     )
     cutout_deg: float | None = Field(
         None,
         gt=0,
         le=90,
-        description="Instead: side of a deprojected cutout, heliographic degrees, on the scale of SHARP CEA maps.",
+        description="Instead of cutout_arcsec: side of a deprojected cutout in heliographic degrees, scaled as SHARP CEA maps.",
     )
     max_longitude_deg: float | None = Field(
         None, gt=0, le=90, description="Rows farther from the central meridian are rejected (projection)."
     )
     center_px: tuple[float, float] | None = Field(
-        None, description="Disc centre x, y in images without a header; the first pixel is 0."
+        None, description="Disc centre (x, y) in images without a header, pixels; the first pixel is 0."
     )
-    arcsec_per_px: float | None = Field(None, gt=0, description="Scale of images without a header.")
+    arcsec_per_px: float | None = Field(
+        None, gt=0, description="Scale of images without a header, arc seconds per pixel."
+    )
     native_px: tuple[int, int] | None = Field(
         None,
-        description="Width and height of the images that center_px and arcsec_per_px are given for, where the disc is not "
-        "in their middle. Images of 2, 3 ... times that size are taken to show the same at a finer scale.",
+        description="Width and height of the images that center_px and arcsec_per_px refer to, if the disc is not in "
+        "their middle. Images 2, 3, ... times that size are taken to show the same field at a finer scale.",
     )
-    check_pointing: bool = Field(True, description="Reject full-disc frames whose disc is not where it should be.")
-    check_quality: bool = Field(True, description="Reject images whose QUALITY bits say that they are not to be used.")
+    check_pointing: bool = Field(True, description="Reject full-disc images whose disc is not where it should be.")
+    check_quality: bool = Field(True, description="Reject images whose QUALITY bits mark them as unusable.")
 
     @model_validator(mode="after")
     def _one_scale(self) -> Images:
@@ -88,11 +92,13 @@ class Images(Section):
     @model_validator(mode="after")
     def _places_the_disc(self) -> Images:
         if (self.center_px is None) != (self.arcsec_per_px is None):
-            raise ValueError("center_px and arcsec_per_px place the disc together; give both or neither")
+            raise ValueError("center_px and arcsec_per_px only work together; give both or neither")
         if self.native_px is not None and (self.center_px is None or min(self.native_px) < 16):
-            raise ValueError("native_px is the width and height (16 or more) that center_px is given for; give both")
+            raise ValueError("native_px is the width and height (16 or more) that center_px refers to; give both")
         if self.center_px is not None and self.native_px is None and min(self.center_px) < 8:
-            raise ValueError("center_px lies at the image's edge or outside it; give native_px, the image's size, too")
+            raise ValueError(
+                "center_px lies at or outside the image's edge; also give native_px, the size of the image"
+            )
         return self
 
     @property
@@ -114,33 +120,36 @@ class Labels(Section):
 
 
 class Split(Section):
-    """How rows are divided. No active region, no image and nothing that shows the same ever lies in two parts."""
+    """How rows are divided. No active region, image or duplicate of an image ever lies in two parts."""
 
     method: Literal["temporal", "grouped", "kfold", "leave-year-out"] = Field(
         "temporal",
-        description="temporal: train on the past, test on the future. grouped: regions at random. kfold: regions in "
-        "folds at random, one of them the test. leave-year-out: one year is the test.",
+        description="temporal: train on the past, test on the future. grouped: regions at random. kfold: regions at "
+        "random in folds, one of which is the test part. leave-year-out: one year is the test part.",
     )
     validation: float = Field(
         0.15,
         gt=0,
         lt=0.5,
-        description="Share of the rows for validation (not kfold; leave-year-out: of the other years).",
+        description="Share of the rows used for validation (not for kfold; for leave-year-out, of the other years).",
     )
-    test: float = Field(0.2, gt=0, lt=0.6, description="Share of the rows for the test (temporal, grouped).")
+    test: float = Field(0.2, gt=0, lt=0.6, description="Share of the rows used for the test (temporal, grouped).")
     gap_days: float = Field(
         27.0, ge=0, description="Days dropped between two parts (temporal, leave-year-out); 27 is one rotation."
     )
     folds: int = Field(5, ge=3, le=100, description="Number of folds (kfold).")
     fold: int = Field(
-        0, ge=0, description="The fold that is the test part, from 0; the next one is validation (kfold)."
+        0, ge=0, description="Fold used as the test part, counted from 0; the next one is the validation part (kfold)."
     )
-    year: int | None = Field(None, description="The year that is the test part (leave-year-out).")
+    year: int | None = Field(None, description="Year used as the test part (leave-year-out).")
     link_returning: bool = Field(
-        False, description="A region that returns after a rotation under a new number counts as the same region."
+        False, description="Treat a region that returns after a rotation under a new number as the same region."
     )
     near_duplicate_bits: int = Field(
-        4, ge=0, le=16, description="Images whose perceptual hashes differ in so many of 64 bits show the same."
+        4,
+        ge=0,
+        le=16,
+        description="Images whose perceptual hashes differ in at most this many of 64 bits count as near-duplicates.",
     )
 
     @model_validator(mode="after")
@@ -148,21 +157,21 @@ class Split(Section):
         if self.method == "kfold" and self.fold >= self.folds:
             raise ValueError(f"fold = {self.fold}: the folds are 0 to {self.folds - 1}")
         if self.method == "leave-year-out" and self.year is None:
-            raise ValueError("method leave-year-out needs the year; add year = 2014, say")
+            raise ValueError("method leave-year-out needs a year; add, for example, year = 2014")
         if self.method != "leave-year-out" and self.year is not None:
-            raise ValueError("year is for method leave-year-out; remove it")
+            raise ValueError("year is used only by method leave-year-out; remove it")
         return self
 
     @property
     def gap(self) -> float | None:
-        """Days between any two parts; None where the parts run through the same time."""
+        """Days between any two parts; None if the parts overlap in time."""
         return self.gap_days if self.method in ("temporal", "leave-year-out") else None
 
 
 class Backbone(Section):
     """The network that is fine-tuned."""
 
-    id: str | None = Field(None, description="A Hub id or a local folder of a pretrained image model.")
+    id: str | None = Field(None, description="Hub id or local folder of a pretrained image model.")
     revision: str | None = Field(None, description="Commit of the Hub repository.")
     config: dict[str, Any] | None = Field(
         None,
@@ -181,11 +190,11 @@ class Evaluation(Section):
 
     metrics: tuple[str, ...] = Field(
         ("accuracy", "balanced-accuracy", "macro-f1", "precision", "recall", "tss", "hss", "confusion-matrix"),
-        description="Plug-ins.",
+        description="Plug-ins, one for each metric.",
     )
     bootstrap_samples: int = Field(2000, ge=100, description="Bootstrap resamples of the regions.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the intervals.")
-    baselines: bool = Field(True, description="Score majority class, raw pixels and brightness beside the model.")
+    baselines: bool = Field(True, description="Also score three baselines: majority class, raw pixels and brightness.")
 
 
 class Publish(Section):
@@ -193,10 +202,12 @@ class Publish(Section):
 
     namespace: str = Field("", description="User or organisation on the Hub.")
     licence: str = Field("", description="Licence of the model and of the dataset's annotations.")
-    authors: tuple[str, ...] = Field((), description="For the citation.")
-    notes: tuple[str, ...] = Field((), description="Remarks for the model card's limits, a sentence or two each.")
+    authors: tuple[str, ...] = Field((), description="Authors, for the citation.")
+    notes: tuple[str, ...] = Field(
+        (), description="Remarks for the model card's limitations, one or two sentences each."
+    )
     templates: Path | None = Field(
         None,
-        description="Folder of card templates of your own: dataset.md.j2, model.md.j2, space.md.j2, each in place of the "
-        "built-in one. sdovis card STUDY.toml --write-templates FOLDER writes them to start from.",
+        description="Folder of your own card templates: dataset.md.j2, model.md.j2, space.md.j2, each replacing the "
+        "built-in one. To start from copies, run: sdovis card STUDY.toml --write-templates FOLDER",
     )

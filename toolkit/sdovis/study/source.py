@@ -1,4 +1,4 @@
-"""`[source]`: where rows and images come from, and what a reader, a plug-in of ``sdovis.readers``, brings to it."""
+"""`[source]`: where rows and images come from, and what a reader (a plug-in of ``sdovis.readers``) adds to it."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ class SourceSettings(Section):
 
 @dataclass(frozen=True)
 class Reader:
-    """What an entry point of ``sdovis.readers`` names. A study chooses it by ``source.reader = "NAME"``.
+    """What an entry point of ``sdovis.readers`` refers to. A study chooses it with ``source.reader = "NAME"``.
 
     - ``read(source, settings)`` gives the rows, a list of `sdovis.readers.rows.RawRow`. Raises `BadInput` with every
       problem found.
-    - ``settings`` is the model of the table ``[source.NAME]``; None where `Source` says all there is to say, and
-      ``read`` is then given None.
+    - ``settings`` is the model of the table ``[source.NAME]``; None if the reader needs no settings beyond `Source`,
+      and ``read`` is then given None.
     - ``requires`` names entries of ``[source]`` that must not be empty.
-    - ``fills_in(study)`` says what the reader knows of ``[source]`` by itself, such as the columns of a table that it
-      makes: a part of ``[source]``, under which lies what the study itself says. ``study`` is the study as it was
-      written, tables by name, not yet checked.
+    - ``fills_in(study)`` gives the entries of ``[source]`` that the reader knows by itself, such as the columns of a table
+      that it makes; entries in the study file take precedence. ``study`` is the study as written, tables by name, not
+      yet checked.
     - ``rows_from(source, settings)`` names the file or folder that the rows are read from, relative to ``source.root``.
-    - ``flares(source, settings, times)`` says what list of flares the labels of rows observed at ``times`` were made
-      from, a `sdovis.readers.rows.FlareFacts`; None where they were made from none.
+    - ``flares(source, settings, times)`` says which list of flares the labels of rows observed at ``times`` were made
+      from, as a `sdovis.readers.rows.FlareFacts`; None if no list was used.
     """
 
     read: Callable[[Source, Any], Sequence[Any]]
@@ -52,36 +52,36 @@ class Reader:
 
 
 def reader(name: str) -> Reader:
-    """The reader registered as ``name``; `BadInput` with the nearest name where there is none."""
+    """The reader registered as ``name``; raises `BadInput` with the nearest name if there is none."""
     found: Reader = plugins.load(READERS, name, Reader)
     if found.settings is not None and name in _Entries.model_fields:
-        what = f"readers: {name!r} cannot have settings: [source] has an entry of that name"
-        raise BadInput(Problem(what, "ask its author for another name"))
+        what = f"readers: {name!r} cannot have settings: [source] already has an entry of that name"
+        raise BadInput(Problem(what, "ask the plug-in's author to rename it"))
     return found
 
 
 class _Entries(Section):
-    """What `[source]` holds whatever the reader."""
+    """The entries of `[source]` that do not depend on the reader."""
 
     reader: str = Field(DEFAULT_READER, description="Plug-in that reads the rows.")
     root: Path = Field(Path(), description="Folder that holds the table of rows and the images.")
     workbook: str = Field(
         "",
-        description=f"The table that rows are read from, relative to root; `{DEFAULT_READER}` requires it: a .xlsx or "
-        ".csv file.",
+        description=f"Table that rows are read from, relative to root; `{DEFAULT_READER}` requires it: a .xlsx or .csv "
+        "file.",
     )
-    sheets: tuple[str, ...] = Field((), description="Sheets of the table to read; empty: the first.")
-    images: str = Field(".", description="Folder of the images, relative to root. No image outside it is read.")
+    sheets: tuple[str, ...] = Field((), description="Sheets of the table to read; if empty, the first.")
+    images: str = Field(".", description="Folder of the images, relative to root. Images outside it are not read.")
     columns: Columns = Columns()
     on_problem: Literal["error", "reject"] = Field(
-        "error", description="A faulty row stops the study (error) or goes to rejects.csv with its reason (reject)."
+        "error", description="A faulty row stops the study (error) or goes to rejects.csv with the reason (reject)."
     )
     licence: str = Field("", description="Licence of the images, as an SPDX or Hub identifier.")
     credit: str = Field("", description="Who is to be credited for the images.")
 
 
 class Source(_Entries, extra="allow"):
-    """Where the rows and the images come from. The reader's own settings are a table that bears its name."""
+    """Where the rows and the images come from. The reader's own settings are a table with the reader's name."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -90,7 +90,7 @@ class Source(_Entries, extra="allow"):
             return handler(data)
         name = data.get("reader", DEFAULT_READER)
         if not isinstance(name, str) or name not in plugins.names(READERS):
-            return handler(data)  # `load` says that there is no such reader
+            return handler(data)  # `load` reports that there is no such reader
         brings = reader(name)
         given = {key: value for key, value in data.items() if value != "" or key not in brings.requires}
         checked = _checking(name, brings).model_validate({name: {}, **given} if brings.settings else given)
@@ -98,7 +98,7 @@ class Source(_Entries, extra="allow"):
 
     @property
     def settings(self) -> Any:
-        """The reader's own settings, of the type that it registered; None where it has none."""
+        """The reader's own settings, of the type that it registered; None if it has none."""
         return (self.model_extra or {}).get(self.reader)
 
     @property
@@ -109,7 +109,7 @@ class Source(_Entries, extra="allow"):
 
 @cache
 def _checking(name: str, brings: Reader) -> type[BaseModel]:
-    """`[source]` with the settings of the reader ``name`` and what it requires, so that all mistakes are found at once."""
+    """`[source]` with the settings and required entries of the reader ``name``, so that all mistakes are found at once."""
     fields: dict[str, Any] = {name: (brings.settings, ...)} if brings.settings else {}
     for required in brings.requires:
         fields[required] = (_Entries.model_fields[required].annotation, ...)
@@ -117,12 +117,12 @@ def _checking(name: str, brings: Reader) -> type[BaseModel]:
 
 
 def settings_of(name: str) -> type[SourceSettings] | None:
-    """The settings of the reader ``name``; None where there is no such reader, or it has none."""
+    """The settings of the reader ``name``; None if there is no such reader, or it has none."""
     return reader(name).settings if name in plugins.names(READERS) else None
 
 
 def filled_in(study: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The study, as it was written, with what its reader fills in; what the study says itself stays."""
+    """The study as written, with what its reader fills in; the study's own entries take precedence."""
     source = study.get("source", {})
     if not all(isinstance(section, Mapping) for name, section in study.items() if name != formats.KEY):
         return study  # the mistake is found when the study is checked

@@ -1,4 +1,4 @@
-"""A study file in an older format, written again in the newest: comments, order and spacing stay as they are."""
+"""Rewrites a study file from an older format in the newest one; comments, order and spacing are kept."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from sdovis.study import file as files
 
 
 def upgrade(path: Path) -> list[str]:
-    """Bring a study file up to the newest format, in place. Returns what was changed, a line each; none: nothing was.
+    """Upgrade a study file to the newest format, in place. Returns one line per change; an empty list if nothing changed.
 
-    The file appears whole or not at all. Raises `BadInput` where it cannot be read or written, is not TOML, or is of a
-    format that this sdovis does not know, and where it is laid out so that its comments could not be kept.
+    The file is replaced whole or not at all. Raises `BadInput` if it cannot be read or written, is not TOML, is in a
+    format that this sdovis does not know, or is laid out so that its comments could not be kept.
     """
     text = files.read(path)
     before = files.tables(text, str(path))
@@ -33,7 +33,7 @@ def upgrade(path: Path) -> list[str]:
     if tomllib.loads(again) != after:
         hint = "; ".join(_changes(before, after)) + f"; and write {formats.KEY} = {after[formats.KEY]} above all tables"
         raise BadInput(
-            Problem("is laid out in a way that sdovis cannot rewrite", f"change it by hand: {hint}", str(path))
+            Problem("is laid out in a way that sdovis cannot rewrite", f"edit it by hand: {hint}", str(path))
         )
     _replace(path.resolve(), again)
     return [f"{formats.KEY} = {after[formats.KEY]}", *_changes(before, after)]
@@ -44,7 +44,7 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     lines = []
     for old, _ in _gone(before, after):
         new = formats.MOVED.get(old, "")
-        lines.append(f"{old} is now {new}" if new in there else f"{old} is gone: it had no effect")
+        lines.append(f"{old} is now {new}" if new in there else f"{old} was removed: it had no effect")
     return lines
 
 
@@ -57,13 +57,13 @@ def _leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def _gone(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The entries that have moved or gone, in the file's order."""
+    """The entries that have moved or been removed, in the file's order."""
     there = dict(_leaves(after))
     return [(name, value) for name, value in _leaves(before) if name not in there]
 
 
 def _rewritten(text: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """The file's text with each moved entry in its new table, together with the comments above and behind it."""
+    """The file's text with each moved entry in its new table, together with the comments above it and on its line."""
     document = tomlkit.parse(text)
     there = dict(_leaves(after))
     moving: dict[str, list[tuple[str, list[Item], Item]]] = {}
@@ -84,9 +84,9 @@ def _rewritten(text: str, before: Mapping[str, Any], after: Mapping[str, Any]) -
                 table.add(comment)
             table.append(entry, item)
         if isinstance(table, Table):
-            table.add(tomlkit.nl())  # parts it from the next one
+            table.add(tomlkit.nl())  # separates it from the next one
     again = tomlkit.dumps(document)
-    if "\n\n\n" not in text:  # where a whole paragraph has moved
+    if "\n\n\n" not in text:  # a whole paragraph may have moved
         again = re.sub(r"\n{3,}", "\n\n", again)
     return again if text.endswith("\n\n") else again.rstrip("\n") + "\n"
 
@@ -99,7 +99,7 @@ def _table(document: tomlkit.TOMLDocument, name: str) -> Any:
 
 
 def _new_table(parent: Any) -> Table:
-    """A table that a blank line parts from what stands above it."""
+    """A table separated by a blank line from what is above it."""
     table = tomlkit.table()
     above = parent.as_string() if isinstance(parent, Table) else ""
     table.trivia.indent = "" if above.endswith("\n\n") else "\n"
@@ -107,7 +107,7 @@ def _new_table(parent: Any) -> Table:
 
 
 def _taken(table: Any, key: str) -> tuple[list[Item], Item]:
-    """Take an entry out of its table, and the comments that stand directly above it."""
+    """Take an entry out of its table, together with the comments directly above it."""
     container = getattr(table, "value", None)
     comments: list[Item] = []
     if isinstance(container, Container):
@@ -122,7 +122,7 @@ def _taken(table: Any, key: str) -> tuple[list[Item], Item]:
 
 
 def _numbered(text: str, number: int) -> str:
-    """The file with its format above the first entry, below what is said at its top."""
+    """The file with its format number above the first entry, below the comment at the top."""
     document = tomlkit.parse(text)
     if formats.KEY in document:
         document[formats.KEY] = number

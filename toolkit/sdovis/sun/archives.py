@@ -23,7 +23,7 @@ _ARCHIVES = (".tar.gz", ".tgz")
 
 @dataclass(frozen=True)
 class Archive:
-    """The summaries of an archive, one for each time in order of time, and what was odd about their files."""
+    """The summaries of an archive, one per time in order of time, and remarks on irregularities in their files."""
 
     summaries: tuple[RegionSummary, ...]
     remarks: tuple[Problem, ...]
@@ -32,8 +32,8 @@ class Archive:
 def read_archive(path: Path, name: str = "") -> Archive:
     """Read a folder of ``.txt`` and ``.tar.gz`` files, or one such file; problems call it ``name``.
 
-    A text that is no summary becomes a remark. Raises `BadInput` where there is none at all, an archive is damaged, or
-    something is larger than such archives are.
+    A text that is not a summary becomes a remark. Raises `BadInput` if there is no summary at all, an archive is damaged,
+    or something is larger than such archives can be.
     """
     name = name or path.name
     summaries: list[RegionSummary] = []
@@ -45,7 +45,7 @@ def read_archive(path: Path, name: str = "") -> Archive:
             remarks += error.problems
     if not summaries:
         hint = "name a folder with NOAA's SRS texts or their year archives (.tar.gz)"
-        raise BadInput([Problem("holds no Solar Region Summary", hint, name), *remarks[:3]])
+        raise BadInput([Problem("contains no Solar Region Summary", hint, name), *remarks[:3]])
     chosen, repeated = latest(summaries)
     return Archive(tuple(chosen), (*remarks, *repeated))
 
@@ -69,32 +69,36 @@ def _opened(file: Path, name: str) -> Iterator[tuple[str, str]]:
     if file.name.lower().endswith(_ARCHIVES):
         yield from _members(file, name)
     elif file.stat().st_size > MAX_TEXT_BYTES:
-        raise BadInput(Problem(f"is larger than {MAX_TEXT_BYTES // 2**10} kB", "it is no summary: take it out", name))
+        raise BadInput(Problem(f"is larger than {MAX_TEXT_BYTES // 2**10} kB", "it is not a summary; remove it", name))
     else:
         yield name, _decoded(file.read_bytes())
 
 
 def _members(file: Path, name: str) -> Iterator[tuple[str, str]]:
-    """The ``.txt`` members of a year archive, read as a stream; links and folders in it are passed over."""
+    """The ``.txt`` members of a year archive, read as a stream; links and folders in it are skipped."""
     try:
         with gzip.open(file) as raw, tarfile.open(fileobj=_Bounded(raw, name), mode="r|") as archive:
             for number, member in enumerate(archive):
                 if number >= MAX_TEXTS:
-                    raise BadInput(Problem(f"holds more than {MAX_TEXTS} files", "it is no archive of summaries", name))
+                    raise BadInput(
+                        Problem(
+                            f"holds more than {MAX_TEXTS} files", "it is not an archive of summaries; remove it", name
+                        )
+                    )
                 if member.isdir():
                     continue
                 if member.size > MAX_TEXT_BYTES:
-                    hint = f"a summary has about 1 kB: remove {member.name[:80]!r} from it"
+                    hint = f"a summary has about 1 kB; remove {member.name[:80]!r} from it"
                     raise BadInput(Problem(f"holds a file of {member.size / 2**20:.1f} MB", hint, name))
                 inner = archive.extractfile(member) if member.isreg() else None
                 if inner is not None and member.name.lower().endswith(".txt"):
                     yield f"{name}/{member.name}", _decoded(inner.read())
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-        raise BadInput(Problem(f"is damaged or no .tar.gz: {error}", "fetch it again", name)) from error
+        raise BadInput(Problem(f"is damaged or not a .tar.gz file: {error}", "download it again", name)) from error
 
 
 class _Bounded(io.RawIOBase):
-    """A stream that ends with `BadInput` where more is unpacked, at once or together, than an archive may hold."""
+    """A stream that raises `BadInput` if more is unpacked, at once or in total, than an archive may hold."""
 
     def __init__(self, raw: Any, name: str) -> None:
         self._raw, self._name, self._left = raw, name, MAX_UNPACKED_BYTES
@@ -105,10 +109,10 @@ class _Bounded(io.RawIOBase):
         self._left -= len(data)
         if self._left < 0:
             what = f"unpacks to more than {MAX_UNPACKED_BYTES // 2**20} MB"
-            raise BadInput(Problem(what, "it is no archive of summaries", self._name))
+            raise BadInput(Problem(what, "it is not an archive of summaries; remove it", self._name))
         return data
 
 
 def _decoded(data: bytes) -> str:
-    # Latin-1 takes any byte: a stray one spoils its own line and no other.
+    # Latin-1 accepts any byte: a stray one spoils only its own line.
     return data.decode("latin-1").replace("\r\n", "\n").replace("\r", "\n").removesuffix("\x1a")

@@ -1,6 +1,6 @@
-"""Where a place on the Sun lies in an image, and cutouts of a fixed angular or heliographic size.
+"""Where a position on the Sun lies in an image, and cutouts of a fixed angular or heliographic size.
 
-Images have row 0 in the solar north and column 0 in the east; pixel (0, 0) is the centre of the first pixel.
+Images have row 0 at solar north and column 0 at east; pixel (0, 0) is the centre of the first pixel.
 Heliographic positions are Stonyhurst: longitude 0 faces the Earth, west and north are positive.
 """
 
@@ -19,13 +19,13 @@ from PIL import Image
 from sdovis.sun.constants import ARCSEC, ASTRONOMICAL_UNIT_KM, DAY_S, J2000, NOMINAL_RADIUS_KM
 
 NORTH_POLE_RA_DEG, NORTH_POLE_DEC_DEG = 286.13, 63.87  # of the Sun, ICRS: Archinal et al. (2018), CeMDA 130, 22
-TT_MINUS_UTC_S = 69.2  # since 2017; 66.2 in 2010: three seconds turn B0 by less than 5e-6 degrees
-EXACT_TURN_DEG = 0.1  # raw HMI lies within this of 180 degrees; what is left moves the limb by 1.7 arcsec at most
+TT_MINUS_UTC_S = 69.2  # since 2017; 66.2 in 2010: three seconds change B0 by less than 5e-6 degrees
+EXACT_TURN_DEG = 0.1  # raw HMI is within this of 180 degrees; the remainder moves the limb by at most 1.7 arcsec
 
 
 @dataclass(frozen=True)
 class DiscFrame:
-    """The solar disc in an image: where its centre lies, and the observer it is seen by."""
+    """The solar disc in an image: where its centre lies, and the observer's distance and latitude."""
 
     center_px: tuple[float, float]
     arcsec_per_px: float
@@ -53,11 +53,11 @@ class DiscFrame:
 
 @dataclass(frozen=True)
 class MapGrid:
-    """A map in a cylindrical equal-area projection about one of its places, as SHARP's CEA maps are.
+    """A map in a cylindrical equal-area projection around one of its positions, as SHARP's CEA maps are.
 
-    The pixel ``center_px`` (x, y) shows the place ``latitude_deg``, ``longitude_deg``; there a pixel is ``deg_per_px``
-    degrees wide and high. The projection's own equator runs through that place (Calabretta & Greisen 2002, A&A 395,
-    1077, section 5.2.2 with lambda = 1; `plane2sphere` of JSOC's cartography.c), so north is up there.
+    The pixel ``center_px`` (x, y) shows the position ``latitude_deg``, ``longitude_deg``; there a pixel is
+    ``deg_per_px`` degrees wide and high. The projection's own equator runs through that position (Calabretta & Greisen
+    2002, A&A 395, 1077, section 5.2.2 with lambda = 1; `plane2sphere` of JSOC's cartography.c), so north is up there.
     """
 
     center_px: tuple[float, float]
@@ -66,7 +66,7 @@ class MapGrid:
     deg_per_px: float
 
     def place(self, x: ArrayLike, y: ArrayLike) -> tuple[Any, Any]:
-        """Latitude and longitude (degrees) of pixels; nan off the map."""
+        """Latitude and longitude (degrees) of pixels; NaN off the map."""
         along = np.radians((np.asarray(x, float) - self.center_px[0]) * self.deg_per_px)
         sine = np.radians((self.center_px[1] - np.asarray(y, float)) * self.deg_per_px)
         c, s = math.cos(math.radians(self.latitude_deg)), math.sin(math.radians(self.latitude_deg))
@@ -94,9 +94,9 @@ _NORTH_POLE = np.array([math.cos(_DEC) * math.cos(_RA), math.cos(_DEC) * math.si
 
 @lru_cache(maxsize=8192)
 def _ephemeris(observed: datetime) -> tuple[float, float]:
-    """Apparent radius (arcsec) and B0 (degrees) of the Sun seen from the Earth, as sunpy has them but 100 times faster.
+    """Apparent radius (arcsec) and B0 (degrees) of the Sun seen from the Earth, as sunpy gives them but 100 times faster.
 
-    From the heliocentric position of the Earth that ERFA (IAU SOFA's `epv00`) gives, which sunpy builds on too.
+    From the Earth's heliocentric position by ERFA (IAU SOFA's `epv00`), which sunpy also uses.
     """
     import erfa  # type: ignore[import-untyped]
 
@@ -108,7 +108,7 @@ def _ephemeris(observed: datetime) -> tuple[float, float]:
 
 
 def project(lat_deg: ArrayLike, lon_deg: ArrayLike, frame: DiscFrame) -> tuple[Any, Any, Any]:
-    """Pixel x, y and mu (cosine of the heliocentric angle) of heliographic positions; nan behind the limb.
+    """Pixel x, y and mu (cosine of the heliocentric angle) of heliographic positions; NaN behind the limb.
 
     Perspective projection from a finite distance: Thompson (2006), A&A 449, 791, eqs. 11 and 15. The observer is
     taken to be at Stonyhurst longitude 0, which for SDO holds within 0.02 degrees.
@@ -119,7 +119,7 @@ def project(lat_deg: ArrayLike, lon_deg: ArrayLike, frame: DiscFrame) -> tuple[A
 
 
 def _onto_sky(lat_deg: NDArray[Any], lon_deg: NDArray[Any], frame: DiscFrame) -> tuple[Any, Any, Any]:
-    """`project` for the whole sphere: behind the limb mu is negative, and the pixel is where one would see through."""
+    """`project` for the whole sphere: behind the limb mu is negative, and the pixel is as if the Sun were transparent."""
     lat, lon = np.radians(lat_deg), np.radians(lon_deg)
     b0 = math.radians(frame.b0_deg)
     distance = frame.distance_radii
@@ -132,7 +132,7 @@ def _onto_sky(lat_deg: NDArray[Any], lon_deg: NDArray[Any], frame: DiscFrame) ->
 
 
 def unproject(x: ArrayLike, y: ArrayLike, frame: DiscFrame) -> tuple[Any, Any]:
-    """Heliographic latitude and longitude (degrees) of pixels; nan off the disc. The inverse of `project`."""
+    """Heliographic latitude and longitude (degrees) of pixels; NaN off the disc. The inverse of `project`."""
     west, north, near = _surface(x, y, frame)
     b0 = math.radians(frame.b0_deg)
     lat = np.arcsin(north * math.cos(b0) + near * math.sin(b0))
@@ -147,7 +147,7 @@ def directions(lat_deg: ArrayLike, lon_deg: ArrayLike) -> NDArray[np.float64]:
 
 
 def disc_mu(shape: tuple[int, int], frame: DiscFrame) -> NDArray[np.float32]:
-    """mu of every pixel of an image of ``shape``; nan off the disc."""
+    """mu of every pixel of an image of ``shape``; NaN off the disc."""
     y, x = np.ogrid[: shape[0], : shape[1]]
     west, north, near = _surface(x, y, frame)
     distance = frame.distance_radii
@@ -178,8 +178,8 @@ def cutout(
 ) -> NDArray[np.float32]:
     """The square of ``side_arcsec`` centred on pixel (x, y), resampled to (size_px, size_px) float32.
 
-    Bicubic, antialiased where it shrinks, exact to a fraction of a pixel. Pixels of which more than half is missing
-    (nan or outside of ``values``) become ``fill``; what is missing lends nothing to its neighbours.
+    Bicubic, antialiased if it shrinks, exact to a fraction of a pixel. Pixels of which more than half is missing (NaN
+    or outside ``values``) become ``fill``; missing pixels contribute nothing to their neighbours.
     """
     side = side_arcsec / arcsec_per_px
     # The kernel reaches 2 pixels of the coarser grid beyond the edge.
@@ -208,8 +208,8 @@ def _resize(values: NDArray[np.float32], box: tuple[float, float, float, float],
     return np.asarray(Image.fromarray(values).resize((size, size), Image.Resampling.BICUBIC, box=box))
 
 
-MESH = 16  # cells a side: between their corners the mapping is taken to be bilinear, off by 0.1 px of a 4k disc
-MOST_SAMPLES = 8  # a side of a pixel of the cutout
+MESH = 16  # cells per side: between their corners the mapping is approximated as bilinear, off by 0.1 px of a 4k disc
+MOST_SAMPLES = 8  # per side of a cutout's pixel
 
 
 def heliographic_cutout(
@@ -220,16 +220,16 @@ def heliographic_cutout(
     side_deg: float,
     size_px: int,
 ) -> NDArray[np.float32]:
-    """A cylindrical equal-area map about a place, deprojected from a disc or a map: (size_px, size_px) float32.
+    """A cylindrical equal-area map around a position, deprojected from a disc or a map: (size_px, size_px) float32.
 
     Its grid is ``MapGrid(((size_px - 1) / 2, (size_px - 1) / 2), lat_deg, lon_deg, side_deg / size_px)``, the
     projection of SHARP's CEA maps (Bobra et al. 2014, Solar Physics 289, 3549; the disc's: Thompson 2006, A&A 449,
-    791). Bicubic, averaged over the pixel where the map is coarser than ``values``. nan where more than half is missing
-    (nan or outside of ``values``) and behind the limb; what is missing lends nothing to its neighbours. ``side_deg``
-    is at most 90.
+    791). Bicubic, averaged over the pixel if the map is coarser than ``values``. NaN if more than half is missing (NaN or
+    outside ``values``) and behind the limb; missing pixels contribute nothing to their neighbours. ``side_deg`` is at
+    most 90.
     """
     if not 0 < side_deg <= 90:
-        raise ValueError(f"side_deg is {side_deg:g}, where 0 to 90 is allowed")
+        raise ValueError(f"side_deg is {side_deg:g}; it must be above 0 and at most 90")
     middle = (size_px - 1) / 2
     grid = MapGrid((middle, middle), lat_deg, lon_deg, side_deg / size_px)
     edges = np.rint(np.linspace(0, size_px, min(MESH, size_px) + 1)).astype(int)
@@ -239,7 +239,7 @@ def heliographic_cutout(
     x1, y1 = min(math.ceil(x.max()) + 4, width), min(math.ceil(y.max()) + 4, height)
     if x1 - x0 < 2 or y1 - y0 < 2 or not seen.any():
         return np.full((size_px, size_px), np.nan, np.float32)
-    # Pixels of the source to one of the map, along its rows and its columns.
+    # Source pixels per map pixel, along its rows and its columns.
     across = float((np.hypot(np.diff(x, axis=1), np.diff(y, axis=1)) / np.diff(edges)).max())
     down = float((np.hypot(np.diff(x, axis=0), np.diff(y, axis=0)) / np.diff(edges)[:, None]).max())
     samples = (min(math.ceil(across - 0.01), MOST_SAMPLES), min(math.ceil(down - 0.01), MOST_SAMPLES))
@@ -260,7 +260,7 @@ def heliographic_cutout(
 
 
 def _pixels_of(lat: NDArray[Any], lon: NDArray[Any], where: DiscFrame | MapGrid) -> tuple[Any, Any, Any]:
-    """x, y and whether the place is to be seen; finite everywhere on the sphere."""
+    """x, y and whether the position is visible; finite everywhere on the sphere."""
     if isinstance(where, DiscFrame):
         x, y, mu = _onto_sky(lat, lon, where)
         return x, y, mu > 0
@@ -271,7 +271,7 @@ def _pixels_of(lat: NDArray[Any], lon: NDArray[Any], where: DiscFrame | MapGrid)
 def _warped(
     part: NDArray[np.float32], corners: NDArray[Any], edges: NDArray[Any], samples: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """``part`` on a square whose mesh, at these ``edges``, has its ``corners`` there; (across, down) samples a pixel."""
+    """``part`` resampled to a square whose mesh at ``edges`` has these ``corners``; (across, down) samples per pixel."""
     columns, rows, at = (edges * samples[0]).tolist(), (edges * samples[1]).tolist(), corners.tolist()
     cells = range(len(edges) - 1)
     mesh = [
@@ -290,11 +290,11 @@ def _warped(
 def unturned(
     values: NDArray[np.float32], turn: NDArray[Any], center: NDArray[Any]
 ) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """``values`` with columns running to the west and rows to the north, and where ``center`` (x, y) lies in them.
+    """``values`` with columns running west and rows running north, and the position of ``center`` (x, y) in them.
 
-    ``turn`` (2, 2) takes a step in pixels (x, y) to one in pixels to the west and north. Quarter turns and mirrors, to
-    within `EXACT_TURN_DEG`, move pixels and change none; other turns interpolate with cubic splines about the middle
-    of the frame, cut off what leaves it and keep nan as nan.
+    ``turn`` (2, 2) maps a step in pixels (x, y) to one in pixels west and north. Quarter turns and mirrors, to within
+    `EXACT_TURN_DEG`, move pixels without changing any; other turns interpolate with cubic splines around the middle of
+    the image, cut off what leaves it and keep NaN as NaN.
     """
     from scipy import ndimage
 

@@ -1,7 +1,7 @@
-"""NOAA's Solar Region Summary (SRS): which active regions were on the disc, where, and of which class.
+"""NOAA's Solar Region Summary (SRS): which active regions were on the disc, their positions and classes.
 
-One text a day, issued about 00:30 UTC: section I holds regions with spots, IA plages without spots, II regions due to
-return. Positions are Stonyhurst and hold at the time in the section's heading, 24:00 UTC of the day before the issue.
+One text per day, issued about 00:30 UTC: section I holds regions with spots, IA plages without spots, II regions due
+to return. Positions are Stonyhurst and valid at the time in the section's heading, 24:00 UTC of the day before the issue.
 Layout: SWPC's user guide to the Solar Region Summary.
 """
 
@@ -20,9 +20,9 @@ import pandas as pd
 from sdovis.errors import BadInput, Problem
 
 SECTIONS = {"I": "spotted", "IA": "plage", "II": "due to return"}
-#: Number 10000 was given on 2002-06-14; the summaries keep four digits.
+#: Number 10000 was assigned on 2002-06-14; the summaries still print four digits.
 NUMBERS_WRAP = date(2002, 6, 14)
-#: Limits of what a row may say; anything beyond is a typing error.
+#: Limits on a row's values; anything beyond is a typing error.
 BOUNDS = {
     "latitude_deg": (-90, 90),
     "longitude_deg": (-120, 120),
@@ -35,7 +35,7 @@ BOUNDS = {
 
 @dataclass(frozen=True)
 class Region:
-    """One row of a summary; ``None`` and '' where it says nothing.
+    """One row of a summary; ``None`` or '' for what it does not state.
 
     Stonyhurst latitude (north positive) and longitude (west positive) and Carrington longitude in degrees, area in
     millionths of the solar hemisphere, McIntosh class, longitudinal extent in degrees, number of spots, Mount Wilson
@@ -62,10 +62,10 @@ class Region:
 
 @dataclass(frozen=True)
 class RegionSummary:
-    """One issue of the summary: where it was read, when it was issued, and when its positions hold (both UTC).
+    """One issue of the summary: the file, when it was issued, and when its positions are valid (both UTC).
 
-    ``faults`` are lines that should be regions and cannot be read, ``remarks`` other oddities, each with file, section
-    and line; ``lines`` counts every line of the text by what it was taken for.
+    ``faults`` are lines that should be regions but cannot be read, ``remarks`` other oddities, each with file, section
+    and line; ``lines`` counts every line of the text by the kind it was read as.
     """
 
     file: str
@@ -84,7 +84,7 @@ _SECTION = re.compile(r"(II|IA|I)\s*\.\s*\D.*", _I)
 _VALID = re.compile(r"valid\s+at\s+(\d\d)/(\d\d)(\d\d)", _I)
 _CORRECTED = re.compile(r"[\s:*#-]*correct", _I)
 _ROW = re.compile(r"[\s*]*(?=\d{4})")
-#: What surrounds the regions in every issue.
+#: Lines around the regions in every issue.
 _KNOWN = {
     "blank": re.compile(r""),
     "none": re.compile(r"none\.?", _I),
@@ -94,7 +94,7 @@ _KNOWN = {
         r":(product|issued):.*|#.*|joint usaf/noaa solar region summary|srs number .*|report compiled .*", _I
     ),
 }
-#: After it, and after the last section, stands prose.
+#: After such a line, and after the last section, comes prose.
 _PROSE = re.compile(r"III\..*|comments?\b.*|plain\b.*|nnn+|effective \d.*|this message is .*", _I)
 
 _NUMBER = r"(?P<noaa>\d{4,5})"
@@ -107,7 +107,7 @@ _BEGINNING = {
 _MCINTOSH = re.compile(r"[A-H][XRSAHK][XOIC]", _I)
 _MOUNT_WILSON = re.compile(r"[A-Z]+(?:\s*-\s*[A-Z]+|\s+(?:alpha|beta|gamma|delta))*-?", _I)
 _NOTHING = re.compile(r"[*/-]+")
-#: Where a column's heading stands in the usual layout, for rows in which a number is missing.
+#: Where each column's heading starts in the usual layout, for rows in which a number is missing.
 _USUAL_COLUMNS = {"carrington_deg": 14, "area_msh": 19, "extent_deg": 29, "spots": 34}
 _TITLES = {"carrington_deg": "Lo", "area_msh": "Area", "extent_deg": "LL", "spots": "NN"}
 _EXPECTED = {
@@ -118,9 +118,9 @@ _EXPECTED = {
 
 
 def parse(text: str, file: str = "") -> RegionSummary:
-    """Read one summary's text; ``file`` is what problems name.
+    """Read one summary's text; ``file`` is the name used in problems.
 
-    Raises `BadInput` where it is no summary: without sections or without a date of issue.
+    Raises `BadInput` if it is not a summary: without sections or without a date of issue.
     """
     reading = _Reading(file)
     for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
@@ -129,14 +129,14 @@ def parse(text: str, file: str = "") -> RegionSummary:
 
 
 def noaa_number(digits: int, issued: date) -> int:
-    """The full number of a region that is written with four digits in a summary of ``issued``."""
-    # For some weeks numbers below and above 10000 stood side by side.
+    """The full number of a region written with four digits in a summary issued on ``issued``."""
+    # For some weeks numbers below and above 10000 were in use side by side.
     old = issued < NUMBERS_WRAP or (digits >= 9000 and issued.year < 2004)
     return digits if old or digits >= 10000 else digits + 10000
 
 
 class _Reading:
-    """A summary in the making: one call of `take` a line."""
+    """A summary being read: one call of `take` per line."""
 
     def __init__(self, file: str) -> None:
         self.file, self.section, self.prose = file, "", False
@@ -164,7 +164,7 @@ class _Reading:
             return "section"
         if self.section and (start := _ROW.match(line)):
             return self._row(number, line[start.end() :], start.end())
-        self._remark(number, f"text that is no region: {plain[:60]!r}")
+        self._remark(number, f"text that is not a region: {plain[:60]!r}")
         return "unknown"
 
     def _learn_columns(self, line: str) -> None:
@@ -176,10 +176,10 @@ class _Reading:
         start = _BEGINNING[self.section].match(text)
         if start is None:
             return self._fault(number, text, "the location is not written like N12W34")
-        place = start.groupdict()
-        cells: dict[str, Any] = {"latitude_deg": _signed(place["lat"], place["ns"], "S")}
-        if place.get("ew"):
-            cells["longitude_deg"] = _signed(place["lon"], place["ew"], "E")
+        position = start.groupdict()
+        cells: dict[str, Any] = {"latitude_deg": _signed(position["lat"], position["ns"], "S")}
+        if position.get("ew"):
+            cells["longitude_deg"] = _signed(position["lon"], position["ew"], "E")
         rest = [(m.start() + shift, m[0]) for m in re.compile(r"\S+").finditer(text, start.end())]
         read = _spotted_cells(rest, self.columns) if self.section == "I" else _short_cells(rest)
         if isinstance(read, str):
@@ -188,10 +188,10 @@ class _Reading:
         for name, value in cells.items():
             low, high = BOUNDS.get(name, (0, 0))
             if isinstance(value, int) and not low <= value <= high:
-                return self._fault(number, text, f"{name} {value} is out of its bounds, {low} to {high}")
+                return self._fault(number, text, f"{name} {value} is out of bounds, {low} to {high}")
         if missing := [name for name in _EXPECTED[self.section] if cells.get(name) in (None, "")]:
-            self._remark(number, f"region {place['noaa']} lacks {', '.join(missing)}")
-        self.rows.append((number, place["noaa"], Region(self.section, 0, **cells, line=number)))
+            self._remark(number, f"region {position['noaa']} lacks {', '.join(missing)}")
+        self.rows.append((number, position["noaa"], Region(self.section, 0, **cells, line=number)))
         return "region"
 
     def _fault(self, number: int, text: str, why: str) -> str:
@@ -204,10 +204,12 @@ class _Reading:
 
     def summary(self, text: str) -> RegionSummary:
         if self.lines["section"] < 2:
-            raise BadInput(Problem("is not a Solar Region Summary: it lacks its sections", "take it out", self.file))
+            raise BadInput(Problem("is not a Solar Region Summary: its sections are missing", "remove it", self.file))
         day, issued = _issue(text)
         if day is None or issued is None:
-            raise BadInput(Problem("the summary's date of issue is missing or damaged", "mend or remove it", self.file))
+            raise BadInput(
+                Problem("the summary's date of issue is missing or damaged", "correct or remove it", self.file)
+            )
         valid = self._valid(text, day)
         regions: dict[int, Region] = {}
         for number, digits, region in self.rows:
@@ -215,29 +217,29 @@ class _Reading:
             region = Region(**{**vars(region), "noaa_ar": noaa})
             first = regions.setdefault(noaa, region)
             if first is not region:
-                self._remark(number, f"region {noaa} stands in line {first.line} already", "the first is taken")
+                self._remark(number, f"region {noaa} is already listed in line {first.line}", "the first is used")
         corrected = bool(self.lines["correction"])
         found, faults, remarks = tuple(regions.values()), tuple(self.faults), tuple(self.remarks)
         return RegionSummary(self.file, issued, valid, corrected, found, faults, remarks, dict(self.lines))
 
     def _valid(self, text: str, day: date) -> datetime:
-        """When the positions hold: what the first heading with a time says, the month taken from the date of issue."""
+        """When the positions are valid: the time in the first heading that has one, the month from the date of issue."""
         midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
         said = _VALID.search(text)
         if said is None:
-            self._remark(None, "no heading says when the positions hold", f"taken to be {midnight:%Y-%m-%d %H:%M}")
+            self._remark(
+                None, "no heading says when the positions are valid", f"assumed to be {midnight:%Y-%m-%d %H:%M}"
+            )
             return midnight
         days = [midnight + timedelta(days=d) for d in (-1, -2, 0, -3, 1)]
         start = next((d for d in days if d.day == int(said[1])), None)
         if start is None or int(said[2]) > 24:
-            self._remark(
-                None, f"the heading's time {said[0]!r} does not fit the issue of {day}", "the issue's is taken"
-            )
+            self._remark(None, f"the heading's time {said[0]!r} does not fit the issue of {day}", "the issue's is used")
             return midnight
         valid = start + timedelta(hours=int(said[2]), minutes=int(said[3]))
         if valid != midnight:
             self._remark(
-                None, f"positions hold at {valid:%Y-%m-%d %H:%M}, and not at the usual {midnight:%Y-%m-%d %H:%M}"
+                None, f"positions are valid at {valid:%Y-%m-%d %H:%M}, not at the usual {midnight:%Y-%m-%d %H:%M}"
             )
         return valid
 
@@ -264,7 +266,7 @@ def _spotted_cells(rest: Sequence[tuple[int, str]], columns: Mapping[str, int]) 
     begin = words[0][0] if words else math.inf  # of the magnetic type
     numbers = [(at, t) for at, t in rest if at < begin and (at, t) != code]
     if wrong := [t for _, t in numbers if not (t.isdigit() or _NOTHING.fullmatch(t))]:
-        return f"{wrong[0]!r} is no number"
+        return f"{wrong[0]!r} is not a number"
     cells: dict[str, Any] = {}
     groups: list[tuple[tuple[str, ...], list[tuple[int, str]]]] = [(tuple(_TITLES), numbers)]
     if code:
@@ -278,11 +280,11 @@ def _spotted_cells(rest: Sequence[tuple[int, str]], columns: Mapping[str, int]) 
             return f"more numbers than columns: {' '.join(t for _, t in found)}"
         placed = dict(zip(names, found, strict=True)) if len(found) == len(names) else _by_column(found, names, columns)
         if len(placed) < len(found):
-            return "two numbers stand under one heading"
+            return "two numbers are under one heading"
         cells |= {name: int(t) for name, (_, t) in placed.items() if t.isdigit()}
     magnetic = " ".join(t for at, t in rest if at >= begin)
     if magnetic and not _MOUNT_WILSON.fullmatch(magnetic):
-        return f"{magnetic!r} is no magnetic type"
+        return f"{magnetic!r} is not a magnetic type"
     parts = [part for part in re.split(r"[\s-]+", magnetic) if part]
     if [part.casefold() for part in parts] != ["none"]:
         cells["mount_wilson"] = "-".join(part.capitalize() for part in parts)
@@ -296,7 +298,7 @@ def _by_column(
 
 
 def _issue(text: str) -> tuple[date | None, datetime | None]:
-    """The day that the summary is of, and when this copy was issued (a correction comes later, or the evening before)."""
+    """The summary's day, and when this copy was issued (a correction comes later, or the evening before)."""
     day = moment = None
     if said := re.search(r"issued\s+at\s+\d{3,4}Z?\s+on\s+(\d{1,2})\s+([a-z]{3})[a-z]*\s+(\d{4})", text, _I):
         day = _date(said[3], said[2], said[1])
@@ -318,20 +320,20 @@ def _date(year: str, month: str, day: str) -> date | None:
 
 
 def latest(summaries: Iterable[RegionSummary]) -> tuple[list[RegionSummary], list[Problem]]:
-    """One summary for each time, in order of time: the copy that was issued last; and remarks on the others."""
+    """One summary per time, in order of time: the copy issued last; and remarks on the others."""
     chosen: dict[datetime, RegionSummary] = {}
     remarks = []
     for summary in sorted(summaries, key=lambda s: (s.valid, s.issued, s.corrected, s.file)):
         if earlier := chosen.get(summary.valid):
-            same = "the same" if earlier.regions == summary.regions else "other"
-            what = f"{summary.file} is of the same time and was issued as late or later, with {same} regions"
-            remarks.append(Problem(what, "the later copy is taken", earlier.file))
+            same = "the same" if earlier.regions == summary.regions else "different"
+            what = f"{summary.file} is for the same time and was issued no earlier, with {same} regions"
+            remarks.append(Problem(what, "the later copy is used", earlier.file))
         chosen[summary.valid] = summary
     return list(chosen.values()), remarks
 
 
 def table(summaries: Iterable[RegionSummary]) -> pd.DataFrame:
-    """A row a region and summary: file, issued, valid and the fields of `Region`."""
+    """One row per region and summary: file, issued, valid and the fields of `Region`."""
     return pd.DataFrame(_table_rows(summaries))
 
 

@@ -1,4 +1,4 @@
-"""Where the Sun's rotation carries a place between two times: the one law of rotation, for real and simulated data."""
+"""Where the Sun's rotation carries a position between two times: the one law of rotation, for real and simulated data."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from numpy.typing import ArrayLike
 from sdovis.sun.constants import DAY_S, J2000
 
 #: Sidereal rate A + B sin²(latitude) + C sin⁴(latitude) of magnetic features: Howard, Harvey & Forgach (1990), Solar
-#: Physics 130, 295, in degrees a day; sunpy's model 'howard'. Sunspot groups of the summaries of 2010-2014, which move
-#: by 14.43 ± 0.03 degrees a day at the equator, are nearer to it than to the rate of Doppler features (14.71; Snodgrass
-#: & Ulrich 1990). Over the half day that a summary lies from an image the two differ by 0.2 degrees.
+#: Physics 130, 295, in degrees per day; sunpy's model 'howard'. Sunspot groups of the summaries of 2010-2014, which move
+#: by 14.43 ± 0.03 degrees per day at the equator, are closer to it than to the rate of Doppler features (14.71;
+#: Snodgrass & Ulrich 1990). Over the half day between a summary and an image the two differ by 0.2 degrees.
 HOWARD = tuple(float(np.degrees(rate * 1e-6) * DAY_S) for rate in (2.894, -0.428, -0.370))
 _EARTH_DEG_PER_DAY = 0.98560912
 _ECCENTRICITY = 0.016709
 
 
 def sidereal_rate(latitude_deg: ArrayLike) -> Any:
-    """Degrees a day by which a place turns among the stars: Howard, Harvey & Forgach (1990), see `HOWARD`."""
+    """Sidereal rotation rate, degrees per day: Howard, Harvey & Forgach (1990), see `HOWARD`."""
     sine2 = np.sin(np.radians(np.asarray(latitude_deg, float))) ** 2
     return HOWARD[0] + HOWARD[1] * sine2 + HOWARD[2] * sine2**2
 
 
 def shear(latitude_deg: ArrayLike) -> Any:
-    """Change of `sidereal_rate` with latitude, degrees a day for each degree; negative in the north.
+    """Change of `sidereal_rate` with latitude, degrees per day per degree; negative in the north.
 
-    d/db (A + B sin²b + C sin⁴b) = 2 sin b cos b (B + 2 C sin²b), for each radian.
+    d/db (A + B sin²b + C sin⁴b) = 2 sin b cos b (B + 2 C sin²b), per radian.
     """
     latitude = np.radians(np.asarray(latitude_deg, float))
     sine = np.sin(latitude)
@@ -36,9 +36,9 @@ def shear(latitude_deg: ArrayLike) -> Any:
 
 
 def synodic_rate(latitude_deg: ArrayLike, at: datetime) -> Any:
-    """Degrees a day by which a place moves west as the Earth sees it, near the time ``at`` (timezone-aware).
+    """Degrees per day by which a position moves west as seen from the Earth, near the time ``at`` (timezone-aware).
 
-    `sidereal_rate` less the Earth's own motion, that of its mean orbit to the first order of its eccentricity.
+    `sidereal_rate` minus the Earth's own motion, for its mean orbit to first order in eccentricity.
     """
     days = (at - J2000).total_seconds() / DAY_S
     anomaly = np.radians(357.5291 + _EARTH_DEG_PER_DAY * days)
@@ -47,9 +47,9 @@ def synodic_rate(latitude_deg: ArrayLike, at: datetime) -> Any:
 
 
 def westward_deg(latitude_deg: ArrayLike, start: datetime, end: datetime) -> Any:
-    """Degrees of longitude by which places move west, as the Earth sees it, from ``start`` to ``end``.
+    """Degrees of longitude by which positions move west, as seen from the Earth, from ``start`` to ``end``.
 
-    More than 360 after a rotation; negative where ``end`` comes first. At the rate of the time halfway, which over a
+    More than 360 after a rotation; negative if ``end`` comes first. Uses the rate at the midpoint in time, which over a
     rotation is off by less than 0.01 degrees.
     """
     days = (end - start).total_seconds() / DAY_S
@@ -57,9 +57,9 @@ def westward_deg(latitude_deg: ArrayLike, start: datetime, end: datetime) -> Any
 
 
 def rotated(latitude_deg: ArrayLike, longitude_deg: ArrayLike, start: datetime, end: datetime) -> Any:
-    """Stonyhurst longitude at ``end`` of places that were at ``longitude_deg`` at ``start``, in (-180, 180] degrees.
+    """Stonyhurst longitude at ``end`` of positions that were at ``longitude_deg`` at ``start``, in (-180, 180] degrees.
 
-    Within 0.01 degrees a day of sunpy's ``propagate_with_solar_surface``.
+    Within 0.01 degrees per day of sunpy's ``propagate_with_solar_surface``.
     """
     moved = np.asarray(longitude_deg, float) + westward_deg(latitude_deg, start, end)
     return 180 - (180 - moved) % 360
