@@ -343,7 +343,7 @@ def written(facts: Facts, text: str) -> Facts:
         authors=(text, "B"),
         notes=(text,),
         classes=classes,
-        provenance=replace(facts.provenance, workbook=text, sheets=(text,), licence=text, credit=text),
+        provenance=replace(facts.provenance, rows_from=text, sheets=(text,), licence=text, credit=text),
         rejects=replace(facts.rejects, reasons={text: 4, f"{text} y": 5}),
         scheme=replace(facts.scheme, agreement=text, absent=[text]),
     )

@@ -188,7 +188,7 @@ def seeded(facts: Facts) -> Facts:
         ("model_limb", published, "beyond 60 degrees from the central meridian were left out of both training and test."),
         ("model_limb", lambda f: replace(f, max_longitude_deg=None), "No longitude limit was set"),
         ("cautions", lambda f: replace(simulated(f), notes=("Mind_this.",)), "- Mind\\_this."),
-        ("cautions", lambda f: replace(f, notes=("Mind this.",)), "as given in the workbook. - Mind this."),
+        ("cautions", lambda f: replace(f, notes=("Mind this.",)), "as the source of the rows gives them. - Mind this."),
         ("seeds", published, "The network was trained once, with seed 0; the spread over seeds is not included in them."),
         ("seeds", seeded, "from 2 seeds, of which the validation part chose 5; the spread over seeds is not included in them."),
         ("years", published, "Trained on 2011-01-01 to 2011-07-06, tested on 2011-08-29 to 2011-10-25."),

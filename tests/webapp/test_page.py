@@ -63,3 +63,8 @@ def test_without_gradio_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
     with pytest.raises(BadInput, match="pip install gradio"):
         sdovis.webapp.launch  # noqa: B018
+
+
+def test_the_limits_name_the_studys_own_longitude():
+    assert "beyond 45° from the central meridian" in page.limits(View((), max_longitude_deg=45.0))
+    assert "Beyond about 60°" in page.limits(View(()))

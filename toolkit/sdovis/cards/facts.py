@@ -48,7 +48,7 @@ class Repositories:
 
 @dataclass(frozen=True)
 class ClassFacts:
-    """One class: what it means, the field's classes merged into it with their rows, and how the workbook wrote it."""
+    """One class: what it means, the field's classes merged into it with their rows, and how the source of the rows wrote it."""
 
     name: str
     meaning: str
@@ -62,7 +62,7 @@ class ClassFacts:
 class Provenance:
     """Where rows and images come from."""
 
-    workbook: str
+    rows_from: str
     sheets: tuple[str, ...]
     reader: str
     licence: str
@@ -224,7 +224,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
         size_px=corpus.view.size_px,
         cutout_arcsec=corpus.view.cutout_arcsec,
         cutout_deg=corpus.view.cutout_deg,
-        max_longitude_deg=study.images.max_longitude_deg,
+        max_longitude_deg=corpus.view.max_longitude_deg,
         provenance=Provenance(
             Path(study.source.rows_from).name,
             study.source.sheets,

@@ -147,7 +147,7 @@ def _licence(*given: str) -> dict[str, Any]:
     names = list(dict.fromkeys(plain(text).lower() for text in given if plain(text)))
     if not names:
         return {"license": "unknown"}
-    if all(re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name) for name in names):
+    if all(re.fullmatch(r"[a-z0-9]+([.-][a-z0-9]+)*", name) for name in names):
         return {"license": names[0] if len(names) == 1 else names}
     return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", "-".join(names)).strip("-") or "other"}
 

@@ -130,7 +130,9 @@ def dataset_limits(facts: Facts) -> Markdown:
         f"- Regions beyond {number(limit)} degrees from the central meridian are not included."
         if limit
         else "- No longitude limit was set; near the limb, projection makes classes unreliable.",
-        "" if facts.simulated else "- Labels are as given in the workbook; they were not checked against the images.",
+        ""
+        if facts.simulated
+        else "- Labels are as given in the source of the rows; they were not checked against the images.",
     )
 
 
@@ -167,9 +169,8 @@ def model_limb(facts: Facts) -> Markdown:
 def cautions(facts: Facts) -> Markdown:
     """List items: that the model is not for operations, and the study's own notes."""
     operations = lines(
-        "- **Not for operations.** The model was tested on past images, not as a forecast, and labels were taken as given "
-        "in",
-        "  the workbook.",
+        "- **Not for operations.** The model was tested on past images, not as a forecast, and labels were taken as the",
+        "  source of the rows gives them.",
     )
     return lines("" if facts.simulated else operations, *(f"- {md(note)}" for note in facts.notes))
 

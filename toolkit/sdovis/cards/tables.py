@@ -52,8 +52,8 @@ def classes(facts: Facts) -> Markdown:
 
 
 def merged(facts: Facts) -> Markdown:
-    """Which of the field's classes were merged into each class, and how the workbook wrote it, with rows."""
-    head = ["class", "classes merged into it (rows)", "as written in the workbook (rows)"]
+    """Which of the field's classes were merged into each class, and how the source of the rows wrote it, with rows."""
+    head = ["class", "classes merged into it (rows)", "as written in the source (rows)"]
     return _table(
         head, ([_bold(each.name), _rows_of(each.merged) or "nothing", _written(each)] for each in facts.classes)
     )
@@ -115,19 +115,19 @@ def rejects(facts: Facts) -> Markdown:
     """How many rows were left out, and why."""
     left_out = facts.rejects
     if not left_out.rows:
-        return Markdown("Every row of the workbook is in the dataset.")
+        return Markdown("Every row of the source is in the dataset.")
     rows: list[list[str]] = [[md(reason), count(n)] for reason, n in left_out.reasons.items()]
     if left_out.other_reasons:
         rows.append([f"{count(left_out.other_reasons)} other reasons", count(left_out.other_rows)])
-    told = f"{count(left_out.rows)} rows of the workbook are not in the dataset."
+    told = f"{count(left_out.rows)} rows of the source are not in the dataset."
     return blocks(told, _table(["reason", "rows"], rows))
 
 
 def provenance(facts: Facts) -> Markdown:
-    """Workbook, reader, images and the transforms of their channels."""
+    """Source of the rows, reader, images and the transforms of their channels."""
     given = facts.provenance
     sheets = f", sheets {md(', '.join(given.sheets))}" if given.sheets else ""
-    rows = [["workbook", f"{md(given.workbook)}{sheets}"], ["read by", md(given.reader)]]
+    rows = [["rows from", f"{md(given.rows_from)}{sheets}"], ["read by", md(given.reader)]]
     colours = [f" ({colour})" for colour in COLOURS] if len(facts.channels) > 1 else [""]
     for channel, colour in zip(facts.channels, colours, strict=True):
         transform = (

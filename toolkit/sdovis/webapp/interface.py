@@ -116,7 +116,7 @@ class Page:
                 where = os.environ.get("SPACE_ID") or "http://127.0.0.1:7860"
                 gr.Code(page.client_snippet(where, self.names), label="Through this page", **code)
             with gr.Accordion("Limits", open=True):
-                gr.Markdown(page.LIMITS)
+                gr.Markdown(page.limits(self.classifier.view))
 
             shown = [verdict, pictures, picture, caption, position, overlay, guide, facts]
             bounded: Any = {"concurrency_id": "network", "concurrency_limit": 1, "api_visibility": "private"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from sdovis.channels.view import View
+from sdovis.channels.view import LIMB_LONGITUDE_DEG, View
 from sdovis.errors import Problem, SdovisError
 from sdovis.webapp.source import ModelSource, address
 
@@ -190,13 +190,21 @@ def what_to_send(view: View, channels: Sequence[str], browse: bool, limit: str) 
     )
 
 
-LIMITS = """
+def limits(view: View) -> str:
+    """What an answer of the page does not say, as Markdown."""
+    limit = view.max_longitude_deg
+    limb = (
+        f"- The study left out regions beyond {limit:g}° from the central meridian: there, the answers were never tested."
+        if limit
+        else f"- Beyond about {LIMB_LONGITUDE_DEG:g}° from the central meridian, foreshortening makes the classes unreliable."
+    )
+    return f"""
 **A demonstration, not a forecast.** The answer is the class of a picture, not a statement about what the region will do;
 do not base operations or warnings on it.
 
 - The probabilities are the network's own and are not calibrated unless the model's card says so.
 - The network gives an answer for any picture, even one that shows no active region or comes from another instrument.
-- Beyond about 60° from the central meridian, foreshortening makes the classes unreliable.
+{limb}
 - The model's card says how good it is, on regions it has never seen and compared with simple baselines; the dataset's
   card says how the labels were made.
 
