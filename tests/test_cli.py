@@ -214,7 +214,7 @@ def test_schema_is_json(capfd):
 def test_a_model_that_is_not_there_is_bad_input(finished, simulated, capfd):
     image = next((simulated / "images").glob("*.fits"))
     assert run_command(["predict", "runs/none", str(image)]) == 2
-    assert "no model can be opened there" in capfd.readouterr().err
+    assert "no model can be opened here" in capfd.readouterr().err
 
 
 def test_predict_takes_a_run_folder_too(finished, simulated):
