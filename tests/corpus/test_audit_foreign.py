@@ -209,7 +209,7 @@ def test_columns_that_are_not_what_they_should_be_are_refused(tmp_path, columns,
 
 
 def test_a_dataset_of_one_part_is_refused(tmp_path):
-    with pytest.raises(BadInput, match="one part only"):
+    with pytest.raises(BadInput, match="only one part"):
         _audit(_parquet(tmp_path / "data", {"train": _tables()["train"]}))
 
 

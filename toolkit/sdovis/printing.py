@@ -91,7 +91,7 @@ def search(found: Found) -> None:
 
 def profile(clock: Clock) -> None:
     """Where a training spent its time."""
-    table = _table("part", "seconds", title="where the time went")
+    table = _table("section", "seconds", title="where the time went")
     for name, seconds in clock.table().items():
         table.add_row(name, f"{seconds:.2f}")
     _show(table)

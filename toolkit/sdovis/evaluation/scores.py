@@ -131,7 +131,7 @@ def _score(
 def _specs(study: Study, corpus: Corpus) -> list[MetricSpec]:
     specs = [metrics.spec(name) for name in study.evaluation.metrics]
     if not corpus.facts.scheme.ordered and (wrong := [spec.name for spec in specs if spec.ordered]):
-        what = f"evaluation.metrics: {', '.join(wrong)} needs ordered classes, and those of {corpus.facts.scheme.name} have no order"
+        what = f"evaluation.metrics: {', '.join(wrong)} needs ordered classes; {corpus.facts.scheme.name} has none"
         raise BadInput(Problem(what, "remove it"))
     return specs
 
