@@ -139,7 +139,7 @@ def test_parts_that_run_through_the_same_time_are_noted(tmp_path):
     tables["validation"]["when"] = tables["train"]["when"].iloc[:9].to_numpy()
     found = _audit(_parquet(tmp_path / "data", tables))
     assert "train and validation overlap in time, so skill at a later time is not tested" in found.notes
-    assert any(note.startswith("9 times of observation occur in two parts") for note in found.notes)
+    assert any(note.startswith("9 times of observation occur in more than one part") for note in found.notes)
     assert not found.leaks
 
 
