@@ -126,7 +126,7 @@ def test_a_backbone_that_cannot_be_used_is_one_clear_line(
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"holds no config\.json"):
+    with pytest.raises(BadInput, match=r"contains no config\.json"):
         build(id=str(tmp_path))
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(BadInput, match="not an image-classification model"):

@@ -98,10 +98,10 @@ def test_sharding_where_accelerate_would_silently_do_without_it_is_refused(under
 @pytest.mark.parametrize(
     ("name", "change", "told"),
     [
-        ("fsdp", {"FSDP_VERSION": "1"}, "FSDP_VERSION to 1; take 2"),
+        ("fsdp", {"FSDP_VERSION": "1"}, "FSDP_VERSION to 1; set it to 2"),
         ("fsdp", {"FSDP_STATE_DICT_TYPE": "SHARDED_STATE_DICT"}, "to SHARDED_STATE_DICT; set it to FULL_STATE_DICT"),
-        ("fsdp", {"FSDP_CPU_RAM_EFFICIENT_LOADING": "true"}, "FSDP_CPU_RAM_EFFICIENT_LOADING to true; take false"),
-        ("deepspeed_zero2", {"ACCELERATE_DEEPSPEED_ZERO_STAGE": "3"}, "ZERO_STAGE to 3; take 1 or 2"),
+        ("fsdp", {"FSDP_CPU_RAM_EFFICIENT_LOADING": "true"}, "FSDP_CPU_RAM_EFFICIENT_LOADING to true; set it to false"),
+        ("deepspeed_zero2", {"ACCELERATE_DEEPSPEED_ZERO_STAGE": "3"}, "ZERO_STAGE to 3; set it to 1 or 2"),
     ],
 )
 def test_sharding_that_would_not_save_whole_tensors_is_refused(
