@@ -163,13 +163,13 @@ def test_a_second_process_on_the_same_study_is_a_conflict(small_study, capfd):
     (small_study.parent / "runs/small").mkdir(parents=True)
     with filelock.FileLock(small_study.parent / "runs/small/.lock"):
         assert run_command(["prepare", "study.toml"]) == 4
-    assert "another sdovis works on this study" in capfd.readouterr().err
+    assert "another sdovis process is working on this study" in capfd.readouterr().err
 
 
 def test_a_search_is_refused_in_one_of_several_processes(small_study, monkeypatch, capfd):
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert run_command(["search", "study.toml"]) == 2
-    assert "sdovis search runs in one process; launch it without accelerate" in capfd.readouterr().err
+    assert "sdovis search runs in a single process; start it without accelerate launch" in capfd.readouterr().err
 
 
 def test_an_unknown_verb_or_option_is_bad_input():
@@ -214,7 +214,7 @@ def test_schema_is_json(capfd):
 def test_a_model_that_is_not_there_is_bad_input(finished, simulated, capfd):
     image = next((simulated / "images").glob("*.fits"))
     assert run_command(["predict", "runs/none", str(image)]) == 2
-    assert "no model can be opened there" in capfd.readouterr().err
+    assert "no model can be opened here" in capfd.readouterr().err
 
 
 def test_predict_takes_a_run_folder_too(finished, simulated):

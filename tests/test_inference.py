@@ -148,7 +148,7 @@ def test_web_addresses_and_files_that_are_no_images_are_refused(model: Path, tmp
         classify(str(tmp_path / "notes.png"))
     with pytest.raises(UnreadableImage, match="there is no such image"):
         classify(tmp_path / "absent.fits")
-    with pytest.raises(BadInput, match="mode F would be cut off"):
+    with pytest.raises(BadInput, match="mode F would be clipped"):
         classify(Image.fromarray(np.zeros((8, 8), np.float32)))
 
 

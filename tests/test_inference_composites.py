@@ -131,7 +131,7 @@ def test_the_scoring_path_sees_the_saved_picture_as_the_pipeline_does(model: Pat
     ("chosen", "said"),
     [
         ([0], "one image, but the model takes hmi-br, hmi-magnetogram, hmi-continuum; give one image for each"),
-        ([0, 1], "2 sources, where the model sees"),
+        ([0, 1], "2 sources are given, but the model sees"),
         ([1, 0, 2], "not an image for channel hmi-br: the file's name says 'magnetogram'"),
     ],
 )
@@ -145,7 +145,7 @@ def test_files_that_are_not_one_for_each_channel_in_order_are_refused(
 
 def test_a_mapping_must_name_the_channels(files: list[Path]) -> None:
     with pytest.raises(
-        BadInput, match="sources for hmi-br, hmi-bt, hmi-continuum, where the model sees hmi-br, hmi-mag"
+        BadInput, match="sources are given for hmi-br, hmi-bt, hmi-continuum, but the model sees hmi-br, hmi-mag"
     ):
         inference.codes(dict(zip(("hmi-br", "hmi-bt", "hmi-continuum"), files, strict=True)), VIEW)
 

@@ -83,19 +83,19 @@ def test_overlapping_cutouts_in_two_parts_fail_and_are_named():
 
 
 def test_a_gap_shorter_than_asked_for_fails_whichever_part_comes_first():
-    with pytest.raises(BadInput, match=r"37\.0 days between train and validation, 38 asked for"):
+    with pytest.raises(BadInput, match=r"37\.0 days between train and validation, 38 required"):
         audit(_rows(), ["a", "b"], gap_days=38)
     rows = _rows()
     rows["split"] = rows["split"].map({"train": "test", "validation": "train", "test": "validation"})
-    with pytest.raises(BadInput, match=r"37\.0 days between test and train, 38 asked for"):
+    with pytest.raises(BadInput, match=r"37\.0 days between test and train, 38 required"):
         audit(rows, ["a", "b"], gap_days=38)
     rows = _rows()
     rows.loc[7, "observed"] = rows.loc[2, "observed"] + pd.Timedelta(hours=6)
-    with pytest.raises(BadInput, match=r"0\.2 days between train and test, 27 asked for"):
+    with pytest.raises(BadInput, match=r"0\.2 days between train and test, 27 required"):
         audit(rows, ["a", "b"], gap_days=27)
     rows = _rows()
     rows.loc[3, "observed"] = rows.loc[7, "observed"] + pd.Timedelta(hours=6)
-    with pytest.raises(BadInput, match=r"0\.2 days between train and test, 27 asked for"):
+    with pytest.raises(BadInput, match=r"0\.2 days between train and test, 27 required"):
         audit(rows, ["a", "b"], gap_days=27)
 
 

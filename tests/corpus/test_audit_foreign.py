@@ -138,8 +138,8 @@ def test_parts_that_run_through_the_same_time_are_noted(tmp_path):
     tables = _tables()
     tables["validation"]["when"] = tables["train"]["when"].iloc[:9].to_numpy()
     found = _audit(_parquet(tmp_path / "data", tables))
-    assert "train and validation run through the same time: skill in a later season is not tested" in found.notes
-    assert any(note.startswith("9 times of observation occur in two parts") for note in found.notes)
+    assert "train and validation overlap in time, so skill at a later time is not tested" in found.notes
+    assert any(note.startswith("9 times of observation occur in more than one part") for note in found.notes)
     assert not found.leaks
 
 
@@ -197,7 +197,7 @@ def test_our_own_corpus_is_clean(simulated, tmp_path):
     [
         (DatasetColumns("ar"), "--group 'ar': there is no such column; did you mean 'AR'?"),
         (DatasetColumns("AR", "clas"), "--label 'clas': there is no such column; did you mean 'class'?"),
-        (DatasetColumns("AR", time="class"), "column 'class': is no time"),
+        (DatasetColumns("AR", time="class"), "column 'class': is not a time"),
         (DatasetColumns("AR", image="class"), "an image cannot be read"),
     ],
 )
@@ -209,7 +209,7 @@ def test_columns_that_are_not_what_they_should_be_are_refused(tmp_path, columns,
 
 
 def test_a_dataset_of_one_part_is_refused(tmp_path):
-    with pytest.raises(BadInput, match="one part only"):
+    with pytest.raises(BadInput, match="only one part"):
         _audit(_parquet(tmp_path / "data", {"train": _tables()["train"]}))
 
 
@@ -241,7 +241,7 @@ def test_rows_without_a_group_are_counted(tmp_path):
     tables = _tables()
     tables["test"].loc[:1, "AR"] = None
     found = _audit(_parquet(tmp_path / "data", tables))
-    assert "2 rows have no group: whether they leak is not known" in found.notes
+    assert "2 rows have no group, so whether they leak is unknown" in found.notes
     assert found.facts["parts"]["test"]["groups"] == 3
 
 

@@ -172,7 +172,7 @@ def test_nothing_is_overwritten_and_nothing_is_left_half_written(small, tmp_path
     study, corpus = small
     target = tmp_path / "mine.xlsx"
     target.write_text("mine")
-    with pytest.raises(Conflict, match=r"mine\.xlsx: is there already") as caught:
+    with pytest.raises(Conflict, match=r"mine\.xlsx: already exists") as caught:
         export(corpus, study, target)
     assert target.read_text() == "mine" and caught.value.exit_code == 4
     with pytest.raises(BadInput, match=r"must end in \.xlsx"):

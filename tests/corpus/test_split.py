@@ -163,7 +163,7 @@ def test_the_seed_decides_which_regions_are_tested(method):
 
 
 def test_more_folds_than_regions_are_refused():
-    with pytest.raises(BadInput, match=r"split\.folds = 20: the rows are too few"):
+    with pytest.raises(BadInput, match=r"split\.folds = 20: too few rows"):
         assign(season(regions=12), Split(method="kfold", folds=20), seed=0)
 
 

@@ -294,11 +294,11 @@ def test_symmetries_of_the_square_together_are_one_after_the_other(strangers: No
 
 
 def test_what_gives_back_no_such_pictures_is_named(strangers: None) -> None:
-    with pytest.raises(SdovisError, match=r"augmentation 'half': \(2, 4, 4\) of torch.uint8 went in and \(2, 2, 4\)"):
+    with pytest.raises(SdovisError, match=r"augmentation 'half': \(2, 4, 4\) of torch.uint8 went in, but \(2, 2, 4\)"):
         augmented(torch.zeros((2, 4, 4), dtype=torch.uint8), ("half",), np.array([[1], [1]], np.int16))
     draws = drawn(("nothing",), seed=0, epoch=0, indices=[0])
     with pytest.raises(
-        SdovisError, match=r"augmentation 'nothing': \(1, 4, 4\) of torch.uint8 went in and None came back"
+        SdovisError, match=r"augmentation 'nothing': \(1, 4, 4\) of torch.uint8 went in, but None came back"
     ):
         augmented(torch.zeros((1, 4, 4), dtype=torch.uint8), ("nothing",), draws)
 

@@ -109,11 +109,11 @@ def test_dinov2_small_is_read_in_fp32_and_ready_for_the_studys_size(shared_weigh
     ("backbone", "size_px", "error", "line"),
     [
         ({"id": "nobody/nothing"}, 32, HubFailure, r"reached; go online, or .* --set backbone.id=FOLDER$"),
-        ({"id": "./nowhere"}, 32, BadInput, r"'./nowhere' is neither a folder that is there nor a Hub id"),
+        ({"id": "./nowhere"}, 32, BadInput, r"'./nowhere' is neither a local folder nor a Hub id"),
         ({"config": {"model_type": "vitt"}}, 32, BadInput, r"'vitt' is not an image classifier .* did you mean 'vit'\?"),
         ({"config": {"model_type": "vit", "hiden_size": 8}}, 32, BadInput, r"unknown to vit; did you mean 'hidden_size'\?"),
         ({"config": {"model_type": "vit", "image_size": 64}}, 32, BadInput, r"image_size differs from images.size_px"),
-        ({"config": KINDS["vit"]}, 36, BadInput, r"36 is no multiple of the backbone's patches of 8 px.*; take 32 or 40"),
+        ({"config": KINDS["vit"]}, 36, BadInput, r"36 is not a multiple of .* patches of 8 px.*; set it to 32 or 40"),
         ({"config": KINDS["vit"] | {"num_channels": 1}}, 32, BadInput, r"does not take colour images of 32 x 32 px"),
     ],
 )  # fmt: skip
@@ -126,7 +126,7 @@ def test_a_backbone_that_cannot_be_used_is_one_clear_line(
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"holds no config\.json"):
+    with pytest.raises(BadInput, match=r"contains no config\.json"):
         build(id=str(tmp_path))
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(BadInput, match="not an image-classification model"):

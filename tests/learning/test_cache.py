@@ -94,7 +94,7 @@ def test_a_damaged_cache_is_made_again_with_a_message(
     with caplog.at_level(logging.WARNING):
         again = codes(tmp_path, corpus, "train", processor)
     assert np.array_equal(again, whole) and decoded == [30, 30]
-    assert [m for m in caplog.messages if m.endswith("is damaged: its pictures are decoded again")]
+    assert [m for m in caplog.messages if m.endswith("is damaged: decoding its pictures again")]
 
 
 def test_a_whole_cache_is_read_through_once_and_not_at_every_start(

@@ -119,14 +119,14 @@ def test_without_a_compiler_it_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.delenv("CC", raising=False)
-    assert "method.compile needs a C++ compiler, and none is here; install g++" in _refusal(compile=True)
+    assert "method.compile needs a C++ compiler, and there is none here; install g++" in _refusal(compile=True)
     monkeypatch.setenv("CXX", sys.executable)
     training_arguments(tiny.study(training={"use_cpu": True}, method={"compile": True}), tmp_path)
 
 
 def test_what_is_sharded_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    assert "method.compile was never tried on what FSDP shards" in _refusal(compile=True)
+    assert "method.compile has never been tested with FSDP" in _refusal(compile=True)
 
 
 @pytest.mark.parametrize("name", ["torch_compile", "torch_compile_backend", "torch_compile_mode"])

@@ -93,14 +93,14 @@ def test_damaged_features_are_computed_again(tmp_path: Path) -> None:
 def test_a_network_without_one_linear_classifier_is_refused() -> None:
     model, _ = _built()
     model.other = torch.nn.Linear(32, 3)
-    with pytest.raises(BadInput, match="has 2 linear classifiers where one is needed"):
+    with pytest.raises(BadInput, match="has 2 linear classifiers, but one is needed"):
         features.classifier(model)
 
 
 def test_a_network_that_does_more_than_its_classifier_is_refused() -> None:
     model, processor = _built()
     model.register_forward_hook(lambda module, given, out: setattr(out, "logits", out.logits * 2) or out)
-    with pytest.raises(BadInput, match="does more than a linear layer"):
+    with pytest.raises(BadInput, match="has more than a linear layer"):
         _compute(model, _codes(), processor)
 
 

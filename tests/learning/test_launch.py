@@ -91,17 +91,17 @@ def _refusal(**training: Any) -> str:
 def test_sharding_where_accelerate_would_silently_do_without_it_is_refused(under: Any) -> None:
     under("fsdp")
     assert (
-        "asks for FSDP, and accelerate shards on GPUs alone; launch with examples/accelerate/ddp_cpu.yaml" in _refusal()
+        "asks for FSDP, but accelerate shards only on GPUs; launch with examples/accelerate/ddp_cpu.yaml" in _refusal()
     )
 
 
 @pytest.mark.parametrize(
     ("name", "change", "told"),
     [
-        ("fsdp", {"FSDP_VERSION": "1"}, "FSDP_VERSION to 1; take 2"),
-        ("fsdp", {"FSDP_STATE_DICT_TYPE": "SHARDED_STATE_DICT"}, "to SHARDED_STATE_DICT; take FULL_STATE_DICT"),
-        ("fsdp", {"FSDP_CPU_RAM_EFFICIENT_LOADING": "true"}, "FSDP_CPU_RAM_EFFICIENT_LOADING to true; take false"),
-        ("deepspeed_zero2", {"ACCELERATE_DEEPSPEED_ZERO_STAGE": "3"}, "ZERO_STAGE to 3; take 1 or 2"),
+        ("fsdp", {"FSDP_VERSION": "1"}, "FSDP_VERSION to 1; set it to 2"),
+        ("fsdp", {"FSDP_STATE_DICT_TYPE": "SHARDED_STATE_DICT"}, "to SHARDED_STATE_DICT; set it to FULL_STATE_DICT"),
+        ("fsdp", {"FSDP_CPU_RAM_EFFICIENT_LOADING": "true"}, "FSDP_CPU_RAM_EFFICIENT_LOADING to true; set it to false"),
+        ("deepspeed_zero2", {"ACCELERATE_DEEPSPEED_ZERO_STAGE": "3"}, "ZERO_STAGE to 3; set it to 1 or 2"),
     ],
 )
 def test_sharding_that_would_not_save_whole_tensors_is_refused(
@@ -112,7 +112,7 @@ def test_sharding_that_would_not_save_whole_tensors_is_refused(
 
 
 def test_sharding_is_the_launchers_to_set_and_not_the_studys() -> None:
-    assert "training.fsdp is the launcher's to set; remove it" in _refusal(fsdp=True)
+    assert "training.fsdp must be set by the launcher; remove it" in _refusal(fsdp=True)
 
 
 def test_deepspeed_that_is_not_installed_is_one_line(under: Any) -> None:

@@ -54,7 +54,7 @@ def test_sixteen_bit_pictures_are_refused_and_counted(processor) -> None:
     with pytest.raises(BadInput) as raised:
         loader.decode(pictures, processor, first=100)
     assert [str(p) for p in raised.value.problems] == [
-        f"image {i} has mode I;16; 8 bits a channel are needed" for i in (101, 102)
+        f"image {i} has mode I;16; use 8 bits per channel" for i in (101, 102)
     ]
 
 

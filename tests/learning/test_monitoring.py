@@ -145,7 +145,7 @@ def test_the_command_line_trains_seeds_profiles_scores_and_searches(small_study:
     assert run_command(["prepare", str(small_study)]) == 0
     assert run_command(["train", str(small_study), *sets, "--seeds", "2", "--profile"]) == 0
     said = capfd.readouterr()
-    assert "augmentation is left out" in said.err
+    assert "augmentation is not used" in said.err
     assert re.search(r"validation balanced_accuracy: 0\.\d{3} ± 0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)", said.out)
     assert re.search(r"2 seeds; [01] is best by balanced_accuracy and became the model", said.out)
     for part in ("start", "imports", "data", "model", "features", "first step", "steps", "evaluation", "saving", "all"):
@@ -153,7 +153,7 @@ def test_the_command_line_trains_seeds_profiles_scores_and_searches(small_study:
     run = Path("runs/small")
     again = [*sets, "--set", "method.seeds=2"]
     assert run_command(["train", str(small_study), *again]) == 0
-    assert "nothing changed, the model stays" in capfd.readouterr().err
+    assert "nothing changed, keeping the model" in capfd.readouterr().err
     assert run_command(["evaluate", str(small_study), *again]) == 0
     scores = json.loads((run / "seeds" / "scores.json").read_text())
     assert set(scores["test"]) == {"0", "1"} and "balanced-accuracy" in scores["over_seeds"]

@@ -141,7 +141,7 @@ def test_no_trial_looks_at_the_test_part(corpus: Any, tmp_path: Path, whole: tup
 
 def test_a_search_begun_from_something_else_is_not_gone_on_with(corpus: Any, tmp_path: Path) -> None:
     _search(corpus, tmp_path / "search", trials=1)
-    with pytest.raises(Conflict, match=r"begun from other inputs \(corpus\).*--restart"):
+    with pytest.raises(Conflict, match=r"started from other inputs \(corpus\).*--restart"):
         _search(corpus, tmp_path / "search", inputs={"corpus": "2"})
     other = {"training": RANGES["training"]}
     with pytest.raises(Conflict, match=r"\(search.method.lora.rank\)"):

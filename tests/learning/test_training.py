@@ -224,7 +224,7 @@ def test_settings_that_contradict_themselves_are_refused_before_anything_is_writ
 
 def test_a_launcher_with_another_precision_is_refused(run: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
-    with pytest.raises(BadInput, match="the launcher asks for bf16 and the study for no"):
+    with pytest.raises(BadInput, match="the launcher asks for bf16, but the study for no"):
         run()
 
 

@@ -35,7 +35,7 @@ def test_a_class_is_a_flux():
     assert flux("C1.0") == flux("c") == 1e-6
     assert flux("M5.2") == pytest.approx(5.2e-5) and flux("X10") == pytest.approx(1e-3)
     for wrong in ("", "5.2", "D1.0", "M-1"):
-        with pytest.raises(ValueError, match="is no GOES class"):
+        with pytest.raises(ValueError, match="is not a GOES class"):
             flux(wrong)
 
 
@@ -103,7 +103,7 @@ def test_the_nearest_sharp_keywords_are_taken_within_a_limit_and_their_time_is_t
     assert sharps.nearest(11158, T + timedelta(hours=4), 12)[0] == pytest.approx(2)  # type: ignore[index]
     assert sharps.nearest(11158, T + timedelta(hours=24), 12) is None and sharps.nearest(11159, T, 12) is None
     path.write_text("T_REC,NOAA_AR\nsoon,11158\n")
-    with pytest.raises(BadInput, match="row 2: T_REC 'soon' is no time"):
+    with pytest.raises(BadInput, match="row 2: T_REC 'soon' is not a time"):
         read_sharps(path)
 
 
@@ -112,7 +112,7 @@ def test_a_harp_may_hold_several_regions_and_a_region_lie_in_several_harps(tmp_p
     path.write_text("HARPNUM NOAA_ARS\n377 11158\n393 11160,11166\n401 11166\n\n")
     assert read_harps(path) == {11158: (377,), 11160: (393,), 11166: (393, 401)}
     path.write_text("HARPNUM NOAA_ARS\n377\n")
-    with pytest.raises(BadInput, match="row 2: '377' is no HARP"):
+    with pytest.raises(BadInput, match="row 2: '377' is not a HARP with"):
         read_harps(path)
 
 

@@ -58,12 +58,12 @@ def test_a_renamed_column_names_the_sheet_and_the_nearest_heading(tmp_path):
     path = _workbook(tmp_path / "b.xlsx", [["a", 1, "x"]], ["Image", "NOAA_AR", "Mt Wilson"])
     problems = _problems(_source(path))
     assert any(p.startswith("b.xlsx, sheet 'Regions', column 'Mount Wilson': there is no column") for p in problems)
-    assert any("did you mean 'NOAA_AR'? (source.columns.noaa_ar names it)" in p for p in problems)
+    assert any("did you mean 'NOAA_AR'? (source.columns.noaa_ar asks for it)" in p for p in problems)
 
 
 def test_a_heading_that_stands_twice_is_refused(tmp_path):
     path = _workbook(tmp_path / "b.xlsx", [["a", 1, "x", 2]], [*HEADINGS, "NOAA AR"])
-    assert "the heading stands 2 times" in _problems(_source(path))[0]
+    assert "the heading occurs 2 times" in _problems(_source(path))[0]
 
 
 def test_a_formula_that_was_never_computed_is_refused_with_its_row(tmp_path):

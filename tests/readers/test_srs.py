@@ -14,7 +14,7 @@ from sdovis.corpus.observations import understand
 from sdovis.errors import BadInput
 from sdovis.labels.schemes import ACTIVITY, MOUNT_WILSON_3
 from sdovis.readers import srs
-from sdovis.readers.quiet import LIMIT_DEG, quiet_places
+from sdovis.readers.quiet import LIMIT_DEG, quiet_positions
 from sdovis.readers.rows import RawRow
 from sdovis.study import Study
 from sdovis.sun.archives import read_archive
@@ -162,12 +162,12 @@ def test_images_without_a_time_or_a_summary_stop_the_study_or_become_rejects(fol
     with pytest.raises(BadInput) as caught:
         rows_of(folder)
     problems = [str(problem) for problem in caught.value.problems]
-    assert any("sun.jpg: neither header nor name tells" in problem for problem in problems)
+    assert any("sun.jpg: neither the header nor the name says" in problem for problem in problems)
     assert any("20120101_000000.jpg: no region summary lies within 24 hours" in problem for problem in problems)
     study = load(folder, "source.on_problem=reject")
     problems = understand(study, read(study), ACTIVITY).problems
     said = {raw.text("image"): problem.what for raw, problem in problems if problem.column == "NOAA AR"}
-    assert "neither header nor name tells" in said.pop("sun.jpg")
+    assert "neither the header nor the name says" in said.pop("sun.jpg")
     assert "no region summary lies within 24 hours" in said.pop("20120101_000000.jpg")
     assert not said
 
@@ -202,7 +202,7 @@ def test_three_channels_are_joined_by_time(folder):
     }
 
 
-def test_the_same_seed_draws_the_same_quiet_places_whatever_other_images_there_are(folder):
+def test_the_same_seed_draws_the_same_quiet_positions_whatever_other_images_there_are(folder):
     def quiet(*overrides: str) -> list[Any]:
         rows = rows_of(folder, *overrides)
         return [r.cells for r in rows if r.text("label") == "quiet" and r.text("image").startswith("20110214_23")]
@@ -219,10 +219,10 @@ def _degrees(lat: np.ndarray, lon: np.ndarray, other_lat: float, other_lon: floa
     return np.degrees(np.arccos(np.clip(np.sin(a) * np.sin(c) + np.cos(a) * np.cos(c) * np.cos(b - d), -1, 1)))
 
 
-def test_quiet_places_keep_their_distance_and_run_out_where_there_is_no_room():
+def test_quiet_positions_keep_their_distance_and_run_out_where_there_is_no_room():
     lat, lon = np.array([20.0, -15, 5]), np.array([-30.0, 10, 60])
     settings: dict[str, Any] = {"b0_deg": 7.0, "seed": 1}
-    many = quiet_places("x", lat, lon, count=200, distance_deg=12, **settings)
+    many = quiet_positions("x", lat, lon, count=200, distance_deg=12, **settings)
     assert 20 < len(many) < 80
     for i, (a, b) in enumerate(many):
         others = [place for j, place in enumerate(many) if j != i]
@@ -230,12 +230,12 @@ def test_quiet_places_keep_their_distance_and_run_out_where_there_is_no_room():
         away_lon = np.concatenate([lon, [p[1] for p in others]])
         assert _degrees(away_lat, away_lon, a, b).min() > 12 - 1e-6
         assert _degrees(np.array([7.0]), np.array([0.0]), a, b)[0] < LIMIT_DEG + 0.02
-    assert quiet_places("x", [7.0], [0.0], count=2, distance_deg=80, **settings) == []
+    assert quiet_positions("x", [7.0], [0.0], count=2, distance_deg=80, **settings) == []
 
 
-def test_quiet_places_are_spread_evenly_over_the_sphere():
-    places = [quiet_places(f"{i}", [], [], b0_deg=0.0, count=1, distance_deg=20, seed=0)[0] for i in range(2000)]
-    away = _degrees(*np.array(places).T, 0.0, 0.0)
+def test_quiet_positions_are_spread_evenly_over_the_sphere():
+    positions = [quiet_positions(f"{i}", [], [], b0_deg=0.0, count=1, distance_deg=20, seed=0)[0] for i in range(2000)]
+    away = _degrees(*np.array(positions).T, 0.0, 0.0)
     # Half of the cap's area lies within acos((1 + cos 55°) / 2).
     half = np.degrees(np.arccos((1 + np.cos(np.radians(LIMIT_DEG))) / 2))
     assert abs((away < half).mean() - 0.5) < 0.04
@@ -328,7 +328,7 @@ def test_positions_and_classes_agree_with_the_workbook_of_hmi_images(shared_data
     assert alone["Longitude (deg) theirs"].min() > 88  # behind the limb
 
 
-def test_quiet_places_of_real_images_lie_far_from_every_numbered_region(shared_data, tmp_path):
+def test_quiet_positions_of_real_images_lie_far_from_every_numbered_region(shared_data, tmp_path):
     (tmp_path / "images").symlink_to(shared_data / "aia211")
     (tmp_path / "srs").symlink_to(shared_data / "noaa_srs")
     (tmp_path / "study.toml").write_text(STUDY)

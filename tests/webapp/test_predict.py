@@ -85,7 +85,9 @@ def test_a_disc_without_a_place_and_a_place_in_a_cutout_are_refused(cutout_model
     )
     picture = tmp_path / "region.png"
     Image.fromarray(np.arange(SIZE * SIZE, dtype=np.uint8).reshape(SIZE, SIZE)).save(picture)
-    assert f"error: {picture}: this is taken as one cutout" in refused(capfd, cutout_model, picture, "--at", "N0E0")
+    assert f"error: {picture}: this is taken as a single cutout" in refused(
+        capfd, cutout_model, picture, "--at", "N0E0"
+    )
 
 
 def test_a_place_near_the_limb_is_cautioned(cutout_model, uploads, capfd):

@@ -44,7 +44,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    # Lazily: `import sdovis` stays instant, torch loads when something needs it.
+    # Lazily, so that `import sdovis` stays instant: torch is imported when something needs it.
     if name not in _HOMES:
         raise AttributeError(f"module 'sdovis' has no attribute {name!r}")
     module, attribute = _HOMES[name]

@@ -1,4 +1,4 @@
-"""The command line: verbs only. Each asks a stage, or another room, for the work, and prints how it ended."""
+"""The command line: verbs only. Each leaves the work to a stage, or to another room, and prints the outcome."""
 
 from __future__ import annotations
 
@@ -18,19 +18,25 @@ from sdovis.version import __version__
 
 app = typer.Typer(
     help="From a spreadsheet of solar active regions and SDO images to a published, citable, live classifier.\n\n"
-    "Begin with [bold]sdovis init WORKBOOK[/bold], which writes a commented study file, then "
-    "[bold]sdovis run study.toml[/bold].\n\n"
-    "Exit codes: 0 ok, 1 internal error, 2 bad input, 3 network or Hub, 4 conflict or refused overwrite, 130 interrupted.",
+    "Begin with [bold]sdovis init WORKBOOK[/bold], which drafts a study file. Then [bold]sdovis check study.toml[/bold] "
+    "finds mistakes, and [bold]sdovis run study.toml[/bold] does everything up to the release. Results go to the run "
+    "folder, runs/NAME, where NAME is study.name in the study file.\n\n"
+    "Progress and errors go to stderr, results to stdout. Exit codes: 0 success, 1 internal error, 2 bad input, "
+    "3 network or Hub failure, 4 conflict (something is in the way and was not overwritten), 130 interrupted.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 
-StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.", show_default=False)]
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="Study file.", show_default=False)]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one entry of the study; may be repeated."),
+    typer.Option(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        help="Override one entry of the study, as in --set study.seed=1; may be repeated.",
+    ),
 ]
 
 
@@ -40,19 +46,21 @@ def main() -> None:
 
 
 def run_command(arguments: list[str]) -> int:
-    """Run one command; its exit code (see `sdovis.errors`). Errors are printed to stderr, a line each."""
+    """Run one command and return its exit code (see `sdovis.errors`). Errors go to stderr, one line each."""
     try:
         app(args=arguments, prog_name="sdovis")
-    except SystemExit as ended:  # how typer ends a command: with a code of its own for --help, usage errors, Ctrl-C
+    except (
+        SystemExit
+    ) as ended:  # typer ends a command this way, with codes of its own for --help, usage errors and Ctrl-C
         code = ended.code if isinstance(ended.code, int) else errors.EXIT_BAD_INPUT
         if code == errors.EXIT_INTERRUPTED:
-            print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
+            print("interrupted; run the same command again to continue", file=sys.stderr)
         return code
     except SdovisError as error:
         printing.problems(error)
         return error.exit_code
     except BrokenPipeError:
-        # The reader of our output went away (`| head`): not an error of ours, and nobody is left to tell.
+        # Whatever was reading our output has gone (`| head`): not our error, and nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception:
         traceback.print_exc()
@@ -70,7 +78,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """The options of sdovis itself."""
@@ -78,14 +86,16 @@ def _options(
 
 @app.command()
 def init(
-    workbook: Annotated[Path, typer.Argument(help="The .xlsx or .csv file to start from.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the study file.")] = Path("study.toml"),
+    workbook: Annotated[Path, typer.Argument(help="Workbook to start from, .xlsx or .csv.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Study file to write; must not exist.")] = Path(
+        "study.toml"
+    ),
 ) -> None:
-    """Write a commented study file from the workbook it is pointed at: columns, classes and images are guessed."""
+    """Draft a commented study file for a workbook. Columns, classes and images are guessed: review them."""
     from sdovis.corpus.init import init as write
 
     write(workbook, output)
-    typer.echo(f"wrote {output}; look through it, then: sdovis check {output}")
+    typer.echo(f"wrote {output}; review it, then run: sdovis check {output}")
 
 
 @app.command()
@@ -93,20 +103,23 @@ def check(
     study_file: StudyFile,
     sets: Sets = None,
     upgrade: Annotated[
-        bool, typer.Option("--upgrade", help="Instead, rewrite a study file of an older format; comments are kept.")
+        bool, typer.Option("--upgrade", help="Instead of checking, rewrite an older study file in the newest format.")
     ] = False,
 ) -> None:
-    """Find every mistake in study, workbook, images and split, without writing anything."""
+    """Find every mistake in the study, workbook, images and split, without writing anything.
+
+    Prints how many rows are accepted and why the others are rejected. With --upgrade, comments are kept.
+    """
     if upgrade:
         from sdovis.study.upgrade import upgrade as rewrite
 
         if sets:
-            raise BadInput(Problem("--upgrade rewrites what stands in the file", "leave --set out"))
+            raise BadInput(Problem("--upgrade rewrites the file and takes no overrides", "leave out --set"))
         changes = rewrite(study_file)
         for line in changes:
             typer.echo(f"{study_file}: {line}")
         if not changes:
-            typer.echo(f"{study_file}: is in the newest format; nothing was changed")
+            typer.echo(f"{study_file}: already in the newest format; nothing was changed")
         return
     study = studies.load(study_file, sets or ())
     from sdovis.cards import templates
@@ -114,14 +127,14 @@ def check(
 
     templates.load(study.publish.templates)
     found = build.check(study)
-    typer.echo(f"{study.name}: {len(found.rows)} rows fit, {len(found.rejects)} are rejected")
+    typer.echo(f"{study.name}: {len(found.rows)} rows accepted, {len(found.rejects)} rejected")
     for reason, count in found.rejects["reason"].value_counts().head(10).items():
         typer.echo(f"  {count:6d}  {reason}")
 
 
 @app.command()
 def schema() -> None:
-    """Print the JSON schema of the study file, for editors."""
+    """Print the JSON schema of the study file, for editors that validate and complete as you type."""
     import json
 
     typer.echo(json.dumps(studies.json_schema(), indent=1, default=str))
@@ -129,20 +142,19 @@ def schema() -> None:
 
 @app.command()
 def simulate(
-    directory: Annotated[Path, typer.Argument(help="Folder to write; must not hold a simulation already.")],
-    regions: Annotated[
-        int, typer.Option(min=12, help="Active regions to simulate; each is observed several times.")
-    ] = 620,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+    directory: Annotated[Path, typer.Argument(help="Folder to write to; must not already hold a simulation.")],
+    regions: Annotated[int, typer.Option(min=12, help="Number of active regions, each observed several times.")] = 620,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed; the same seed gives the same bytes.")] = 0,
     full_disc: Annotated[
-        bool, typer.Option("--full-disc", help="Full discs instead: radial field, line-of-sight field and continuum.")
+        bool,
+        typer.Option("--full-disc", help="Simulate full discs instead: radial field, line-of-sight field, continuum."),
     ] = False,
-    discs: Annotated[int, typer.Option(min=1, help="With --full-disc: how many, one every two days.")] = 120,
+    discs: Annotated[int, typer.Option(min=1, help="With --full-disc: number of discs, one every two days.")] = 120,
     size_px: Annotated[
-        int, typer.Option("--size", min=256, max=4096, help="With --full-disc: pixels a side; HMI has 4096.")
+        int, typer.Option("--size", min=256, max=4096, help="With --full-disc: pixels per side (HMI has 4096).")
     ] = 1024,
 ) -> None:
-    """Write labelled HMI-like magnetograms as FITS, and the workbook that goes with them."""
+    """Write simulated, labelled HMI-like magnetograms as FITS files, and the workbook that goes with them."""
     if full_disc:
         from sdovis.simulation.days import simulate_discs
 
@@ -159,10 +171,11 @@ def prepare(
     study_file: StudyFile,
     sets: Sets = None,
     xlsx: Annotated[
-        Path | None, typer.Option("--xlsx", metavar="FILE", help="Also write the corpus' rows as a new workbook.")
+        Path | None,
+        typer.Option("--xlsx", metavar="FILE", help="Also write the corpus rows to a new workbook (.xlsx)."),
     ] = None,
 ) -> None:
-    """Join rows and images, split them, and write the corpus. Stopped, the same command goes on where it stopped."""
+    """Join rows and images, split them, and write the corpus. If interrupted, run it again to continue."""
     study = studies.load(study_file, sets or ())
     with stages.opened(study) as folders:
         corpus = stages.prepare(study, folders, say)
@@ -177,24 +190,29 @@ def prepare(
 
 @app.command()
 def audit(
-    dataset: Annotated[
-        str, typer.Argument(help="A dataset's folder, a Parquet file, or a Hub id.", show_default=False)
-    ],
+    dataset: Annotated[str, typer.Argument(help="Dataset folder, Parquet file or Hub id.", show_default=False)],
     group: Annotated[
-        str, typer.Option("--group", metavar="COLUMN", help="The independent unit, such as the active region.")
+        str,
+        typer.Option("--group", metavar="COLUMN", help="Column of the independent unit, such as the active region."),
     ],
-    label: Annotated[str, typer.Option("--label", metavar="COLUMN", help="The class.", show_default=False)] = "",
+    label: Annotated[
+        str, typer.Option("--label", metavar="COLUMN", help="Column of the class.", show_default=False)
+    ] = "",
     time: Annotated[
-        str, typer.Option("--time", metavar="COLUMN", help="Time of observation.", show_default=False)
+        str, typer.Option("--time", metavar="COLUMN", help="Column of the time of observation.", show_default=False)
     ] = "",
     image: Annotated[
-        str, typer.Option("--image", metavar="COLUMN", help="The image; guessed where not named.", show_default=False)
+        str,
+        typer.Option("--image", metavar="COLUMN", help="Column of the image; by default guessed.", show_default=False),
     ] = "",
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write what was found to FILE.")
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write the findings to FILE.")
     ] = None,
 ) -> None:
-    """Audit a split made elsewhere: what leaks from part to part, and what else tells the class. 2 where it leaks."""
+    """Audit a split made elsewhere: what leaks between parts, and which shortcuts reveal the class.
+
+    Exit code 2 if anything leaks. Give --label and --time too: without them there is less to check.
+    """
     from sdovis.corpus.audit_foreign import DatasetColumns, audit_foreign
 
     found = audit_foreign(dataset, DatasetColumns(group, label, time, image))
@@ -211,16 +229,17 @@ def train(
     study_file: StudyFile,
     sets: Sets = None,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Throw an unfinished training away and begin anew.")
+        bool, typer.Option("--restart", help="Discard any earlier training of this study and start over.")
     ] = False,
     seeds: Annotated[
-        int | None, typer.Option("--seeds", min=1, metavar="N", help="Short for --set method.seeds=N.")
+        int | None,
+        typer.Option("--seeds", min=1, metavar="N", help="Train from N seeds and keep the best; sets method.seeds."),
     ] = None,
-    profile: Annotated[bool, typer.Option("--profile", help="Print where the time went.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Print where the time went, as a table.")] = False,
 ) -> None:
-    """Fine-tune the backbone on the corpus. Stopped at any moment, the same command goes on where it stopped.
+    """Fine-tune the backbone on the corpus. If interrupted, run it again to continue.
 
-    Several processes: accelerate launch -m sdovis train STUDY.toml
+    For several processes: accelerate launch -m sdovis train STUDY.toml
     """
     from sdovis.learning.clock import Clock, seconds_of_this_process
 
@@ -243,21 +262,21 @@ def train(
 def search(
     study_file: StudyFile,
     sets: Sets = None,
-    trials: Annotated[int, typer.Option(min=1, help="How many in all, those of earlier calls included.")] = 20,
-    restart: Annotated[bool, typer.Option("--restart", help="Throw the trials away and begin anew.")] = False,
+    trials: Annotated[int, typer.Option(min=1, help="Trials in all, including those of earlier calls.")] = 20,
+    restart: Annotated[bool, typer.Option("--restart", help="Discard earlier trials and start over.")] = False,
 ) -> None:
-    r"""Try settings from the study's \[search] and rank them by validation score. Killed, the same command goes on."""
+    r"""Try settings from \[search] in the study and rank them by validation score. If interrupted, run it again."""
     study = studies.load(study_file, sets or ())
     stages.refuse_launchers("search")
     with stages.opened(study) as folders:
         found = stages.search(study, folders, say, trials=trials, restart=restart)
     printing.search(found)
-    typer.echo(f"{folders.search}/best.toml: the study with these settings, for sdovis train")
+    typer.echo(f"{folders.search}/best.toml: the study with these settings; pass it to sdovis train")
 
 
 @app.command()
 def evaluate(study_file: StudyFile, sets: Sets = None) -> None:
-    """Score the model on the test part, beside baselines, with intervals by active region."""
+    """Score the model and its baselines on the test part, with confidence intervals by active region."""
     study = studies.load(study_file, sets or ())
     with stages.opened(study) as folders:
         scores = stages.evaluate(study, folders, say)
@@ -269,10 +288,11 @@ def describe(
     study_file: StudyFile,
     sets: Sets = None,
     others: Annotated[
-        list[Path] | None, typer.Option("--with", metavar="RUN", help="Another run folder, to compare timings with.")
+        list[Path] | None,
+        typer.Option("--with", metavar="RUN", help="Another run folder to compare timings with; may be repeated."),
     ] = None,
 ) -> None:
-    """Describe the corpus: counts, distributions, rank tests by region, timings; as JSON, workbook and figures."""
+    """Describe the corpus in JSON, a workbook and figures: counts, distributions, rank tests by region, timings."""
     study = studies.load(study_file, sets or ())
     with stages.opened(study) as folders:
         stages.describe(study, folders, say, others or ())
@@ -288,11 +308,11 @@ def card(
         typer.Option(
             "--write-templates",
             metavar="FOLDER",
-            help="Only write the built-in templates to FOLDER, for you to edit; publish.templates in the study names it.",
+            help="Only write the built-in templates to FOLDER, to edit; then set publish.templates to it in the study.",
         ),
     ] = None,
 ) -> None:
-    """Write both cards and the release folder from what the stages saved. Sections kept by hand are carried over."""
+    """Write both cards and the release folder from what the stages saved. Sections written by hand are kept."""
     study = studies.load(study_file, sets or ())
     if write_templates is not None:
         from sdovis.cards import templates
@@ -306,33 +326,35 @@ def card(
 
 
 @app.command()
-def verify(run: Annotated[Path, typer.Argument(help="A run folder, runs/NAME.", show_default=False)]) -> None:
-    """Recompute every number on the cards from the saved predictions and the corpus, and compare."""
+def verify(run: Annotated[Path, typer.Argument(help="Run folder, runs/NAME.", show_default=False)]) -> None:
+    """Recompute every number on the cards from the saved predictions and the corpus. Exit code 2 if any differs."""
     from sdovis.cards.verify import verify as recompute
 
     if mismatches := recompute(run):
         raise BadInput(mismatch.problem for mismatch in mismatches)
-    typer.echo(f"{run}: every number on its cards was recomputed and agrees")
+    typer.echo(f"{run}: every number on the cards was recomputed and agrees")
 
 
 @app.command()
 def publish(
-    run: Annotated[Path, typer.Argument(help="A run folder, runs/NAME, with its release.", show_default=False)],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")] = False,
+    run: Annotated[Path, typer.Argument(help="Run folder, runs/NAME, with its release.", show_default=False)],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, but send nothing.")] = False,
     public: Annotated[
-        bool, typer.Option("--public", help="Make the repositories public; they are private else.")
+        bool, typer.Option("--public", help="Make the repositories public; otherwise they are private.")
     ] = False,
     accept: Annotated[
-        list[str] | None, typer.Option(metavar="COMMIT", help="Build upon this commit of somebody else.")
+        list[str] | None,
+        typer.Option(metavar="COMMIT", help="Build on this commit by someone else; may be repeated."),
     ] = None,
     to: Annotated[
-        str, typer.Option(metavar="TARGET[:PLACE]", help="hub, folder:PATH, or a plug-in of yours (sdovis plugins).")
+        str,
+        typer.Option(metavar="TARGET[:PLACE]", help="hub, folder:PATH, or one from a plug-in (see sdovis plugins)."),
     ] = "hub",
 ) -> None:
-    """Send the release to the Hub, or to another target: dataset, then model, then Space; what is there is not sent again.
+    """Send the release to the Hub or another target: dataset, then model, then Space. What is already there is skipped.
 
-    On the Hub each gets one commit. HF_ENDPOINT, or --to hub:ADDRESS, names another Hub; the token comes from HF_TOKEN or
-    `hf auth login`. With --to folder:PATH it goes to PATH/STUDY/PIN, all three parts at once.
+    On the Hub each repository gets one commit. HF_ENDPOINT, or --to hub:ADDRESS, names another Hub; the token comes from
+    HF_TOKEN or `hf auth login`. With --to folder:PATH all three repositories go to PATH/STUDY/PIN at once.
     """
     from sdovis.release.request import Request
     from sdovis.release.targets import target
@@ -345,11 +367,13 @@ def publish(
 
 @app.command()
 def serve(
-    model: Annotated[str, typer.Argument(help="A run folder, a model folder, or a Hub id.", show_default=False)],
+    model: Annotated[str, typer.Argument(help="Run folder, model folder or Hub id.", show_default=False)],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(help="Port; the first free one from 7860.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; by default the first free one from 7860.")
+    ] = None,
 ) -> None:
-    """Open the Space's page here, for a model of yours."""
+    """Serve the Space's page for a model on this machine. Stop it with Ctrl-C."""
     from sdovis.webapp import launch
 
     launch(model, host, port)
@@ -357,7 +381,7 @@ def serve(
 
 @app.command()
 def run(study_file: StudyFile, sets: Sets = None) -> None:
-    """All stages in order: prepare, train, evaluate, describe, release. Finished ones are not run again."""
+    """Run prepare, train, evaluate, describe and card, in this order. Finished stages are not run again."""
     study = studies.load(study_file, sets or ())
     with stages.opened(study) as folders:
         stages.prepare(study, folders, say)
@@ -371,12 +395,12 @@ def run(study_file: StudyFile, sets: Sets = None) -> None:
 
 @app.command()
 def predict(
-    model: Annotated[str, typer.Argument(help="A run or model folder, or a Hub id.", show_default=False)],
+    model: Annotated[str, typer.Argument(help="Run folder, model folder or Hub id.", show_default=False)],
     images: Annotated[
         list[str],
         typer.Argument(
-            help="FITS, JPEG2000, TIFF, PNG or JPEG files; for a model of three channels BR.fits,LOS.fits,IC.fits, in any "
-            "order, or a PNG of its dataset.",
+            help="FITS, JPEG2000, TIFF, PNG or JPEG files. For a model of three channels: one file per channel, joined by "
+            "commas in any order (BR.fits,LOS.fits,IC.fits), or a PNG from its dataset.",
             show_default=False,
         ),
     ],
@@ -384,19 +408,22 @@ def predict(
         str | None,
         typer.Option(
             metavar="POSITION",
-            help="Where the region is in images of the whole disc: S21W42, or --at=-21.5,42 (latitude, longitude; west is "
-            "positive). The same place in every image: the Sun turns by 13 degrees a day.",
+            help="Where the region is in full-disc images: S21W42, or --at=-21.5,42 (latitude, longitude in degrees, north "
+            "and west positive). It applies to every image, while the Sun turns by 13 degrees a day.",
         ),
     ] = None,
 ) -> None:
-    """Classify images with a trained model: a line for each image, the most probable class first."""
+    """Classify images with a trained model. Prints one line per image: its name, then each class with its probability.
+
+    Fields are separated by tabs, and the most probable class comes first.
+    """
     from sdovis.channels.place import Position
 
     position = None if at is None else Position.parse(at)
     named = {image: [image] if Path(image).is_file() else image.split(",") for image in images}
     missing = [path for paths in named.values() for path in paths if not Path(path).is_file()]
     if missing:
-        raise BadInput(Problem("there is no such image", file=path) for path in missing)
+        raise BadInput(Problem("there is no such image file", file=path) for path in missing)
     from tqdm import tqdm
 
     from sdovis.inference import gathered, opened
@@ -412,5 +439,5 @@ def predict(
 
 @app.command()
 def plugins() -> None:
-    """List everything that is registered, readers to publish targets, and who provides it."""
+    """List all registered plug-ins, from readers to publish targets, and the package that provides each."""
     printing.plugins()

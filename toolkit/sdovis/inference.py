@@ -1,4 +1,4 @@
-"""A model folder becomes a ready pipeline: evaluation, predict and the Space all score through here."""
+"""A model folder becomes a ready pipeline. Evaluation, predict and the Space all score through this module."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 
 def pipeline(model: str | Path, **kwargs: Any) -> ImageClassificationPipeline:
-    """transformers' image-classification pipeline for a model of ours, which also takes physical images.
+    """transformers' image-classification pipeline for a model trained by sdovis, which also takes physical images.
 
-    ``model`` is a folder or a Hub id; ``kwargs`` are those of `transformers.pipeline`. Beside PIL images and PNG or JPEG
+    ``model`` is a folder or a Hub id; ``kwargs`` are those of `transformers.pipeline`. Besides PIL images and PNG or JPEG
     files, the pipeline takes a FITS file (also gzipped) and an array (H, W) of physical values, solar north up, row 0 in
     the north; it sees them through the channel that the model was trained with. A model of three channels takes a tuple
     of three such sources in the channels' order, a mapping of channel names to sources, an array (H, W, 3), or the
-    picture in colour that sdovis saved; a list is a batch. The pictures are cut out already: it does not look for
-    regions. Raises `BadInput` for a web address and for a blank image, and `UnreadableImage` for a file that is no image.
+    colour picture that sdovis saved; a list is a batch. Sources must already be cut out: it does not look for regions.
+    Raises `BadInput` for a web address and for a blank image, and `UnreadableImage` for a file that is not an image.
     """
     from transformers import pipeline as stock
 
@@ -47,22 +47,22 @@ def pipeline(model: str | Path, **kwargs: Any) -> ImageClassificationPipeline:
 
 
 def opened(model: str | Path) -> ImageClassificationPipeline:
-    """The pipeline of a run folder, a model folder or a Hub id. Raises `BadInput` where none can be opened."""
+    """The pipeline of a run folder, a model folder or a Hub id. Raises `BadInput` if none can be opened."""
     inner = Path(model) / "model"
     try:
         return pipeline(inner if inner.is_dir() else model)
     except OSError as error:
         reason = str(error).partition("\n")[0]
         hint = "name runs/NAME, a model folder or a Hub id"
-        raise BadInput(Problem(f"no model can be opened there: {reason}", hint, str(model))) from error
+        raise BadInput(Problem(f"no model can be opened here: {reason}", hint, str(model))) from error
 
 
 def codes(source: Any, view: View) -> Codes:
-    """What the network is shown of ``source``, before its processor: 8 bits in the view's channels.
+    """What the network is shown of ``source``, before its processor: the codes of the view's channels.
 
     ``source`` is a path, a PIL image, a `SolarImage` or an array: uint8 is a picture, any other type physical values;
-    for three channels also a tuple or a mapping of them. (H, W) for one channel, (H, W, 3) for three. Raises `BadInput`
-    for what is blank, and where an image's header says that it spans something else than the network looks at.
+    for three channels also a tuple or a mapping of these. Returns (H, W) for one channel, (H, W, 3) for three. Raises
+    `BadInput` for a blank image, and if an image's header says that it spans something other than the view.
     """
     kinds = view.channels
     if isinstance(source, Coded):
@@ -81,9 +81,9 @@ def codes(source: Any, view: View) -> Codes:
 def gathered(files: Sequence[str | Path], view: View, position: Position | None = None) -> Coded:
     """What to give the pipeline for the files of one image: the one file, or those of three channels in any order.
 
-    ``position`` is where a region is to be cut out of images that show more than the network looks at. The files are
-    opened in child processes. Raises `BadInput` where one cannot be read, where headers and names do not tell which file
-    is of which channel, and where a position is missing or too much.
+    ``position`` is where to cut out a region from images that show more than the network looks at. The files are opened
+    in child processes. Raises `BadInput` if one cannot be read, if headers and names do not say which file belongs to
+    which channel, and if a position is missing or not needed.
     """
     images = [read_isolated(file) for file in files]
     try:
@@ -97,8 +97,8 @@ def gathered(files: Sequence[str | Path], view: View, position: Position | None 
         if position is not None and not exceeded:
             for layer in layers:
                 view.refuse_other_span(layer)
-            what = "this is taken as one cutout, in which there is nothing to choose"
-            raise BadInput(Problem(what, "leave --at out"))
+            what = "this is taken as a single cutout, which needs no position"
+            raise BadInput(Problem(what, "leave out --at"))
         found = view.whole(layers) if position is None else view.cutout(layers, position)
     except BadInput as error:
         named = ",".join(map(str, files))
@@ -114,9 +114,11 @@ def _opened(source: Any, view: View) -> SolarImage | NDArray[Any]:
     elif isinstance(source, Image.Image):
         source = _from_pil(source)
     if not isinstance(source, SolarImage | np.ndarray):
-        raise BadInput(Problem(f"a {type(source).__name__} is no image", "give a path, a PIL image or a numpy array"))
+        raise BadInput(
+            Problem(f"a {type(source).__name__} is not an image", "give a path, a PIL image or a numpy array")
+        )
     if isinstance(source, SolarImage):
-        view.refuse_other_span(view.placed(source))  # a browse picture tells by its size that it shows the disc
+        view.refuse_other_span(view.placed(source))  # the size of a browse image says that it shows the disc
     return source
 
 
@@ -138,19 +140,19 @@ def _of_each(source: Mapping[str, Any] | Sequence[Any], kinds: Sequence[Channel]
     wanted = f"the model sees {', '.join(names)}"
     if isinstance(source, Mapping):
         if source.keys() != set(names):
-            raise BadInput(Problem(f"sources for {', '.join(map(str, source))}, where {wanted}"))
+            raise BadInput(Problem(f"sources are given for {', '.join(map(str, source))}, but {wanted}"))
         return [source[name] for name in names]
     if len(source) != len(kinds):
-        raise BadInput(Problem(f"{len(source)} sources, where {wanted}", "give one for each, in this order"))
+        raise BadInput(Problem(f"{len(source)} sources are given, but {wanted}", "give one for each, in this order"))
     return list(source)
 
 
 def probabilities(
     model_folder: Path, images: Sequence[bytes], *, batch_size: int = 32, progress: bool = True
 ) -> NDArray[np.float32]:
-    """Class probabilities (N, K), fp32, of PNG files as the corpus holds them: the one scoring path.
+    """Class probabilities (N, K), fp32, of PNG files as stored in the corpus: the only path by which images are scored.
 
-    The model is reloaded from disk and sees the images through its saved processor, as the stock pipeline shows them.
+    The model is reloaded from disk and sees the images through its saved processor, as in the stock pipeline.
     """
     import torch
     from tqdm.auto import tqdm
@@ -168,7 +170,7 @@ def probabilities(
 
 
 def latency(model_folder: Path, images: Sequence[bytes], *, warmup: int = 5) -> NDArray[np.float64]:
-    """Seconds from the PNG file to the probabilities of each image alone; ``warmup`` untimed ones go before."""
+    """Seconds from PNG file to probabilities for each image alone, after ``warmup`` untimed images."""
     import torch
 
     model, processor, device = _loaded(model_folder)
@@ -176,7 +178,7 @@ def latency(model_folder: Path, images: Sequence[bytes], *, warmup: int = 5) -> 
 
     def score(image: bytes) -> None:
         codes = torch.from_numpy(loader.decode([image], processor)).to(device)
-        # Back on the CPU: only then has an accelerator really finished.
+        # Only when the result is back on the CPU has an accelerator really finished.
         torch.softmax(model(loader.normalised(codes, answers)).logits, dim=1).cpu()
 
     seconds = np.empty(len(images))
@@ -200,7 +202,9 @@ def _loaded(model_folder: Path) -> tuple[Any, Any, Any]:
 
 def _from_pil(image: Image.Image) -> SolarImage:
     if image.mode[:1] in "IF":
-        raise BadInput(Problem(f"a picture of mode {image.mode} would be cut off at 255", "give it as an array"))
+        raise BadInput(
+            Problem(f"values of a PIL image of mode {image.mode} would be clipped at 255", "pass it as an array")
+        )
     grey = image.mode == "L"
     codes = np.asarray(image if grey else image.convert("RGB"))
     return SolarImage(codes, "grey" if grey else "rgb", format=image.format or "")

@@ -1,16 +1,16 @@
-"""All that the author of a plug-in needs: what each entry-point group takes, and what those are made of.
+"""Everything the author of a plug-in needs: what each entry-point group takes, and the types it is built from.
 
     sdovis.readers         a `Reader`: ``read(source, settings)`` gives rows, a `RawRow` each; ``settings`` is the
                            subclass of `SourceSettings` that describes ``[source.NAME]``
     sdovis.labels          a `LabelScheme`, or a callable ``(values, classes) -> LabelScheme``
-    sdovis.channels        a `Channel`: `SolarImage` -> codes; `channel` finds an installed one to build upon
+    sdovis.channels        a `Channel`: `SolarImage` -> codes; `channel` finds an installed one to build on
     sdovis.augmentations   an `Augmentation`
     sdovis.metrics         a `MetricSpec`
     sdovis.targets         a `Target`: takes a `Request`, returns lines
 
-What is wrong with somebody's input is a `BadInput` of `Problem`s, each with its place and the way out (`nearest` words it
-for a misspelt name); `UnreadableImage`, `HubFailure` and `Conflict` are for images, the network, and what is in the way.
-Importing this loads neither torch nor pandas.
+For bad input, raise `BadInput` with one `Problem` per mistake, each saying where it is and how to fix it (`nearest` words
+the hint for a misspelt name). `UnreadableImage` is for images, `HubFailure` for the network, and `Conflict` for anything in
+the way that must not be overwritten. Importing this module loads neither torch nor pandas.
 """
 
 from sdovis.channels.channel import Channel, channel

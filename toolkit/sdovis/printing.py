@@ -1,4 +1,4 @@
-"""What the verbs print: progress and problems to stderr; tables and lines, at their end, to stdout."""
+"""What the verbs print: progress and problems to stderr, final tables and lines to stdout."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sdovis.stages import Folders
     from sdovis.statistics.bootstrap import Estimate
 
-#: Problems printed one by one; a flipped column would fill the screen with thousands.
+#: The most problems printed; a flipped column would otherwise fill the screen with thousands.
 MAX_PROBLEMS = 200
 
 
@@ -37,17 +37,17 @@ def is_main_process() -> bool:
 
 
 def problems(error: SdovisError) -> None:
-    """What went wrong, a line for each problem, and how many there are."""
+    """Print one line per problem, then how many there are."""
     found = error.problems if isinstance(error, BadInput) else (error,)
     for problem in found[:MAX_PROBLEMS]:
         typer.echo(f"error: {problem}", err=True)
     if len(found) > 1:
-        rest = f", the first {MAX_PROBLEMS} are shown" if len(found) > MAX_PROBLEMS else ""
+        rest = f", of which the first {MAX_PROBLEMS} are shown" if len(found) > MAX_PROBLEMS else ""
         typer.echo(f"{len(found)} problems{rest}", err=True)
 
 
 def plugins() -> None:
-    """Everything that is registered, and who provides it."""
+    """Everything that is registered, with the package that provides it."""
     table = _table("kind", "name", "object", "from")
     for group, *entry in registry.table():
         table.add_row(group.rpartition(".")[2], *entry)
@@ -55,7 +55,7 @@ def plugins() -> None:
 
 
 def scores(scores: Scores) -> None:
-    """The model's scores on the test part beside the baselines'."""
+    """Scores of the model and its baselines on the test part."""
     facts = scores.facts
     level = f"{facts.bootstrap.confidence:.0%}"
     title = f"test part: {facts.rows} images of {facts.regions} regions; {level} intervals by region"
@@ -73,7 +73,7 @@ def scores(scores: Scores) -> None:
 
 
 def seeds(record: TrainingRecord) -> None:
-    """Validation scores over the seeds, and which of them became the model."""
+    """Validation scores over the seeds, and which seed became the model."""
     for name, over in record.seeds["over_seeds"].items():
         deviation = "" if over["sd"] is None else f" ± {over['sd']:.3f}"
         typer.echo(f"validation {name}: {over['mean']:.3f}{deviation} ({over['low']:.3f} to {over['high']:.3f})")
@@ -90,15 +90,15 @@ def search(found: Found) -> None:
 
 
 def profile(clock: Clock) -> None:
-    """Where the time of a training went."""
-    table = _table("part", "seconds", title="where the time went")
+    """Where a training spent its time."""
+    table = _table("section", "seconds", title="where the time went")
     for name, seconds in clock.table().items():
         table.add_row(name, f"{seconds:.2f}")
     _show(table)
 
 
 def audit(found: ForeignAudit) -> None:
-    """The parts of a split made elsewhere, and what is to be known of them."""
+    """The parts of a split made elsewhere, and the notes on them."""
     parts = found.facts["parts"]
     classes = found.facts.get("classes", [])
     table = _table("part", "rows", "groups", "largest group", "first", "last", title=found.facts["dataset"])
@@ -118,8 +118,8 @@ def audit(found: ForeignAudit) -> None:
 def ending(folders: Folders) -> None:
     """Where to look and what to do next. Plain lines: a table would cut the paths that people copy."""
     made = {
-        "dataset": f"{folders.corpus}  (datasets.load_dataset opens it; rejects.csv says what was left out)",
-        "model": f"{folders.model}  (transformers.pipeline opens it)",
+        "dataset": f"{folders.corpus}  (open with datasets.load_dataset; rejects.csv lists the rows left out)",
+        "model": f"{folders.model}  (open with transformers.pipeline)",
         "scores": f"{folders.scores}/scores.json, {folders.scores}/figures/",
         "summary": f"{folders.summary}/summary.xlsx, {folders.summary}/figures/",
         "cards": f"{folders.cards}/model/README.md, {folders.cards}/dataset/README.md",
@@ -130,7 +130,7 @@ def ending(folders: Folders) -> None:
     typer.echo(f"next:    sdovis serve {folders.run}  (the page),  sdovis publish {folders.run} --dry-run")
 
 
-# Not before something is printed: importing rich takes as long as the rest of the command line.
+# Imported only when something is printed: importing rich takes as long as the rest of the command line.
 
 
 def _table(*columns: str, title: str | None = None) -> Table:

@@ -1,4 +1,4 @@
-"""The stages of a study in their order: where each one's folder lies, and when it need not run again."""
+"""The stages of a study in order: the folder of each, and when it need not run again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Folders:
-    """The folders of a run: names that others rely on."""
+    """The folders of a run. Other code relies on these names."""
 
     run: Path
 
@@ -69,9 +69,9 @@ class Folders:
 
 @contextmanager
 def opened(study: Study) -> Iterator[Folders]:
-    """The study's run folder, kept from other processes meanwhile.
+    """The study's run folder, locked against other processes.
 
-    Raises `Conflict` when another process works on it.
+    Raises `Conflict` if another process is working on it.
     """
     import filelock
 
@@ -80,7 +80,9 @@ def opened(study: Study) -> Iterator[Folders]:
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        raise Conflict(f"{study.run_dir}: another sdovis works on this study; wait for it, or stop it") from None
+        raise Conflict(
+            f"{study.run_dir}: another sdovis process is working on this study; wait for it or stop it"
+        ) from None
     folders = Folders(study.run_dir)
     try:
         yield folders
@@ -90,7 +92,7 @@ def opened(study: Study) -> Iterator[Folders]:
 
 
 def _resolve(study: Study, folders: Folders) -> None:
-    """Keep the study as it was understood beside what was made from it."""
+    """Save the study as it was understood beside what was made from it."""
     resolved, text = folders.run / "study.toml", study.to_toml(folders.run)
     if not resolved.exists() or resolved.read_text(encoding="utf-8") != text:
         resolved.write_text(text, encoding="utf-8")
@@ -113,17 +115,17 @@ def prepare(study: Study, folders: Folders, say: Say) -> Corpus:
     rows = build.read_rows(study)
     origin = build.made_from(study, rows)
     if manifests.finished(folders.corpus, origin):
-        say("prepare: nothing changed, the corpus stays")
+        say("prepare: nothing changed, keeping the corpus")
         corpus = build.Corpus.load(folders.corpus)
     else:
         corpus = _timed(say, "prepare", lambda: build.build(study, folders.corpus, rows, origin=origin))
-    augmentations(study, corpus)  # what the corpus does not depend on may have changed since it was made
+    augmentations(study, corpus)  # the corpus does not depend on these, so they may have changed since
     _resolve(study, folders)
     return corpus
 
 
 def _check_templates(study: Study) -> None:
-    """Raise `BadInput` for mistakes in the cards' templates of one's own: now, and not after hours of training."""
+    """Raise `BadInput` for mistakes in the study's own card templates: now, not after hours of training."""
     if study.publish.templates is not None:
         from sdovis.cards import templates
 
@@ -133,24 +135,24 @@ def _check_templates(study: Study) -> None:
 def train(
     study: Study, folders: Folders, say: Say, *, restart: bool = False, clock: Clock | None = None
 ) -> TrainingRecord:
-    """Corpus -> model. Goes on where an earlier run of the same training was stopped. ``clock`` is told the time."""
+    """Corpus -> model. Continues an earlier, interrupted run of the same training. ``clock`` records the time."""
     from sdovis.learning.record import TrainingRecord
 
     corpus = _corpus_to_train_on(study, folders)
     made_from = training_made_from(study, corpus)
     recorded = (folders.training / "training.json").is_file()
     if not restart and recorded and manifests.finished(folders.model, made_from):
-        say("train: nothing changed, the model stays")
+        say("train: nothing changed, keeping the model")
         return TrainingRecord.load(folders.training)
     if study.method.trainable == "head" and study.method.augment:
-        say("train: the backbone is frozen and sees each image once; augmentation is left out")
+        say("train: the backbone is frozen and sees each image once, so augmentation is not used")
     if study.method.seeds == 1:
         return _timed(say, "train", lambda: _learn(study, corpus, folders, folders.run, restart=restart, clock=clock))
     return _timed(say, "train", lambda: _learn_from_seeds(study, corpus, folders, made_from, say, restart, clock))
 
 
 def _corpus_to_train_on(study: Study, folders: Folders) -> Corpus:
-    """The corpus, the study's augmentations found to keep its labels."""
+    """The corpus, once the study's augmentations are known to keep its labels."""
     from sdovis.corpus.build import Corpus
 
     corpus = Corpus.load(folders.corpus)
@@ -159,9 +161,9 @@ def _corpus_to_train_on(study: Study, folders: Folders) -> Corpus:
 
 
 def _learn(
-    study: Study, corpus: Corpus, folders: Folders, place: Path, *, restart: bool, clock: Clock | None
+    study: Study, corpus: Corpus, folders: Folders, folder: Path, *, restart: bool, clock: Clock | None
 ) -> TrainingRecord:
-    """Train into ``place``; what is decoded or computed once is shared by all trainings of the run."""
+    """Train into ``folder``; what is decoded or computed once is shared by all trainings of the run."""
     from sdovis.learning import description
     from sdovis.learning.clock import Clock
     from sdovis.learning.plan import TrainingPlan
@@ -170,7 +172,7 @@ def _learn(
     plan = TrainingPlan(
         study,
         corpus,
-        place,
+        folder,
         augmentations=frozenset(augmentations(study, corpus)),
         signed=tuple(channel.signed for channel in corpus.facts.view.channels),
         about=description.of_corpus(corpus.facts),
@@ -196,8 +198,8 @@ def _learn_from_seeds(
     records = []
     for one in seeds.studies(study):
         say(f"train: seed {one.study.seed}")
-        place = folders.run / "seeds" / str(one.study.seed)
-        records.append(_learn(one, corpus, folders, place, restart=restart, clock=clock))
+        folder = folders.run / "seeds" / str(one.study.seed)
+        records.append(_learn(one, corpus, folders, folder, restart=restart, clock=clock))
     found = seeds.spread(records, study.method.keep_by)
     best = seeds.chosen(records, study.method.keep_by)
     origin = folders.run / "seeds" / str(best.seed)
@@ -205,20 +207,20 @@ def _learn_from_seeds(
 
 
 def refuse_launchers(verb: str) -> None:
-    """Raise `BadInput` in one of several processes."""
+    """Raise `BadInput` if this is one of several processes."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise BadInput(Problem(f"sdovis {verb} runs in one process", "launch it without accelerate"))
+        raise BadInput(Problem(f"sdovis {verb} runs in a single process", "start it without accelerate launch"))
 
 
 def search(study: Study, folders: Folders, say: Say, *, trials: int, restart: bool = False) -> Found:
-    """Try settings from the study's ``[search]``; the test part is not looked at."""
+    """Try settings from ``[search]`` in the study, without looking at the test part."""
     from sdovis.learning.search import search as seek
 
     corpus = _corpus_to_train_on(study, folders)
 
-    def learn(one: Study, place: Path) -> TrainingRecord:
-        say(f"search: trial {place.name}")
-        return _learn(one, corpus, folders, place, restart=False, clock=None)
+    def learn(one: Study, folder: Path) -> TrainingRecord:
+        say(f"search: trial {folder.name}")
+        return _learn(one, corpus, folders, folder, restart=False, clock=None)
 
     inputs = training_made_from(study, corpus)
     return _timed(
@@ -229,26 +231,26 @@ def search(study: Study, folders: Folders, say: Say, *, trials: int, restart: bo
 
 
 def augmentations(study: Study, corpus: Corpus) -> tuple[str, ...]:
-    """What training does to the pictures, in order. Raises `BadInput` where the study asks for what breaks labels."""
+    """The augmentations that training uses, in order. Raises `BadInput` if the study asks for one that breaks labels."""
     signed = any(channel.signed for channel in corpus.facts.view.channels)
     return corpus.facts.scheme.policy.chosen(study.method.augment, signed=signed)
 
 
 def training_made_from(study: Study, corpus: Corpus) -> dict[str, str]:
-    """What a model depends on, a line each so that a refusal to resume can say which changed."""
+    """What a model depends on, entry by entry, so that a refusal to resume can say what changed."""
     from sdovis.labels.augmentations import GROUP, NAMES
 
     made_from = {f"training.{name}": repr(value) for name, value in sorted(study.training.items())}
     made_from |= {f"method.{name}": repr(value) for name, value in study.method}
     made_from |= {"study.seed": str(study.study.seed)}
-    # The built-ins change with sdovis, whose version is recorded anyway.
-    strangers = [name for name in augmentations(study, corpus) if name not in NAMES]
-    made_from |= {f"augmentation {name}": plugins.version(GROUP, name) for name in strangers}
+    # Built-in ones change with sdovis, whose version is recorded anyway.
+    third_party = [name for name in augmentations(study, corpus) if name not in NAMES]
+    made_from |= {f"augmentation {name}": plugins.version(GROUP, name) for name in third_party}
     return {**made_from, "backbone": _backbone(study), "corpus": corpus.manifest.digest}
 
 
 def _backbone(study: Study) -> str:
-    """The backbone's identity: a folder by its contents, wherever it lies."""
+    """The backbone's identity; a folder is identified by its contents, wherever it is."""
     given = study.backbone
     if given.id and (folder := Path(given.id)).is_dir():
         files = sorted(path for path in folder.iterdir() if path.is_file())
@@ -264,7 +266,7 @@ def evaluate(study: Study, folders: Folders, say: Say) -> Scores:
     corpus = Corpus.load(folders.corpus)
     model = manifests.read(folders.model, made_by="train")
     if manifests.finished(folders.scores, scores.made_from(study, corpus, model)):
-        say("evaluate: nothing changed, the scores stay")
+        say("evaluate: nothing changed, keeping the scores")
         found = scores.Scores.load(folders.scores)
     else:
         found = _timed(say, "evaluate", lambda: scores.evaluate(study, corpus, folders.model, folders.scores))
@@ -274,19 +276,19 @@ def evaluate(study: Study, folders: Folders, say: Say) -> Scores:
 
 
 def _score_seeds(study: Study, corpus: Corpus, folders: Folders, say: Say) -> None:
-    """Test scores of every seed's model, beside it, and their spread in ``seeds/scores.json``."""
+    """Write the test scores of each seed's model beside it, and their spread to ``seeds/scores.json``."""
     from sdovis.evaluation import scores
     from sdovis.learning import checkpoints, seeds
 
     alone = study.model_copy(update={"evaluation": study.evaluation.model_copy(update={"baselines": False})})
     of_each: dict[str, dict[str, float]] = {}
     for one in seeds.studies(study):
-        place = folders.run / "seeds" / str(one.study.seed)
-        model = manifests.read(place / "model", made_by="train")
-        if not manifests.finished(place / "scores", scores.made_from(alone, corpus, model)):
+        folder = folders.run / "seeds" / str(one.study.seed)
+        model = manifests.read(folder / "model", made_by="train")
+        if not manifests.finished(folder / "scores", scores.made_from(alone, corpus, model)):
             say(f"evaluate: seed {one.study.seed}")
-            scores.evaluate(alone, corpus, place / "model", place / "scores")
-        overall = scores.Scores.load(place / "scores").facts.overall
+            scores.evaluate(alone, corpus, folder / "model", folder / "scores")
+        overall = scores.Scores.load(folder / "scores").facts.overall
         of_each[str(one.study.seed)] = {n: e.estimate for n, e in overall.items() if e.estimate is not None}
     names = sorted(set.intersection(*(set(each) for each in of_each.values())))
     over = {name: seeds.summarised([each[name] for each in of_each.values()]) for name in names}
@@ -294,7 +296,7 @@ def _score_seeds(study: Study, corpus: Corpus, folders: Folders, say: Say) -> No
 
 
 def describe(study: Study, folders: Folders, say: Say, others: Sequence[Path] = ()) -> Summary:
-    """Corpus, and the timings of this run and of ``others`` (run folders), in numbers, tests and figures."""
+    """Describe the corpus, and the timings of this run and of ``others`` (run folders), in numbers, tests and figures."""
     from sdovis import summary
     from sdovis.corpus.build import Corpus
 
@@ -308,7 +310,7 @@ def describe(study: Study, folders: Folders, say: Say, others: Sequence[Path] = 
         confidence=study.evaluation.confidence,
     )
     if manifests.finished(folders.summary, summary.made_from(study, corpus, measured)):
-        say("describe: nothing changed, the summary stays")
+        say("describe: nothing changed, keeping the summary")
         return summary.Summary.load(folders.summary)
     return _timed(say, "describe", lambda: summary.summarise(study, corpus, folders.summary, measured))
 
@@ -320,9 +322,9 @@ def release(study: Study, folders: Folders, say: Say) -> Release:
 
     used = templates.load(study.publish.templates)
     gathered = facts.gather(study, folders.run)
-    # Written every time: what was written into a kept section by hand since then is carried over.
+    # Written every time, so that sections edited by hand since the last time are carried over.
     card.write(gathered, folders.run, used)
     if manifests.finished(folders.release, releases.made_from(gathered, folders.run, used)):
-        say("release: nothing changed, the release stays")
+        say("release: nothing changed, keeping the release")
         return releases.Release.load(folders.release)
     return _timed(say, "release", lambda: releases.release(gathered, folders.run, used))

@@ -1,8 +1,7 @@
 """The stages as functions of a study alone, for notebooks: `sdovis.prepare(study)` does what ``sdovis prepare`` does.
 
-Each takes a `Study` or the path of its file, keeps other processes out of the run folder meanwhile (`Conflict` where one
-is at work there), runs again only what has changed, and raises `BadInput` with every problem found. ``say`` takes the
-lines that tell how it goes.
+Each takes a `Study` or the path of a study file, locks the run folder (`Conflict` if another process is working there),
+runs again only what has changed, and raises `BadInput` with every problem found. ``say`` receives the lines of progress.
 """
 
 from __future__ import annotations
@@ -38,13 +37,13 @@ def prepare(study: Study | Path | str, *, say: stages.Say = print) -> Corpus:
 
 
 def describe(study: Study | Path | str, *, say: stages.Say = print) -> Summary:
-    """Corpus, and timings where there are any -> summary."""
+    """Corpus, and timings if there are any -> summary."""
     with _opened(study) as (found, folders):
         return stages.describe(found, folders, say)
 
 
 def train(study: Study | Path | str, *, say: stages.Say = print) -> TrainingRecord:
-    """Corpus -> model, in this process alone. Goes on where an earlier call was stopped."""
+    """Corpus -> model, in this process alone. Continues an earlier call that was interrupted."""
     with _opened(study) as (found, folders):
         return stages.train(found, folders, say)
 
@@ -62,7 +61,7 @@ def card(study: Study | Path | str, *, say: stages.Say = print) -> Release:
 
 
 def run(study: Study | Path | str, *, say: stages.Say = print) -> Release:
-    """All of them in order; what is finished is not done again."""
+    """All of them in order; finished stages are not run again."""
     with _opened(study) as (found, folders):
         stages.prepare(found, folders, say)
         stages.train(found, folders, say)

@@ -142,7 +142,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _quoted(dumper: Any, text: str) -> Any:
-    style = None if re.fullmatch(r"[A-Za-z][\w ./()-]*", text, re.ASCII) else '"'
+    style = None if re.fullmatch(r"[A-Za-z]([\w ./()-]*[\w./()])?", text, re.ASCII) else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

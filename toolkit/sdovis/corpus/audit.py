@@ -1,4 +1,4 @@
-"""The audit of a split: what leaks fails, what may mislead is counted."""
+"""The audit of a split: leaks raise an error, and what may mislead is counted."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 #: Width of the bins of longitude, degrees from the central meridian.
 LONGITUDE_BIN = 15
-#: What the kinds of `sdovis.corpus.split.ALIKE` are called.
+#: Names of the kinds in `sdovis.corpus.split.ALIKE`, for messages.
 PAIRS = {"near_duplicate": "near-duplicate images", "overlap": "overlapping cutouts"}
-#: Pairs of one kind that are named.
+#: The most pairs of one kind that a message names.
 EXAMPLES = 3
 FILE = "audit.json"
 
@@ -64,14 +64,14 @@ class Longitudes:
 
 @dataclass(frozen=True)
 class KeptApart:
-    """Pairs of images that show the same, of which one was dropped because they lay in two parts, by kind."""
+    """Pairs of images that show the same and lay in two parts, so that one was dropped; counted by kind."""
 
     pairs: Mapping[str, int]
 
 
 @dataclass(frozen=True)
 class Returning:
-    """Regions that were taken for earlier ones, and how many such links chance alone would give."""
+    """Regions identified with earlier ones, and how many such links chance alone would give."""
 
     links: tuple[Link, ...]
     expected_by_chance: float
@@ -79,11 +79,11 @@ class Returning:
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """What is known of a split: ``audit.json``.
+    """What is known about a split: ``audit.json``.
 
-    ``leaks`` and ``crossing_pairs`` count, by kind, what lies in two parts: nothing, else there is no audit.
-    ``longitudes`` is there where the rows have longitudes. ``dropped`` (reason -> rows), ``kept_apart`` and
-    ``returning`` say what it took to make the split.
+    ``leaks`` and ``crossing_pairs`` count, by kind, what lies in two parts: always 0, as otherwise there is no audit.
+    ``longitudes`` is given if the rows have longitudes. ``dropped`` (reason -> rows), ``kept_apart`` and ``returning``
+    say what it took to make the split.
     """
 
     leaks: Mapping[str, int]
@@ -98,19 +98,19 @@ class Audit:
     returning: Returning
 
     def save(self, folder: Path) -> None:
-        """Write ``audit.json`` into the corpus' folder."""
+        """Write ``audit.json`` into the corpus folder."""
         records.write(self, folder / FILE)
 
     @classmethod
     def load(cls, folder: Path) -> Audit:
-        """Of a corpus' folder. Raises `BadInput` for every entry that is missing or of another type."""
+        """Read it from a corpus folder. Raises `BadInput` for every entry that is missing or of the wrong type."""
         return records.read(cls, folder / FILE, made_by="prepare")
 
 
 def leaks(rows: pd.DataFrame, keys: Mapping[str, str]) -> list[Problem]:
     """One problem for each value of a key column that occurs in two parts.
 
-    ``rows`` has a column split; ``keys`` maps a column to what it is called ('group' -> 'region').
+    ``rows`` has a column split; ``keys`` maps a column to the word for its values ('group' -> 'region').
     """
     problems = []
     for column, what in keys.items():
@@ -147,13 +147,13 @@ def audit(
     samples: int = 1000,
     seed: int = 0,
 ) -> Audit:
-    """What is known of a split.
+    """Audit a split.
 
-    ``rows`` needs columns split, group, frame, pixels_sha256, observed, label (a class name); what else they have of
-    positions, hashes and traits of the cutouts is audited too. ``assignment`` adds what it took to make the split.
+    ``rows`` needs the columns split, group, frame, pixels_sha256, observed and label (a class name); positions, hashes
+    and traits of the cutouts are audited too if they are there. ``assignment`` adds what it took to make the split.
 
-    Raises `BadInput` when a region, an image, identical pixels, near-duplicates (``near_duplicate_bits``) or overlapping
-    cutouts (``footprint_deg``) lie in two parts, or rows of two parts lie nearer in time than ``gap_days``.
+    Raises `BadInput` if a region, an image, identical pixels, near-duplicates (``near_duplicate_bits``) or overlapping
+    cutouts (``footprint_deg``) lie in two parts, or if rows of two parts are closer in time than ``gap_days``.
     """
     problems = leaks(rows, {"group": "region", "frame": "image", "pixels_sha256": "an identical cutout"})
     names = rows["id" if "id" in rows else "frame"].to_numpy()
@@ -184,7 +184,7 @@ def audit(
 
 
 def drawn(audited: Audit) -> Iterator[tuple[str, Figure, str]]:
-    """Name, figure and caption of what an audit shows: rows over longitude and years, and the shortcuts."""
+    """Name, figure and caption of each figure of an audit: rows over longitude and years, and the shortcuts."""
     from sdovis import figures
 
     if audited.longitudes:
@@ -209,8 +209,8 @@ def _narrow_gaps(rows: pd.DataFrame, gap_days: float) -> Iterator[Problem]:
             np.min(b[after[after < len(b)]] - a[after < len(b)], initial=np.inf),
             np.min(a[after > 0] - b[after[after > 0] - 1], initial=np.inf),
         )
-        if gap < gap_days - 1e-6:  # a tenth of a second: what rounding leaves
-            yield Problem(f"leak: {gap:.1f} days between {first} and {second}, {gap_days:g} asked for")
+        if gap < gap_days - 1e-6:  # a tenth of a second, for rounding
+            yield Problem(f"leak: {gap:.1f} days between {first} and {second}, {gap_days:g} required")
 
 
 def _days(times: pd.Series) -> np.ndarray:
@@ -242,7 +242,7 @@ def _years(rows: pd.DataFrame) -> Years:
 
 
 def _longitudes(rows: pd.DataFrame) -> Longitudes:
-    """Rows without a longitude, or behind the limb, are in no bin."""
+    """Rows without a longitude, or behind the limb, are left out."""
     edges = tuple(range(-90, 91, LONGITUDE_BIN))
     counts = {
         str(name): tuple(np.histogram(part["longitude_deg"].dropna().to_numpy(float), edges)[0].tolist())

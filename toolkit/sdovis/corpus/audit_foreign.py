@@ -1,4 +1,4 @@
-"""The audit of a split made elsewhere: any dataset that `datasets.load_dataset` opens, in a folder or on the Hub."""
+"""The audit of a split made elsewhere, of any dataset that `datasets.load_dataset` opens, in a folder or on the Hub."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from sdovis.corpus.duplicates import (
 from sdovis.corpus.shortcuts import shortcuts
 from sdovis.errors import BadInput, HubFailure, Problem, nearest
 
-#: Formats that Pillow may open, and the pixels a picture may have: larger ones are not decoded.
+#: Formats that Pillow may open, and the most pixels of an image: larger ones are not decoded.
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP")
 MAX_PIXELS = 8192 * 8192
-#: Bits by which the hashes of near-duplicates differ at most, and how well their thumbnails correlate at least. Round
-#: spots of the HMI continuum that are alike to the hash mostly stay below; nine in ten recompressed pictures lie above.
+#: The most bits by which the hashes of near-duplicates differ, and the least correlation of their thumbnails. Round
+#: spots of the HMI continuum that have similar hashes mostly stay below it; nine in ten recompressed images lie above.
 NEAR_DUPLICATE_BITS, CORRELATION = 4, 0.95
-#: Values or pairs of one kind of leak that are named.
+#: The most values or pairs of one kind of leak that a message names.
 EXAMPLES = 3
 
 
 @dataclass(frozen=True)
 class DatasetColumns:
-    """The dataset's own names of its columns; '' where there is none."""
+    """The dataset's own names for its columns; '' for a column it does not have."""
 
     group: str
     label: str = ""
@@ -51,7 +51,7 @@ class DatasetColumns:
 
 @dataclass(frozen=True)
 class ForeignAudit:
-    """What was found: ``facts`` for people and files, ``leaks`` a problem a kind, ``notes`` what is worth knowing."""
+    """The findings: ``facts`` for people and files, ``leaks`` with one problem per kind, ``notes`` worth knowing."""
 
     facts: Mapping[str, Any]
     leaks: tuple[Problem, ...]
@@ -65,8 +65,8 @@ class ForeignAudit:
 def audit_foreign(where: str, columns: DatasetColumns, *, progress: bool = True) -> ForeignAudit:
     """Audit the split of the dataset ``where``: a folder, a Parquet file, or a Hub id. Nothing is written.
 
-    Raises `BadInput` where it is no dataset, has one part only, or lacks a column; `HubFailure` where the Hub is out of
-    reach.
+    Raises `BadInput` if it is not a dataset, has only one part, or lacks a column; `HubFailure` if the Hub cannot be
+    reached.
     """
     rows, columns = read(where, columns, progress=progress)
     found = [*_groups(rows), *(_pictures(rows) if "perceptual_hash" in rows else ())]
@@ -87,9 +87,9 @@ def audit_foreign(where: str, columns: DatasetColumns, *, progress: bool = True)
 
 
 def read(where: str, columns: DatasetColumns, *, progress: bool = True) -> tuple[pd.DataFrame, DatasetColumns]:
-    """A row an example: split, group, and where the columns are there label (text), observed, and traits of the image.
+    """One row per example: split, group and, if their columns are there, label (text), observed and image traits.
 
-    The image column is guessed where it is not named. Errors as of `audit_foreign`.
+    The image column is guessed if it is not named. Raises what `audit_foreign` raises.
     """
     from tqdm import tqdm
 
@@ -98,8 +98,8 @@ def read(where: str, columns: DatasetColumns, *, progress: bool = True) -> tuple
     columns = _checked(where, columns, parts, names)
     inside = "split" if len(parts) == 1 and "split" in names else ""
     if len(parts) == 1 and not inside:
-        hint = "name a folder with files of train, test ..., or add a column split"
-        raise BadInput(Problem(f"has one part only ({next(iter(parts))}), so nothing can leak", hint, where))
+        hint = "name a folder with files for train, test ..., or add a column named split"
+        raise BadInput(Problem(f"has only one part ({next(iter(parts))}), so nothing can leak", hint, where))
     records: list[dict[str, Any]] = []
     wanted = [name for name in (*vars(columns).values(), inside) if name]
     for part, data in parts.items():
@@ -118,14 +118,14 @@ def read(where: str, columns: DatasetColumns, *, progress: bool = True) -> tuple
     if not len(rows):
         raise BadInput(Problem("has no rows", file=where))
     if rows["split"].nunique() < 2:
-        raise BadInput(Problem(f"has rows in one part only ({rows['split'].iloc[0]})", file=where))
+        raise BadInput(Problem(f"has rows in only one part ({rows['split'].iloc[0]})", file=where))
     if columns.time:
         rows["observed"] = _times(rows["observed"], where, columns.time)
     return rows, columns
 
 
 def _opened(where: str) -> dict[str, Any]:
-    """Part -> its rows, read one after another: nothing is copied to a cache."""
+    """Part -> its rows, read one after another; nothing is copied to a cache."""
     import datasets
     from datasets.exceptions import DatasetsError
 
@@ -139,10 +139,10 @@ def _opened(where: str) -> dict[str, Any]:
             return dict(datasets.load_from_disk(str(path)))
         return dict(datasets.load_dataset(where, streaming=True))
     except ConnectionError as error:
-        raise HubFailure(f"{where}: is no folder here, and the Hub is out of reach: {_first_line(error)}") from error
+        raise HubFailure(f"{where}: not a local folder, and the Hub cannot be reached: {_first_line(error)}") from error
     except (DatasetsError, FileNotFoundError, ValueError) as error:
         hint = "name a folder, a .parquet file or a Hub id that datasets.load_dataset opens"
-        raise BadInput(Problem(f"no dataset can be opened there: {_first_line(error)}", hint, where)) from error
+        raise BadInput(Problem(f"cannot be opened as a dataset: {_first_line(error)}", hint, where)) from error
 
 
 def _first_line(error: Exception) -> str:
@@ -150,7 +150,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _checked(where: str, columns: DatasetColumns, parts: Mapping[str, Any], names: list[str]) -> DatasetColumns:
-    """The columns, all there, the image's guessed."""
+    """The columns, checked to exist, with the image column guessed."""
     problems = [
         Problem(f"--{option} {name!r}: there is no such column", nearest(name, names), where)
         for option, name in vars(columns).items()
@@ -166,7 +166,7 @@ def _checked(where: str, columns: DatasetColumns, parts: Mapping[str, Any], name
 
 
 def _undecoded(data: Any, image: str) -> Any:
-    """``data`` with the image column as it is stored: pixels are opened here, under limits."""
+    """``data`` with the image column as stored: pixels are decoded here, within limits."""
     import datasets
 
     feature = (data.features or {}).get(image)
@@ -174,12 +174,12 @@ def _undecoded(data: Any, image: str) -> Any:
 
 
 def _class_names(data: Any, label: str) -> Any:
-    """How a value of the label column becomes text: class numbers get their names."""
+    """Turns a value of the label column into text: class numbers become names."""
     return getattr((data.features or {}).get(label), "int2str", str)
 
 
 def _codes(stored: Any, where: str, row: int) -> NDArray[np.uint8]:
-    """The pixels of a stored image as 8 bits, (H, W) or (H, W, 3). Raises `BadInput` for what is no image."""
+    """The pixels of a stored image as 8 bits, (H, W) or (H, W, 3). Raises `BadInput` if it is not an image."""
     from PIL import Image, UnidentifiedImageError
 
     data = stored.get("bytes") or stored.get("path") if isinstance(stored, dict) else stored
@@ -193,14 +193,14 @@ def _codes(stored: Any, where: str, row: int) -> NDArray[np.uint8]:
         raise BadInput(Problem(f"an image cannot be read: {_first_line(error)}", "", where, row=row)) from error
     if values.dtype == np.uint8:
         return values
-    # 16 bits, floats, bits: spread over 8 bits, as the hash wants them.
+    # 16 bits, floats or single bits: spread over 8 bits, as the hash needs them.
     wide = np.nan_to_num(values.astype(np.float64))
     spread = (wide - wide.min()) * (255 / max(np.ptp(wide), 1e-12))
     return np.asarray(spread.round(), dtype=np.uint8)
 
 
 def _file(path: str, where: str) -> bytes:
-    """The bytes of a file of the dataset itself: a table may name any other, and that is not opened."""
+    """The bytes of a file in the dataset itself: a table may name any other file, which is not opened."""
     import fsspec  # type: ignore[import-untyped]
 
     if path.startswith(f"hf://datasets/{where}@"):
@@ -210,7 +210,7 @@ def _file(path: str, where: str) -> bytes:
     folder = folder.parent if folder.is_file() else folder
     local = (folder / path).resolve()
     if not folder.is_dir() or not local.is_relative_to(folder):
-        raise ValueError(f"{path} lies outside of the dataset")
+        raise ValueError(f"{path} lies outside the dataset")
     return local.read_bytes()
 
 
@@ -228,8 +228,8 @@ def _times(values: pd.Series, where: str, column: str) -> pd.Series:
     try:
         return pd.to_datetime(values, utc=True, format=None if values.dtype.kind == "M" else "ISO8601")
     except (ValueError, TypeError) as error:
-        hint = "times are written as 2011-02-15T01:30:00"
-        raise BadInput(Problem(f"is no time: {_first_line(error)}", hint, where, column=column)) from error
+        hint = "write times as 2011-02-15T01:30:00"
+        raise BadInput(Problem(f"is not a time: {_first_line(error)}", hint, where, column=column)) from error
 
 
 Kind = tuple[str, int, Problem]
@@ -257,27 +257,27 @@ def _pictures(rows: pd.DataFrame) -> Iterator[Kind]:
         len(spread),
         Problem(f"leak: {len(spread)} identical images lie in two parts: {shown}", "keep one of each"),
     )
-    # Identical ones are counted already.
+    # Identical images are already counted.
     different = rows[~rows["pixels_sha256"].isin(list(spread))].reset_index()
     count, pairs = crossing_pairs(different["split"].to_numpy(), _resembling(different))
     numbered = _numbered(rows).loc[different["index"]]
     names = [f"{row.split} row {row.row}" for row in numbered.itertuples()]
     shown = "; ".join(f"{names[i]} and {names[j]}" for i, j in pairs)
     what = f"leak: {count} pairs of near-duplicate images lie in two parts: {shown}"
-    yield "near_duplicates", count, Problem(what, "look at them; keep one of each pair")
+    yield "near_duplicates", count, Problem(what, "inspect them and keep one of each pair")
 
 
 def _resembling(rows: pd.DataFrame) -> Find:
     """Finds pairs of near-duplicates by their hashes, confirmed by their thumbnails."""
-    # Without the fall-off to the limb, which all pictures of one place on the disc share.
+    # Without the fall-off to the limb, which all images of one position on the disc share.
     y, x = np.mgrid[-1 : 1 : THUMBNAIL * 1j, -1 : 1 : THUMBNAIL * 1j]
     surface = np.stack([x**0, x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
     inverse = np.linalg.pinv(surface)
     by_hash = near_duplicates(rows, NEAR_DUPLICATE_BITS)
 
     def structure(positions: Positions) -> NDArray[np.float64]:
-        pictures = np.stack(rows["thumbnail"].iloc[positions].tolist())
-        flat = pictures.reshape(len(positions), -1).astype(np.float64)
+        small = np.stack(rows["thumbnail"].iloc[positions].tolist())
+        flat = small.reshape(len(positions), -1).astype(np.float64)
         flat = flat - flat @ inverse.T @ surface.T
         return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12))
 
@@ -292,7 +292,7 @@ def _resembling(rows: pd.DataFrame) -> Find:
 
 
 def _numbered(rows: pd.DataFrame) -> pd.DataFrame:
-    """Part and number within the part, from 0, of each row."""
+    """Each row's part and its number within the part, from 0."""
     return rows[["split"]].assign(row=rows.groupby("split").cumcount())
 
 
@@ -315,19 +315,19 @@ def _parts(rows: pd.DataFrame, columns: DatasetColumns) -> dict[str, Any]:
 
 def _notes(rows: pd.DataFrame, columns: DatasetColumns) -> Iterator[str]:
     if unknown := int(rows["group"].isna().sum()):
-        yield f"{unknown} rows have no group: whether they leak is not known"
+        yield f"{unknown} rows have no group, so whether they leak is unknown"
     if not columns.image:
-        yield "there is no column of images: identical and near-duplicate ones were not looked for"
+        yield "there is no image column, so identical and near-duplicate images were not looked for"
     if not columns.time:
         return
     shared = in_two_parts(rows, "observed")
     if shared:
-        yield f"{len(shared)} times of observation occur in two parts: images of one moment show the same Sun"
+        yield f"{len(shared)} times of observation occur in more than one part: images of one moment show the same Sun"
     spans = rows.groupby("split", sort=False)["observed"].agg(["min", "max"])
     for first, second in itertools.combinations(spans.index, 2):
         a, b = spans.loc[first], spans.loc[second]
         if a["min"] <= b["max"] and b["min"] <= a["max"]:
-            yield f"{first} and {second} run through the same time: skill in a later season is not tested"
+            yield f"{first} and {second} overlap in time, so skill at a later time is not tested"
         else:
             gap = max(a["min"] - b["max"], b["min"] - a["max"]) / pd.Timedelta(days=1)
             earlier, later = (first, second) if a["max"] < b["min"] else (second, first)

@@ -1,4 +1,4 @@
-"""The corpus: a folder of Parquet that `datasets.load_dataset` opens, and its reading back."""
+"""The corpus: a folder of Parquet files that `datasets.load_dataset` opens; writing it and reading it back."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from sdovis.readers.rows import RawRow
 from sdovis.study import Study, reader
 from sdovis.version import __version__
 
-#: Rows a file of a part, and rows read or written at once.
+#: Rows per file of a part, and rows read or written at once.
 FILE_ROWS = 20_000
 GROUP_ROWS = 100
 
 
 class PictureFiles(Sequence[bytes]):
-    """The pictures of a corpus, PNG files in its order, read from disk as they are asked for."""
+    """The pictures of a corpus, PNG files in its order, read from disk when asked for."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         import pyarrow.parquet as pq
 
         self._files = [pq.ParquetFile(path, memory_map=True) for path in paths]
-        #: Of each row group: its first row, its file, its number there.
+        #: For each row group: its first row, its file, and its number in that file.
         self._groups: list[tuple[int, int, int]] = []
         self._length = 0
         for number, file in enumerate(self._files):
@@ -76,7 +76,7 @@ class PictureFiles(Sequence[bytes]):
 
 
 def layers(picture: bytes) -> list[NDArray[np.uint8]]:
-    """The 8-bit codes (H, W) of each channel in a corpus' picture: one, or three."""
+    """The 8-bit codes (H, W) of each channel in a picture of a corpus: one or three."""
     with Image.open(io.BytesIO(picture), formats=["PNG"]) as image:
         codes = np.asarray(image)
     return [codes] if codes.ndim == 2 else [codes[..., colour] for colour in range(3)]
@@ -86,11 +86,11 @@ def layers(picture: bytes) -> list[NDArray[np.uint8]]:
 class Corpus:
     """A finished corpus.
 
-    ``rows`` has a row a picture, in the corpus' order (train, validation, test): id, label (index into ``classes``),
+    ``rows`` has one row per picture, in the corpus' order (train, validation, test): id, label (index into ``classes``),
     noaa_ar, observed, group (the independent unit: a region, or a frame of the quiet Sun), source and provenance
-    columns, and split. ``pictures`` are the PNG files (8 bit, grey or of three colours) in the same order, read when
-    asked for. ``facts`` is ``corpus.json``: classes with their meanings, scheme, channels, counts; ``audit`` is
-    ``audit.json``, None where the rows were divided by something else.
+    columns, and split. ``pictures`` are the PNG files (8 bits, grey or three colours) in the same order, read when
+    asked for. ``facts`` is ``corpus.json``: classes with their meanings, scheme, channels, counts. ``audit`` is
+    ``audit.json``, or None if the rows were divided by something else.
     """
 
     folder: Path
@@ -111,7 +111,7 @@ class Corpus:
 
     @classmethod
     def load(cls, folder: Path) -> Corpus:
-        """Open a corpus folder. Raises `BadInput` where it is absent, unfinished or damaged."""
+        """Open a corpus folder. Raises `BadInput` if it is absent, unfinished or damaged."""
         import pyarrow.parquet as pq
 
         manifest = manifests.read(folder, made_by="prepare")
@@ -146,7 +146,7 @@ def made_from(study: Study, rows: Sequence[RawRow]) -> dict[str, str]:
 
 
 def _sha256(rows: Iterable[RawRow]) -> str:
-    """Over the rows' JSON, one after another: all of it at once would be as large as the rows themselves."""
+    """sha256 over the rows as JSON, one at a time: all at once would be as large as the rows themselves."""
     total = hashlib.sha256()
     for row in rows:
         total.update(json.dumps(plain(row)).encode() + b"\n")
@@ -154,7 +154,7 @@ def _sha256(rows: Iterable[RawRow]) -> str:
 
 
 def check(study: Study, *, progress: bool = True) -> Catalog:
-    """Understand the study's rows, look at its images and divide them, and write nothing. Raises `BadInput`."""
+    """Parse the study's rows, look at its images and divide them, without writing anything. Raises `BadInput`."""
     found = catalog(study, read_rows(study), progress=progress)
     _divided(study, found)
     return found
@@ -171,12 +171,12 @@ def build(
 ) -> Corpus:
     """Make the corpus of ``study`` in ``folder``, which appears whole or not at all.
 
-    ``origin`` is what `made_from` says, where the caller has it already. Killed, the same call goes on with what is
-    finished of the same rows and images. Raises `BadInput` with every problem of rows, images and split; nothing is
-    left then.
+    ``origin`` is the result of `made_from`, if the caller already has it. If interrupted, the same call continues from
+    what is finished of the same rows and images. Raises `BadInput` with every problem of rows, images and split, and
+    then leaves nothing behind.
     """
     origin = origin or made_from(study, rows)
-    # How rows are divided changes no example.
+    # Examples do not depend on how rows are divided.
     key = {name: value for name, value in origin.items() if name != "study"}
     key["study"] = study.digest_of("source", "images", "labels")
     shards = Shards.opened(folder.parent / f".shards-of-{folder.name}", json.dumps(key | {"sdovis": __version__}))
@@ -192,18 +192,18 @@ def build(
         checked.save(beside)
         rejects.to_csv(beside / "rejects.csv", index=False)
     shards.remove()
-    del found, kept, rejects  # they are read anew: not twice in memory
+    del found, kept, rejects  # they are read back below: not twice in memory
     return Corpus.load(folder)
 
 
 def _divided(study: Study, found: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, CorpusFacts, Audit]:
-    """Rows kept, with their part; rejects; facts; audit. Raises `BadInput` where the split or its audit fails."""
+    """Rows kept, with their part; rejects; facts; audit. Raises `BadInput` if the split or its audit fails."""
     footprint = footprint_deg(cutout_arcsec=study.images.cutout_arcsec, cutout_deg=study.images.cutout_deg)
     assignment = assign(found.rows, study.split, seed=study.study.seed, footprint_deg=footprint)
     part, gone = assignment.part, assignment.part == ""
     dropped = _dropped(found.rows[gone], assignment.dropped[gone])
     rejects = pd.concat([table for table in (found.rejects, dropped) if len(table)] or [found.rejects])
-    # Within a part the rows stand in time: the order is the data's own, not a machine's.
+    # Within a part, rows are in order of time, so that the order does not depend on the machine.
     keys = found.rows[["observed", "id"]].assign(part=pd.Categorical(part, PARTS))[~gone]
     order = keys.sort_values(["part", "observed", "id"], kind="stable").index
     kept = found.rows.iloc[order].assign(split=part[order], group=assignment.group[order])
@@ -230,7 +230,7 @@ def _dropped(rows: pd.DataFrame, reasons: Iterable[str]) -> pd.DataFrame:
 
 
 def _write_parquet(rows: pd.DataFrame, shards: Shards, classes: tuple[str, ...], folder: Path) -> None:
-    """Write the parts' files, some rows at a time: memory does not grow with the corpus."""
+    """Write the files of the parts, some rows at a time, so that memory does not grow with the corpus."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -262,11 +262,11 @@ def _features(classes: tuple[str, ...]) -> Any:
 def _group(light: pd.DataFrame, heavy: Any, classes: tuple[str, ...], schema: Any, pa: Any) -> Any:
     """Some rows as an Arrow table of ``schema``."""
     columns: dict[str, Any] = {name: light[name] for name in schema.names if name in light}
-    # HMI's times have hundredths of a second at most; pandas keeps microseconds.
+    # HMI times have at most hundredths of a second; pandas keeps microseconds.
     columns["observed"] = light["observed"].dt.round("ms").dt.as_unit("ms")
     columns["label"] = [classes.index(name) for name in light["label"]]
     columns["header"], columns["extra"] = heavy["header"], heavy["extra"]
-    # Bytes with a bare name: a path would be stored instead of the pixels.
+    # Bytes with a bare name: with a path, the path would be stored instead of the pixels.
     names = [f"{name}.png" for name in light["id"]]
     pictures = pa.StructArray.from_arrays([heavy["image"].combine_chunks(), pa.array(names)], ["bytes", "path"])
     columns["image"] = pa.chunked_array([pictures])

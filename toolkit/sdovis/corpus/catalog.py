@@ -1,4 +1,4 @@
-"""Rows joined to images: every row becomes an example, a reject with its reason, or a problem to mend."""
+"""Rows joined to images: every row becomes an example, a reject with its reason, or a problem to fix."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from sdovis.readers.rows import RawRow
 from sdovis.study import Images, Study
 
 REJECT_COLUMNS = ("file", "sheet", "row", "image", "noaa_ar", "label", "reason")
-#: What opening one image may take before its decoder is stopped: seconds, and bytes above what an idle worker holds.
+#: Limits beyond which the decoder of an image is stopped: seconds, and bytes beyond those of an idle worker.
 DECODING_SECONDS = 60.0
 DECODING_BYTES = 2 * 2**30
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """``rows``: a row an example, pictures left out; ``rejects``: a row a reject with its reason.
+    """``rows``: one row per example, without its picture; ``rejects``: one row per reject, with its reason.
 
     With shards, the columns shard and place of ``rows`` say where the pictures are.
     """
@@ -44,7 +44,7 @@ class Catalog:
 
 
 def scheme_of(study: Study, rows: Sequence[RawRow]) -> LabelScheme:
-    """The study's label scheme, fitted to the column's values where the scheme asks for it."""
+    """The study's label scheme, fitted to the column's values if the scheme asks for it."""
     values = [row.text("label") for row in rows]
     return label_schemes.scheme(study.labels.scheme, values=values, classes=study.labels.classes)
 
@@ -57,15 +57,17 @@ def catalog(
     progress: bool = True,
     workers: int | None = None,
 ) -> Catalog:
-    """Understand every row and look at every image, in their order of time.
+    """Parse every row and look at every image, in order of time.
 
-    The pictures go to ``shards``, where finished ones are not made again; without, they are only looked at. Raises
-    `BadInput` with all problems of all rows and images; with ``source.on_problem = "reject"`` they become rejects and
-    it raises only when nothing is left.
+    The pictures go to ``shards``, where finished ones are not made again; without it, images are only looked at. Raises
+    `BadInput` with all problems of all rows and images; with ``source.on_problem = "reject"`` these become rejects, and
+    it raises only if no row is left.
     """
     scheme = scheme_of(study, rows)
     signed = any(channel(name).signed for name in study.images.channels)
-    scheme.policy.chosen(study.method.augment, signed=signed)  # what breaks the label is refused before the work
+    scheme.policy.chosen(
+        study.method.augment, signed=signed
+    )  # augmentations that break labels are refused before the work
     understood = understand(study, rows, scheme)
     frames = _frames(understood.kept)
     look = partial(_look, study, workers=workers, progress=progress, total=len(frames))
@@ -83,7 +85,9 @@ def catalog(
     left_out = left_out.sort_values(["sheet", "row"], kind="stable", ignore_index=True)
     if not len(table):
         reasons = left_out["reason"].value_counts().head(3).to_dict()
-        raise BadInput(Problem(f"no row is left: {reasons}", "see [images] and [labels]", study.source.rows_from))
+        raise BadInput(
+            Problem(f"no row is left: {reasons}", "check [images] and [labels] in the study", study.source.rows_from)
+        )
     return Catalog(table, left_out, scheme)
 
 
@@ -91,7 +95,7 @@ Frame = tuple[Observation, ...]
 
 
 def _frames(rows: Iterable[Observation]) -> list[Frame]:
-    """The rows of each image (for several channels: of each set of images), in the order of time."""
+    """The rows of each image (with several channels, of each set of images), in order of time."""
     frames: dict[tuple[str, ...], list[Observation]] = {}
     for row in rows:
         frames.setdefault(row.images, []).append(row)
@@ -99,7 +103,7 @@ def _frames(rows: Iterable[Observation]) -> list[Frame]:
 
 
 Look = Callable[[Sequence[Frame]], Iterator[Looked]]
-#: What became of some images, one after another, and the table of all their examples.
+#: The outcome for some images, in order, and one table of all their examples.
 Part = tuple[Sequence[Looked], pd.DataFrame]
 
 
@@ -110,7 +114,7 @@ def _looked(root: Path, images: Images, frame: Frame) -> Looked:
 def _look(
     study: Study, frames: Sequence[Frame], *, workers: int | None, progress: bool, total: int
 ) -> Iterator[Looked]:
-    """Look at ``frames`` in child processes: an image that takes its decoder down becomes a problem of its rows."""
+    """Look at ``frames`` in child processes: an image that crashes its decoder becomes a problem of its rows."""
     from tqdm import tqdm
 
     work = partial(_looked, study.image_root, study.images)
@@ -150,7 +154,7 @@ def _kept_on_disk(frames: Sequence[Frame], shards: Shards, look: Look) -> Iterat
 
 
 def _gathered(frames: Sequence[Frame], parts: Iterable[Part]) -> tuple[pd.DataFrame, Sorted]:
-    """One table of all examples; an image whose very file was seen before lends none."""
+    """One table of all examples; an image whose file has the same bytes as an earlier one gives none."""
     out = Sorted()
     tables = []
     owner: dict[str, str] = {}
@@ -185,7 +189,7 @@ def _reject_row(reject: Reject) -> dict[str, Any]:
 
 
 def image_inventory(study: Study, rows: Iterable[RawRow]) -> str:
-    """JSON of (name, sha256 or 'missing') of each image the rows name: what a corpus was made from."""
+    """JSON with (name, sha256 or 'missing') of each image that the rows name: what a corpus was made from."""
     found = []
     for name in sorted({name for row in rows for name in row.images}):
         try:

@@ -1,4 +1,4 @@
-"""The columns of a corpus, in their order: what each holds, in which unit, and where it is from."""
+"""The columns of a corpus, in order: what each holds, its unit, and where it comes from."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ Kind = Literal["text", "integer", "number", "time", "image", "class", "flag"]
 
 @dataclass(frozen=True)
 class CorpusColumn:
-    """A column: its ``meaning`` in the words of the dataset card, and its ``unit``, '' where it has none.
+    """A column: its ``meaning`` in the words of the dataset card, and its ``unit``, '' if it has none.
 
-    It is ``measured`` where the image has to be opened to know it. The others come with the row, their time and
-    place completed from the image's header.
+    A ``measured`` column is known only once the image is opened. The others come with the row; time and position are
+    completed from the image's header.
     """
 
     name: str
@@ -24,7 +24,7 @@ class CorpusColumn:
 
     @property
     def heading(self) -> str:
-        """Name and unit as the heading of a workbook: ``Latitude (deg)``."""
+        """Name and unit as a workbook heading: ``Latitude (deg)``."""
         words = self.name.removesuffix(f"_{self.unit}").replace("_", " ").capitalize()
         return f"{words} ({self.unit})" if self.unit else words
 
@@ -72,9 +72,9 @@ COLUMNS = (
         "extra", "text", "further facts of the row as its source gives them, JSON; empty where there are none"
     ),
 )
-#: Known of each row until the corpus is written, which tells it of all rows at once.
+#: Known for each row until the corpus is written; the corpus says it once for all rows.
 SIMULATED = CorpusColumn("simulated", "flag", "whether the image says that it was simulated", measured=True)
 
 NAMES = tuple(column.name for column in COLUMNS)
-#: Where the row's region is, on the Sun and in the original image.
+#: The position of the row's region, on the Sun and in the original image.
 POSITIONS = tuple(column for column in COLUMNS if column.name in ("latitude_deg", "longitude_deg", "x_px", "y_px"))

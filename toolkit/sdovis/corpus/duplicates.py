@@ -1,4 +1,4 @@
-"""Pictures that show the same thing: nearly equal pixels, or cutouts of the same part of the Sun."""
+"""Images that show the same thing: nearly equal pixels, or cutouts of the same area of the Sun."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from sdovis.sun.rotation import synodic_rate
 
 #: Sides, in cells, of the thumbnail that is hashed and of the block of its lowest frequencies.
 THUMBNAIL, BLOCK = 32, 8
-#: Hash of a picture in which nothing can be compared. No other picture has it: about half of its bits are set.
+#: Hash of an image in which nothing can be compared. No other image has it: their hashes have about half their bits set.
 BLANK = "0" * 16
-#: A hash with fewer bits set is of a picture of a few pure frequencies, as good as blank.
+#: A hash with fewer bits set comes from an image of a few pure frequencies, which is as good as blank.
 FEWEST_BITS = 24
-#: Compressing or resampling a picture moves its mean by less than this many codes. Unrelated round spots, alike to the
-#: hash, mostly differ by more.
+#: Compressing or resampling an image moves its mean by less than this many codes. Unrelated round spots with similar
+#: hashes mostly differ by more.
 MEAN_TOLERANCE = 1.0
-#: A place is on the disc for 13.6 days: cutouts farther apart in time show it in different passages.
+#: A position is on the disc for 13.6 days: cutouts farther apart in time show it in different passages.
 PASSAGE_DAYS = 14.0
-#: Pairs compared at once: 4 MB an array of floats.
+#: Pairs compared at once: 4 MB per array of floats.
 PAIRS = 500_000
 
 _EPOCH = pd.Timestamp("2010-01-01", tz="UTC")
@@ -37,15 +37,15 @@ Find = Callable[[Positions, Positions], Pairs]
 
 
 def perceptual_hash(codes: NDArray[np.uint8]) -> str:
-    """`perceptual_hashes` of one picture (H, W) or (H, W, 3)."""
+    """`perceptual_hashes` of one image (H, W) or (H, W, 3)."""
     return perceptual_hashes(codes[None])[0]
 
 
 def perceptual_hashes(codes: NDArray[np.uint8]) -> list[str]:
-    """64 bits of each picture (N, H, W) or (N, H, W, 3) as 16 hex digits: nearly equal pictures differ in few bits.
+    """64 bits of each image (N, H, W) or (N, H, W, 3) as 16 hex digits: nearly equal images differ in few bits.
 
-    Which of the 8 x 8 lowest frequencies (cosine transform of a 32 x 32 thumbnail) lie above their median: Zauner
-    (2010), Implementation and benchmarking of perceptual image hash functions, section 3.2.1. `BLANK` where no two
+    The bits say which of the 8 x 8 lowest frequencies (cosine transform of a 32 x 32 thumbnail) exceed their median:
+    Zauner (2010), Implementation and benchmarking of perceptual image hash functions, section 3.2.1. `BLANK` if no two
     cells of the thumbnail differ by a code.
     """
     from scipy.fft import dctn
@@ -58,8 +58,8 @@ def perceptual_hashes(codes: NDArray[np.uint8]) -> list[str]:
 
 
 def thumbnails(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Means of pictures (N, H, W) or (N, H, W, 3) over 32 x 32 cells each, their colours averaged."""
-    # Sums of whole numbers are exact in float32 up to 4096 px a side: the same on every machine.
+    """Means of images (N, H, W) or (N, H, W, 3) over 32 x 32 cells each, with colours averaged."""
+    # Sums of whole numbers are exact in float32 up to 4096 px per side, and so the same on every machine.
     grey = codes.astype(np.float32) if codes.ndim == 3 else codes.sum(axis=3, dtype=np.float32)
     down, across = (_cells(side) for side in codes.shape[1:3])
     numbers = np.outer(down.sum(axis=0), across.sum(axis=0)).astype(np.float64) * codes[0, 0, 0].size
@@ -68,10 +68,10 @@ def thumbnails(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=64)
 def _cells(side: int) -> NDArray[np.float32]:
-    """(side, 32): 1 where a pixel's middle lies in a cell; cells smaller than a pixel have the nearest one."""
+    """(side, 32): 1 where a pixel's centre lies in a cell; a cell smaller than a pixel gets the nearest one."""
     scale = side / THUMBNAIL
-    middles = (np.arange(THUMBNAIL) + 0.5) * scale
-    off = (np.arange(side)[:, None] + 0.5 - middles) / max(scale, 1.0)
+    centres = (np.arange(THUMBNAIL) + 0.5) * scale
+    off = (np.arange(side)[:, None] + 0.5 - centres) / max(scale, 1.0)
     return ((off > -0.5) & (off <= 0.5)).astype(np.float32)
 
 
@@ -87,8 +87,8 @@ def footprint_deg(*, cutout_arcsec: float | None = None, cutout_deg: float | Non
 def near_duplicates(rows: pd.DataFrame, bits: int) -> Find:
     """Finds pairs of ``rows`` whose hashes differ in at most ``bits`` bits.
 
-    Columns: perceptual_hash, and mean_code where it is known: means farther apart than `MEAN_TOLERANCE` are of
-    different pictures. Without the column perceptual_hash there are no pairs.
+    Columns: perceptual_hash, and mean_code if known: means farther apart than `MEAN_TOLERANCE` belong to different
+    images. Without the column perceptual_hash there are no pairs.
     """
     hashes = np.zeros(len(rows), np.uint64)
     if "perceptual_hash" in rows:
@@ -111,7 +111,7 @@ def near_duplicates(rows: pd.DataFrame, bits: int) -> Find:
 
 
 def overlaps(rows: pd.DataFrame, side_deg: float) -> Find:
-    """Finds pairs of ``rows`` that are cutouts of ``side_deg`` sharing a part of the Sun.
+    """Finds pairs of ``rows`` that are cutouts of ``side_deg`` sharing some of the Sun's surface.
 
     Both were taken in one passage over the disc (`PASSAGE_DAYS`), and one's centre, carried by differential rotation
     to the other's time, lies within ``side_deg`` of it in latitude and along the parallel in longitude. Columns:
@@ -145,12 +145,12 @@ def overlaps(rows: pd.DataFrame, side_deg: float) -> Find:
 
 
 def _days(times: pd.Series) -> NDArray[np.float64]:
-    # From a fixed day: a pair of rows gives the same numbers whatever other rows there are.
+    # From a fixed day, so that a pair of rows gives the same numbers whatever other rows there are.
     return np.asarray((times - _EPOCH) / pd.Timedelta(days=1), dtype=np.float64)
 
 
 def _rates(days: NDArray[np.float64], latitude: NDArray[np.float64], placed: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Synodic rotation, degrees a day, of each place at the beginning of its day."""
+    """Synodic rotation, degrees per day, at each position at the beginning of its day."""
     rate = np.full(len(days), np.nan)
     whole = np.floor(days)
     order = np.flatnonzero(placed)[np.argsort(whole[placed], kind="stable")]
@@ -161,7 +161,7 @@ def _rates(days: NDArray[np.float64], latitude: NDArray[np.float64], placed: NDA
 
 
 def _blocks(days: NDArray[np.float64], others: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
-    """Ranges of ``days`` (sorted) that have no more than `PAIRS` pairs with the ``others`` of their passages."""
+    """Ranges of ``days`` (sorted) with at most `PAIRS` pairs with the ``others`` of their passages."""
     begin = np.searchsorted(others, days - PASSAGE_DAYS, side="left")
     end = np.searchsorted(others, days + PASSAGE_DAYS, side="right")
     start = 0

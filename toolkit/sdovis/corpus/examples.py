@@ -1,4 +1,4 @@
-"""An image opened, and every row of it made an example, a reject with its reason, or a problem to mend."""
+"""An image opened, and each of its rows made an example, a reject with its reason, or a problem to fix."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from sdovis.images.quality import quality_problem
 from sdovis.study import IMAGE_FIELDS, Images
 from sdovis.sun.geometry import DiscFrame, project, unproject
 
-#: The two ways to give a position may differ by this share of the disc's radius: a flipped axis differs by more.
+#: The two ways to give a position may differ by this share of the disc radius; a flipped axis differs by more.
 MAX_POSITION_GAP = 0.1
-#: Rotating a day-old position may carry it just over the limb: that is far from the meridian, not a mistake.
+#: Rotating a day-old position may carry it just beyond the limb: far from the meridian, but not a mistake.
 MAX_LONGITUDE_DEG = 105.0
 MAX_DISC_DISTANCE = 1.05
-#: Pixels of examples made at once: the seven cutouts of a disc together cost less than seven, whole discs only memory.
+#: Pixels of examples made at once: seven cutouts of a disc cost less together than one by one, whole discs only memory.
 PIXELS = 2**20
 
 
 def look(root: Path, images: Images, rows: Sequence[Observation]) -> tuple[str, Sorted]:
     """Open the images that all ``rows`` share, one for each channel, and make each row's example.
 
-    Returns the files' sha256 ('' where one cannot be used) with what became of the rows; ``kept`` holds dictionaries,
-    a corpus row each with its PNG under ``image``.
+    Returns the files' sha256 ('' if one cannot be used) and what became of the rows; ``kept`` holds one dictionary per
+    corpus row, with its PNG under ``image``.
     """
     out = Sorted()
     view = View.of_study(images)
@@ -84,7 +84,7 @@ def _unusable(images: Images, layer: Layer) -> str | None:
 
 
 def _bad_pointing(layer: Layer) -> str | None:
-    """Why a full-disc frame is unusable; frames that hold a part of the disc are left alone."""
+    """Why a full-disc image is unusable; images that show only some of the disc are not judged."""
     frame = layer.image.frame
     if frame is None:
         return None
@@ -94,7 +94,7 @@ def _bad_pointing(layer: Layer) -> str | None:
 
 
 def _judged(view: View, row: Observation, layers: Sequence[Layer]) -> Observation | str | Problem:
-    """The observation with its time and position filled in, or the reason to reject it, or its problem."""
+    """The observation with its time and position filled in, the reason to reject it, or its problem."""
     first = layers[0].image
     time, problem = _time(row, layers)
     problem = problem or _other_region(row, layers) or _off_disc(row, first.frame)
@@ -106,12 +106,12 @@ def _judged(view: View, row: Observation, layers: Sequence[Layer]) -> Observatio
     limit = view.max_longitude_deg
     if limit is not None and row.longitude_deg is not None and abs(row.longitude_deg) > limit:
         return _too_far(row.longitude_deg, limit)
-    if first.frame is not None or view.cutout_arcsec:  # else the position is a fact beside the image
+    if first.frame is not None or view.cutout_arcsec:  # otherwise the position is only a fact beside the image
         row, problem = _completed(row, first.frame)
     if problem is not None:
         return problem
     if limit is not None and row.longitude_deg is None:
-        hint = "map source.columns.longitude_deg, or x_px and y_px with images.center_px"
+        hint = "set source.columns.longitude_deg, or x_px and y_px with images.center_px"
         return row.raw.problem("the longitude is unknown, and images.max_longitude_deg is set", hint)
     if limit is not None and row.longitude_deg is not None and abs(row.longitude_deg) > limit:
         return _too_far(row.longitude_deg, limit)
@@ -121,7 +121,7 @@ def _judged(view: View, row: Observation, layers: Sequence[Layer]) -> Observatio
 
 
 def _uncut(view: View, row: Observation, layers: Sequence[Layer]) -> Problem | None:
-    """Why the row's examples cannot be cut out of the images, or do not fit together."""
+    """Why the row's example cannot be cut out of the images, or why the images do not fit together."""
     if view.cutout_deg and any(layer.image.frame is None and layer.image.grid is None for layer in layers):
         return _no_coordinates(row)
     if view.cutout_arcsec and any(layer.image.frame is None for layer in layers):
@@ -129,12 +129,12 @@ def _uncut(view: View, row: Observation, layers: Sequence[Layer]) -> Problem | N
     if view.cuts_out or len({layer.values.shape for layer in layers}) == 1:
         return None
     shapes = " and ".join(" x ".join(map(str, layer.values.shape)) for layer in layers)
-    hint = "give three images of one size, or images.cutout_arcsec"
+    hint = "use images of one size, or set images.cutout_arcsec"
     return row.raw.problem(f"the channels' images differ in size: {shapes} px", hint, field="image")
 
 
 def _examples(view: View, rows: Sequence[Observation], layers: Sequence[Layer]) -> list[dict[str, Any] | None]:
-    """The corpus row of each observation; None where the picture is blank in a channel."""
+    """The corpus row of each observation; None if the cutout is blank in a channel."""
     positions = [Position(row.latitude_deg, row.longitude_deg, row.x_px, row.y_px) for row in rows]
     cut = view.cutouts(layers, positions)
     known = cut.known
@@ -161,7 +161,7 @@ def _examples(view: View, rows: Sequence[Observation], layers: Sequence[Layer]) 
 
 
 def _described(row: Observation) -> dict[str, Any]:
-    """The columns of a corpus row that its observation tells."""
+    """The columns of a corpus row that come from its observation."""
     return {
         "id": row.id,
         "label": row.label,
@@ -183,7 +183,7 @@ def _described(row: Observation) -> dict[str, Any]:
 
 
 def _headers(layers: Sequence[Layer]) -> str:
-    """What the files' headers say, as JSON: the header, or for several channels a header each, by channel."""
+    """The files' headers as JSON: the header, or with several channels one header per channel."""
     headers = [dict(layer.image.header) for layer in layers]
     names = [layer.channel.name for layer in layers if layer.channel]
     said = dict(zip(names, headers, strict=True)) if len(layers) > 1 else headers[0]
@@ -203,16 +203,16 @@ def _other_region(row: Observation, layers: Sequence[Layer]) -> Problem | None:
 
 def _no_coordinates(row: Observation) -> Problem:
     hint = "set images.center_px and images.arcsec_per_px"
-    return row.raw.problem("the image has no coordinates, so a position means nothing", hint, field="image")
+    return row.raw.problem("the image has no coordinates, so positions in it are meaningless", hint, field="image")
 
 
 def _time(row: Observation, layers: Sequence[Layer]) -> tuple[datetime | None, Problem | None]:
-    """When it was observed: the image's own time where it has one, else the row's; they must agree."""
+    """When it was observed: the image's own time if it has one, otherwise the row's; they must agree."""
     known = [layer.image.observed for layer in layers if layer.image.observed]
     if known and max(known) - min(known) > MAX_TIME_GAP:
         times = " and ".join(f"{time:%Y-%m-%d %H:%M:%S}" for time in known)
         return None, row.raw.problem(
-            f"the channels' images are of {times} UTC", "name images of one time", field="image"
+            f"the channels' images were taken at {times} UTC", "name images of one time", field="image"
         )
     seen = known[0] if known else None
     if row.observed and seen and abs(row.observed - seen) > MAX_TIME_GAP:
@@ -220,7 +220,7 @@ def _time(row: Observation, layers: Sequence[Layer]) -> tuple[datetime | None, P
         return None, row.raw.problem(what, "correct the row or name the right image", field="observed")
     time = seen or row.observed
     if time is None:
-        hint = "map source.columns.observed: the image has no time of its own"
+        hint = "set source.columns.observed: the image has no time of its own"
         return None, row.raw.problem("the time of observation is unknown", hint, field="observed")
     return time, None
 
@@ -233,40 +233,42 @@ def _off_disc(row: Observation, frame: DiscFrame | None) -> Problem | None:
     """The problem of a position that no region can have, whatever its longitude limit."""
     if row.longitude_deg is not None and abs(row.longitude_deg) > MAX_LONGITUDE_DEG:
         what = f"longitude {row.longitude_deg:g} lies behind the Sun, off the solar disc"
-        return row.raw.problem(what, "longitude counts from the central meridian, west positive", field="longitude_deg")
+        return row.raw.problem(
+            what, "longitude is measured from the central meridian, west positive", field="longitude_deg"
+        )
     if frame is None or row.x_px is None or row.y_px is None:
         return None
     distance = float(np.hypot(row.x_px - frame.center_px[0], row.y_px - frame.center_px[1])) / frame.radius_px
     if distance <= MAX_DISC_DISTANCE:
         return None
     what = f"position x {row.x_px:g}, y {row.y_px:g} lies off the solar disc"
-    return row.raw.problem(what, "x counts from the left, y from the top, in pixels", field="x_px")
+    return row.raw.problem(what, "x is measured from the left, y from the top, in pixels", field="x_px")
 
 
 def _completed(row: Observation, frame: DiscFrame | None) -> tuple[Observation, Problem | None]:
-    """The row with pixel and heliographic position filled in from each other; where both are given they must agree."""
+    """The row with pixel and heliographic position filled in from each other; if both are given they must agree."""
     pixel = (row.x_px, row.y_px) if row.x_px is not None and row.y_px is not None else None
     both = row.latitude_deg is not None and row.longitude_deg is not None
-    place = (row.latitude_deg or 0.0, row.longitude_deg or 0.0) if both else None
-    if pixel is None and place is None:
+    degrees = (row.latitude_deg or 0.0, row.longitude_deg or 0.0) if both else None
+    if pixel is None and degrees is None:
         return row, None
     if frame is None:
         return row, _no_coordinates(row)
     if pixel is not None and not np.isfinite(unproject(*pixel, frame)[0]):
         what = f"position x {pixel[0]:g}, y {pixel[1]:g} lies off the solar disc"
-        return row, row.raw.problem(what, "x counts from the left, y from the top, in pixels", field="x_px")
-    if place is None:
+        return row, row.raw.problem(what, "x is measured from the left, y from the top, in pixels", field="x_px")
+    if degrees is None:
         assert pixel is not None
         latitude, longitude = map(float, unproject(*pixel, frame))
         return replace(row, latitude_deg=latitude, longitude_deg=longitude), None
-    x, y, _ = map(float, project(*place, frame))
+    x, y, _ = map(float, project(*degrees, frame))
     if pixel is None and not np.isfinite(x):
-        what = f"position {place[0]:g}, {place[1]:g} lies behind the limb, off the solar disc"
-        return row, row.raw.problem(what, "longitude counts from the central meridian", field="longitude_deg")
+        what = f"position {degrees[0]:g}, {degrees[1]:g} lies behind the limb, off the solar disc"
+        return row, row.raw.problem(what, "longitude is measured from the central meridian", field="longitude_deg")
     if pixel is None:
         return replace(row, x_px=x, y_px=y), None
     apart = float(np.hypot(x - pixel[0], y - pixel[1]))
     if apart > MAX_POSITION_GAP * frame.radius_px:
         what = f"pixel and heliographic position lie {apart:.0f} px apart"
-        return row, row.raw.problem(what, "y counts from the top, west is to the right, north is up", field="x_px")
+        return row, row.raw.problem(what, "y is measured from the top, west is to the right, north is up", field="x_px")
     return row, None

@@ -1,4 +1,4 @@
-"""The workbook that a colleague would want of a finished corpus. The reader `spreadsheet` reads it back."""
+"""A finished corpus as a workbook for colleagues, which the reader `spreadsheet` can read back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sdovis.study import SourceSettings, Study
 from sdovis.version import __version__
 
 REGIONS, QUIET, REJECTS, ABOUT = "Active regions", "Quiet Sun", "Rejects", "About"
-#: Headings of the columns that the corpus itself gives, and of those that stand first among the others.
+#: Headings of the columns that the corpus itself gives, and of those that come first among the others.
 _POSITIONS = {column.heading: column.name for column in POSITIONS}
 _LEADING = tuple(HEADINGS[name] for name in ("kind", "mount_wilson", "mcintosh", "area_msh", "spots"))
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
@@ -33,17 +33,17 @@ Row = Mapping[str, Any]
 def export(corpus: Corpus, study: Study, path: Path) -> None:
     """Write ``corpus`` to a new .xlsx at ``path``: regions, quiet Sun, rejects, and what it was made from.
 
-    Headings are those of a workbook of active regions, then what was joined, and the part. Read by the reader
-    `spreadsheet` it gives the same cutouts and labels: positions are not rounded. It appears whole or not at all.
+    Headings are those of a workbook of active regions, then the joined columns, then the part. The reader `spreadsheet`
+    gets the same cutouts and labels from it: positions are not rounded. It appears whole or not at all.
 
-    Raises `Conflict` where ``path`` exists, `BadInput` where it cannot be written or does not end in .xlsx.
+    Raises `Conflict` if ``path`` exists, `BadInput` if it cannot be written or does not end in .xlsx.
     """
     if path.suffix.lower() != ".xlsx":
         raise BadInput(Problem("the workbook's name must end in .xlsx", file=str(path)))
     if path.exists():
-        raise Conflict(f"{path}: is there already and was left as it is; name another file, or remove it")
+        raise Conflict(f"{path}: already exists and was not overwritten; name another file, or remove this one")
     if not path.parent.is_dir():
-        raise BadInput(Problem("there is no such folder", "make it first", str(path.parent)))
+        raise BadInput(Problem("there is no such folder", "create it first", str(path.parent)))
     quiet = corpus.rows["noaa_ar"].isna() & (corpus.rows["label"].map(lambda i: corpus.classes[i]) == "quiet")
     sheets = {
         REGIONS: _table(corpus.rows[~quiet], study),
@@ -55,15 +55,15 @@ def export(corpus: Corpus, study: Study, path: Path) -> None:
         beside = Path(folder) / path.name
         _write({title: rows for title, rows in sheets.items() if rows}, beside)
         try:
-            path.hardlink_to(beside)  # unlike a rename, fails where another process was first
+            path.hardlink_to(beside)  # unlike a rename, this fails if another process was first
         except FileExistsError:
-            raise Conflict(f"{path}: is there already and was left as it is") from None
+            raise Conflict(f"{path}: already exists and was not overwritten") from None
         except OSError:  # a file system without links
             beside.replace(path)
 
 
 def _table(rows: pd.DataFrame, study: Study) -> list[Row]:
-    """A row a cutout, by heading; columns that are empty throughout are left out."""
+    """One row per cutout, by heading; empty columns are left out."""
     extras = [json.loads(text) if text else {} for text in rows.get("extra", [""] * len(rows))]
     label = study.source.columns.label
     known = {"Image", "Image 2", "Image 3", "Observed (UTC)", "NOAA AR", "Part", label, *_POSITIONS}
@@ -74,18 +74,18 @@ def _table(rows: pd.DataFrame, study: Study) -> list[Row]:
         cells: dict[str, Any] = {"Image" if i == 1 else f"Image {i}": name for i, name in enumerate(names, 1)}
         cells["Observed (UTC)"] = row["observed"].to_pydatetime().replace(tzinfo=None)
         cells["NOAA AR"] = None if pd.isna(row["noaa_ar"]) else int(row["noaa_ar"])
-        told = {label: _label(row["label_text"])} | {name: _value(extra.get(name, "")) for name in joined}
-        leading = [*(name for name in _LEADING if name in told), *([] if label in _LEADING else [label])]
-        cells |= {name: told[name] for name in leading}
+        named = {label: _label(row["label_text"])} | {name: _value(extra.get(name, "")) for name in joined}
+        leading = [*(name for name in _LEADING if name in named), *([] if label in _LEADING else [label])]
+        cells |= {name: named[name] for name in leading}
         cells |= {name: None if pd.isna(row[column]) else float(row[column]) for name, column in _POSITIONS.items()}
-        cells |= {name: told[name] for name in joined if name not in leading}
+        cells |= {name: named[name] for name in joined if name not in leading}
         table.append({**cells, "Part": row["split"]})
     filled = [name for name in table[0] if any(row[name] is not None for row in table)] if table else []
     return [{name: row[name] for name in filled} for row in table]
 
 
 def _value(text: str) -> Any:
-    """A number or time as such, other text as it is; None for an empty one."""
+    """A number or time as such, other text unchanged; None if it is empty."""
     if _NUMBER.fullmatch(text):
         return float(text) if set(text) & set(".eE") else int(text)
     if _TIME.fullmatch(text):
@@ -94,7 +94,7 @@ def _value(text: str) -> Any:
 
 
 def _label(text: str) -> Any:
-    """A label keeps its spelling: only a whole number is one, because it reads back the same."""
+    """A label keeps its spelling: only a whole number is stored as a number, because it reads back the same."""
     return int(text) if re.fullmatch(r"0|[1-9]\d{0,14}", text) else text
 
 
@@ -107,7 +107,7 @@ def _rejects(path: Path) -> list[Row]:
 
 
 def _about(corpus: Corpus, study: Study) -> list[Row]:
-    """What the corpus is and was made from, a line each."""
+    """What the corpus is and what it was made from, one fact per line."""
     facts, source = corpus.facts, study.source
     lines: list[tuple[str, Any]] = [
         ("Study", study.study.title or study.name),
@@ -138,7 +138,7 @@ def _about(corpus: Corpus, study: Study) -> list[Row]:
 
 
 def _named_settings(settings: SourceSettings | None) -> Iterator[tuple[str, Any]]:
-    """The reader's settings that have a title: what it joined to the rows, and how."""
+    """The reader's settings that have a title: what it joined to the rows and how."""
     for name, field in type(settings).model_fields.items() if settings else ():
         if field.title:
             yield field.title, getattr(settings, name)
@@ -169,7 +169,7 @@ def _write(sheets: Mapping[str, Sequence[Row]], path: Path) -> None:
 
 
 def _put(cell: Any, value: Any) -> None:
-    """A number as a number, a time as a time, all else as text, whatever it begins with."""
+    """Store a number as a number, a time as a time, and anything else as text, whatever it begins with."""
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
     if isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""What a corpus says of itself: ``corpus.json``."""
+"""What a corpus says about itself: ``corpus.json``."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ FILE = "corpus.json"
 class CorpusFacts:
     """Classes (name -> meaning) in the order of the labels, where labels and pixels come from, and counts of rows.
 
-    ``spellings`` counts each class' ways of writing; ``view`` says what a picture shows; ``flares`` is there where the
-    labels were made from a list of flares.
+    ``spellings`` counts how each class is written; ``view`` says what a picture shows; ``flares`` is given if the labels
+    were made from a flare list.
     """
 
     study: str
@@ -39,15 +39,17 @@ class CorpusFacts:
 
     @classmethod
     def of(cls, study: Study, scheme: LabelScheme, kept: pd.DataFrame, rejects: pd.DataFrame) -> CorpusFacts:
-        """Of the rows that are ``kept`` (columns label, a class name, label_text, simulated, observed) and the others.
+        """The facts of rows ``kept`` (columns label, a class name, label_text, simulated, observed) and ``rejects``.
 
-        Raises `BadInput` where less than two classes are left, or a list of flares cannot be read.
+        Raises `BadInput` if fewer than two classes are left, or a flare list cannot be read.
         """
         occurring = set(kept["label"])
-        # A class that the scheme knows and the data lacks would only add an output that never learns.
+        # A class that the data lacks would only add an output that never learns.
         classes = [name for name in scheme.classes if name in occurring]
         if len(classes) < 2:
-            raise BadInput(f"only the class {classes[0]!r} is left; there is nothing to tell apart")
+            raise BadInput(
+                f"only the class {classes[0]!r} is left, so there is nothing to classify; add rows of other classes"
+            )
         return cls(
             study=study.name,
             simulated=bool(study.study.simulated or kept["simulated"].any()),
@@ -62,22 +64,22 @@ class CorpusFacts:
         )
 
     def save(self, folder: Path) -> None:
-        """Write ``corpus.json`` into the corpus' folder."""
+        """Write ``corpus.json`` into the corpus folder."""
         records.write(self, folder / FILE)
 
     @classmethod
     def load(cls, folder: Path) -> CorpusFacts:
-        """Of a corpus' folder. Raises `BadInput` for every entry that is missing or of another type."""
+        """Read it from a corpus folder. Raises `BadInput` for every entry that is missing or of the wrong type."""
         return records.read(cls, folder / FILE, made_by="prepare")
 
 
 def count_spellings(texts: pd.Series) -> dict[str, int]:
-    """Way of writing -> how many rows have it, the commonest first."""
+    """Spelling -> number of rows, the commonest first."""
     return {str(text): int(n) for text, n in texts.value_counts().items()}
 
 
 def count_reasons(reasons: pd.Series) -> dict[str, int]:
-    """Reason, its figures left out -> how often it was given."""
+    """Reason, without its numbers -> how often it was given."""
     general = reasons.str.replace(r"^\d+(\.\d+)? degrees", "too many degrees", regex=True)
     general = general.str.replace(r"row \d+", "another row", regex=True)
     return {str(reason): int(n) for reason, n in general.value_counts().items()}

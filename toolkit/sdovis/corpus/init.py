@@ -1,4 +1,4 @@
-"""A first study file for a workbook: what can be guessed is filled in, the rest is explained in comments."""
+"""A first study file for a workbook: guesses are filled in, and comments explain the rest."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ HEADINGS: Mapping[str, Sequence[str]] = {
     "x_px": (r"^x\b",),
     "y_px": (r"^y\b",),
 }
-#: Tried in this order: the first that understands every filled cell is taken.
+#: Tried in this order: the first that knows every filled cell is taken.
 SCHEMES = ("mount-wilson-3", "activity", "mcintosh-z", "flare", "sdo-vt1")
-FULL_FRAME_ARCSEC = AIA_PIXEL_ARCSEC * CAMERA_PX  #: of AIA's level 1.5 and what is made from it
+FULL_FRAME_ARCSEC = AIA_PIXEL_ARCSEC * CAMERA_PX  #: of AIA level 1.5 and what is made from it
 
 
 @dataclass(frozen=True)
@@ -45,27 +45,27 @@ class _Found:
 def init(workbook: Path, output: Path) -> None:
     """Write a commented study file for ``workbook`` to ``output``.
 
-    Raises `BadInput` as `draft` does, and `Conflict` where ``output`` exists.
+    Raises `BadInput` as `draft` does, and `Conflict` if ``output`` exists.
     """
     text = draft(workbook, output.parent)
     if output.exists():
-        raise Conflict(f"{output}: is there already and was left as it is; choose another --output")
+        raise Conflict(f"{output}: already exists and was not overwritten; choose another --output")
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text, encoding="utf-8")
 
 
 def draft(workbook: Path, folder: Path) -> str:
-    """A commented study file for ``workbook``, to lie in ``folder``.
+    """A commented study file for ``workbook``, to be saved in ``folder``.
 
-    Raises `BadInput` when the workbook cannot be read or no column holds image names.
+    Raises `BadInput` if the workbook cannot be read or no column contains image names.
     """
     names = [name for name in headings_of(workbook) if name]
     sheets = [sheet for sheet in read_sheets(workbook, names or None) if _image_column(sheet)]
     if not sheets:
         raise BadInput(
             Problem(
-                "no column holds file names of images (.fits, .jpg, .png)",
-                "add one that names each image",
+                "no column contains image file names (.fits, .jpg, .png)",
+                "add a column that names the image of each row",
                 workbook.name,
             )
         )
@@ -103,10 +103,10 @@ def _cell(cells: Sequence[str], headings: Sequence[str], heading: str) -> str:
 
 
 def _image_folder(root: Path, names: Sequence[str]) -> str:
-    """The folder below ``root`` in which the first image lies, '.' when it is not found."""
-    for place in (root, *sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))):
-        if names and (place / names[0]).is_file():
-            return os.path.relpath(place, root)
+    """The folder below ``root`` that contains the first image; '.' if it is not found."""
+    for folder in (root, *sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))):
+        if names and (folder / names[0]).is_file():
+            return os.path.relpath(folder, root)
     return "."
 
 
@@ -129,7 +129,7 @@ def _scheme(values: Sequence[str]) -> str:
 
 
 def _channel(name: str, image: SolarImage | None) -> str:
-    """The likeliest channel, from the header of a FITS file or from the name of a picture."""
+    """The likeliest channel, from the header of a FITS file or from the name of another image."""
     if image is not None and image.header:
         content, instrument = str(image.header.get("CONTENT", "")), str(image.header.get("INSTRUME", ""))
         if instrument.startswith("AIA"):
@@ -146,8 +146,8 @@ def _write(workbook: Path, folder: Path, found: _Found, images: str, first: Sola
     columns = "\n".join(f"{name} = {quote(heading)}" for name, heading in found.columns.items())
     unknown = [name for name in Columns.model_fields if name not in found.columns]
     if unknown:
-        columns += f"\n# not found, add them if the workbook has them: {', '.join(unknown)}"
-    # Several rows an image: they are positions in it. One row an image: it shows one region already.
+        columns += f"\n# not found; add them if the workbook has them: {', '.join(unknown)}"
+    # Several rows per image are positions in it. One row per image: the image already shows one region.
     shared = len(set(found.images)) < len(found.images)
     positioned = shared and (
         {"x_px", "y_px"} <= found.columns.keys() or {"latitude_deg", "longitude_deg"} <= found.columns.keys()
@@ -155,44 +155,44 @@ def _write(workbook: Path, folder: Path, found: _Found, images: str, first: Sola
     cutout = (
         "cutout_arcsec = 480.0        # side of the square cut out around each position"
         if positioned
-        else "# cutout_arcsec = 480.0      # only with a position a row: the square cut out around it"
+        else "# cutout_arcsec = 480.0      # only if each row has a position: side of the square cut out around it"
     )
     scale = "# center_px and arcsec_per_px are read from the FITS header"
     if first is not None and first.frame is None and positioned:
         height, width = first.values.shape[:2]
         scale = (
-            f"center_px = [{(width - 1) / 2}, {(height - 1) / 2}]   # CHECK: disc centre, the first pixel is 0\n"
-            f"arcsec_per_px = {FULL_FRAME_ARCSEC / width:g}          # CHECK: 0.6 arcsec x 4096 over {width} pixels"
+            f"center_px = [{(width - 1) / 2}, {(height - 1) / 2}]   # CHECK: x, y of the disc centre; the first pixel is 0\n"
+            f"arcsec_per_px = {FULL_FRAME_ARCSEC / width:g}          # CHECK: 0.6 arcsec x 4096 / {width} pixels"
         )
-    sheets = f"sheets = {quote(found.sheets)}" if found.sheets else "# sheets = [] # the first sheet"
+    sheets = f"sheets = {quote(found.sheets)}" if found.sheets else "# sheets = [] # default: the first sheet"
     slug = re.sub(r"[^a-z0-9]+", "-", workbook.stem.lower()).strip("-")[:60] or "study"
     scheme, choices = _scheme(found.values), ", ".join((*SCHEMES[:1], "mount-wilson", *SCHEMES[1:], "column"))
     return f"""\
-# A study: from this file sdovis makes the dataset, the model and the scores.
-# Written by `sdovis init` from {workbook.name}; what stands here was guessed and wants a look.
-#   sdovis check study.toml      finds every mistake without writing anything
-#   sdovis run study.toml        makes everything
+# A study: from this file sdovis makes the dataset, the model, the scores and the release.
+# Written by `sdovis init` from {workbook.name}. Everything here was guessed: please review it.
+#   sdovis check study.toml      finds every mistake, without writing anything
+#   sdovis run study.toml        runs every stage
 
 {formats.KEY} = {formats.newest(formats.STUDY)}
 
 [study]
-name = {quote(slug)}     # folder below runs/, lower case
+name = {quote(slug)}     # results go to runs/NAME; lower case
 title = {quote(workbook.stem.replace("_", " "))}
-seed = 0
+seed = 0                     # the same seed gives the same split and training
 
 [source]
-root = {quote(os.path.relpath(workbook.parent, folder))}            # relative to this file
+root = {quote(os.path.relpath(workbook.parent, folder))}            # folder of the workbook, relative to this file
 workbook = {quote(workbook.name)}
 images = {quote(images)}     # folder of the images, relative to root
 {sheets}
-# on_problem = "reject"    # faulty rows go to rejects.csv with their reason, instead of stopping the study
+# on_problem = "reject"    # faulty rows go to rejects.csv with the reason instead of stopping the study
 
-[source.columns]           # the headings as they stand in the workbook
+[source.columns]           # headings, exactly as in the workbook
 {columns}
 
 [images]
-channel = {quote(_channel(found.images[0], first))}     # sdovis plugins lists them
-size_px = 224                # side of the network's input
+channel = {quote(_channel(found.images[0], first))}     # `sdovis plugins` lists all channels
+size_px = 224                # side of the images given to the network
 {cutout}
 {limit}max_longitude_deg = 60.0     # farther from the central meridian, projection makes classes unreliable
 {scale}
@@ -201,18 +201,18 @@ size_px = 224                # side of the network's input
 scheme = {quote(scheme)}     # one of {choices}
 
 [split]
-method = "temporal"          # train on the past, test on the future; "grouped": regions at random
-gap_days = 27.0              # one solar rotation between the parts
+method = "temporal"          # train on the past, test on the future; "grouped" splits regions at random
+gap_days = 27.0              # days left out between parts: one solar rotation
 
 [backbone]
-id = "facebook/dinov2-small" # a Hub id, or a local folder
-# instead of id, a small network from scratch:
+id = "facebook/dinov2-small" # Hub id or local folder
+# or, instead of id, a small network trained from scratch:
 # config = {{ model_type = "vit", hidden_size = 128, num_hidden_layers = 4, num_attention_heads = 4, patch_size = 8 }}
 
 [method]
-trainable = "all"            # "head": the classifier alone, much faster
+trainable = "all"            # "head" trains only the classifier, which is much faster
 
-[training]                   # transformers' TrainingArguments, under their own names
+[training]                   # any of transformers' TrainingArguments, under its own name
 num_train_epochs = 10
 per_device_train_batch_size = 32
 learning_rate = 5e-5

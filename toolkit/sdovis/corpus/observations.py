@@ -1,4 +1,4 @@
-"""Rows understood: text becomes an observation, a reject with its reason, or a problem to mend."""
+"""Rows parsed: text becomes an observation, a reject with its reason, or a problem to fix."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SDO_FIRST_LIGHT = datetime(2010, 3, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A row understood: what was seen (``label``, a class), where, when, in which images (one for each channel)."""
+    """A parsed row: what was seen (``label``, a class), where, when, and in which images (one for each channel)."""
 
     raw: RawRow
     images: tuple[str, ...]
@@ -43,7 +43,7 @@ class Observation:
 
     @property
     def id(self) -> str:
-        """The image's name with the region's number, or with the row for what has no number."""
+        """The image's name with the region's number or, if it has none, with the row."""
         stem = stem_of(self.image)
         if self.noaa_ar is not None:
             return f"{stem}-ar{self.noaa_ar}"
@@ -51,7 +51,7 @@ class Observation:
 
     @property
     def group(self) -> str:
-        """The independent unit: the region; for what has no number, its image."""
+        """The independent unit: the region or, if it has no number, the image."""
         return f"ar{self.noaa_ar}" if self.noaa_ar is not None else f"frame-{stem_of(self.image)}"
 
 
@@ -65,7 +65,7 @@ class Reject:
 
 @dataclass
 class Sorted:
-    """Where rows go while the catalog is made."""
+    """What becomes of rows while the catalog is made."""
 
     kept: list[Any] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
@@ -91,7 +91,7 @@ def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sor
             _number(raw, "x_px", problems),
             _number(raw, "y_px", problems),
         )
-        # A heliographic map, which only opening it tells, may be cut out about its own middle.
+        # A heliographic map, recognised only once it is opened, may be cut out around its own centre.
         if study.images.cutout_arcsec and not problems and not _has_position(observation):
             problems.append(no_position(raw))
         twin = None if problems or label is None else first.setdefault(observation.id, observation)
@@ -110,9 +110,9 @@ def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sor
 
 
 def no_position(raw: RawRow) -> Problem:
-    """The problem of a row whose cutout has no place."""
+    """The problem of a row whose cutout has no position."""
     return raw.problem(
-        "no position to cut out", "fill in latitude and longitude or x and y; [source.columns] names the columns"
+        "no position to cut out", "fill in latitude and longitude, or x and y; [source.columns] names the columns"
     )
 
 
@@ -132,7 +132,7 @@ def _label(raw: RawRow, scheme: LabelScheme, problems: list[Problem]) -> str | N
 
 
 def _images(study: Study, raw: RawRow, faults: dict[str, Problem | None], problems: list[Problem]) -> tuple[str, ...]:
-    """The row's image files; ``faults`` remembers what is wrong with each, as many rows name the same."""
+    """The row's image files; ``faults`` caches what is wrong with each, as many rows name the same one."""
     for cell, name in zip(IMAGE_FIELDS, raw.images, strict=False):
         if not name:
             problems.append(raw.problem("no image is named", "fill in the file name", field=cell))
@@ -161,11 +161,11 @@ def _noaa_ar(raw: RawRow, problems: list[Problem]) -> int | None:
         what = f"NOAA number {text!r} begins with a zero, so it is unclear which region is meant"
         problems.append(raw.problem(what, f"write it as {int(digits)} if that is the region", field="noaa_ar"))
     elif not re.fullmatch(r"\d{4,5}", digits):
-        hint = "active-region numbers have four or five digits, like 11158"
-        problems.append(raw.problem(f"NOAA number {text!r} is not one", hint, field="noaa_ar"))
+        hint = "write four or five digits, like 11158"
+        problems.append(raw.problem(f"{text!r} is not a NOAA number", hint, field="noaa_ar"))
     else:
         number = int(digits)
-        # NOAA's own lists keep four digits since number 10000 (2002-06-15); every SDO region is beyond it.
+        # NOAA's own lists still use four digits after number 10000 (2002-06-15); every SDO region is later.
         return number + 10000 if number < 10000 else number
     return None
 
@@ -174,15 +174,15 @@ def _observed(raw: RawRow, problems: list[Problem]) -> datetime | None:
     text = raw.text("observed")
     if not text:
         return None
-    hint = "write it in UTC as 2011-02-15 01:30:00"
+    hint = "write it in UTC, as 2011-02-15 01:30:00"
     try:
         time = datetime.fromisoformat(text.replace("/", "-"))
     except ValueError:
-        problems.append(raw.problem(f"time {text!r} is not understood", hint, field="observed"))
+        problems.append(raw.problem(f"time {text!r} cannot be read", hint, field="observed"))
         return None
     time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     if not SDO_FIRST_LIGHT <= time <= datetime.now(UTC) + timedelta(days=1):
-        problems.append(raw.problem(f"time {text!r} lies outside SDO's years", hint, field="observed"))
+        problems.append(raw.problem(f"time {text!r} lies outside the SDO era", hint, field="observed"))
     return time
 
 
@@ -205,5 +205,5 @@ def _number(
 
 @lru_cache(maxsize=4096)  # many rows name one image
 def stem_of(image: str) -> str:
-    """The image's path without suffix, fit for an id: folders become part of it, so that names stay apart."""
+    """The image's path without suffix, fit for an id: folders are included, so that names stay distinct."""
     return re.sub(r"[^\w.-]+", "_", str(Path(image).with_suffix("")))

@@ -1,4 +1,4 @@
-"""PNG files of many pictures of one shape: for small ones Pillow takes longer to choose filters than to compress."""
+"""PNG files of many pictures of one shape. For small ones, Pillow takes longer to choose filters than to compress."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-AVERAGE = 3  # the filter of every row: what is left of a pixel less the mean of its left and its upper neighbour
+AVERAGE = 3  # the filter of every row: each pixel minus the mean of its left and upper neighbours
 
 
 def png_files(codes: NDArray[np.uint8]) -> list[bytes]:
@@ -30,7 +30,7 @@ def png_files(codes: NDArray[np.uint8]) -> list[bytes]:
 
 
 def _deflated(rows: bytes) -> bytes:
-    # Runs are all that repeats in such small noisy pictures.
+    # Runs are the only repetition in such small noisy pictures.
     stream = zlib.compressobj(strategy=zlib.Z_RLE)
     return stream.compress(rows) + stream.flush()
 

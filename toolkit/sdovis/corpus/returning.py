@@ -1,8 +1,8 @@
-"""Regions that return: one region that the Sun carried round, and that got a new number on the east limb.
+"""Returning regions: a region that the Sun carried round and that got a new number at the east limb.
 
-NOAA does not say which new number is an old region. Here the last place of a region that left in the west is carried
-on by differential rotation for as long as it stayed away; a region seen first in the east, near enough to where the
-old one should be after one rotation, is taken for it. Some such links are chance: `by_chance` counts how many.
+NOAA does not say which new number is an old region. Here the last position of a region that left in the west is carried
+on by differential rotation for the time of its absence; a region first seen in the east, near enough to where the old
+one should be after one rotation, is identified with it. Some such links are chance: `by_chance` counts how many.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from numpy.typing import NDArray
 from sdovis.errors import BadInput, Problem
 from sdovis.sun.rotation import synodic_rate
 
-#: How far, in degrees, a returning region may lie from where it is expected. In NOAA's summaries of 2010-2014 the excess
-#: of matches over chance fills 9 degrees on either side in longitude; beyond, chance alone is left.
+#: How far, in degrees, a returning region may lie from where it is expected. In NOAA's summaries of 2010-2014, matches
+#: exceed chance up to 9 degrees on either side in longitude; beyond that, only chance is left.
 LONGITUDE_TOLERANCE, LATITUDE_TOLERANCE = 9.0, 3.0
-#: Longitudes by which old regions are displaced to count chance links: far from 0, and from each other.
+#: Longitudes by which old regions are displaced to count chance links: far from 0 and from each other.
 DISPLACEMENTS = tuple(shift for shift in range(-150, 180, 30) if shift)
-#: Longer absences are not looked at: from limb to limb round the far side takes 41 days at most.
+#: Longer absences are not considered: from limb to limb round the far side takes at most 41 days.
 LONGEST_ABSENCE = np.timedelta64(45, "D")
 _UNPLACED = Problem(
-    "split.link_returning: no row has a region's number and its place",
-    "map latitude_deg and longitude_deg, or x_px and y_px",
+    "split.link_returning: no row has both a region number and a position",
+    "set latitude_deg and longitude_deg, or x_px and y_px, in [source.columns]",
 )
 
 
 @dataclass(frozen=True)
 class Link:
-    """Region ``later`` is ``earlier`` after a rotation; observed place minus expected place, degrees."""
+    """Region ``later`` is ``earlier`` after a rotation; offsets are observed minus expected position, degrees."""
 
     earlier: str
     later: str
@@ -43,10 +43,10 @@ class Link:
 
 
 def links(rows: pd.DataFrame) -> tuple[Link, ...]:
-    """The returns among the regions of ``rows``, by time: each region returns once at most, and is one old region.
+    """The returns among the regions of ``rows``, by time; a region returns at most once and is at most one old region.
 
-    Columns: group, observed, latitude_deg, longitude_deg (Stonyhurst), and noaa_ar, where known: groups without a
-    number are no regions. Raises `BadInput` where no region has a known place.
+    Columns: group, observed, latitude_deg, longitude_deg (Stonyhurst), and noaa_ar if known: groups without a number
+    are not regions. Raises `BadInput` if no region has a known position.
     """
     regions = _regions(rows)
     found = _nearest(_candidates(regions), 0.0)
@@ -66,20 +66,20 @@ def links(rows: pd.DataFrame) -> tuple[Link, ...]:
 
 
 def by_chance(rows: pd.DataFrame) -> float:
-    """How many links regions would have whose longitudes have nothing to do with each other.
+    """How many links there would be if the longitudes of regions were unrelated.
 
-    The mean number after the old regions are displaced by each of `DISPLACEMENTS`; times and latitudes stay.
+    The mean number after displacing the old regions by each of `DISPLACEMENTS`; times and latitudes are kept.
     """
     candidates = _candidates(_regions(rows))
     return float(np.mean([len(_nearest(candidates, shift).earlier) for shift in DISPLACEMENTS]))
 
 
 def linked_groups(groups: Sequence[str], found: Sequence[Link]) -> NDArray[np.object_]:
-    """``groups`` with every returned region under the name of its first appearance."""
+    """``groups`` with every returning region under the name of its first appearance."""
     earlier = {link.later: link.earlier for link in found}
 
     def first(name: str) -> str:
-        while name in earlier:  # time runs backwards here, so this ends
+        while name in earlier:  # each step goes back in time, so this ends
             name = earlier[name]
         return name
 
@@ -88,20 +88,20 @@ def linked_groups(groups: Sequence[str], found: Sequence[Link]) -> NDArray[np.ob
 
 
 def _regions(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of each region, by name: first and last time seen, longitude then, median latitude, synodic rate."""
+    """For each region, by name: when first and last seen, longitudes then, median latitude, synodic rate."""
     if not {"latitude_deg", "longitude_deg"} <= set(rows.columns):
         raise BadInput(_UNPLACED)
     rows = rows.reset_index(drop=True)
-    places = rows[["latitude_deg", "longitude_deg"]].astype(float)
-    known = places.notna().all(axis=1) & rows["observed"].notna()
+    positions = rows[["latitude_deg", "longitude_deg"]].astype(float)
+    known = positions.notna().all(axis=1) & rows["observed"].notna()
     if "noaa_ar" in rows:
         known &= rows["noaa_ar"].notna()
     if not known.any():
         raise BadInput(_UNPLACED)
-    # Ties in time are broken by place, so that the order of the rows does not matter.
+    # Ties in time are broken by position, so that the order of the rows does not matter.
     seen = (
         rows[["group", "observed"]]
-        .join(places)[known]
+        .join(positions)[known]
         .sort_values(["group", "observed", "longitude_deg", "latitude_deg"], kind="stable")
     )
     by = seen.groupby("group", sort=True)
@@ -115,7 +115,7 @@ def _regions(rows: pd.DataFrame) -> pd.DataFrame:
             "latitude_deg": by["latitude_deg"].median(),
         }
     )
-    # The Earth's speed in the middle of the absence, half a rotation later.
+    # Rates hold for the middle of the absence, half a rotation later, because the Earth's speed varies.
     away = regions["last"].dt.tz_localize("UTC").dt.floor("s") + pd.Timedelta(days=9)
     rates = [
         synodic_rate(latitude, at.to_pydatetime()) for latitude, at in zip(regions["latitude_deg"], away, strict=True)
@@ -125,7 +125,7 @@ def _regions(rows: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """An old and a new region (positions), and how far the new one is from where the old one should be, degrees."""
+    """Pairs of an old and a new region (indices), and the new one's offset from where the old one should be, degrees."""
 
     earlier: NDArray[np.intp]
     later: NDArray[np.intp]
@@ -137,7 +137,7 @@ class _Pairs:
 
 
 def _candidates(regions: pd.DataFrame) -> _Pairs:
-    """All that left in the western half with all of like latitude that came in the eastern half soon after."""
+    """All regions last seen in the west with all of similar latitude first seen in the east soon afterwards."""
     first, last = regions["first"].to_numpy(), regions["last"].to_numpy()
     entered, left, latitude, rate = (
         regions[name].to_numpy(float) for name in ("entered_deg", "left_deg", "latitude_deg", "rate")
@@ -154,11 +154,11 @@ def _candidates(regions: pd.DataFrame) -> _Pairs:
 
 
 def _nearest(pairs: _Pairs, displaced_deg: float) -> _Pairs:
-    """Of the pairs within the tolerances, those that are each other's nearest, the old regions being displaced."""
+    """Of the pairs within the tolerances, those that are each other's nearest once the old regions are displaced."""
     off = pairs.longitude_off - displaced_deg
     pairs = replace(pairs, longitude_off=off)[np.abs(off) <= LONGITUDE_TOLERANCE]
     distance = np.hypot(pairs.longitude_off / LONGITUDE_TOLERANCE, pairs.latitude_off / LATITUDE_TOLERANCE)
-    # By distance, then by name: the first of each old and of each new region is its best.
+    # By distance, then by name: the first pair of each old and each new region is its best.
     pairs = pairs[np.lexsort((pairs.later, pairs.earlier, distance))]
     best = ~pd.Series(pairs.earlier).duplicated().to_numpy() & ~pd.Series(pairs.later).duplicated().to_numpy()
     return pairs[best]

@@ -1,7 +1,7 @@
-"""Finished examples on disk: small files that appear whole, so that a killed preparation goes on where it stopped.
+"""Finished examples on disk: small files that appear whole, so that a killed preparation can continue.
 
-Each holds the examples of a fixed number of images in their order, pictures included, and what became of the other
-rows. The memory needed does not grow with the number of images.
+Each holds the examples of a fixed number of images in order, including pictures, and what became of the other rows. The
+memory needed does not grow with the number of images.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from sdovis.corpus.observations import Reject, Sorted
 from sdovis.errors import Problem
 from sdovis.readers.rows import RawRow
 
-#: Images a shard: what a kill can cost, and what is held in memory at once.
+#: Images per shard: the most that a kill can cost, and what is held in memory at once.
 IMAGES = 32
-#: Columns that stay on disk until the corpus is written: pictures and texts as large as they.
+#: Columns that stay on disk until the corpus is written: pictures, and texts as large as pictures.
 HEAVY = ("image", "header", "extra")
 KEY = "key.json"
 
-#: Labels are the classes' names: how many classes occur is not known yet.
+#: Labels are class names: how many classes occur is not known yet.
 _ARROW: Mapping[Kind, pa.DataType] = {
     "text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "time": pa.timestamp("us", tz="UTC"),
     "image": pa.binary(), "class": pa.string(), "flag": pa.bool_(),
@@ -39,7 +39,7 @@ SCHEMA = pa.schema({column.name: _ARROW[column.kind] for column in (*COLUMNS, SI
 
 @dataclass(frozen=True)
 class Looked:
-    """What became of one image: its sha256 ('' where it cannot be used), and its rows."""
+    """What became of one image: its sha256 ('' if it cannot be used) and its rows."""
 
     sha256: str
     rows: Sorted
@@ -47,13 +47,13 @@ class Looked:
 
 @dataclass(frozen=True)
 class Shards:
-    """A folder of shards of one preparation, known by its ``key``."""
+    """A folder of shards of one preparation, identified by its ``key``."""
 
     folder: Path
 
     @classmethod
     def opened(cls, folder: Path, key: str) -> Shards:
-        """The folder, emptied where it is of another preparation or damaged."""
+        """The folder, emptied if it belongs to another preparation or is damaged."""
         said = folder / KEY
         if not (said.is_file() and said.read_text(encoding="utf-8") == key):
             shutil.rmtree(folder, ignore_errors=True)
@@ -68,7 +68,7 @@ class Shards:
         return {int(path.stem) for path in self.folder.glob("*.parquet")}
 
     def write(self, number: int, looked: Sequence[Looked]) -> None:
-        """Write shard ``number``: it appears whole or not at all."""
+        """Write shard ``number``, which appears whole or not at all."""
         examples = [example for image in looked for example in image.rows.kept]
         table = pa.Table.from_pylist(examples, schema=SCHEMA)
         rest = [_plain(image) for image in looked]
@@ -78,7 +78,7 @@ class Shards:
         part.replace(self._path(number))
 
     def read(self, number: int) -> tuple[list[Looked], pd.DataFrame]:
-        """Shard ``number``: an entry an image, its examples as so many ``None``, and one table of the examples.
+        """Shard ``number``: one entry per image, with ``None`` for each example, and one table of all examples.
 
         The table lacks the `HEAVY` columns; its columns shard and place say where to `take` them from.
         """
@@ -110,7 +110,7 @@ class Shards:
 
 
 def chunks(images: Sequence[Any]) -> list[Sequence[Any]]:
-    """``images`` as the shards divide them."""
+    """``images`` divided as in the shards."""
     return [images[start : start + IMAGES] for start in range(0, len(images), IMAGES)]
 
 
@@ -125,7 +125,7 @@ def _plain(image: Looked) -> dict[str, Any]:
 
 
 def plain(raw: RawRow) -> list[Any]:
-    """The row as JSON can hold it: `RawRow` takes these, in this order."""
+    """The row as JSON can hold it: the arguments of `RawRow`, in order."""
     return [raw.file, raw.sheet, raw.row, dict(raw.cells), dict(raw.headings)]
 
 

@@ -1,6 +1,6 @@
-"""How well the label can be told without looking at the region: from its date, its place, the cutout's own traits.
+"""How well the label can be told without looking at the region: from its date, its position, or traits of the cutout.
 
-What reaches more than chance is open to a network too; a score is worth what it has above that.
+A network can use any of these that does better than chance; its score is worth only what exceeds that.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "date": ("observed",),
     "mean brightness": ("mean_code",),
 }
-#: A shortcut is a few limits on one or two numbers. A tree of this depth finds them without scaling or ordering, takes
-#: unknown values as they come, and its leaves hold several regions; what is stronger would only learn regions by heart.
+#: A shortcut is a few limits on one or two numbers. A tree of this depth finds them without scaling or ordering, accepts
+#: unknown values, and has several regions in each leaf; a stronger model would only learn regions by heart.
 DEPTH, LEAF_SHARE, LEAF_ROWS = 4, 0.02, 10
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Shortcut:
-    """How well ``columns`` of the rows alone tell the class of the test part, in numbers and as a ``sentence``.
+    """How well ``columns`` alone reveal the class in the test part, in numbers and as a ``sentence``.
 
     ``chance`` is one over the number of classes in the test part.
     """
@@ -43,10 +43,10 @@ class Shortcut:
 
 
 def shortcuts(rows: pd.DataFrame, classes: Sequence[str], *, samples: int = 1000, seed: int = 0) -> dict[str, Shortcut]:
-    """Name -> shortcut, of a small tree fitted to the training part.
+    """Name -> shortcut, from a small tree fitted to the training part.
 
     Intervals are bootstrapped by group. ``rows`` needs split (train, test), group, label (a class name) and some of the
-    columns of `COLUMNS`; a shortcut whose columns are absent or unknown throughout is left out.
+    columns in `COLUMNS`; a shortcut whose columns are absent or entirely unknown is left out.
     """
     from sklearn.tree import DecisionTreeClassifier
 

@@ -1,4 +1,4 @@
-"""Division into train, validation and test. Nothing that shows the same ever lies in two parts."""
+"""Division into train, validation and test. Nothing that shows the same thing ever lies in two parts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from sdovis.errors import BadInput, Problem
 from sdovis.study import Split
 
 PARTS = ("train", "validation", "test")
-#: Columns whose values lie in one part each, and what a value is called.
+#: Columns each of whose values lies in one part, and the word for a value.
 KEYS = {"group": "region", "frame": "image", "pixels_sha256": "picture"}
-#: Kinds of pairs that lie in one part, and why a row is dropped that would not.
+#: Kinds of pairs that must lie in one part, and why a row is dropped if a pair would not.
 ALIKE = {
     "near_duplicate": "it nearly repeats an image of another part",
     "overlap": "its cutout overlaps one of another part",
@@ -33,9 +33,9 @@ CANDIDATES = 160
 class Assignment:
     """What became of each row, in the order of the rows given.
 
-    ``part`` ('' where it was dropped), the reason of each drop (or ''), and ``group``: the independent unit, in which a
-    linked return stands under the name of its first appearance. ``links`` are the returns, ``links_by_chance`` how many
-    were expected by chance; ``pairs`` counts the pairs of each kind of `ALIKE` that would have crossed.
+    ``part`` is '' if the row was dropped, and ``dropped`` is the reason or ''. ``group`` is the independent unit, in
+    which a linked return has the name of its first appearance. ``links`` are the returns, ``links_by_chance`` is how
+    many chance alone would give; ``pairs`` counts, for each kind in `ALIKE`, the pairs that would have crossed parts.
     """
 
     part: NDArray[np.object_]
@@ -49,19 +49,20 @@ class Assignment:
 def assign(rows: pd.DataFrame, split: Split, *, seed: int, footprint_deg: float | None = None) -> Assignment:
     """Divide ``rows`` into the three parts.
 
-    Columns: group, frame, observed, label; where they are there, also pixels_sha256, perceptual_hash, mean_code,
-    latitude_deg, longitude_deg and noaa_ar. ``footprint_deg`` is the side of a cutout on the Sun; without it no
-    overlap is looked for.
+    Columns: group, frame, observed, label and, if they exist, pixels_sha256, perceptual_hash, mean_code, latitude_deg,
+    longitude_deg and noaa_ar. ``footprint_deg`` is the side of a cutout on the Sun; without it, overlaps are not looked
+    for.
 
     Temporal: two cut times, chosen so that the shares come nearest to those asked for and every class is in every
-    part; ``gap_days`` between parts is dropped. Leave-year-out: one calendar year (UTC) is the test, the latest of the
-    other rows are validation, with the same gap around both. Grouped and kfold: regions at random, stratified by class.
+    part; rows within ``gap_days`` between parts are dropped. Leave-year-out: one calendar year (UTC) is the test part,
+    the latest of the other rows are validation, with the same gap around both. Grouped and kfold: regions at random,
+    stratified by class.
 
     A region, image or picture that would still lie in two parts stays where most of its rows are, and its other rows
-    are dropped. Of near-duplicates and overlapping cutouts in two parts, those of the part in which they are fewer are
+    are dropped. Of near-duplicates and overlapping cutouts in two parts, those in the part with fewer of them are
     dropped. Ties go to the part named first in `PARTS`. The order of the rows does not matter.
 
-    Raises `BadInput` where no division leaves every class in every part.
+    Raises `BadInput` if the division does not leave every class in every part.
     """
     found = returning.links(rows) if split.link_returning else ()
     chance = returning.by_chance(rows) if split.link_returning else 0.0
@@ -75,7 +76,7 @@ def assign(rows: pd.DataFrame, split: Split, *, seed: int, footprint_deg: float 
 def _divided(
     rows: pd.DataFrame, split: Split, seed: int, footprint_deg: float | None
 ) -> tuple[NDArray[np.object_], NDArray[np.object_], dict[str, int]]:
-    """Parts, reasons of the drops and numbers of pairs kept apart; a part may be empty."""
+    """Parts, reasons for drops and numbers of pairs kept apart; a part may be empty."""
     part = {"temporal": _temporal, "grouped": _grouped, "kfold": _kfold, "leave-year-out": _leave_year_out}[
         split.method
     ](rows, split, seed)
@@ -94,7 +95,7 @@ def _divided(
 
 
 def alike(rows: pd.DataFrame, bits: int | None, footprint_deg: float | None) -> dict[str, Find]:
-    """How to find the pairs of each kind of `ALIKE` among ``rows``; kinds that are not asked for are left out."""
+    """How to find the pairs of each kind in `ALIKE` among ``rows``; kinds not asked for are left out."""
     found = {}
     if bits is not None:
         found["near_duplicate"] = near_duplicates(rows, bits)
@@ -117,7 +118,7 @@ def _temporal(rows: pd.DataFrame, split: Split, seed: int) -> NDArray[np.object_
 def best_cuts(days: np.ndarray, labels: np.ndarray, split: Split) -> tuple[float, float]:
     """The two cut times (in the unit of ``days``) that come nearest to the shares asked for.
 
-    A pair that leaves a class out of a part is taken only when every pair does.
+    A pair that leaves a class out of a part is used only if every pair does.
     """
     half = split.gap_days / 2
     cuts = np.unique(np.quantile(days, np.linspace(0.02, 0.98, CANDIDATES)))
@@ -141,8 +142,8 @@ def best_cuts(days: np.ndarray, labels: np.ndarray, split: Split) -> tuple[float
 
 
 def _leave_year_out(rows: pd.DataFrame, split: Split, seed: int) -> NDArray[np.object_]:
-    # Validation by time, not by region: regions share images, and where validation is the smaller side of nearly every
-    # image it would lose nearly every row.
+    # Validation is chosen by time, not by region: regions share images, and as validation is the smaller side of nearly
+    # every image, it would lose nearly every row.
     times = rows["observed"].dt.tz_convert("UTC")
     begin, end = (pd.Timestamp(year=int(split.year or 0) + i, month=1, day=1, tz="UTC") for i in (0, 1))
     gap = pd.Timedelta(days=split.gap_days)
@@ -160,7 +161,7 @@ def _leave_year_out(rows: pd.DataFrame, split: Split, seed: int) -> NDArray[np.o
 def _best_cut(days: NDArray[np.float64], labels: NDArray[np.object_], split: Split) -> float:
     """The last time of training, such that validation, after the gap, comes nearest to its share.
 
-    A time that leaves a class out of a part is taken only when every time does.
+    A time that leaves a class out of a part is used only if every time does.
     """
     cuts = np.unique(np.quantile(days, np.linspace(0.02, 0.98, CANDIDATES)))
     ordered = [np.sort(days[labels == k]) for k in np.unique(labels)]
@@ -174,7 +175,7 @@ def _best_cut(days: NDArray[np.float64], labels: NDArray[np.object_], split: Spl
 
 def _grouped(rows: pd.DataFrame, split: Split, seed: int) -> NDArray[np.object_]:
     labels = rows["label"]
-    # scikit-learn wants no more folds than the commonest class has rows.
+    # scikit-learn allows no more folds than the commonest class has rows.
     folds = min(20, rows["group"].nunique(), int(labels.value_counts().max()))
     if folds < 3:
         return np.full(len(rows), "train", dtype=object)
@@ -189,7 +190,7 @@ def _kfold(rows: pd.DataFrame, split: Split, seed: int) -> NDArray[np.object_]:
     fewest = min(rows["group"].nunique(), int(rows["label"].value_counts().max()))
     if fewest < split.folds:
         raise BadInput(
-            Problem(f"split.folds = {split.folds}: the rows are too few for so many folds", f"{fewest} at most")
+            Problem(f"split.folds = {split.folds}: too few rows for so many folds", f"set it to {fewest} at most")
         )
     number = _folds(rows, split.folds, seed)
     other = np.where(number == (split.fold + 1) % split.folds, "validation", "train")
@@ -197,14 +198,14 @@ def _kfold(rows: pd.DataFrame, split: Split, seed: int) -> NDArray[np.object_]:
 
 
 def _folds(rows: pd.DataFrame, folds: int, seed: int) -> NDArray[np.int64]:
-    """The fold of each row: regions whole, at random, the classes' shares alike."""
+    """The fold of each row: whole regions at random, with similar shares of each class."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    # In an order of their own: the same rows in another order give the same folds.
+    # Sorted, so that the same rows in another order give the same folds.
     order = rows[["group", "label"]].sort_values(["group", "label"], kind="stable")
     number = np.zeros(len(rows), np.int64)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class with few regions: checked by us afterwards
+        warnings.simplefilter("ignore", UserWarning)  # a class with few regions: we check that afterwards
         parts = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(
             order, order["label"], order["group"]
         )
@@ -217,7 +218,7 @@ def _strays(keys: pd.Series, part: NDArray[np.object_]) -> NDArray[np.bool_]:
     """Rows whose key has more rows in another part. Ties go to the part named first in the order of `PARTS`."""
     code, names = pd.factorize(keys)
     number = np.array([PARTS.index(name) if name else -1 for name in part], dtype=np.intp)
-    counted = (code >= 0) & (number >= 0)  # what has no key belongs to nothing
+    counted = (code >= 0) & (number >= 0)  # rows without a key belong to nothing
     counts = np.zeros((len(names), len(PARTS)), np.int64)
     np.add.at(counts, (code[counted], number[counted]), 1)
     home = counts.argmax(axis=1) if len(names) else np.zeros(0, np.intp)
@@ -229,18 +230,18 @@ def _strays(keys: pd.Series, part: NDArray[np.object_]) -> NDArray[np.bool_]:
 def _crossing(part: NDArray[np.object_], find: Find) -> tuple[NDArray[np.bool_], int]:
     """Rows to drop so that no pair lies in two parts, and the number of pairs that did.
 
-    Of two parts, the rows of that one go in which fewer are concerned: on real data within a fifth of the fewest
-    possible, and with no more memory than the rows themselves.
+    Of two parts, the one with fewer affected rows loses them: on real data this is within a fifth of the fewest
+    possible, and takes no more memory than the rows themselves.
     """
     gone = np.zeros(len(part), bool)
     pairs = 0
     for names in itertools.combinations(PARTS, 2):
         first, second = (np.flatnonzero((part == name) & ~gone) for name in names)
-        concerned = np.zeros(len(part), bool)
+        affected = np.zeros(len(part), bool)
         for i, j in find(first, second):
-            concerned[i] = concerned[j] = True
+            affected[i] = affected[j] = True
             pairs += len(i)
-        first, second = first[concerned[first]], second[concerned[second]]
+        first, second = first[affected[first]], second[affected[second]]
         gone[first if len(first) < len(second) else second] = True
     return gone, pairs
 

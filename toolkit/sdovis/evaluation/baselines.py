@@ -1,4 +1,4 @@
-"""What a model has to beat: the majority class, and linear models on things that need no network."""
+"""What a model has to beat: the majority class, and linear models on features that need no network."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from sdovis.statistics import skill
 
 #: Side of the thumbnails, pixels: small enough that a linear model cannot remember single images.
 THUMBNAIL_PX = 14
-#: Strengths of the L2 penalty (inverse) tried; the validation part chooses.
+#: Inverse strengths of the L2 penalty that are tried; the validation part decides.
 INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 QUANTILES = (5, 25, 50, 75, 95, 99)
 
 
 def predictions(corpus: Corpus, channels: Sequence[Channel]) -> pd.DataFrame:
-    """A row an image of the corpus, in its order: id, and the predicted class index of each baseline.
+    """One row per image of the corpus, in its order: id, and the class index that each baseline predicts.
 
     ``majority``: the commonest class of the training part. ``raw-pixels``: a logistic regression on 14 x 14 means of
-    the 8-bit codes of every channel. ``absolute-field`` (of the signed channels): one on 14 x 14 means of \\|B\\|.
-    ``brightness`` (of the others): one on mean, standard deviation and percentiles of the values. ``spot-measures`` (of
-    those on which sunspots are dark): one on `spots.measures`. Weighted to balanced classes, fitted on the training
-    part, the penalty chosen on the validation part.
+    the 8-bit codes of every channel. ``absolute-field`` (signed channels): one on 14 x 14 means of \\|B\\|.
+    ``brightness`` (the others): one on mean, standard deviation and percentiles of the codes. ``spot-measures``
+    (channels in which sunspots are dark): one on `spots.measures`. Regressions are weighted to balance the classes and
+    fitted on the training part, with the penalty chosen on the validation part.
     """
     labels = corpus.rows["label"].to_numpy()
     parts = {name: (corpus.rows["split"] == name).to_numpy() for name in ("train", "validation")}
@@ -41,7 +41,7 @@ def predictions(corpus: Corpus, channels: Sequence[Channel]) -> pd.DataFrame:
 
 
 def _features(pictures: Sequence[bytes], channels: Sequence[Channel]) -> Mapping[str, NDArray[np.float64]]:
-    """Baseline -> (N, features), a picture at a time."""
+    """Baseline -> (N, features), read one picture at a time."""
     rows: dict[str, list[NDArray[np.float64]]] = {}
     for picture in pictures:
         of: dict[str, list[NDArray[np.float64]]] = {}
@@ -74,7 +74,7 @@ def _linear(
     validation: NDArray[np.bool_],
     n_classes: int,
 ) -> NDArray[np.int64]:
-    """Predicted class of every row by the logistic regression that does best on the validation part."""
+    """Class of every row, predicted by the logistic regression that does best on the validation part."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

@@ -1,4 +1,4 @@
-"""What the test part says of a model: ``scores.json``."""
+"""What the test part says about a model: ``scores.json``."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ValidationScore:
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds an image, one at a time, warm-up left out."""
+    """Milliseconds per image, one at a time, without warm-up."""
 
     median: float
     p95: float
@@ -50,10 +50,10 @@ class Latency:
 
 @dataclass(frozen=True)
 class ScoreFacts:
-    """Scores of the test part; ``confusion_matrix`` has the truth in its rows.
+    """Scores on the test part; ``confusion_matrix`` has the truth in its rows.
 
-    ``model`` has, by score, an estimate, or an estimate for each class; ``baselines`` and ``difference_to`` (the model
-    minus each of them) have the scores that are one number. ``prevalence`` is the share of each class.
+    ``model`` maps each score to an estimate, or to one estimate per class; ``baselines`` and ``difference_to`` (the
+    model minus each baseline) have the scores that are one number. ``prevalence`` is the share of each class.
     """
 
     part: str
@@ -78,14 +78,14 @@ class ScoreFacts:
 
     @property
     def per_class(self) -> dict[str, Mapping[str, Estimate]]:
-        """The model's scores that have a number for each class: score -> class -> estimate."""
+        """The model's scores that have one number per class: score -> class -> estimate."""
         return {name: entry for name, entry in self.model.items() if not isinstance(entry, Estimate)}
 
     def save(self, folder: Path) -> None:
-        """Write ``scores.json`` into the scores' folder."""
+        """Write ``scores.json`` into the scores folder."""
         records.write(self, folder / FILE)
 
     @classmethod
     def load(cls, folder: Path) -> ScoreFacts:
-        """Of a scores' folder. Raises `BadInput` for every entry that is missing or of another type."""
+        """Read it from a scores folder. Raises `BadInput` for every entry that is missing or of the wrong type."""
         return records.read(cls, folder / FILE, made_by="evaluate")

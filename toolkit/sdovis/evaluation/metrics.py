@@ -1,4 +1,4 @@
-"""The field's scores as `evaluate.Metric` subclasses that need no network: `metric("tss").compute(...)`.
+"""The field's scores as `evaluate.Metric` subclasses that need no internet: `metric("tss").compute(...)`.
 
 Each is a light `MetricSpec`, registered by name in the entry-point group ``sdovis.metrics``; importing this module does
 not import `evaluate`, which takes seconds.
@@ -30,7 +30,7 @@ _BLOOMFIELD = "Bloomfield et al. (2012), ApJ 747, L41."
 class MetricSpec:
     """One score: a ``function`` of a confusion matrix (..., K, K), rows = truth, vectorised over leading axes.
 
-    It returns (...), or (..., K) where ``per_class``. ``ordered`` scores need classes that are a scale.
+    It returns (...), or (..., K) if ``per_class``. ``ordered`` scores need classes that form a scale.
     """
 
     name: str
@@ -83,7 +83,7 @@ def metric_names() -> tuple[str, ...]:
 
 
 def spec(name: str) -> MetricSpec:
-    """The `MetricSpec` registered as ``name``. Raises `BadInput` for an unknown name or a plug-in of another kind."""
+    """The `MetricSpec` registered as ``name``. Raises `BadInput` for an unknown name or a plug-in of the wrong type."""
     found: MetricSpec = plugins.load(GROUP, name, MetricSpec)
     return found
 
@@ -91,9 +91,9 @@ def spec(name: str) -> MetricSpec:
 def metric(name: str, *, n_classes: int | None = None) -> evaluate.Metric:
     """A fresh `evaluate.Metric` of that name, with ``add_batch``, ``compute`` and `evaluate.combine`, offline.
 
-    ``compute(predictions=, references=)`` takes class numbers and returns {key: float}, a list with one float a class,
-    or a list of rows of counts. ``n_classes`` defaults to the highest class number seen plus one: give it, or a class
-    that neither occurs nor is predicted is missing from the end of the list. Undefined scores are nan.
+    ``compute(predictions=, references=)`` takes class numbers and returns {key: value}: a float, a list with one float
+    per class, or a list of rows of counts. ``n_classes`` defaults to the highest class number seen plus one: give it, or
+    the last classes are missing from the list if they neither occur nor are predicted. Undefined scores are nan.
     """
     return _metric_class()(spec(name), n_classes)
 

@@ -1,4 +1,4 @@
-"""Scores of a trained model on the test part: beside baselines, with intervals by active region."""
+"""Scores of a trained model on the test part, beside baselines, with intervals by active region."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LATENCY_IMAGES = 60
 
 @dataclass(frozen=True)
 class Scores:
-    """``facts`` is ``scores.json``; ``predictions`` has a row an image, in the corpus' order."""
+    """``facts`` is ``scores.json``; ``predictions`` has one row per image, in the corpus' order."""
 
     folder: Path
     facts: ScoreFacts
@@ -39,7 +39,7 @@ class Scores:
 
     @classmethod
     def load(cls, folder: Path) -> Scores:
-        """Read a finished scores folder. Raises `BadInput` where it is absent or damaged."""
+        """Read a finished scores folder. Raises `BadInput` if it is absent or damaged."""
         manifests.read(folder, made_by="evaluate")
         return cls(folder, ScoreFacts.load(folder), pd.read_parquet(folder / "predictions.parquet"))
 
@@ -58,7 +58,7 @@ def made_from(study: Study, corpus: Corpus, model: manifests.Manifest) -> dict[s
 def evaluate(study: Study, corpus: Corpus, model_folder: Path, folder: Path, *, progress: bool = True) -> Scores:
     """Predict every image with the model as saved, score the test part, and write ``folder`` whole."""
     model = manifests.read(model_folder, made_by="train")
-    _specs(study, corpus)  # a metric that cannot be computed is told before the network runs
+    _specs(study, corpus)  # a metric that cannot be computed is refused before the network runs
     probabilities = inference.probabilities(model_folder, corpus.pictures, progress=progress)
     table = corpus.rows[["id", "group", "split", "label"]].copy()
     for index, name in enumerate(corpus.classes):
@@ -96,7 +96,7 @@ def _score(
         "confidence": resampling.confidence,
         "seed": resampling.seed,
     }
-    # The confusion matrix is given as counts, always: an interval of a count would say nothing.
+    # The confusion matrix is always given as counts: an interval on a count would say nothing.
     specs = [spec for spec in _specs(study, corpus) if spec.name != "confusion-matrix"]
     overall = [spec for spec in specs if not spec.per_class]
     model = by_cluster(truth, predicted[test], groups, k)
@@ -131,13 +131,13 @@ def _score(
 def _specs(study: Study, corpus: Corpus) -> list[MetricSpec]:
     specs = [metrics.spec(name) for name in study.evaluation.metrics]
     if not corpus.facts.scheme.ordered and (wrong := [spec.name for spec in specs if spec.ordered]):
-        what = f"evaluation.metrics: {', '.join(wrong)} needs ordered classes; {corpus.facts.scheme.name} has no order"
-        raise BadInput(Problem(what, "leave it out"))
+        what = f"evaluation.metrics: {', '.join(wrong)} needs ordered classes; {corpus.facts.scheme.name} has none"
+        raise BadInput(Problem(what, "remove it"))
     return specs
 
 
 def _entry(interval: Interval, spec: MetricSpec, classes: Sequence[str]) -> Estimate | dict[str, Estimate]:
-    """An estimate; per class: class -> estimate."""
+    """An estimate or, per class, class -> estimate."""
     if spec.per_class:
         return {name: Estimate.of(each) for name, each in zip(classes, interval.each(), strict=True)}
     return Estimate.of(interval)

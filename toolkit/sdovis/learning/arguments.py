@@ -1,4 +1,4 @@
-"""From the study's ``[training]`` to transformers' TrainingArguments, and to the trackers that watch."""
+"""From ``[training]`` in the study to transformers' TrainingArguments, and to the trackers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import TrainingArguments
 
 _CONFIGS = "examples/accelerate/"
-#: What a launcher must say for tensors to be saved whole and loaded strictly, else what it says where it says nothing.
+#: For each launcher variable: the values with which tensors are saved whole and loaded strictly, and its default.
 _WHOLE: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
     "FSDP": {
         "FSDP_VERSION": (("2",), "1"),
@@ -30,10 +30,10 @@ _WHOLE: dict[str, dict[str, tuple[tuple[str, ...], str]]] = {
 
 
 def training_arguments(study: Study, checkpoints: Path) -> TrainingArguments:
-    """The study's arguments, unchanged, over our defaults.
+    """The study's arguments, unchanged, on top of our defaults.
 
-    Raises `BadInput` with everything that contradicts itself: a launcher with another precision or that compiles, fp16
-    without a GPU, keeping the best checkpoint without evaluating and saving together, a tracker or compiler that is not
+    Raises `BadInput` with everything that cannot work: a launcher that compiles or has another precision, fp16 without
+    a GPU, keeping the best checkpoint without evaluating and saving together, a tracker or compiler that is not
     installed, sharding that would not leave whole tensors, and whatever TrainingArguments refuses.
     """
     import torch
@@ -74,26 +74,26 @@ def training_arguments(study: Study, checkpoints: Path) -> TrainingArguments:
     except (TypeError, ValueError, KeyError, ImportError) as error:
         raise BadInput(Problem(f"training: {error}".split("\n")[0])) from error
     if (kind := sharding()) and arguments.distributed_state.distributed_type in ("NO", "MULTI_CPU"):
-        # accelerate would go on without, and say nothing.
+        # accelerate would silently continue without sharding.
         raise BadInput(
             Problem(
-                f"the launcher asks for {kind}, and accelerate shards on GPUs alone",
+                f"the launcher asks for {kind}, but accelerate shards only on GPUs",
                 f"launch with {_CONFIGS}ddp_cpu.yaml",
             )
         )
-    # One process drives one device; more are accelerate launch's to start.
+    # One process drives one device; `accelerate launch` starts more.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
 
 
 def sharding() -> str | None:
-    """What the launcher shards with, ``FSDP`` or ``DEEPSPEED``; none where each process has the whole network."""
+    """What the launcher shards with, ``FSDP`` or ``DEEPSPEED``; None if each process has the whole network."""
     asked = (kind for kind in ("FSDP", "DEEPSPEED") if os.environ.get(f"ACCELERATE_USE_{kind}", "").lower() == "true")
     return next(asked, None)
 
 
 def reported_to(study: Study) -> list[str]:
-    """The trackers the study names."""
+    """The trackers that the study names."""
     given = study.training.get("report_to") or []
     return [str(name) for name in ([given] if isinstance(given, str) else given) if name != "none"]
 
@@ -101,8 +101,8 @@ def reported_to(study: Study) -> list[str]:
 @contextmanager
 def tracked_in(logs: Path, trackers: list[str]) -> Iterator[None]:
     """Local tracker files go to ``logs``, unless the environment says otherwise; a W&B run is ended afterwards."""
-    places = {"WANDB_DIR": logs, "TENSORBOARD_LOGGING_DIR": logs / "tensorboard", "TRACKIO_DIR": logs / "trackio"}
-    added = {name: str(place.absolute()) for name, place in places.items() if name not in os.environ}
+    folders = {"WANDB_DIR": logs, "TENSORBOARD_LOGGING_DIR": logs / "tensorboard", "TRACKIO_DIR": logs / "trackio"}
+    added = {name: str(folder.absolute()) for name, folder in folders.items() if name not in os.environ}
     if trackers:
         logs.mkdir(parents=True, exist_ok=True)
         os.environ |= added
@@ -117,7 +117,7 @@ def tracked_in(logs: Path, trackers: list[str]) -> Iterator[None]:
 
 
 def _paired(given: dict[str, Any]) -> dict[str, Any]:
-    """Evaluate when a checkpoint is saved, and save when evaluated, where the study names only one of the two."""
+    """Evaluate when a checkpoint is saved, and save when evaluated, if the study names only one of the two."""
     for this, other in (("save", "eval"), ("eval", "save")):
         if f"{other}_strategy" not in given:
             if given.get(f"{this}_strategy") in ("steps", "epoch"):
@@ -135,25 +135,27 @@ def _precision_problems(study: Study, use_cpu: bool) -> Iterator[Problem]:
     launcher = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
     if launcher not in ("no", study.precision):
         yield Problem(
-            f"the launcher asks for {launcher} and the study for {study.precision}",
+            f"the launcher asks for {launcher}, but the study for {study.precision}",
             f"launch with --mixed_precision {study.precision}, or set training.{launcher} = true",
         )
     if study.training.get("bf16") and study.training.get("fp16"):
         yield Problem("training.bf16 and training.fp16 are both true", "choose one")
     if study.precision == "fp16" and use_cpu:
         yield Problem(
-            "training.fp16 needs a GPU, and there is none here", "set training.fp16 = false, training.bf16 = true"
+            "training.fp16 needs a GPU, and there is none here", "set training.fp16 = false and training.bf16 = true"
         )
 
 
 def _sharding_problems(study: Study) -> Iterator[Problem]:
     for name in ("fsdp", "deepspeed"):
         if study.training.get(name):
-            yield Problem(f"training.{name} is the launcher's to set", f"remove it, and launch with {_CONFIGS}*.yaml")
+            yield Problem(f"training.{name} must be set by the launcher", f"remove it and launch with {_CONFIGS}*.yaml")
     kind = sharding()
     for name, (good, default) in _WHOLE[kind].items() if kind else ():
         if (given := os.environ.get(name, default)) not in good:
-            yield Problem(f"the launcher sets {name} to {given}", f"take {' or '.join(good)}, as {_CONFIGS}*.yaml do")
+            yield Problem(
+                f"the launcher sets {name} to {given}", f"set it to {' or '.join(good)}, as {_CONFIGS}*.yaml do"
+            )
 
 
 def _compile_problems(study: Study) -> Iterator[Problem]:
@@ -161,18 +163,20 @@ def _compile_problems(study: Study) -> Iterator[Problem]:
     if launcher != "no":
         yield Problem(
             f"the launcher asks for torch.compile ({launcher})",
-            "launch with --dynamo_backend no; set method.compile = true",
+            "launch with --dynamo_backend no, and set method.compile = true",
         )
     if not study.method.compile:
         return
     if kind := sharding():
         yield Problem(
-            f"method.compile was never tried on what {kind} shards", f"remove it, or launch with {_CONFIGS}ddp_gpu.yaml"
+            f"method.compile has never been tested with {kind}", f"remove it, or launch with {_CONFIGS}ddp_gpu.yaml"
         )
-    # What torch generates is C++ for a CPU and, for a GPU, C around each kernel.
+    # torch generates C++ for a CPU and, for a GPU, C around each kernel.
     named = [os.environ[name].split()[0] for name in ("CXX", "CC") if os.environ.get(name, "").strip()]
     if not any(map(shutil.which, (*named, "g++", "gcc", "clang++", "clang"))):
-        yield Problem("method.compile needs a C++ compiler, and none is here", "install g++, or remove method.compile")
+        yield Problem(
+            "method.compile needs a C++ compiler, and there is none here", "install g++, or remove method.compile"
+        )
 
 
 def _keep_problems(study: Study, given: dict[str, Any]) -> Iterator[Problem]:
@@ -183,7 +187,7 @@ def _keep_problems(study: Study, given: dict[str, Any]) -> Iterator[Problem]:
     if wants == "no" or (wants != "best" and any(given.get(a) != given.get(b) for a, b in same)):
         yield Problem(
             "method.keep = 'best' needs an evaluation with every checkpoint",
-            "give training.save_strategy, or training.save_steps, and leave out those of eval; or set method.keep = 'last'",
+            "set training.save_strategy or save_steps and leave out eval_strategy and eval_steps, or set method.keep = 'last'",
         )
 
 

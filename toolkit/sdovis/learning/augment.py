@@ -1,7 +1,7 @@
-"""Changes of a picture that keep its label: flips, turns, reversed polarity; a batch at a time, where the network is.
+"""Changes to pictures that keep their labels: flips, turns, reversed polarity; by the batch, on the network's device.
 
-Every draw comes from (seed, epoch, index) and from nothing else, so that a picture looks the same however many workers
-or processes there are, in batches of any size, and after an interrupted epoch is resumed.
+Every draw depends on (seed, epoch, index) and nothing else, so that a picture looks the same with any number of workers
+or processes, in batches of any size, and after an interrupted epoch is resumed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 Draws = NDArray[np.int16]
 
-#: A turn by any angle is drawn in tenths of a degree: finer than the pixels of 224 px tell apart.
+#: A turn by any angle is drawn in tenths of a degree, finer than 224 px can resolve.
 TENTHS = 3600
 
 
 def ordered(names: Iterable[str]) -> tuple[str, ...]:
-    """``names`` in the order in which they are drawn and applied. ValueError for one that is not known."""
+    """``names`` in the order in which they are drawn and applied. ValueError for an unknown one."""
     wanted = set(names)
     if unknown := sorted(wanted - {*known()}):
         raise ValueError(f"no augmentation {unknown[0]!r}")
@@ -35,9 +35,9 @@ def ordered(names: Iterable[str]) -> tuple[str, ...]:
 def drawn(names: tuple[str, ...], *, seed: int, epoch: int, indices: Sequence[int]) -> Draws:
     """Which outcome of each of ``names`` each picture gets, (len(indices), len(names)).
 
-    The built-ins flip and reverse polarity with probability 1/2, ``rotate90`` turns by 0, 1, 2 or 3 quarters, and half of
-    the pictures are turned by ``rotate_any``, by an angle drawn evenly. The others keep their corners, as the pictures
-    that are classified later have them.
+    The built-ins flip and reverse polarity with probability 1/2, ``rotate90`` turns by 0, 1, 2 or 3 quarters, and
+    ``rotate_any`` turns half of the pictures, by an angle drawn evenly. The other half keep their corners, as will the
+    pictures that are classified later.
     """
     chosen = [augmentation(name) for name in names]
     draws = np.empty((len(indices), len(names)), dtype=np.int16)
@@ -52,16 +52,16 @@ def augmented(
 ) -> torch.Tensor:
     """A copy of square pictures (N, S, S) or (N, S, S, 3) of codes, north up, changed as ``draws`` says.
 
-    Turns go counterclockwise: once is a quarter for ``rotate90`` and a tenth of a degree for ``rotate_any``. A polarity
-    is that of the ``signed`` colours: one for all of them, or one for each. ValueError for names not as `ordered`;
-    `SdovisError` where a plug-in gives back something that is no batch of such pictures.
+    Turns go counterclockwise, in steps of a quarter for ``rotate90`` and of a tenth of a degree for ``rotate_any``.
+    Polarity is reversed in the ``signed`` colours: one flag for all of them, or one for each. ValueError for names not in
+    the order of `ordered`; `SdovisError` if a plug-in does not return a batch of such pictures.
     """
     import torch
 
     if names != ordered(names):
         raise ValueError(f"augmentations out of order: {names}")
 
-    # Draws stay on the CPU, where they were made: asking a GPU which pictures are meant would wait for it each time.
+    # Draws stay on the CPU, where they were made: asking a GPU which pictures to change would wait for it each time.
     chosen, columns = [augmentation(name) for name in names], draws.astype(np.int64).T
     outcomes = [(each, column % each.outcomes) for each, column in zip(chosen, columns, strict=True)]
     out = torch.empty_like(pictures)
@@ -76,20 +76,20 @@ def augmented(
             some = out[rows]
             changed = each.apply(some, which[which > 0], signed)
             if _like(changed) != _like(some):
-                raise SdovisError(f"augmentation {each.name!r}: {_like(some)} went in and {_like(changed)} came back")
+                raise SdovisError(f"augmentation {each.name!r}: {_like(some)} went in, but {_like(changed)} came back")
             out[rows] = changed
     return out
 
 
 def _composed(outcomes: Iterable[tuple[Augmentation, NDArray[np.int64]]], count: int) -> NDArray[np.int64]:
-    """The one symmetry of the square that all of a picture's symmetries together are, (count,): 4 where it is first
-    mirrored north-south, plus the quarters by which it is then turned."""
+    """The symmetry of the square that all symmetries of a picture amount to, (count,): 4 if it is first mirrored
+    north-south, plus the quarters by which it is then turned."""
     mirrored, quarters = np.zeros((2, count), np.int64)
     for each, times in outcomes:
         if each.symmetry is None:
             continue
         mirrors, turns = each.symmetry
-        if mirrors:  # twice is not at all; and what was turned one way before a mirror is turned the other way by it
+        if mirrors:  # twice is the same as not at all; and a mirror reverses the direction of turns before it
             quarters = np.where(times % 2, turns - quarters, quarters)
             mirrored = (mirrored + times) % 2
         else:
@@ -104,7 +104,7 @@ def _like(pictures: object) -> str:
 
 
 def _rows(chosen: NDArray[np.bool_], pictures: torch.Tensor) -> torch.Tensor:
-    """The numbers of the chosen ``pictures``, on their device."""
+    """The indices of the chosen ``pictures``, on their device."""
     import torch
 
     return torch.from_numpy(np.flatnonzero(chosen)).to(pictures.device, non_blocking=True)
@@ -118,18 +118,18 @@ def _reversed(pictures: torch.Tensor, times: NDArray[np.int64], signed: Sequence
 
 
 def _turned(pictures: torch.Tensor, tenths: NDArray[np.int64], signed: Sequence[bool]) -> torch.Tensor:
-    """``pictures`` turned about their middles; what turns in from outside is code 0, which is "missing" or black.
+    """``pictures`` turned about their centres; what comes in from outside is code 0, which is "missing" or black.
 
-    Each pixel is the nearest one of the original. Codes are no linear scale and 0 is no value, so that a mean of codes
-    is none of their field; and a mean of any kind lowers the noise, by which a network could tell training from test.
+    Each pixel is the nearest one of the original. Codes are not a linear scale and 0 is not a value, so a mean of codes
+    is not a mean of the field; and any mean lowers the noise, by which a network could tell training from test.
     """
     import torch
 
     count, side = pictures.shape[:2]
     angle = 2 * np.pi * tenths / TENTHS
-    # In fp64, sines and cosines by numpy: the same pixels on every device.
+    # In fp64, with sines and cosines from numpy, so that every device gives the same pixels.
     cos, sin = (torch.from_numpy(f(angle)).to(pictures.device)[:, None, None] for f in (np.cos, np.sin))
-    # From the middle, in pixels: of even sides these are halves, exact in binary.
+    # From the centre, in pixels: for even sides these are halves, exact in binary.
     along = torch.arange(side, dtype=torch.float64, device=pictures.device) - (side - 1) / 2
     x, y = along[None, None, :], along[None, :, None]
     column = (cos * x - sin * y).add_((side - 1) / 2).round_().int()
@@ -143,7 +143,7 @@ def _turned(pictures: torch.Tensor, tenths: NDArray[np.int64], signed: Sequence[
 
 
 FLIP_NS = Augmentation("flip_ns", 2, symmetry=(True, 0))
-# Mirrored east-west is mirrored north-south and turned by half.
+# A mirror east-west is a mirror north-south and a half turn.
 FLIP_EW = Augmentation("flip_ew", 2, symmetry=(True, 2))
 ROTATE90 = Augmentation("rotate90", 4, symmetry=(False, 1))
 ROTATE_ANY = Augmentation(

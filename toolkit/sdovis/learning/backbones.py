@@ -1,7 +1,7 @@
-"""The network and the processor that is saved with it: pretrained, or from scratch by a configuration.
+"""The network and the processor saved with it: pretrained, or built from scratch from a configuration.
 
 A backbone is any image model of transformers that has an image-classification head. Its processor resizes and
-normalises and does nothing else: a centre crop, which many a backbone's own processor does, cuts spot groups.
+normalises and does nothing else: a centre crop, as in many backbones' own processors, would cut off spot groups.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from typing import Any
 from sdovis.errors import BadInput, HubFailure, Problem, SdovisError, nearest
 from sdovis.study import Study
 
-#: Parts of a pretrained network that a classifier of our own replaces or does not use.
+#: Components of a pretrained network that our classifier replaces or does not use.
 _OTHER_HEADS = re.compile(r"(^|\.)(\w*classifier|pooler|head|lm_head|decoder|mask_token)(\.|$)")
 
-#: Up to so many patches (224 px by patches of 14) attention written out is faster, and its weights are few enough to be kept.
+#: Up to this many patches (224 px in patches of 14), eager attention is faster, and its weights are few enough to keep.
 EAGER_PATCHES = 256
 
 
 def build(study: Study, classes: Sequence[str], about: Mapping[str, object]) -> tuple[Any, Any]:
     """The network (fp32) and its processor, for images of ``study.images.size_px`` and these classes.
 
-    ``about`` (plain JSON) travels as ``sdovis`` in the network's config.json. The weights are those of the backbone and,
-    where it has none, drawn from ``study.study.seed``.
+    ``about`` (plain JSON) travels as ``sdovis`` in the network's config.json. The weights are those of the backbone;
+    missing ones are drawn from ``study.study.seed``.
 
-    Raises `BadInput` for a backbone that is unknown, is no image classifier, loses a tensor on the way in, or does not
-    take images of that size; `HubFailure` where the Hub cannot be reached.
+    Raises `BadInput` for a backbone that is unknown, is not an image classifier, loses a tensor when loaded, or does not
+    take images of that size; `HubFailure` if the Hub cannot be reached.
     """
     from transformers import set_seed
 
@@ -53,24 +53,24 @@ def build(study: Study, classes: Sequence[str], about: Mapping[str, object]) -> 
 
 
 def attend_fast(model: Any, size_px: int, precision: str, device: str) -> None:
-    """Where a network is to be trained in bf16 on a CPU, let it attend by matrix products and not by torch's kernel.
+    """If a network is to be trained in bf16 on a CPU, make it attend by matrix products instead of torch's kernel.
 
-    That kernel, `scaled_dot_product_attention`, is slow backwards in bf16, a third of ViT-Small's step; in fp32 it is not
-    (benchmarks/README.md). Products keep the attention weights, which grow as the square of the patches: beyond
-    `EAGER_PATCHES`, and where transformers chose otherwise, nothing is changed. What is saved does not depend on it.
+    That kernel, `scaled_dot_product_attention`, has a slow backward pass in bf16, a third of ViT-Small's step, but not in
+    fp32 (benchmarks/README.md). Products keep the attention weights, which grow as the square of the number of patches:
+    beyond `EAGER_PATCHES`, or if transformers chose something else, nothing is changed. Saved files do not depend on it.
     """
     patch = getattr(model.config, "patch_size", None)
     if precision != "bf16" or device != "cpu" or not isinstance(patch, int) or (size_px // patch) ** 2 > EAGER_PATCHES:
         return
     if model.config._attn_implementation == "sdpa":
-        with quiet():  # a warning where the network has no attention to choose, such as a ConvNeXt
+        with quiet():  # transformers warns if the network has no attention to choose, such as a ConvNeXt
             model.set_attn_implementation("eager")
 
 
 def reload(folder: Path) -> Any:
-    """The fp32 network saved in ``folder``, in evaluation mode, every tensor of it restored.
+    """The fp32 network saved in ``folder``, in evaluation mode, with every tensor restored.
 
-    Raises `SdovisError` where a tensor is missing, left over or of another shape: transformers only warns.
+    Raises `SdovisError` if a tensor is missing, left over or of the wrong shape: transformers only warns.
     """
     import torch
     from transformers import AutoModelForImageClassification
@@ -95,7 +95,7 @@ def load_processor(folder: Path) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without transformers' bars and load reports: what matters in them is checked and raised."""
+    """Without transformers' progress bars and load reports: what matters in them is checked and raised."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -114,9 +114,9 @@ def _pretrained(name: str, revision: str | None, labels: Mapping[str, Any]) -> A
     from transformers import AutoModelForImageClassification
 
     if Path(name).is_dir() and not (Path(name) / "config.json").is_file():
-        raise BadInput(Problem(f"backbone.id {name!r} holds no config.json", "name the folder of a saved model"))
+        raise BadInput(Problem(f"backbone.id {name!r} contains no config.json", "name the folder of a saved model"))
     try:
-        # The backbone may be stored in half precision and have another number of classes.
+        # The backbone may be stored in half precision and have a different number of classes.
         model, report = AutoModelForImageClassification.from_pretrained(
             name,
             revision=revision,
@@ -132,7 +132,7 @@ def _pretrained(name: str, revision: str | None, labels: Mapping[str, Any]) -> A
         raise BadInput(
             Problem(
                 f"backbone.id {name!r} is not an image-classification model of transformers: {reason}",
-                "take a ViT, DeiT, DINOv2, Swin, ConvNeXt ...",
+                "choose a ViT, DeiT, DINOv2, Swin, ConvNeXt ...",
             )
         ) from error
     body = model.base_model_prefix + "."
@@ -150,7 +150,7 @@ def _pretrained(name: str, revision: str | None, labels: Mapping[str, Any]) -> A
 
 
 def _named(tensors: Sequence[object]) -> str:
-    """The first three, and how many there are."""
+    """The first three names and, if there are more, how many."""
     return ", ".join(sorted(map(str, tensors))[:3]) + (f" ... ({len(tensors)} in all)" if len(tensors) > 3 else "")
 
 
@@ -162,15 +162,15 @@ def _unreachable(name: str, revision: str | None, error: OSError) -> SdovisError
         chain.append(deeper)
     what = f"backbone.id {name!r}" + (f" at revision {revision!r}" if revision else "")
     if Path(name).is_dir():
-        return BadInput(Problem(f"{what} holds no weights", "it needs model.safetensors"))
+        return BadInput(Problem(f"{what} contains no weights", "add model.safetensors"))
     if any(isinstance(e, HFValidationError) for e in chain):
-        return BadInput(Problem(f"{what} is neither a folder that is there nor a Hub id", "check the spelling"))
+        return BadInput(Problem(f"{what} is neither a local folder nor a Hub id", "check the spelling"))
     if any(isinstance(e, RepositoryNotFoundError | RevisionNotFoundError) for e in chain):
         return BadInput(
             Problem(f"{what} is not on the Hub, or private", "check the spelling, or log in with hf auth login")
         )
     return HubFailure(
-        f"{what} is no folder here, and the Hub cannot be reached; go online, or point to a copy with "
+        f"{what} is not a local folder, and the Hub cannot be reached; go online, or use a local copy with "
         "--set backbone.id=FOLDER"
     )
 
@@ -199,16 +199,16 @@ def _from_config(given: Mapping[str, Any], size_px: int, labels: Mapping[str, An
         raise BadInput(unknown)
     try:
         config: Any = CONFIG_MAPPING[kind](**(settings | {"image_size": size_px, **labels}))
-        # Some kinds have several classifiers, and transformers then asks the configuration which; the first is plain.
+        # Some kinds have several classifiers, and the configuration must say which; the first is the plain one.
         classifiers: Any = MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING[type(config)]
         config.architectures = [(classifiers[0] if isinstance(classifiers, tuple) else classifiers).__name__]
         return AutoModelForImageClassification.from_config(config)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise BadInput(Problem(f"backbone.config is not a {kind} that works: {error}".split("\n")[0])) from error
+        raise BadInput(Problem(f"backbone.config does not make a working {kind}: {error}".split("\n")[0])) from error
 
 
 def _processor(size_px: int, name: str | None = None, revision: str | None = None) -> Any:
-    """Resizes to ``size_px`` and normalises as the backbone does; by 0.5 and 0.5 where it does not say."""
+    """Resizes to ``size_px`` and normalises as the backbone does; with mean and SD 0.5 if it does not say."""
     from transformers import AutoImageProcessor, ViTImageProcessorPil
 
     mean, std, resample = [0.5] * 3, [0.5] * 3, 2
@@ -239,15 +239,15 @@ def _refuse_cut_edges(config: Any, size_px: int) -> None:
         choices = " or ".join(str(size) for size in (low, low + patch) if size)
         raise BadInput(
             Problem(
-                f"images.size_px {size_px} is no multiple of the backbone's patches of {patch} px: the edges "
-                "would be cut",
-                f"take {choices}",
+                f"images.size_px {size_px} is not a multiple of the backbone's patches of {patch} px: the edges "
+                "would be cut off",
+                f"set it to {choices}",
             )
         )
 
 
 def _fitted(model: Any, size_px: int) -> Any:
-    """The same network for images of ``size_px``, its position embeddings interpolated once, as DINOv2 and ViT do."""
+    """The same network for images of ``size_px``, with position embeddings interpolated once, as DINOv2 and ViT do."""
     if getattr(model.config, "image_size", size_px) == size_px:
         return model
     config = copy.deepcopy(model.config)

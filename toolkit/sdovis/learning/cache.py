@@ -1,11 +1,11 @@
-"""Pictures decoded and resized once: a file of codes for each part of a corpus, mapped into memory by all who read it.
+"""Pictures decoded and resized once: a file of codes for each part of a corpus, memory-mapped by every reader.
 
     FOLDER/train/codes.npy        (N, S, S) or (N, S, S, 3), 8 bit
     FOLDER/train/manifest.json    what it was made from, sha256
-    FOLDER/train.checked.json     the state of the file when its sum was last verified
+    FOLDER/train.checked.json     the state of the file when its checksum was last verified
 
-It lies in the training's own folder, which is writable wherever the corpus is, moves with the run, and is shared by
-trainings that are told so. A kill while it is made leaves nothing that counts; whoever comes next makes it.
+It lies in the training's own folder, which is writable wherever the corpus is, moves with the run, and can be shared by
+several trainings. A process killed while making it leaves nothing that counts; the next one makes it again.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from sdovis.corpus.build import Corpus
 
 CODES = "codes.npy"
-#: Pictures decoded at once: what of a corpus is in memory while its cache is made.
+#: Pictures decoded at once, which are all that is in memory while the cache is made.
 AT_ONCE = 100
 
 log = logging.getLogger(__name__)
 
 
 def codes(folder: Path, corpus: Corpus, part: str, processor: Any, *, progress: bool = True) -> loader.Pixels:
-    """The codes of a part's pictures as `loader.decode` makes them, mapped read-only; made where they are not there.
+    """The codes of a part's pictures as `loader.decode` makes them, mapped read-only; made if they do not exist.
 
-    Codes of other pictures, of another size or by another processor are made anew, and damaged ones too, with a
-    message. Of several processes one makes them while the others wait. Raises `BadInput` for a picture that is not of
-    8 bits, OSError where the disk is full.
+    Codes of other pictures, of another size or by another processor are made again, and so are damaged ones, with a
+    message. Of several processes, one makes them while the others wait. Raises `BadInput` for a picture that does not
+    have 8 bits, OSError if the disk is full.
     """
     import filelock
 
@@ -72,9 +72,9 @@ def _made_from(corpus: Corpus, part: str, processor: Any) -> dict[str, str]:
 
 
 def _is_there(folder: Path, part: str, made_from: Mapping[str, str]) -> bool:
-    """Whether the codes are whole and of these pictures.
+    """Whether the codes are whole and belong to these pictures.
 
-    Their sum is verified where the file is not the one that was last verified, so that a start need not read it all.
+    The checksum is verified only if the file has changed since the last time, so that not every start has to read it all.
     """
     try:
         manifest = json.loads((folder / part / manifests.NAME).read_text(encoding="utf-8"))
@@ -85,13 +85,13 @@ def _is_there(folder: Path, part: str, made_from: Mapping[str, str]) -> bool:
             _note_checked(folder, part)
     except (OSError, BadInput, ValueError, KeyError, TypeError):
         if (folder / part).exists():
-            log.warning("%s is damaged: its pictures are decoded again", folder / part)
+            log.warning("%s is damaged: decoding its pictures again", folder / part)
         return False
     return True
 
 
 def _state(file: Path) -> dict[str, int]:
-    """What a file looks like from outside: no write leaves it as it was."""
+    """What a file looks like from outside: every write changes this."""
     seen = file.stat()
     return {"bytes": seen.st_size, "mtime_ns": seen.st_mtime_ns, "ctime_ns": seen.st_ctime_ns, "inode": seen.st_ino}
 
@@ -108,7 +108,7 @@ def _note_checked(folder: Path, part: str) -> None:
 
 
 def _write(file: Path, corpus: Corpus, part: str, processor: Any, progress: bool) -> None:
-    """All pictures in grey where all are grey, else all in colour, which the last one may be the first to tell."""
+    """All pictures in grey if all are grey, otherwise all in colour, which may turn out only at the last one."""
     if not _written(file, corpus, part, processor, progress, colours=()):
         _written(file, corpus, part, processor, progress, colours=(3,))
 
@@ -116,9 +116,9 @@ def _write(file: Path, corpus: Corpus, part: str, processor: Any, progress: bool
 def _written(
     file: Path, corpus: Corpus, part: str, processor: Any, progress: bool, *, colours: tuple[int, ...]
 ) -> bool:
-    """Write the file from its beginning; false, and no further, at pictures of more colours than ``colours``.
+    """Write the file from its beginning; stop and return false at pictures with more colours than ``colours``.
 
-    Written and not mapped: on a full disk a map kills the process, where a write is an error.
+    It is written, not mapped: on a full disk a map kills the process, while a write raises an error.
     """
     where = np.flatnonzero(corpus.rows["split"] == part).tolist()
     shape = (len(where), processor.size["height"], processor.size["width"], *colours)
@@ -132,6 +132,6 @@ def _written(
                 return False
             out.write((batch if batch.ndim == len(shape) else np.repeat(batch[..., None], 3, axis=-1)).data)
         out.flush()
-        # Its sum is verified once: what it is then must have reached the disk.
+        # Its checksum is verified once, so what is there then must have reached the disk.
         os.fsync(out.fileno())
     return True

@@ -1,11 +1,11 @@
-"""Checkpoints that count only when they are whole, and the point from which an interrupted training goes on.
+"""Checkpoints that count only if they are whole, and the point from which an interrupted training continues.
 
-    checkpoints/checkpoint-120/   whole: it holds `SEAL`, the sha256 of every file
+    checkpoints/checkpoint-120/   whole: it contains `SEAL`, the sha256 of every file
     checkpoints/unfinished/       where the Trainer writes the next one
-    begun.json                    what the training under way was begun from
-    training.json                 there only when the training is finished
+    begun.json                    what the training was started from
+    training.json                 there only once the training is finished
 
-The seal is written last, and then the folder is renamed. Older checkpoints go only after that.
+The seal is written last, then the folder is renamed. Older checkpoints are deleted only after that.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def path(root: Path, at: int) -> Path:
-    """Where the checkpoint after step ``at`` lies."""
+    """The folder of the checkpoint after step ``at``."""
     return root / f"checkpoint-{at}"
 
 
@@ -41,13 +41,13 @@ def step(checkpoint: Path) -> int:
 
 
 def ended(checkpoint: Path) -> bool:
-    """Whether a training had made all of its steps: in mid-epoch the Trainer would go on with another one."""
+    """Whether a training had made all its steps: in mid-epoch the Trainer would otherwise make another one."""
     state = _state(checkpoint)
     return bool(state["global_step"] >= state["max_steps"])
 
 
 def finish(root: Path, at: int) -> None:
-    """Let the checkpoint after step ``at``, all of it written under `UNFINISHED`, appear."""
+    """Make the checkpoint after step ``at``, fully written under `UNFINISHED`, appear in its place."""
     beside = path(root / UNFINISHED, at)
     seal(beside)
     beside.replace(path(root, at))
@@ -55,12 +55,12 @@ def finish(root: Path, at: int) -> None:
 
 
 def seal(checkpoint: Path) -> None:
-    """Declare a checkpoint whole, as the last act of writing it."""
+    """Declare a checkpoint whole; the last thing done when writing it."""
     write_json(checkpoint / SEAL, _sums(checkpoint))
 
 
 def is_whole(checkpoint: Path) -> bool:
-    """Whether the checkpoint is sealed and every file is as it was then."""
+    """Whether the checkpoint is sealed and every file is unchanged since."""
     try:
         sums = json.loads((checkpoint / SEAL).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -69,9 +69,9 @@ def is_whole(checkpoint: Path) -> bool:
 
 
 def newest(root: Path) -> Path | None:
-    """The newest whole checkpoint whose best one so far is whole too; none if there is none.
+    """The newest whole checkpoint whose best one so far is whole too; None if there is none.
 
-    Whatever is newer is put out of the Trainer's way with a message: deleted if it was never finished, else renamed.
+    Anything newer is moved out of the Trainer's way with a message: deleted if it was never finished, otherwise renamed.
     """
     for checkpoint in _all(root / UNFINISHED):
         log.warning("%s was left half-written: deleted", checkpoint.name)
@@ -83,7 +83,7 @@ def newest(root: Path) -> Path | None:
         elif not is_whole(checkpoint):
             _set_aside(checkpoint, "is damaged")
         elif (best := _best(checkpoint)) is not None and not is_whole(path(root, best)):
-            _set_aside(checkpoint, f"has lost the best one before it, checkpoint-{best},")
+            _set_aside(checkpoint, f"depends on a best checkpoint that is missing or damaged, checkpoint-{best}")
         else:
             return checkpoint
     return None
@@ -95,24 +95,24 @@ def rotate(root: Path, *, limit: int | None, best: int | None) -> None:
     kept = {steps[-1], best} if steps else set()
     surplus = len(steps) - limit if limit else 0
     for checkpoint in [path(root, s) for s in steps if s not in kept][: max(surplus, 0)]:
-        # Without its seal it counts as half-written, should this be interrupted.
+        # Without its seal it counts as half-written if this is interrupted.
         (checkpoint / SEAL).unlink(missing_ok=True)
         shutil.rmtree(checkpoint)
 
 
 def resume_point(folder: Path, made_from: Mapping[str, str], *, restart: bool) -> Path | None:
-    """Prepare ``folder`` for a training from ``made_from``; the checkpoint to go on from, or none.
+    """Prepare ``folder`` for a training from ``made_from``; returns the checkpoint to continue from, or None.
 
-    A finished training from other inputs, and any with ``restart``, is cleared away. Raises `Conflict` where an
-    unfinished one was begun from other inputs, naming what changed.
+    A finished training from other inputs, or any if ``restart``, is cleared away. Raises `Conflict` if an unfinished one
+    was started from other inputs, naming what changed.
     """
     root = folder / "checkpoints"
     begun = _read_json(folder / BEGUN)
     if begun != made_from or restart:
         if begun is not None and not restart and not (folder / FINISHED).is_file():
             raise Conflict(
-                f"{folder}: an unfinished training was begun from other inputs ({'; '.join(_changes(begun, made_from))}); "
-                "put them back to go on with it, or begin anew with --restart"
+                f"{folder}: an unfinished training was started from other inputs ({'; '.join(_changes(begun, made_from))}); "
+                "restore them to continue it, or start over with --restart"
             )
         shutil.rmtree(root, ignore_errors=True)
         write_json(folder / BEGUN, dict(made_from))
@@ -122,7 +122,7 @@ def resume_point(folder: Path, made_from: Mapping[str, str], *, restart: bool) -
 
 @contextmanager
 def told_if_full(folder: Path) -> Iterator[None]:
-    """Raise `Conflict` where the block fails because the disk is full, whoever wrote. What was whole stays whole."""
+    """Raise `Conflict` if the block fails because the disk is full, whoever wrote. What was whole stays whole."""
     try:
         yield
     except Exception as error:
@@ -131,13 +131,13 @@ def told_if_full(folder: Path) -> Iterator[None]:
             chain.append(deeper)
         if any(map(_is_of_a_full_disk, chain)):
             raise Conflict(
-                f"{folder}: the disk is full; free some space, and the same command goes on from the newest checkpoint"
+                f"{folder}: the disk is full; free some space, then run the same command to continue from the newest checkpoint"
             ) from error
         raise
 
 
 def _is_of_a_full_disk(error: BaseException) -> bool:
-    # Neither torch nor safetensors passes the number of the error on.
+    # Neither torch nor safetensors passes on the error number.
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     texts = ("No space left on device", "PytorchStreamWriter failed writing", "iostream error")
@@ -163,7 +163,7 @@ def _sums(checkpoint: Path) -> dict[str, str]:
 
 def _best(checkpoint: Path) -> int | None:
     best = _state(checkpoint).get("best_global_step")
-    # The best may be this very checkpoint, already found whole.
+    # The best may be this very checkpoint, which is already known to be whole.
     return None if best is None or best == step(checkpoint) else int(best)
 
 

@@ -1,4 +1,4 @@
-"""Where the time of a training goes: seconds of each of its parts, none counted twice."""
+"""Where a training spends its time: seconds in each section, none counted twice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-#: The parts in the order in which they are met.
+#: The sections, in the order in which they occur.
 PARTS = (
     "start",
     "imports",
@@ -23,7 +23,7 @@ PARTS = (
 
 
 class Clock:
-    """Charges the time that passes to the innermost part that is open."""
+    """Charges the time that passes to the innermost open section."""
 
     def __init__(self, before: Mapping[str, float] | None = None) -> None:
         self.seconds: dict[str, float] = dict(before or {})
@@ -32,7 +32,7 @@ class Clock:
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """The block's time, less that of the parts opened within, goes to ``name``."""
+        """The block's time, minus that of the sections opened within it, goes to ``name``."""
         self._charge()
         self._open.append(name)
         try:
@@ -42,12 +42,12 @@ class Clock:
             self._open.pop()
 
     def becomes(self, name: str) -> None:
-        """From now on the innermost part is called ``name``."""
+        """From now on the innermost section is called ``name``."""
         self._charge()
         self._open[-1] = name
 
     def table(self) -> dict[str, float]:
-        """Seconds of each part in their order, and of all together."""
+        """Seconds in each section, in order, and in all together."""
         known = {name: round(self.seconds[name], 3) for name in PARTS if name in self.seconds}
         return known | {"all": round(sum(self.seconds.values()), 3)}
 
@@ -59,7 +59,7 @@ class Clock:
 
 
 def seconds_of_this_process() -> float:
-    """Seconds since this process was started: the interpreter's own start is part of a wait."""
+    """Seconds since this process was started, including the start of the interpreter."""
     import psutil  # type: ignore[import-untyped]
 
     return max(time.time() - float(psutil.Process().create_time()), 0.0)

@@ -1,4 +1,4 @@
-"""What a model says of itself: the entry ``sdovis`` of its config.json, written in training, read wherever it runs."""
+"""What a model says about itself: the entry ``sdovis`` in its config.json, written in training, read wherever it runs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _OF_THE_VIEW = ("channels", "size_px", "cutout_arcsec", "cutout_deg", "center_px
 
 
 def of_corpus(facts: CorpusFacts) -> dict[str, Any]:
-    """What travels with a model: its study's name, classes and label scheme, and what its network looks at."""
+    """What travels with a model: its study's name, classes, label scheme and view."""
     kept = {key: records.plain(getattr(facts, key)) for key in ("study", "simulated", "classes", "scheme", "view")}
     return {formats.KEY: formats.newest(STEPS), **kept}
 
 
 def of_model(config: Any) -> Mapping[str, Any]:
-    """That of a transformers configuration, brought up to the newest format; empty if sdovis did not train the model.
+    """The entry of a transformers configuration, in the newest format; empty if sdovis did not train the model.
 
     Raises `BadInput` for a format that is newer than this sdovis.
     """
@@ -30,7 +30,7 @@ def of_model(config: Any) -> Mapping[str, Any]:
 
 
 def with_a_view(said: Mapping[str, Any]) -> dict[str, Any]:
-    """Format 1, which had the entries of the view beside the others, as format 2."""
+    """Format 1, which had the entries of the view among the others, turned into format 2."""
     rest = {key: value for key, value in said.items() if key not in _OF_THE_VIEW}
     return {**rest, "view": {key: said[key] for key in _OF_THE_VIEW if key in said}}
 
@@ -39,5 +39,5 @@ STEPS = (with_a_view,)
 
 
 def view_of(config: Any) -> View:
-    """What the network of a configuration looks at. Raises `BadInput` as `of_model` and `View.from_json` do."""
+    """The view of a configuration's network. Raises `BadInput` as `of_model` and `View.from_json` do."""
     return View.from_json(of_model(config).get("view", {}))

@@ -1,6 +1,6 @@
-"""A frozen backbone looks at each image once: what it sees is kept, and a head is trained on that in seconds.
+"""A frozen backbone sees each image once: its features are kept, and a head is trained on them in seconds.
 
-    features/KEY/train.npy, validation.npy      (N, D) fp32; KEY is a sum over the backbone and the images
+    features/KEY/train.npy, validation.npy      (N, D) fp32; KEY is a checksum of the backbone and the images
 
 Importing this module imports torch.
 """
@@ -26,7 +26,7 @@ Features = NDArray[np.float32]
 
 
 def classifier(model: Any) -> torch.nn.Linear:
-    """The one linear layer that turns features into logits. Raises `BadInput` where there is none, or more than one."""
+    """The one linear layer that turns features into logits. Raises `BadInput` if there is none, or more than one."""
     body = {id(module) for module in model.base_model.modules()} if model.base_model is not model else set()
     heads = [
         module
@@ -38,8 +38,8 @@ def classifier(model: Any) -> torch.nn.Linear:
     if len(heads) != 1:
         raise BadInput(
             Problem(
-                f"{type(model).__name__} has {len(heads) or 'no'} linear classifiers where one is needed",
-                "set method.trainable = 'all', or take another backbone",
+                f"{type(model).__name__} has {len(heads) or 'no'} linear classifiers, but one is needed",
+                "set method.trainable = 'all', or choose another backbone",
             )
         )
     return heads[0]
@@ -55,17 +55,17 @@ def computed(
     batch_size: int,
     device: torch.device,
 ) -> dict[str, Features]:
-    """Features of each part's images: read from ``folder`` where they were computed before, from the same content."""
+    """Features of each part's images: read from ``folder`` if they were computed before from the same content."""
     made_from = _identity(model, codes, processor, precision, device)
-    place = folder / manifests.sha256_text(str(sorted(made_from.items())))[:16]
-    if not manifests.finished(place, made_from):
-        with manifests.whole(place, stage="features", made_from=made_from) as beside:
+    kept = folder / manifests.sha256_text(str(sorted(made_from.items())))[:16]
+    if not manifests.finished(kept, made_from):
+        with manifests.whole(kept, stage="features", made_from=made_from) as beside:
             for part, pictures in codes.items():
                 seen = compute(
                     model, pictures, processor, precision=precision, batch_size=batch_size, device=device, part=part
                 )
                 np.save(beside / f"{part}.npy", seen)
-    return {part: np.load(place / f"{part}.npy") for part in codes}
+    return {part: np.load(kept / f"{part}.npy") for part in codes}
 
 
 def compute(
@@ -80,7 +80,7 @@ def compute(
 ) -> Features:
     """What the classifier of ``model`` is given for each image, (N, D) fp32, in evaluation mode.
 
-    Raises `BadInput` where the logits are something else than the classifier's answer to that.
+    Raises `BadInput` if the logits are not what the classifier makes of these.
     """
     head, answers = classifier(model), loader.table(processor).to(device)
     model = model.eval().to(device)
@@ -108,8 +108,8 @@ def _refuse_other_logits(head: torch.nn.Linear, features: torch.Tensor, logits: 
     if features.ndim != 2 or not torch.allclose(head(features), logits, rtol=1e-3, atol=1e-5):
         raise BadInput(
             Problem(
-                f"{type(model).__name__} does more than a linear layer after its features",
-                "set method.trainable = 'all', or take another backbone",
+                f"{type(model).__name__} has more than a linear layer after its features",
+                "set method.trainable = 'all', or choose another backbone",
             )
         )
 
@@ -151,7 +151,7 @@ class FeatureSet:
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Told by the Trainer; a sampler draws from it."""
+        """Called by the Trainer; a sampler draws from it."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -166,7 +166,7 @@ class FeatureSet:
 
 
 class Head(torch.nn.Module):
-    """The classifier alone, in fp32 whatever the study's precision: it costs nothing."""
+    """The classifier alone, in fp32 whatever the study's precision, which costs nothing."""
 
     def __init__(self, linear: torch.nn.Linear) -> None:
         super().__init__()
@@ -174,12 +174,12 @@ class Head(torch.nn.Module):
         self.bias = torch.nn.Parameter(linear.bias.detach().clone()) if linear.bias is not None else None
 
     def forward(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
-        """Logits (N, K) of features (N, D); ``labels`` are for the loss, which is not taken here."""
+        """Logits (N, K) of features (N, D); ``labels`` are for the loss, which is not computed here."""
         with torch.autocast(features.device.type, enabled=False):
             return {"logits": torch.nn.functional.linear(features.float(), self.weight, self.bias)}
 
     def put_into(self, model: Any) -> None:
-        """Give ``model`` this head for its classifier."""
+        """Make this head the classifier of ``model``."""
         linear = classifier(model)
         with torch.no_grad():
             linear.weight.copy_(self.weight)
@@ -188,5 +188,5 @@ class Head(torch.nn.Module):
 
 
 def first(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The collator of `FeatureSet`: their batch is one already."""
+    """The collator of `FeatureSet`, which already returns whole batches."""
     return batch

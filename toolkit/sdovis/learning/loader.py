@@ -1,7 +1,7 @@
-"""Pictures for training: codes gathered from the cache by the batch, made into the network's input where the network is.
+"""Pictures for training: codes read from the cache by the batch, and made into input on the network's device.
 
 What reaches the network is, number for number, what the saved processor makes of the same picture: the processor
-itself does the resizing, and as all it does afterwards is pointwise, a table of its answers to the 256 codes does the
+itself does the resizing, and as everything after that is pointwise, a table of its answers to the 256 codes does the
 rest.
 """
 
@@ -29,15 +29,15 @@ Pixels = NDArray[np.uint8]
 
 
 def decode(images: Sequence[bytes], processor: Any, *, first: int = 0) -> Pixels:
-    """PNG or JPEG files as codes, resized by ``processor``: (N, S, S) if all are grey, else (N, S, S, 3).
+    """PNG or JPEG files as codes, resized by ``processor``: (N, S, S) if all are grey, otherwise (N, S, S, 3).
 
-    Raises `BadInput` for a picture with more than 8 bits a channel: it would be cut off at 255. ``first`` is the number
-    of the first one, for the message.
+    Raises `BadInput` for a picture with more than 8 bits per channel, which would be clipped at 255. ``first`` is the
+    number of the first one, for the message.
     """
     size: tuple[int, int] = (processor.size["width"], processor.size["height"])
     pictures = [Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) for data in images]
     deep = [
-        Problem(f"image {i} has mode {p.mode}", "8 bits a channel are needed")
+        Problem(f"image {i} has mode {p.mode}", "use 8 bits per channel")
         for i, p in enumerate(pictures, first)
         if p.mode[:1] in "IF"
     ]
@@ -75,12 +75,12 @@ def table(processor: Any) -> torch.Tensor:
 def normalised(codes: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
     """Codes (N, S, S) or (N, S, S, 3) as the network's input (N, 3, S, S), fp32; grey goes to all three colours.
 
-    Both lie on one device, and so does the answer.
+    Both are on one device, and so is the result.
     """
     import torch
 
     batch = torch.empty((len(codes), 3, *codes.shape[1:3]), dtype=torch.float32, device=codes.device)
-    # A byte is no index to torch; 32 bits are the narrowest that is.
+    # torch cannot index by bytes; 32 bits are the narrowest it accepts.
     grey = codes.int().reshape(-1) if codes.ndim == 3 else None
     for colour in range(3):
         which = grey if grey is not None else codes[..., colour].int().reshape(-1)
@@ -89,9 +89,9 @@ def normalised(codes: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
 
 
 class Pictures:
-    """A torch dataset of codes and labels: read by the batch, drawn for by (seed, epoch, index).
+    """A torch dataset of codes and labels, read by the batch, with draws from (seed, epoch, index).
 
-    ``codes`` are (N, S, S) or (N, S, S, 3), in memory or mapped into it; ``names`` are the augmentations to draw.
+    ``codes`` are (N, S, S) or (N, S, S, 3), in memory or memory-mapped; ``names`` are the augmentations to draw.
     """
 
     def __init__(self, codes: Pixels, labels: Iterable[int], names: tuple[str, ...] = (), seed: int = 0) -> None:
@@ -101,7 +101,7 @@ class Pictures:
         self.labels = [int(label) for label in labels]
         self.names = names
         self.seed = seed
-        # Shared memory: persistent workers hold a copy of this object and must see the epoch change.
+        # In shared memory: persistent workers hold a copy of this object and must see the epoch change.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     @property
@@ -109,7 +109,7 @@ class Pictures:
         return int(self._epoch)
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw other augmentations from now on. To be called before the epoch's first batch is asked for."""
+        """Draw other augmentations from now on. Call this before asking for the epoch's first batch."""
         self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
@@ -125,9 +125,9 @@ class Pictures:
         return Gathered(self.codes[list(indices)], labels, draws)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A worker that is not forked is sent this object: the map's place, and not what it shows.
-        place = getattr(self.codes, "filename", None)
-        return self.__dict__ | ({} if place is None else {"codes": Path(place)})
+        # A worker that is not forked is sent this object: the path of the memory map, not its contents.
+        path = getattr(self.codes, "filename", None)
+        return self.__dict__ | ({} if path is None else {"codes": Path(path)})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state
@@ -137,7 +137,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Gathered:
-    """A batch as it lies in the cache: codes, labels, and how often each augmentation is to be applied."""
+    """A batch as it is in the cache: codes, labels, and the outcome drawn for each augmentation."""
 
     codes: Pixels
     labels: NDArray[np.int64]
@@ -145,7 +145,7 @@ class Gathered:
 
 
 def collated(batch: Gathered) -> dict[str, Any]:
-    """A batch as the data loader hands it on. Draws are for the CPU and no tensor: a tensor would go to the device."""
+    """A batch as the data loader passes it on. Draws stay on the CPU, so they are not a tensor."""
     import torch
 
     return {"codes": torch.from_numpy(batch.codes), "labels": torch.from_numpy(batch.labels), "draws": batch.draws}
@@ -153,9 +153,9 @@ def collated(batch: Gathered) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Input:
-    """Makes a batch into the network's ``pixel_values`` and ``labels``, on the device on which its codes lie.
+    """Turns a batch into the network's ``pixel_values`` and ``labels``, on the device of its codes.
 
-    ``answers`` is the processor's `table`, ``names`` are the augmentations, ``signed`` says which colours hold a
+    ``answers`` is the processor's `table`, ``names`` are the augmentations, ``signed`` says which colours have a
     polarity.
     """
 

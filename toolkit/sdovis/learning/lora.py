@@ -1,4 +1,4 @@
-"""Low-rank adapters: trained beside a frozen backbone, merged into it at the end. Importing this module imports peft."""
+"""Low-rank adapters: trained beside a frozen backbone and merged into it at the end. Importing this module imports peft."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from sdovis.errors import BadInput, Problem, nearest
 from sdovis.learning import features
 from sdovis.study import Lora
 
-#: Queries and values as the families of transformers name them; ConvNeXt, without attention, has its pointwise layers.
+#: Names of queries and values in the families of transformers; in ConvNeXt, without attention, the pointwise layers.
 TARGETS = (("q_proj", "v_proj"), ("query", "value"), ("q", "v"), ("qkv",), ("pwconv1", "pwconv2"))
 
 
 def adapted(model: Any, settings: Lora, seed: int) -> LoraModel:
-    """Put adapters into ``model`` (in place), its weights frozen but for the classifier; what `merged` wants.
+    """Put adapters into ``model`` (in place), with all weights frozen except the classifier's; pass the result to `merged`.
 
     The adapters are drawn from ``seed`` and change nothing before the first step. Raises `BadInput` for a backbone
-    without the layers that are named, or without any that are known.
+    without the named layers, or without any known ones.
     """
     from transformers import set_seed
 
     if any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in model.modules()):
         raise BadInput(
-            Problem("method.trainable 'lora': this backbone has running means, which adapters cannot hold", "set 'all'")
+            Problem(
+                "method.trainable = 'lora': this backbone has running means, which adapters cannot store", "set 'all'"
+            )
         )
     head = features.classifier(model)
     names = targets(model, settings.targets)
@@ -54,7 +56,7 @@ def targets(model: Any, wanted: tuple[str, ...] = ()) -> list[str]:
     if not chosen:
         raise BadInput(
             Problem(
-                "method.lora: this backbone's queries and values have names that are not known",
+                "method.lora: the names of this backbone's queries and values are unknown",
                 f"name layers in method.lora.targets: {', '.join(sorted(last)) or 'it has no linear ones'}",
             )
         )
@@ -62,7 +64,7 @@ def targets(model: Any, wanted: tuple[str, ...] = ()) -> list[str]:
 
 
 def merged(adapters: LoraModel) -> Any:
-    """The network with its adapters added to its weights: an ordinary model, without a trace of peft."""
+    """The network with the adapters added to its weights: an ordinary model without a trace of peft."""
     model = adapters.merge_and_unload()
     model.requires_grad_(True)
     return model

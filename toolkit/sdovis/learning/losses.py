@@ -1,4 +1,4 @@
-"""The loss: cross entropy, with what makes up for classes that are rare."""
+"""The loss: cross entropy, with corrections for rare classes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class Loss:
     """Cross entropy, each image weighted by its class, averaged over all images of an optimizer step.
 
-    Dividing by the number of images and not by the sum of their weights makes the gradient the same however a step is
-    divided into micro-batches and processes; with balanced weights their mean over the training part is 1. ``offsets``
-    (K,) are added to the logits. ``last`` is the latest mean over a batch of the training, on its device.
+    Dividing by the number of images, not by the sum of their weights, makes the gradient the same however a step is
+    divided into micro-batches and processes; balanced weights have a mean of 1 over the training part. ``offsets`` (K,)
+    are added to the logits. ``last`` is the mean over the latest training batch, on its device.
     """
 
     def __init__(self, weights: torch.Tensor, smoothing: float, offsets: torch.Tensor | None = None) -> None:

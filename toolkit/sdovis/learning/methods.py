@@ -1,7 +1,7 @@
-"""The methods of fine-tuning: what is trained, on what, and how an ordinary network comes of it.
+"""The methods of fine-tuning: what is trained, on what, and how it becomes an ordinary network.
 
 all             the network as it is
-head            the classifier alone, on features that the frozen body computes once
+head            the classifier alone, on features computed once by the frozen body
 lora            adapters and the classifier; merged when the model is saved
 head-then-all   the classifier as with ``head``, then the network as with ``all``
 """
@@ -21,10 +21,10 @@ from sdovis.study import Study
 
 @dataclass(frozen=True)
 class Task:
-    """What a Trainer is given, and ``export``: an ordinary network with what it has learned, to be called once.
+    """What a Trainer is given, and ``export``, which returns an ordinary network with what was learned; call it once.
 
-    ``collator`` makes a batch of what a worker hands on, ``prepare`` makes that into the network's arguments where the
-    network is.
+    ``collator`` makes a batch of what a worker returns, and ``prepare`` turns it into the network's arguments on the
+    network's device.
     """
 
     network: Any
@@ -36,13 +36,13 @@ class Task:
 
     @property
     def trainable(self) -> int:
-        """How many numbers are trained."""
+        """The number of trained parameters."""
         return sum(p.numel() for p in self.network.parameters() if p.requires_grad)
 
 
 @dataclass(frozen=True)
 class Body:
-    """A backbone with its processor and the parts of the corpus, and how and where features of them are computed."""
+    """A backbone with its processor, the parts of the corpus, and how and where their features are computed."""
 
     model: Any
     processor: Any
@@ -55,12 +55,12 @@ class Body:
 
 
 def augments(study: Study) -> bool:
-    """Whether training shows the network other variants of an image than the image itself."""
+    """Whether training shows the network variants of an image beyond the image itself."""
     return study.method.trainable != "head"
 
 
 def task(study: Study, body: Body, prepare: Any, on_main: Callable[[Callable[[], Any]], Any]) -> Task:
-    """The task of the study's method. ``on_main`` runs something in the main process alone, for all of them.
+    """The task of the study's method. ``on_main`` runs something in the main process alone, on behalf of all.
 
     Raises `BadInput` for a backbone that the method cannot work on.
     """
@@ -77,7 +77,7 @@ def task(study: Study, body: Body, prepare: Any, on_main: Callable[[Callable[[],
 
 
 def of_head(body: Body, on_main: Callable[[Callable[[], Any]], Any]) -> Task:
-    """The classifier's task: features are its images."""
+    """The classifier's task, with features as its images."""
     from sdovis.learning import features
 
     codes = {"train": body.training.codes, "validation": body.validation.codes}
@@ -91,7 +91,7 @@ def of_head(body: Body, on_main: Callable[[Callable[[], Any]], Any]) -> Task:
     def make() -> None:
         compute()
 
-    on_main(make)  # the others would compute the same
+    on_main(make)  # the other processes would compute the same
     seen = compute()
     head = features.Head(features.classifier(body.model))
 
@@ -105,7 +105,7 @@ def of_head(body: Body, on_main: Callable[[Callable[[], Any]], Any]) -> Task:
 
 
 def probe_of(study: Study) -> Study:
-    """The study of the head's own training before everything is trained: to the end, without checkpoints."""
+    """The study for training the head alone before everything is trained: to the end, without checkpoints."""
     training = {name: value for name, value in study.training.items() if name not in _PROBE_LEAVES_OUT}
     training |= {"num_train_epochs": study.method.probe.epochs, "learning_rate": study.method.probe.learning_rate}
     training |= {"save_strategy": "no", "eval_strategy": "no", "report_to": "none"}

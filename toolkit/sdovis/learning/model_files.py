@@ -1,4 +1,4 @@
-"""What is read of the files that ``save_pretrained`` leaves in a model folder."""
+"""What is read from the files that ``save_pretrained`` writes to a model folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sdovis import records
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """Of ``config.json``; ``sdovis`` is what sdovis itself keeps there."""
+    """Entries of ``config.json``; ``sdovis`` is what sdovis itself keeps there."""
 
     architectures: tuple[str, ...]
     model_type: str
@@ -21,13 +21,13 @@ class ConfigFile:
 
     @classmethod
     def load(cls, folder: Path) -> ConfigFile:
-        """Of a model folder. Raises `BadInput` for every entry that is missing or of another type."""
+        """Read it from a model folder. Raises `BadInput` for every entry that is missing or of the wrong type."""
         return records.read(cls, folder / "config.json", made_by="train")
 
 
 @dataclass(frozen=True)
 class ProcessorFile:
-    """Of ``preprocessor_config.json``; ``resample`` is PIL's number of a filter."""
+    """Entries of ``preprocessor_config.json``; ``resample`` is PIL's number for a filter."""
 
     size: Mapping[str, int]
     image_mean: tuple[float, ...]
@@ -36,5 +36,5 @@ class ProcessorFile:
 
     @classmethod
     def load(cls, folder: Path) -> ProcessorFile:
-        """Of a model folder. Raises `BadInput` for every entry that is missing or of another type."""
+        """Read it from a model folder. Raises `BadInput` for every entry that is missing or of the wrong type."""
         return records.read(cls, folder / "preprocessor_config.json", made_by="train")

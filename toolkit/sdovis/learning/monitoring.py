@@ -1,6 +1,6 @@
-"""What a training shows while it runs, and the pictures it leaves. Importing this module imports transformers.
+"""What a training shows while it runs, and the figures it leaves. Importing this module imports transformers.
 
-training/curves.png    loss and the score that decides, against the step
+training/curves.png    loss and the deciding score against the step
 training/batch.png     images as the network sees them in the first epoch, augmented
 """
 
@@ -24,7 +24,7 @@ from sdovis.learning.losses import Loss
 
 CURVES = "curves.png"
 BATCH = "batch.png"
-#: Seconds between two looks at the loss, which an accelerator has to be waited for.
+#: Seconds between two looks at the loss, for which an accelerator must be waited for.
 EVERY_S = 0.5
 #: Seconds between two drawings of the curves.
 REDRAWN_S = 60.0
@@ -34,7 +34,7 @@ COLUMNS = 6
 
 
 class ProgressLine(ProgressCallback):
-    """One line: steps, time left, loss, learning rate, images a second, and the scores of the last validation."""
+    """One line: steps, time left, loss, learning rate, images per second, and the scores of the last validation."""
 
     def __init__(self, loss: Loss, images_per_step: int) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class ProgressLine(ProgressCallback):
         if self.training_bar is not None and scores:
             self.shown |= scores
             self.training_bar.set_postfix(self.shown)
-            # An evaluation is no time of the steps.
+            # Time spent on an evaluation does not count as time of steps.
             self._looked = (time.perf_counter(), state.global_step)
 
 
@@ -102,7 +102,7 @@ class FirstStep(TrainerCallback):
 
 
 class Curves(TrainerCallback):
-    """Draws the learning curves anew after an evaluation, but not more than once a minute."""
+    """Redraws the learning curves after an evaluation, at most once a minute."""
 
     def __init__(self, folder: Path, score: str) -> None:
         self.folder, self.score, self.drawn = folder, score, time.monotonic()

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a training is made of. Run again after an interruption, the same plan goes on where it stopped.
+    """What a training is made of. Run again after an interruption, the same plan continues where it stopped.
 
-    ``augmentations`` are those to apply, ``signed`` says of each channel whether it codes 0 as 128. ``about`` is what the
-    model says of itself in its config.json, ``made_from`` what it depends on. Decoded images and features are kept in
-    ``shared``, which trainings may have in common, or in ``folder``. ``clock`` is told where the time goes.
+    The run's folders are below ``place``. ``augmentations`` are those to apply; ``signed`` says for each channel whether
+    it codes 0 as 128. ``about`` is what the model says about itself in its config.json, ``made_from`` what it depends on.
+    Decoded images and features are kept in ``shared``, which trainings may have in common, or in ``folder``. ``clock``
+    records where the time goes.
     """
 
     study: Study

@@ -1,4 +1,4 @@
-"""Learning rates that fall from the top of the network to its bottom."""
+"""Learning rates that decrease from the top of the network to its bottom."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from typing import Any
 
 from sdovis.errors import BadInput, Problem
 
-#: How the transformers of transformers name their lists of layers; stages of a hierarchical one hold such lists.
+#: Names of the lists of layers in transformers' networks; the stages of a hierarchical one contain such lists.
 _LAYER = re.compile(r"(?:^|\.)(?:layers?|blocks?|stages?)\.(\d+)(?=\.)")
 
 
 def depths(names: Iterable[str]) -> dict[str, int]:
-    """Depth of each parameter, given in the order of the network: 0 for embeddings, 1 ... n for the layers, n + 1 above.
+    """Depth of each parameter, given in the order of the network: 0 for embeddings, 1 ... n for layers, n + 1 above.
 
-    What stands in a stage but in none of its layers belongs to the layer after it, or before it at the stage's end.
+    A parameter in a stage but in none of its layers belongs to the next layer or, at the stage's end, to the last one.
     """
     found: dict[str, int] = {}
     seen: list[tuple[str, ...]] = []
     waiting: list[str] = []
     names = list(names)
-    places = {name: tuple(_LAYER.findall(name)) for name in names}
-    deepest = max(map(len, places.values()), default=0)
+    layers = {name: tuple(_LAYER.findall(name)) for name in names}
+    deepest = max(map(len, layers.values()), default=0)
     for name in names:
-        place = places[name]
-        if deepest and len(place) == deepest:
-            if place not in seen:
-                seen.append(place)
-            found |= dict.fromkeys([*waiting, name], seen.index(place) + 1)
+        layer = layers[name]
+        if deepest and len(layer) == deepest:
+            if layer not in seen:
+                seen.append(layer)
+            found |= dict.fromkeys([*waiting, name], seen.index(layer) + 1)
             waiting = []
-        elif place and not (seen and seen[-1][: len(place)] == place):
+        elif layer and not (seen and seen[-1][: len(layer)] == layer):
             waiting.append(name)
-        elif place:
+        elif layer:
             found[name] = len(seen)
         else:
             found[name] = 0 if not seen else -1
@@ -43,7 +43,7 @@ def depths(names: Iterable[str]) -> dict[str, int]:
 def scales(names: Iterable[str], decay: float) -> dict[str, float]:
     """Share of the learning rate of each parameter: decay ** (layers above it), as in ELECTRA and BEiT.
 
-    Raises `BadInput` where the network has no layers that can be told apart.
+    Raises `BadInput` if the network has no layers that can be told apart.
     """
     found = depths(names)
     top = max(found.values(), default=0)
@@ -53,7 +53,7 @@ def scales(names: Iterable[str], decay: float) -> dict[str, float]:
 
 
 def rescale(optimizer: Any, network: Any, decay: float) -> None:
-    """Divide the optimizer's groups by the layers of ``network``, before its first step; the undiminished rate is first."""
+    """Split the optimizer's groups by the layers of ``network``, before its first step; the full rate comes first."""
     share = scales((name for name, _ in network.named_parameters()), decay)
     of = {parameter: share[name] for name, parameter in network.named_parameters()}
     groups = []

@@ -1,4 +1,4 @@
-"""What is known of a training when it is over: ``training.json``."""
+"""What is known about a training once it is over: ``training.json``."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ PACKAGES = ("torch", "transformers", "accelerate", "numpy", "pillow")
 class TrainingRecord:
     """What was trained, on what, how, and how it went: ``training.json``.
 
-    ``curves`` are the Trainer's log entries without its timings; ``seconds`` and ``images_per_second`` are of the last
-    session alone when the training was interrupted, which then began after step ``resumed_from``; so are ``timings``,
-    seconds of each part of it. ``data`` is the corpus' manifest, path -> sha256. Fewer ``steps`` than ``planned_steps``
-    were made where patience ended. ``seeds`` is there where several were trained: see `seeds`.
+    ``curves`` are the Trainer's log entries without its timings. If the training was interrupted, ``seconds``,
+    ``images_per_second`` and ``timings`` (seconds in each section) cover only the last session, which began after step
+    ``resumed_from``. ``data`` is the corpus' manifest, path -> sha256. ``steps`` is less than ``planned_steps`` if
+    patience ended. ``seeds`` is filled if several seeds were trained: see `seeds`.
     """
 
     study: str
@@ -74,19 +74,19 @@ class TrainingRecord:
 
     @classmethod
     def load(cls, folder: Path) -> TrainingRecord:
-        """Read it back. Raises `BadInput` where it is absent or damaged."""
+        """Read it back. Raises `BadInput` if it is absent or damaged."""
         file = folder / checkpoints.FINISHED
         try:
             return cls(**json.loads(file.read_text(encoding="utf-8")))
         except FileNotFoundError:
-            raise BadInput(Problem("is not there yet", "run sdovis train first", file=str(file))) from None
+            raise BadInput(Problem("does not exist yet", "run sdovis train first", file=str(file))) from None
         except (ValueError, TypeError) as error:
-            raise BadInput(Problem(f"is damaged: {error}", "run sdovis train", file=str(file))) from error
+            raise BadInput(Problem(f"is damaged: {error}", "run sdovis train again", file=str(file))) from error
 
 
 @dataclass(frozen=True)
 class Session:
-    """What one call of `training.run` leaves in memory; it went on from the checkpoint ``start``, if there was one."""
+    """What one call of `training.run` leaves in memory; it continued from the checkpoint ``start``, if there was one."""
 
     plan: TrainingPlan
     start: Path | None
@@ -101,7 +101,7 @@ class Session:
     seconds: float
 
     def draw(self) -> None:
-        """Write the learning curves and a batch as pictures to the plan's folder."""
+        """Draw the learning curves and a batch into the plan's folder."""
         from sdovis.learning import monitoring
 
         folder, keep_by = self.plan.folder, self.plan.study.method.keep_by
@@ -151,7 +151,7 @@ def record_of(session: Session, model: Any) -> TrainingRecord:
 
 
 def weights_sha256(model: Any) -> str:
-    """sha256 over the names and the bytes of every tensor: equal exactly where the networks are."""
+    """sha256 over the names and bytes of every tensor: equal if and only if the networks are."""
     import torch
 
     tensors = ((name, t.detach().cpu().contiguous()) for name, t in sorted(model.state_dict().items()))
@@ -170,7 +170,7 @@ def _hardware(arguments: Any) -> dict[str, Any]:
 
 
 def _processor_name() -> str:
-    """As Linux names it; what Python knows elsewhere."""
+    """The name that Linux gives; on other systems, what Python knows."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -185,7 +185,7 @@ def _without_timings(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no nan and no infinity: both become null."""
+    """Replace nan and infinity, which JSON lacks, by null."""
     if isinstance(value, Mapping):
         return {key: _finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

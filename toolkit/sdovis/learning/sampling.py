@@ -1,4 +1,4 @@
-"""Which images an epoch shows, where it does not show each of them once. Importing this module imports torch."""
+"""Which images an epoch shows, if not each of them once. Importing this module imports torch."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Labelled(Protocol):
 
 
 class BalancedSampler(Sampler[int]):
-    """As many images as there are, every class equally often, drawn from (seed, epoch) and nothing else.
+    """As many images as there are, with every class equally often, drawn from (seed, epoch) and nothing else.
 
-    Of a common class each image is shown at most once an epoch, of a rare one each is shown again only after all others
-    have been. The epoch is that of the examples, which every process is told (see `trainer`).
+    An image of a common class is shown at most once per epoch; one of a rare class is shown again only after all others
+    of its class. The epoch is that of the examples, which is set in every process (see `trainer`).
     """
 
     def __init__(self, examples: Labelled, seed: int) -> None:

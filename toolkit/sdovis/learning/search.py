@@ -1,10 +1,10 @@
-"""A search for better settings by the validation score: every trial is a training, and none sees the test part.
+"""A search for settings with a better validation score: every trial is a training, and none sees the test part.
 
-runs/NAME/search/begun.json           what is searched, on what
+runs/NAME/search/begun.json           what is searched, and on what
 runs/NAME/search/trials.db            the trials, as Optuna keeps them
 runs/NAME/search/trials/N/training    the record of each
 runs/NAME/search/search.json          the trials and the best of them
-runs/NAME/search/best.toml            the study with its settings
+runs/NAME/search/best.toml            the study with the best settings
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Train = Callable[[Study, Path], TrainingRecord]
 
 @dataclass(frozen=True)
 class Trial:
-    """One try: its settings, and the validation score at the step that it kept; none where it had no number."""
+    """One trial: its settings, and the validation score at the step it kept; None if that was not a number."""
 
     number: int
     settings: Mapping[str, Any]
@@ -48,11 +48,11 @@ class Found:
 
     @property
     def best(self) -> Trial:
-        """The best trial, the first of equals. Raises `BadInput` where none has a score."""
+        """The best trial, the first of equals. Raises `BadInput` if none has a score."""
         sign = -1 if self.score == "loss" else 1
         scored = [trial for trial in self.trials if trial.score is not None]
         if not scored:
-            raise BadInput(Problem("search: no trial ended with a score", "narrow the ranges of [search]"))
+            raise BadInput(Problem("search: no trial ended with a score", "narrow the ranges in [search]"))
         return max(scored, key=lambda trial: sign * (trial.score or 0.0))
 
     def save(self, folder: Path, study: Study) -> None:
@@ -68,17 +68,17 @@ class Found:
 def search(
     study: Study, *, folder: Path, trials: int, train: Train, inputs: Mapping[str, str], restart: bool = False
 ) -> Found:
-    """Try settings from the study's ``[search]`` until there are ``trials`` of them, those of earlier calls included.
+    """Try settings from ``[search]`` in the study until there are ``trials`` trials, including those of earlier calls.
 
-    ``train`` trains a study into a folder and goes on where it was stopped; what is asked for next depends on the
-    study's seed and the trials before it alone, so that a search that was killed goes on as if it had not been. Raises
-    `BadInput` for a study without ranges, and `Conflict` where the search was begun from other ``inputs`` or ranges.
+    ``train`` trains a study into a folder and continues if interrupted. The next settings depend only on the study's
+    seed and the earlier trials, so that a search that was killed continues as if it had not been. Raises `BadInput` for
+    a study without ranges, and `Conflict` if the search was started from other ``inputs`` or ranges.
     """
     if not study.search.ranges:
         raise BadInput(
             Problem(
                 "the study has nothing to search",
-                "add [search], such as training.learning_rate = { low = 1e-5, high = 1e-3, log = true }",
+                "add [search], with ranges such as training.learning_rate = { low = 1e-5, high = 1e-3, log = true }",
             )
         )
     if find_spec("optuna") is None:
@@ -93,7 +93,7 @@ def search(
     while len(_tried(study, found)) < trials:
         import optuna
 
-        # A sampler's own stream of random numbers would not survive a kill: each trial has one of its own.
+        # A sampler's random stream would not survive a kill, so each trial has its own.
         seed = (study.study.seed * 1_000_003 + len(found.trials)) % 2**32
         found.sampler = optuna.samplers.TPESampler(seed=seed)
         asked = found.ask({name: _distribution(tried) for name, tried in study.search.ranges.items()})
@@ -107,7 +107,7 @@ def search(
 def _finish(
     study: Study, found: optuna.Study, number: int, settings: Mapping[str, Any], folder: Path, train: Train
 ) -> None:
-    """Train a trial that was asked for, or go on with it, and note its score."""
+    """Train a trial that was asked for, or continue it, and record its score."""
     import optuna
 
     if settings.keys() != study.search.ranges.keys():  # killed while it was being asked for
@@ -155,8 +155,8 @@ def _refuse_other_inputs(folder: Path, begun: Mapping[str, str], *, restart: boo
     if before is not None and before != begun and not restart:
         changed = sorted(name for name in before.keys() | begun.keys() if before.get(name) != begun.get(name))
         raise Conflict(
-            f"{folder}: a search was begun from other inputs ({', '.join(changed)}); put them back to go on with it, or "
-            "begin anew with --restart"
+            f"{folder}: a search was started from other inputs ({', '.join(changed)}); restore them to continue it, or "
+            "start over with --restart"
         )
     if before != begun or restart:
         shutil.rmtree(folder, ignore_errors=True)
@@ -164,7 +164,7 @@ def _refuse_other_inputs(folder: Path, begun: Mapping[str, str], *, restart: boo
 
 
 def _clear(folder: Path, number: int) -> None:
-    """Of a finished trial the record is kept: its weights can be had again, and would fill the disk."""
-    place = folder / "trials" / str(number)
+    """Keep only the record of a finished trial: its weights can be made again, and would fill the disk."""
+    trial = folder / "trials" / str(number)
     for name in ("model", "training/checkpoints"):
-        shutil.rmtree(place / name, ignore_errors=True)
+        shutil.rmtree(trial / name, ignore_errors=True)

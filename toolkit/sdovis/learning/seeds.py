@@ -1,7 +1,7 @@
-"""The same training from several seeds: validation chooses one of them, and their spread is kept.
+"""The same training from several seeds: validation chooses one of them, and their spread is recorded.
 
 runs/NAME/seeds/K/training, model     what `training.train` leaves, from seed K
-runs/NAME/training, model             those of the chosen one, `TrainingRecord.seeds` beside
+runs/NAME/training, model             those of the chosen seed, with `TrainingRecord.seeds` filled in
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sdovis.study import Study
 
 
 def studies(study: Study) -> list[Study]:
-    """The study from each of its seeds, alone."""
+    """One study for each seed."""
     method = study.method.model_copy(update={"seeds": 1})
     seeds = range(study.study.seed, study.study.seed + study.method.seeds)
     return [
@@ -31,7 +31,7 @@ def studies(study: Study) -> list[Study]:
 
 
 def chosen(records: Sequence[TrainingRecord], keep_by: str) -> TrainingRecord:
-    """The record with the best validation score, the first of equals. Raises `BadInput` where none has a score."""
+    """The record with the best validation score, the first of equals. Raises `BadInput` if none has a score."""
     sign = -1 if keep_by == "loss" else 1
     scored = [r for r in records if (score := _score(r, keep_by)) is not None and math.isfinite(score)]
     if not scored:
@@ -42,7 +42,7 @@ def chosen(records: Sequence[TrainingRecord], keep_by: str) -> TrainingRecord:
 
 
 def spread(records: Sequence[TrainingRecord], keep_by: str) -> dict[str, Any]:
-    """Validation scores of each seed at its kept step, with mean, standard deviation and range; which was chosen."""
+    """Validation scores of each seed at its kept step, with mean, standard deviation and range, and the chosen seed."""
     of_each = {str(record.seed): at_kept(record) for record in records}
     names = sorted(set.intersection(*(set(scores) for scores in of_each.values())))
     over = {name: summarised([scores[name] for scores in of_each.values()]) for name in names}

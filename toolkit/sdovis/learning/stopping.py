@@ -1,4 +1,4 @@
-"""Early stopping that knows nothing but the scores so far. Importing this module imports transformers."""
+"""Early stopping that depends only on the scores so far. Importing this module imports transformers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 class Patience(TrainerCallback):
     """Ends the training after ``patience`` evaluations in a row without a better score.
 
-    It counts in the log, which is part of every checkpoint: after a resume it stops where it would have stopped.
+    It counts in the log, which is part of every checkpoint, so a resumed training stops where it would have stopped.
     """
 
     def __init__(self, patience: int, score: str) -> None:

@@ -1,8 +1,8 @@
-"""Pictures of a corpus that no cache can hold: decoded from its Parquet files whenever they are asked for.
+"""Pictures of a corpus too large for a cache: decoded from its Parquet files whenever they are asked for.
 
-An epoch's order is one of indices, drawn from (seed, epoch) before anything is read, so that a training resumes at its
-place without reading what came before. It goes through the files a window of row groups at a time, each process through
-row groups of its own. Importing this module imports torch.
+An epoch is an order of indices, drawn from (seed, epoch) before anything is read, so that a training resumes without
+reading what came before. It goes through the files one window of row groups at a time, each process through its own
+row groups. Importing this module imports torch.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from sdovis.learning import loader
 if TYPE_CHECKING:
     from sdovis.corpus.build import Corpus
 
-#: Row groups (of 100 pictures in a corpus) that are shuffled together, and that a reader holds, still as PNG.
+#: Row groups (100 pictures each) that are shuffled together, and that a reader holds, still as PNG.
 WINDOW = 16
 
 
 class Decoded:
-    """The codes of a part's pictures as an array would give them, by slices and by lists of indices."""
+    """The codes of a part's pictures, indexed like an array by slices and lists of indices."""
 
     def __init__(self, corpus: Corpus, part: str, processor: Any) -> None:
         import pyarrow.parquet as pq
 
         self.processor = processor
-        #: Of each row group: its file, its number there, its rows.
+        #: For each row group: its file, its number in that file, and its number of rows.
         self.groups: list[tuple[Path, int, int]] = []
         for path in sorted((corpus.folder / "data").glob(f"{part}-*.parquet")):
             metadata = pq.read_metadata(path)
@@ -88,11 +88,11 @@ class Epochal(Protocol):
 
 
 class WindowSampler(Sampler[int]):
-    """Every picture once an epoch, in an order that reads each row group once and holds a window of them.
+    """Every picture once per epoch, in an order that reads each row group once and holds a window of them.
 
-    The groups are dealt out to the processes anew in each epoch; each process shuffles its own, a window at a time, and
-    its batches are what the others' batches stand between, as accelerate deals batches out in turn. Where one process
-    has none left it takes from the one that has most.
+    The groups are dealt out to the processes again in each epoch. Each process shuffles its own, one window at a time,
+    and the batches of the processes alternate, as accelerate deals batches out in turn. A process with none left takes
+    from the one that has most.
     """
 
     def __init__(self, rows: Sequence[int], examples: Epochal, *, seed: int, batch: int, processes: int) -> None:

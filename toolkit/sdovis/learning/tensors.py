@@ -1,4 +1,4 @@
-"""The tensors that a method moves, on disk: of a network of which the rest stays as it was built."""
+"""Saving only the tensors that a method changes, when the rest of the network stays as it was built."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FILE = "trained.safetensors"
 
 
 def is_partial(network: Any) -> bool:
-    """Whether ``network`` is no model of transformers, or some of its parameters are not trained."""
+    """Whether ``network`` is not a model of transformers, or some of its parameters are not trained."""
     return not hasattr(network, "save_pretrained") or not all(p.requires_grad for p in network.parameters())
 
 
@@ -22,7 +22,7 @@ def moved(network: Any) -> dict[str, Any]:
 
 
 def save(network: Any, folder: Path) -> None:
-    """Write what training moved to ``folder``."""
+    """Write what training changed to ``folder``."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -31,7 +31,7 @@ def save(network: Any, folder: Path) -> None:
 
 
 def restore(network: Any, folder: Path) -> None:
-    """Put it back. Raises `SdovisError` where a tensor is missing, left over or of another shape."""
+    """Put it back. Raises `SdovisError` if a tensor is missing, left over or of the wrong shape."""
     import torch
     from safetensors.torch import load_file
 

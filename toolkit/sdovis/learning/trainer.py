@@ -1,13 +1,13 @@
-"""transformers' Trainer, made exact: every tensor restored, checkpoints whole, nothing drawn where it would not repeat.
+"""transformers' Trainer, made exact: every tensor restored, whole checkpoints, and only repeatable random draws.
 
-Importing this module imports torch. The traps it closes, all of transformers 5.23 and accelerate 1.15:
+Importing this module imports torch. Traps that it avoids, all in transformers 5.23 and accelerate 1.15:
 
 - `Trainer._load_from_checkpoint` and `_load_best_model` load with ``strict=False`` under other names than
   `save_pretrained` wrote: a ViT gets back 8 of 40 tensors (transformers #43701, #48805).
 - Checkpoints are written in place, and older ones deleted before the new one is whole.
-- Where batches are shared among processes, accelerate does not tell the dataset which epoch it is, and the loss of an
-  evaluation counts the images twice that fill up the last batches.
-- What FSDP has sharded is loaded with those other names too, and accelerate shards the patch embeddings twice.
+- If batches are shared among processes, accelerate does not tell the dataset which epoch it is, and the loss of an
+  evaluation counts images twice if they fill up the last batches.
+- What FSDP has sharded is loaded under those other names too, and accelerate shards the patch embeddings twice.
 - Data loaders draw from the global random stream; the loss logged after a resume leaves out what came before it.
 """
 
@@ -44,7 +44,7 @@ from sdovis.learning.clock import Clock
 from sdovis.learning.loader import collated
 from sdovis.statistics import skill
 
-#: Step times, beside ``training.json``: what the summary compares runs by.
+#: Step times, beside ``training.json``, by which the summary compares runs.
 STEPS = "steps.csv"
 
 
@@ -76,9 +76,9 @@ class ExactTrainer(Trainer):
         watchers: Sequence[TrainerCallback] = (),
         clock: Clock | None = None,
     ) -> None:
-        """``layer_decay``: see `rates`. ``sampler`` decides which images an epoch shows; else each is shown once.
+        """``layer_decay``: see `rates`. ``sampler`` decides which images an epoch shows; without it, each is shown once.
 
-        ``compiled``: steps run through torch.compile, evaluations do not: a graph for them would cost more than it saves.
+        ``compiled``: steps run through torch.compile; evaluations do not, as a graph for them would cost more than it saves.
         """
         # Sharding takes apart what the Trainer is given; ``network`` stays whole, and `collect` brings it up to date.
         super().__init__(
@@ -101,10 +101,10 @@ class ExactTrainer(Trainer):
         self.compiled = compiled
         if compiled:
             # In place, so that tensors keep their names. All networks of a process share a limit of eight graphs,
-            # beyond which torch goes on without a word and without compiling: each training begins with none.
+            # beyond which torch silently stops compiling, so each training begins with none.
             torch.compiler.reset()
             # A graph for each size of batch: which one a step goes through depends on its batch alone, and not on the sizes
-            # that this process has met before, of which a resumed training has met others.
+            # that this process has met before, which differ in a resumed training.
             self.network.compile(dynamic=False)
         self.pop_callback(PrinterCallback)
         self.pop_callback(ProgressCallback)
@@ -150,7 +150,7 @@ class ExactTrainer(Trainer):
         return str(self.root / checkpoints.UNFINISHED)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        # The Trainer's own also pickles its arguments, with local paths and tokens in them.
+        # The Trainer's own method also pickles its arguments, which contain local paths and tokens.
         if self.args.should_save:
             if tensors.is_partial(self.network):
                 tensors.save(self.network, Path(str(output_dir)))
@@ -172,31 +172,31 @@ class ExactTrainer(Trainer):
                 checkpoints.finish(self.root, self.state.global_step)
                 checkpoints.rotate(self.root, limit=self.checkpoint_limit, best=self.state.best_global_step)
         except Exception:
-            # On a full disk what is half-written is in the way.
+            # On a full disk, half-written files are in the way.
             shutil.rmtree(self.root / checkpoints.UNFINISHED, ignore_errors=True)
             raise
         self.accelerator.wait_for_everyone()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        if model is None:  # else it is sharded, and was restored before
+        if model is None:  # otherwise it is sharded and has already been restored
             restore(self.network, Path(resume_from_checkpoint))
 
     def _load_best_model(self) -> None:
-        """Restore the best checkpoint; found by its step, as the run's folder may have been moved meanwhile."""
+        """Restore the best checkpoint, found by its step, as the run folder may have been moved in the meantime."""
         best = checkpoints.path(self.root, int(self.state.best_global_step or 0))
         if not checkpoints.is_whole(best):
             raise BadInput(Problem("the best checkpoint is damaged", "train again with --restart", file=str(best)))
         restore(self.network, best)
 
     def keep(self, which: str) -> int:
-        """Restore the ``best`` weights, or leave the ``last``; the step they are of."""
+        """Restore the ``best`` weights, or leave the ``last``; return their step."""
         if which == "best" and self.state.best_global_step:
             self._load_best_model()
             return int(self.state.best_global_step)
         return int(self.state.global_step)
 
     def rest_at(self, checkpoint: Path) -> None:
-        """Be as after a training that ended at ``checkpoint``."""
+        """Take the state of a training that ended at ``checkpoint``."""
         self.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
         self._load_from_checkpoint(str(checkpoint))
 
@@ -212,7 +212,7 @@ class ExactTrainer(Trainer):
             return dict(super().evaluate(*args, **kwargs))
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
-        """Also takes the loss over each image once: the Trainer's is a mean of batches, filled up by images again."""
+        """Also computes the loss with each image counted once: the Trainer's is a mean over batches filled up with repeats."""
         with torch.compiler.set_stance("force_eager") if self.compiled else nullcontext():
             output = super().evaluation_loop(*args, **kwargs)
         logits, labels = torch.as_tensor(output.predictions), torch.as_tensor(output.label_ids)
@@ -235,7 +235,7 @@ def restore(model: Any, checkpoint: Path) -> None:
 
 
 def _to_shard(model: Any) -> Any:
-    """A copy to be sharded. What only pretraining used is not trained in it: FSDP loads no optimizer without its state."""
+    """A copy to be sharded. What only pretraining used is not trained: FSDP cannot load an optimizer without its state."""
     twin = copy.deepcopy(model)
     for name, parameter in twin.named_parameters():
         if name.endswith("mask_token"):
@@ -246,8 +246,8 @@ def _to_shard(model: Any) -> Any:
 def _blocks(model: Any) -> list[str]:
     """Names of the classes whose modules FSDP shards one by one.
 
-    The one around the patch embeddings is none of them: accelerate shards those by themselves, and fails on what is
-    sharded already. Raises `BadInput` for a backbone that has none, on which accelerate fails too.
+    The one around the patch embeddings is left out: accelerate shards those separately, and fails on what is already
+    sharded. Raises `BadInput` for a backbone without patch embeddings, on which accelerate fails too.
     """
     try:
         first = set(model.get_input_embeddings().parameters()) if hasattr(model, "get_input_embeddings") else set()
@@ -259,7 +259,7 @@ def _blocks(model: Any) -> list[str]:
 
 
 def scores(prediction: EvalPrediction) -> dict[str, float]:
-    """The validation scores `method.keep_by` chooses from, beside the loss."""
+    """The validation scores that `method.keep_by` chooses from, besides the loss."""
     logits = np.asarray(prediction.predictions)
     matrix = skill.confusion(prediction.label_ids, logits.argmax(axis=1), logits.shape[1])
     return {
@@ -270,7 +270,7 @@ def scores(prediction: EvalPrediction) -> dict[str, float]:
 
 
 class _Epoch(TrainerCallback):
-    """Tells the training pictures which epoch it is: accelerate only does so in a single process."""
+    """Tells the training pictures which epoch it is: accelerate does so only in a single process."""
 
     def __init__(self, training: Examples) -> None:
         self.training = training
@@ -282,7 +282,7 @@ class _Epoch(TrainerCallback):
 
 
 class _LogBeforeSave(TrainerCallback):
-    """Logs the loss whenever a checkpoint is due: the mean since the last entry is not part of a checkpoint."""
+    """Logs the loss whenever a checkpoint is due, as the mean since the last entry is not part of a checkpoint."""
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         control.should_log |= control.should_save
@@ -294,7 +294,7 @@ class _LogBeforeSave(TrainerCallback):
 
 
 class _Steps(TrainerCallback):
-    """Appends the wall-clock time of every optimizer step to a table: ``session`` counts the starts of the training."""
+    """Appends the wall-clock time of every optimizer step to a table; ``session`` counts the starts of the training."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.session, self.begun = path, 1, 0.0
@@ -308,7 +308,7 @@ class _Steps(TrainerCallback):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.write_text("session,step,seconds\n", encoding="utf-8")
             return
-        # A kill may have cut the last line short: it goes.
+        # A kill may have cut the last line short, so it is dropped.
         whole, _, _ = self.path.read_text(encoding="utf-8", errors="replace").rpartition("\n")
         self.path.write_text(whole + "\n", encoding="utf-8")
         sessions = [line.partition(",")[0] for line in whole.splitlines()[1:]]

@@ -1,4 +1,4 @@
-"""The stage that trains: a corpus in, a network out that is, tensor for tensor, the one that was trained."""
+"""The training stage: from a corpus to a saved network that is, tensor for tensor, the one that was trained."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ log = logging.getLogger(__name__)
 def run(plan: TrainingPlan, *, restart: bool = False) -> TrainingRecord:
     """Fine-tune the study's backbone on the corpus' training part and save the network to ``plan.model_folder``.
 
-    The same call after an interruption goes on from the newest whole checkpoint in ``plan.folder`` and ends, on a CPU,
-    with the same weights bit for bit; a finished one is not repeated. In several processes, all must call it; all get
-    the same record.
+    The same call after an interruption continues from the newest whole checkpoint in ``plan.folder`` and, on a CPU, ends
+    with the same weights bit for bit; a finished training is not repeated. If there are several processes, all must call
+    it, and all get the same record.
 
-    Raises `BadInput` for a study that cannot be trained and `Conflict` where the disk is full, or an unfinished
-    training was begun from something else (other ``made_from``, sdovis version or number of processes) and ``restart``
-    is false.
+    Raises `BadInput` for a study that cannot be trained, and `Conflict` if the disk is full, or if an unfinished
+    training was started from something else (another ``made_from``, sdovis version or number of processes) and
+    ``restart`` is false.
     """
     recorded = (plan.folder / checkpoints.FINISHED).is_file()
     if not restart and recorded and manifests.finished(plan.model_folder, plan.made_from):
@@ -44,7 +44,7 @@ def run(plan: TrainingPlan, *, restart: bool = False) -> TrainingRecord:
         from sdovis.learning.arguments import reported_to, sharding, tracked_in, training_arguments
     arguments = training_arguments(plan.study, plan.folder / "checkpoints")
     if sharding() == "DEEPSPEED" and arguments.process_index == 0:
-        log.warning("DeepSpeed is untested: exact resume is proved for one process, DDP and FSDP 2")
+        log.warning("DeepSpeed is untested: exact resume is verified for one process, DDP and FSDP 2")
     begun_from = _begun_from(plan, arguments)
     with checkpoints.told_if_full(plan.folder):
         start = on_main(lambda: checkpoints.resume_point(plan.folder, begun_from, restart=restart))
@@ -53,7 +53,7 @@ def run(plan: TrainingPlan, *, restart: bool = False) -> TrainingRecord:
         return on_main(lambda: _finish(session))
 
 
-#: Arguments that change no weight: an unfinished training goes on where they are changed.
+#: Arguments that change no weight: an unfinished training continues even if they are changed.
 FREE = {
     f"training.{name}"
     for name in (
@@ -64,7 +64,7 @@ FREE = {
 
 
 def _begun_from(plan: TrainingPlan, arguments: Any) -> dict[str, str]:
-    """What a training can only go on with unchanged; of the corpus, what a refusal can say about it."""
+    """What must be unchanged for a training to continue, including what a refusal can say about the corpus."""
     from sdovis.learning.arguments import sharding
 
     begun = {name: value for name, value in plan.made_from.items() if name not in FREE}
@@ -95,7 +95,7 @@ def _train(plan: TrainingPlan, arguments: Any, start: Path | None) -> Session:
         task = methods.task(study, body, shown, on_main)
         backbones.attend_fast(body.model, study.images.size_px, study.precision, arguments.device.type)
     watchers = _watchers(plan, arguments, loss)
-    # The limit is ours to keep: the Trainer would delete older checkpoints before the new one is whole.
+    # We enforce the limit: the Trainer would delete older checkpoints before the new one is whole.
     limit, arguments.save_total_limit = arguments.save_total_limit, None
     trainer = _trainer(
         study,
@@ -117,19 +117,19 @@ def _train(plan: TrainingPlan, arguments: Any, start: Path | None) -> Session:
 
 
 def _import_all(clock: Clock) -> None:
-    """Import what a training needs, the trainer's own imports being the longest, and count the time as theirs."""
+    """Import what a training needs, of which the trainer's own imports take longest, and count the time as imports."""
     with clock.part("imports"):
         from sdovis.learning import backbones, cache, loader, losses, monitoring, stopping, streaming, trainer  # noqa: F401
 
     if not gc.get_freeze_count():
-        # A collection looks at all that torch and transformers have made, for most of a second, and finds nothing:
-        # the Trainer asks for one as it begins, and Python for more. What was imported stays anyway.
+        # A collection spends most of a second on everything that torch and transformers have made, and finds nothing:
+        # the Trainer asks for one when it begins, and Python for more. What was imported stays anyway.
         gc.freeze()
     allocation.keep_freed()
 
 
 def _body(plan: TrainingPlan, arguments: Any) -> methods.Body:
-    """The network to be trained, and what it is to be shown."""
+    """The network to be trained, and the images to show it."""
     from sdovis.learning import backbones
 
     with plan.clock.part("model"):
@@ -146,7 +146,7 @@ def _body(plan: TrainingPlan, arguments: Any) -> methods.Body:
 def _pictures(
     plan: TrainingPlan, part: str, processor: Any, names: tuple[str, ...], *, progress: bool
 ) -> loader.Pictures:
-    """The images of a part. Raises `BadInput` where it has none."""
+    """The images of a part. Raises `BadInput` if it has none."""
     from sdovis.learning import cache, streaming
 
     rows = plan.corpus.part(part)
@@ -160,7 +160,7 @@ def _pictures(
 
 
 def _watchers(plan: TrainingPlan, arguments: Any, loss: Loss) -> list[Any]:
-    """What follows a training: patience first, where the study has some; progress, the clock, the curves."""
+    """What watches a training: patience first, if the study has any; then progress, the clock, the curves."""
     from sdovis.learning import monitoring, stopping
 
     method = plan.study.method
@@ -172,7 +172,7 @@ def _watchers(plan: TrainingPlan, arguments: Any, loss: Loss) -> list[Any]:
 
 
 def _fit(trainer: Any, start: Path | None, watchers: Sequence[Any], clock: Clock) -> float:
-    """Train to the end, or take up a training that ended at ``start``; images a second, 0 where no step was made."""
+    """Train to the end, or resume a training that ended at ``start``; returns images per second, 0 without any step."""
     from sdovis.learning import stopping
 
     patient = (watcher for watcher in watchers if isinstance(watcher, stopping.Patience))
@@ -216,7 +216,7 @@ def _trainer(study: Study, task: methods.Task, processor: Any, arguments: Any, l
 
 
 def _sampler(study: Study, examples: Any, arguments: Any) -> Any:
-    """What decides which images an epoch shows, in which order; none for each once, shuffled."""
+    """What decides which images an epoch shows, and in which order; None for each once, shuffled."""
     from sdovis.learning import sampling, streaming
 
     if study.method.sampling == "balanced":
@@ -229,7 +229,7 @@ def _sampler(study: Study, examples: Any, arguments: Any) -> Any:
 
 
 def _probe(study: Study, body: methods.Body, loss: Any, folder: Path) -> None:
-    """Train the classifier alone on what the body, as it is, sees, and leave it in the network."""
+    """Train the classifier alone on the features of the unchanged body, and leave it in the network."""
     from sdovis.learning.arguments import training_arguments
 
     probe = methods.probe_of(study)
@@ -248,18 +248,18 @@ def _save_model(model: Any, processor: Any, model_folder: Path, made_from: Mappi
             model.save_pretrained(beside)
             processor.save_pretrained(beside)
         for file in beside.iterdir():
-            file.chmod(0o644)  # safetensors lets nobody else read what it writes
+            file.chmod(0o644)  # safetensors writes files that only their owner can read
         if weights_sha256(backbones.reload(beside)) != weights_sha256(model):
             raise SdovisError("the saved network differs from the trained one")
 
 
 def on_main(work: Callable[[], T]) -> T:
-    """``work`` done by the main process alone; every process gets its result, or its error."""
+    """Do ``work`` in the main process alone; every process gets its result or its error."""
     import torch
     from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
 
-    # Where nothing has been trained yet, each process on a CPU would else take itself for the only one.
+    # If nothing has been trained yet, each process on a CPU would otherwise take itself for the only one.
     state = PartialState(cpu=not torch.accelerator.is_available())
     if state.num_processes > 1:
         _leave_the_group_at_exit()
@@ -281,8 +281,8 @@ def on_main(work: Callable[[], T]) -> T:
 def _leave_the_group_at_exit() -> None:
     """Let this process leave Gloo's group while Python still runs.
 
-    Gloo's threads let go of tensors, for which they need the interpreter; where it is gone, about one launch in twelve
-    ended with SIGABRT after all was done. Gloo does not wait for the others; NCCL's group may, for one that failed.
+    Gloo's threads release tensors, for which they need the interpreter; when it was gone, about one launch in twelve
+    ended with SIGABRT after all was done. Gloo does not wait for the others; NCCL's group may wait for one that failed.
     """
     import torch
 
@@ -294,7 +294,7 @@ def _leave_the_group_at_exit() -> None:
 
 
 def _same_in_all_processes(trainer: Any) -> None:
-    """Raise `SdovisError` where the processes end with different parameters."""
+    """Raise `SdovisError` if the processes end with different parameters."""
     from accelerate.utils import gather_object
 
     trained = hashlib.sha256()

@@ -1,1 +1,1 @@
-"""Where rows come from: the plug-ins of ``sdovis.readers``, and the tables joined to them."""
+"""Where rows come from: the readers in the entry-point group ``sdovis.readers``, and the tables joined to rows."""

@@ -1,4 +1,4 @@
-"""What other tables know of a region at a time: GOES flares, SHARP keywords, HARP numbers."""
+"""What other tables say about a region at a given time: GOES flares, SHARP keywords, HARP numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sdovis.readers.rows import FlareFacts
 from sdovis.readers.srs_settings import SrsSettings
 
 MAX_TABLE_BYTES = 512 * 2**20
-#: Watts per square metre of a flare's letter.
+#: Peak flux of each flare letter, W/m².
 _FLUX = {"A": 1e-8, "B": 1e-7, "C": 1e-6, "M": 1e-5, "X": 1e-4}
 _CLASS = re.compile(r"([ABCMX])(\d*(?:\.\d+)?)", re.IGNORECASE)
 
@@ -29,8 +29,8 @@ _CLASS = re.compile(r"([ABCMX])(\d*(?:\.\d+)?)", re.IGNORECASE)
 class Flares:
     """A GOES flare list, in order of peak time.
 
-    ``peak`` in nanoseconds UTC, ``flux`` the class in W/m², ``noaa_ar`` 0 where the event has no region; the list knows
-    of every flare with its peak from ``first`` to ``last``.
+    ``peak`` is in nanoseconds UTC, ``flux`` is the class in W/m², and ``noaa_ar`` is 0 if the event has no region. The
+    list is complete for peaks from ``first`` to ``last``.
     """
 
     peak: NDArray[np.int64]
@@ -40,9 +40,9 @@ class Flares:
     last: datetime
 
     def following(self, noaa_ar: int, time: datetime, least: float, hours: float) -> int | None:
-        """How many flares of the region of at least ``least`` W/m² peak in (time, time + hours].
+        """How many of the region's flares of at least ``least`` W/m² peak in (time, time + hours].
 
-        None where none is listed and the list does not cover that window: that is no knowledge.
+        None if none is listed and the list does not cover that window: then nothing is known.
         """
         inside = self._window(time, hours)
         count = int((inside & (self.noaa_ar == noaa_ar) & (self.flux >= least * (1 - 1e-9))).sum())
@@ -57,7 +57,7 @@ class Flares:
         return (self.peak > start) & (self.peak <= start + round(hours * 3.6e12))
 
     def in_windows(self, times: Iterable[datetime], least: float, hours: float) -> tuple[int, int]:
-        """Flares of at least ``least`` in any of the windows after ``times``: all, and those without a region."""
+        """Number of flares of at least ``least`` W/m² in any window after ``times``: all, and those without a region."""
         hit = np.zeros(len(self.peak), bool)
         for time in times:
             hit |= self._window(time, hours)
@@ -66,28 +66,30 @@ class Flares:
 
 
 def flux(flare_class: str) -> float:
-    """Peak flux in W/m² of a GOES class such as ``M5.2``; a bare letter is its beginning. ValueError for no class."""
+    """Peak flux in W/m² of a GOES class such as ``M5.2``; a bare letter means its lower end. ValueError for any other text."""
     match = _CLASS.fullmatch(flare_class.strip())
     if match is None:
-        raise ValueError(f"{flare_class!r} is no GOES class")
+        raise ValueError(f"{flare_class!r} is not a GOES class")
     return _FLUX[match[1].upper()] * float(match[2] or 1)
 
 
 def read_flares(path: Path) -> Flares:
     """Read a flare list: CSV with the columns start or peak, class and noaa_ar.
 
-    An event that is listed twice counts once, with its region where one of the two names it.
+    An event listed twice counts once, with its region if either row names it.
     Raises `BadInput` with every row that cannot be read.
     """
     rows = _table(path, ("class", "noaa_ar"))
     times = "peak" if "peak" in rows[0][1] else "start"
     if times not in rows[0][1]:
-        raise BadInput(Problem("there is no column 'peak'", "name the time of the flare's peak so", path.name))
+        raise BadInput(
+            Problem("there is no column 'peak'", "rename the column with the flares' peak times to peak", path.name)
+        )
     events, problems = set(), []
     for number, row in rows:
         try:
             time = datetime.fromisoformat(row[times])
-            # A peak before its start is one just after midnight, written with the start's date.
+            # A peak before its start comes just after midnight and was written with the start's date.
             if "start" in row and (start := datetime.fromisoformat(row["start"])) > time:
                 time += timedelta(days=1) if start - time > timedelta(hours=12) else timedelta()
             region = int(row["noaa_ar"] or 0)
@@ -107,7 +109,7 @@ def read_flares(path: Path) -> Flares:
 
 
 def flare_facts(root: Path, settings: SrsSettings, times: Iterable[datetime]) -> FlareFacts:
-    """What a flare study's list says of the windows after ``times``. Raises `BadInput` for a list that cannot be read."""
+    """What the study's flare list says about the windows after ``times``. Raises `BadInput` if it cannot be read."""
     flares = read_flares(root / settings.flares)
     assert settings.flare_hours is not None
     total, without = flares.in_windows(set(times), flux(settings.flare_class), settings.flare_hours)
@@ -125,14 +127,14 @@ def flare_facts(root: Path, settings: SrsSettings, times: Iterable[datetime]) ->
 
 @dataclass(frozen=True)
 class Sharps:
-    """Tables of SHARP keywords: region -> times in nanoseconds UTC, in order, with a row of keywords each."""
+    """Tables of SHARP keywords: region -> times in nanoseconds UTC, in order, each with a row of keywords."""
 
     keywords: tuple[str, ...]
     times: Mapping[int, NDArray[np.int64]]
     rows: Mapping[int, Sequence[Mapping[str, str]]]
 
     def nearest(self, noaa_ar: int, time: datetime, max_hours: float) -> tuple[float, Mapping[str, str]] | None:
-        """Hours from ``time`` to the nearest T_REC of the region's SHARP, with its keywords; None beyond ``max_hours``."""
+        """Hours from ``time`` to the region's nearest T_REC, with its keywords; None beyond ``max_hours``."""
         times = self.times.get(noaa_ar)
         if times is None:
             return None
@@ -146,15 +148,15 @@ def read_sharps(path: Path) -> Sharps:
     rows = _table(path, ("t_rec",))
     number_of = next((name for name in ("noaa_ars", "noaa_ar") if name in rows[0][1]), None)
     if number_of is None:
-        raise BadInput(Problem("there is no column 'NOAA_AR'", "a row must name its region", path.name))
+        raise BadInput(Problem("there is no column 'NOAA_AR'", "add one: each row must name its region", path.name))
     by_region: dict[int, list[tuple[int, dict[str, str]]]] = defaultdict(list)
     problems = []
     for number, row in rows:
         text = row["t_rec"].removesuffix("_TAI").replace(" ", "T").replace("_", "T")
         time = observed({"T_REC": f"{text}_TAI"})
         if time is None:
-            what = f"T_REC {row['t_rec']!r} is no time"
-            problems.append(Problem(what, "JSOC writes 2011.02.15_00:00:00_TAI", path.name, row=number))
+            what = f"T_REC {row['t_rec']!r} is not a time"
+            problems.append(Problem(what, "write it as JSOC does: 2011.02.15_00:00:00_TAI", path.name, row=number))
             continue
         keywords = {name: value for name, value in row.items() if name not in ("t_rec", "noaa_ar", "noaa_ars")}
         for region in re.findall(r"\d+", row[number_of]):
@@ -172,9 +174,9 @@ def read_sharps(path: Path) -> Sharps:
 
 
 def read_harps(path: Path) -> dict[int, tuple[int, ...]]:
-    """NOAA region -> HARP numbers, of JSOC's ``all_harps_with_noaa_ars.txt``; a HARP may hold several regions.
+    """NOAA region -> HARP numbers, from JSOC's ``all_harps_with_noaa_ars.txt``; a HARP may hold several regions.
 
-    Lines read ``377 11158`` or ``393 11160,11166``; a heading and blank lines are passed over. Raises `BadInput` for
+    Lines look like ``377 11158`` or ``393 11160,11166``; headings and blank lines are skipped. Raises `BadInput` for
     any other line.
     """
     found: dict[int, set[int]] = defaultdict(set)
@@ -185,19 +187,21 @@ def read_harps(path: Path) -> dict[int, tuple[int, ...]]:
             for region in re.findall(r"\d+", match[2]):
                 found[int(region)].add(int(match[1]))
         elif line.strip() and not re.match(r"\s*(#|HARPNUM)", line, re.IGNORECASE):
-            hint = "a line reads: 377 11158, or 393 11160,11166"
-            problems.append(Problem(f"{line.strip()[:60]!r} is no HARP with its regions", hint, path.name, row=number))
+            hint = "write it as 377 11158, or 393 11160,11166"
+            problems.append(
+                Problem(f"{line.strip()[:60]!r} is not a HARP with its regions", hint, path.name, row=number)
+            )
     if problems:
         raise BadInput(problems)
     return {region: tuple(sorted(harps)) for region, harps in found.items()}
 
 
-#: What a table adds to a region's row: heading -> text.
+#: What a table adds to the row of a region at a time: heading -> text.
 Join = Callable[[int, datetime], dict[str, str]]
 
 
 def joins(root: Path, settings: SrsSettings) -> list[Join]:
-    """The joins that the study names, their tables read. Raises `BadInput` with every table's problems."""
+    """The joins named in the study, with their tables read. Raises `BadInput` with the problems of every table."""
     found: list[Join] = []
     problems: list[Problem] = []
     for make, name in ((_flare_join, settings.flares), (_sharp_join, settings.sharp), (_harp_join, settings.harps)):
@@ -215,8 +219,10 @@ def _flare_join(path: Path, settings: SrsSettings) -> Join:
 
     def join(noaa_ar: int, time: datetime) -> dict[str, str]:
         count = flares.following(noaa_ar, time, least, hours)
-        told = {} if count is None else {settings.flare_heading: str(int(count > 0)), "Flares in that time": str(count)}
-        return {settings.flare_heading: "", "Flares in that time": "", **told}
+        known = (
+            {} if count is None else {settings.flare_heading: str(int(count > 0)), "Flares in that time": str(count)}
+        )
+        return {settings.flare_heading: "", "Flares in that time": "", **known}
 
     return join
 
@@ -270,5 +276,5 @@ def _table(path: Path, needed: Sequence[str]) -> list[tuple[int, dict[str, str]]
     if not rows:
         raise BadInput(Problem("there are no rows below the headings", file=path.name))
     if short := next((number for number, row in rows if len(row) < len(headings)), None):
-        raise BadInput(Problem("the row has fewer cells than headings", "mend the row", path.name, row=short))
+        raise BadInput(Problem("the row has fewer cells than headings", "complete the row", path.name, row=short))
     return rows

@@ -1,4 +1,4 @@
-"""Places of the quiet Sun: far from every numbered region, which is not the same as having no number."""
+"""Quiet-Sun positions: far from every numbered region, which is more than having no number."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import ArrayLike
 
 from sdovis.sun.geometry import directions
 
-#: Degrees from the disc's centre within which quiet places are drawn: nearer to the limb nothing can be told.
+#: Quiet positions are drawn within this many degrees of the disc's centre: nearer the limb nothing can be told.
 LIMIT_DEG = 55.0
-#: Regions of summaries within this many days of the image count: plage outlives its number, flux comes before it.
+#: Regions in summaries within this many days of the image count: plage outlives its number, and flux precedes it.
 NEIGHBOUR_DAYS = 3.0
 CANDIDATES = 2000
 
 
-def quiet_places(
+def quiet_positions(
     name: str,
     regions_lat: ArrayLike,
     regions_lon: ArrayLike,
@@ -30,7 +30,7 @@ def quiet_places(
     """At most ``count`` Stonyhurst (latitude, longitude), at least ``distance_deg`` from the regions and each other.
 
     Drawn evenly over the Sun's surface within `LIMIT_DEG` of the disc's centre, from ``seed`` and the image's ``name``
-    alone; fewer where the Sun leaves no more room. Degrees on the sphere throughout.
+    alone; fewer if there is no room for more. All angles are degrees on the sphere.
     """
     random = np.random.default_rng([seed, zlib.crc32(name.encode())])
     taken = directions(regions_lat, regions_lon)
@@ -47,7 +47,7 @@ def quiet_places(
 
 
 def _draws(random: np.random.Generator, b0_deg: float) -> Iterator[tuple[float, float]]:
-    """Places evenly spread over the cap of `LIMIT_DEG` around latitude ``b0_deg``, longitude 0; hundredths of degrees."""
+    """Positions spread evenly over the cap of `LIMIT_DEG` around latitude ``b0_deg``, longitude 0, to 0.01 degrees."""
     height = random.uniform(np.cos(np.radians(LIMIT_DEG)), 1, CANDIDATES)
     angle = random.uniform(0, 2 * np.pi, CANDIDATES)
     tilt, side = np.radians(b0_deg), np.sqrt(1 - height**2)

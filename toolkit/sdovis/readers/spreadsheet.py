@@ -15,15 +15,15 @@ from sdovis.errors import BadInput, Problem, nearest
 from sdovis.readers.rows import RawRow
 from sdovis.study import IMAGE_FIELDS, Columns, Reader, Source
 
-#: A workbook is a zip archive: what it may unpack to, so that a small file cannot fill the memory.
+#: A workbook is a zip archive. This limits what it unpacks to, so that a small file cannot fill the memory.
 MAX_UNPACKED_BYTES = 256 * 2**20
-#: Without these a row means nothing; the others may be missing from a sheet.
+#: Without these a row is meaningless; the others may be missing from a sheet.
 REQUIRED = (*IMAGE_FIELDS, "label")
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A sheet as text: its name ('' for CSV), headings with the row they stand in, and the rows below them."""
+    """A sheet as text: its name ('' for CSV), its headings, and the rows below them with their numbers."""
 
     name: str
     headings: tuple[str, ...]
@@ -31,21 +31,21 @@ class Sheet:
 
 
 def read(source: Source, settings: None = None) -> list[RawRow]:
-    """All rows of the sheets that ``source`` names (the first sheet when it names none), blank rows left out.
+    """All rows of the sheets that ``source`` names (by default the first sheet), without blank rows.
 
-    Raises `BadInput` with every missing sheet, missing or repeated heading and formula without a value.
+    Raises `BadInput` with every missing sheet, missing or repeated heading, and formula without a value.
     """
     path = source.root / source.workbook
     sheets = read_sheets(path, source.sheets or None)
     rows, problems = [], []
     file = source.workbook
     for sheet in sheets:
-        places, found = _columns(sheet, source.columns, file)
+        indices, found = _columns(sheet, source.columns, file)
         problems += found
-        headings = {field: sheet.headings[i] for field, i in places.items()}
-        texts: dict[str, str] = {}  # many cells say the same: each text is kept once
+        headings = {field: sheet.headings[i] for field, i in indices.items()}
+        texts: dict[str, str] = {}  # many cells are equal: each text is kept once
         for number, cells in sheet.rows:
-            picked = {field: texts.setdefault(cells[i], cells[i]) for field, i in places.items() if i < len(cells)}
+            picked = {field: texts.setdefault(cells[i], cells[i]) for field, i in indices.items() if i < len(cells)}
             if any(picked.values()):
                 rows.append(RawRow(file, sheet.name, number, picked, headings))
     mapped = source.columns.mapped()
@@ -62,22 +62,24 @@ def read(source: Source, settings: None = None) -> list[RawRow]:
 
 def _columns(sheet: Sheet, columns: Columns, file: str) -> tuple[dict[str, int], list[Problem]]:
     """Field -> index of its column, and what is wrong with the headings."""
-    places, problems = {}, []
+    indices, problems = {}, []
     here = Problem("", file=file, sheet=sheet.name)
     for field, heading in columns.mapped().items():
         count = sheet.headings.count(heading)
         if count == 1:
-            places[field] = sheet.headings.index(heading)
+            indices[field] = sheet.headings.index(heading)
         elif count > 1:
-            problems.append(replace(here, column=heading, what=f"the heading stands {count} times", hint="rename one"))
+            problems.append(
+                replace(here, column=heading, what=f"the heading occurs {count} times", hint="rename all but one")
+            )
         elif field in REQUIRED or _looks_renamed(heading, sheet.headings, columns):
             problems.append(_missing(heading, field, sheet.headings, here))
-    for index in places.values():
+    for index in indices.values():
         for number, cells in sheet.rows:
             if index < len(cells) and cells[index] == UNCACHED:
                 what, hint = "the formula has no stored value", "open the workbook in a spreadsheet program and save it"
                 problems.append(replace(here, row=number, column=sheet.headings[index], what=what, hint=hint))
-    return places, problems
+    return indices, problems
 
 
 def _looks_renamed(heading: str, headings: Sequence[str], columns: Columns) -> bool:
@@ -85,22 +87,22 @@ def _looks_renamed(heading: str, headings: Sequence[str], columns: Columns) -> b
     return bool(difflib.get_close_matches(heading.casefold(), unclaimed, n=1, cutoff=0.75))
 
 
-def _missing(heading: str, field: str, headings: Iterable[str], place: Problem) -> Problem:
-    hint = f"{nearest(heading, tuple(dict.fromkeys(h for h in headings if h)))} (source.columns.{field} names it)"
-    return replace(place, column=heading, what="there is no column with this heading", hint=hint)
+def _missing(heading: str, field: str, headings: Iterable[str], where: Problem) -> Problem:
+    hint = f"{nearest(heading, tuple(dict.fromkeys(h for h in headings if h)))} (source.columns.{field} asks for it)"
+    return replace(where, column=heading, what="there is no column with this heading", hint=hint)
 
 
 def read_sheets(path: Path, names: Sequence[str] | None = None) -> list[Sheet]:
-    """The sheets of an .xlsx or .csv file as text; ``names`` chooses, None takes the first.
+    """The sheets of an .xlsx or .csv file as text: those in ``names``, or the first if None.
 
-    Raises `BadInput` for a file that is absent, not what its name says, too large unpacked, or lacks a sheet.
+    Raises `BadInput` for a file that is absent, not of the type its name says, too large unpacked, or without a sheet.
     """
     if not path.is_file():
         raise BadInput(Problem("there is no such workbook", "set source.root and source.workbook", str(path)))
     if path.suffix.lower() == ".csv":
         return [_read_csv(path)]
     if path.suffix.lower() not in {".xlsx", ".xlsm"}:
-        raise BadInput(Problem("is neither .xlsx nor .csv", "save it as one of them", path.name))
+        raise BadInput(Problem("is neither .xlsx nor .csv", "save it as one of these", path.name))
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(info.file_size for info in archive.infolist())
@@ -128,20 +130,20 @@ def _read_csv(path: Path) -> Sheet:
     return _sheet("", lines)
 
 
-#: Stands for a formula whose value the file does not hold; no cell can contain it (NUL is not allowed in a workbook).
+#: Stands for a formula whose value is not stored; no cell can contain it (NUL is not allowed in a workbook).
 UNCACHED = "\0"
 
 
 def _read_excel(path: Path, names: Sequence[str] | None) -> list[Sheet]:
     import openpyxl
 
-    # Two passes: a formula without a stored value reads as empty in the one and as '=...' in the other.
+    # Two passes: a formula without a stored value reads as empty in one and as '=...' in the other.
     try:
         values = openpyxl.load_workbook(path, read_only=True, data_only=True)
         formulas = openpyxl.load_workbook(path, read_only=True)
     except Exception as error:  # openpyxl lets many kinds of error through for a damaged file
         raise BadInput(Problem(f"cannot be read as a workbook: {error}", "save it again", path.name)) from error
-    there = [sheet.title for sheet in values.worksheets]  # a chart's tab is no worksheet
+    there = [sheet.title for sheet in values.worksheets]  # a chart's tab is not a worksheet
     chosen = list(names) if names else there[:1]
     missing = [name for name in chosen if name not in there]
     if missing:
@@ -175,7 +177,7 @@ def _sheet(name: str, lines: Iterable[tuple[int, tuple[str, ...]]]) -> Sheet:
 
 
 def _text(value: Any) -> str:
-    """A cell as its reader sees it: 11076.0 is '11076', a date is ISO, a text is itself."""
+    """A cell as text: 11076.0 becomes '11076', a date is in ISO format, text is unchanged."""
     if value is None:
         return ""
     if isinstance(value, datetime | date):
@@ -186,7 +188,7 @@ def _text(value: Any) -> str:
 
 
 def headings_of(path: Path) -> Mapping[str, tuple[str, ...]]:
-    """Sheet name -> headings, for every sheet: what `sdovis init` offers."""
+    """Sheet name -> headings, for every sheet; used by `sdovis init`."""
     (first,) = read_sheets(path)  # with all its checks
     if path.suffix.lower() == ".csv":
         return {"": first.headings}

@@ -13,7 +13,7 @@ import numpy as np
 from sdovis.errors import BadInput, Problem, nearest
 from sdovis.images.timestamps import SUFFIXES, name_pattern, taken_at
 from sdovis.readers.joins import Join, flare_facts, joins
-from sdovis.readers.quiet import NEIGHBOUR_DAYS, quiet_places
+from sdovis.readers.quiet import NEIGHBOUR_DAYS, quiet_positions
 from sdovis.readers.rows import FlareFacts, RawRow
 from sdovis.readers.srs_settings import HEADINGS, IMAGE_HEADINGS, SrsSettings, fills_in
 from sdovis.study import Reader, Source
@@ -23,35 +23,35 @@ from sdovis.sun.regions import Region, RegionSummary
 from sdovis.sun.rotation import rotated
 
 QUIET_SHEET = "Quiet Sun"
-#: Two channels' images belong together within one 720 s HMI cadence.
+#: Images of two channels belong together if they lie within one HMI cadence, 720 s.
 COMPANION_S = 720.0
 
-#: A row's file, sheet and line, and its cells by heading.
-Place = tuple[str, str, int]
-Line = tuple[Place, dict[str, str]]
+#: A row's origin (file, sheet and line), and the row: its origin and its cells by heading.
+Origin = tuple[str, str, int]
+Line = tuple[Origin, dict[str, str]]
 
 
 @dataclass(frozen=True)
 class Frame:
-    """The images of one time, one for each channel, with that of the first; times are UTC."""
+    """The images of one moment, one for each channel, with the time (UTC) of the first."""
 
     names: tuple[str, ...]
     observed: datetime
 
 
 def read(source: Source, settings: SrsSettings) -> list[RawRow]:
-    """A row for each region that is on the disc, image by image in the order of time, and quiet places where asked for.
+    """A row for each region on the disc, image by image in order of time, and for quiet positions if asked for.
 
     A row points at the summary's file, section and line. A region's longitude is rotated from the summary's time to
-    the image's. A column of ``source.columns`` is one of the table's; all other columns travel as extra cells. Quiet
-    places come only where the label is the column `Kind`.
+    the image's. ``source.columns`` names columns of this table; all its other columns travel as extra cells. Quiet
+    positions are added only if the label is the column `Kind`.
 
-    Raises `BadInput`: archive or joined tables that cannot be read, unknown columns, no image; and, unless
-    ``source.on_problem`` is "reject", images without a time or a summary near it and lines that cannot be read.
+    Raises `BadInput` for an archive or joined tables that cannot be read, unknown columns, or no image; and, unless
+    ``source.on_problem`` is "reject", for images without a time or a summary near it and lines that cannot be read.
     """
     columns = source.columns.mapped()
     frames, problems = _frames(source, settings)
-    nowhere: Place = (settings.summaries, "", 0)
+    nowhere: Origin = (settings.summaries, "", 0)
     archive = read_archive(source.root / settings.summaries, settings.summaries)
     lookup = _Summaries(archive.summaries, timedelta(hours=settings.max_gap_hours))
     joined = joins(source.root, settings)
@@ -61,7 +61,7 @@ def read(source: Source, settings: SrsSettings) -> list[RawRow]:
         summary = lookup.nearest(frame.observed)
         if summary is None:
             what = f"no region summary lies within {settings.max_gap_hours:g} hours of {frame.observed:%Y-%m-%d %H:%M}"
-            hint = "add that year's summaries, or take the image out"
+            hint = "add that year's summaries, or remove the image"
             problems.append(Problem(what, hint, frame.names[0]))
             lines.append(_faulty_line(nowhere, _image_cells(frame), problems[-1]))
             continue
@@ -84,7 +84,7 @@ class _Summaries:
         self._times = [summary.valid for summary in summaries]
 
     def nearest(self, time: datetime) -> RegionSummary | None:
-        """The summary whose positions hold nearest to ``time``; of two as near the later, which was made that day."""
+        """The summary valid nearest to ``time``; of two equally near, the later, which was made that day."""
         at = bisect.bisect_left(self._times, time)
         near = min(self._all[max(at - 1, 0) : at + 1], key=lambda s: (abs(s.valid - time), time - s.valid))
         return near if abs(near.valid - time) <= self._max_gap else None
@@ -100,14 +100,14 @@ class _Summaries:
 
 
 def _frames(source: Source, settings: SrsSettings) -> tuple[list[Frame], list[Problem]]:
-    """The images in order of time, those of further channels joined to them, and what is wrong with them."""
+    """The frames in order of the first channel's times, and what is wrong with images."""
     patterns = (settings.files,) if isinstance(settings.files, str) else settings.files
     folder = source.root / source.images
     problems: list[Problem] = []
     channels = [_dated(folder, pattern, problems) for pattern in patterns]
     if not any(channels):
         hint = "set source.images to their folder and source.srs.files to the pattern of their names"
-        raise BadInput([Problem(f"holds no image that fits {patterns[0]!r}", hint, source.images), *problems])
+        raise BadInput([Problem(f"contains no image that matches {patterns[0]!r}", hint, source.images), *problems])
     frames = []
     others = [([time for time, _ in channel], channel) for channel in channels[1:]]
     for time, name in channels[0]:
@@ -120,7 +120,7 @@ def _dated(folder: Path, pattern: str, problems: list[Problem]) -> list[tuple[da
         wanted = name_pattern(pattern)
     except ValueError as error:
         raise BadInput(
-            Problem(f"source.srs.files {pattern!r}: {error}", "like 'hmi.M_*.fits' or '%Y%m%d*.jpg'")
+            Problem(f"source.srs.files {pattern!r}: {error}", "write it like 'hmi.M_*.fits' or '%Y%m%d*.jpg'")
         ) from None
     found = []
     for path in sorted(folder.rglob("*")):
@@ -131,15 +131,15 @@ def _dated(folder: Path, pattern: str, problems: list[Problem]) -> list[tuple[da
             continue
         time = taken_at(path, wanted)
         if time is None:
-            hint = "put %Y%m%d_%H%M%S into source.srs.files where the names have the time, or take the image out"
-            problems.append(Problem("neither header nor name tells when the image was taken", hint, name))
+            hint = "put %Y%m%d_%H%M%S into source.srs.files where the names give the time, or remove the image"
+            problems.append(Problem("neither the header nor the name says when the image was taken", hint, name))
         else:
             found.append((time, name))
     return sorted(found)
 
 
 def _companion(time: datetime, times: Sequence[datetime], channel: Sequence[tuple[datetime, str]]) -> str:
-    """The name of another channel's image of that time; empty where there is none."""
+    """The name of another channel's image of that time; empty if there is none."""
     at = bisect.bisect_left(times, time)
     near = min(channel[max(at - 1, 0) : at + 1], key=lambda item: abs(item[0] - time), default=None)
     return near[1] if near and abs((near[0] - time).total_seconds()) <= COMPANION_S else ""
@@ -153,9 +153,9 @@ def _image_cells(frame: Frame) -> dict[str, str]:
     return {**cells, HEADINGS["observed"]: frame.observed.replace(tzinfo=None).isoformat(sep=" ")}
 
 
-def _faulty_line(place: Place, cells: Mapping[str, str], problem: Problem) -> Line:
-    """A row that says what is wrong in place of the region's number, and so becomes a reject that shows it."""
-    return place, {**cells, HEADINGS["noaa_ar"]: problem.what}
+def _faulty_line(origin: Origin, cells: Mapping[str, str], problem: Problem) -> Line:
+    """A row with the problem instead of the region's number, so that it becomes a reject that shows the problem."""
+    return origin, {**cells, HEADINGS["noaa_ar"]: problem.what}
 
 
 def _region_lines(summary: RegionSummary, frame: Frame, joined: Sequence[Join]) -> Iterator[Line]:
@@ -172,9 +172,9 @@ def _region_lines(summary: RegionSummary, frame: Frame, joined: Sequence[Join]) 
 
 
 def _moved(regions: Iterable[Region], summary: RegionSummary, time: datetime) -> tuple[np.ndarray, np.ndarray]:
-    """Latitudes and longitudes at ``time``; nan where the summary gives no longitude."""
-    places = [(region.latitude_deg, region.longitude_deg) for region in regions]
-    lat, lon = np.array(places, float).reshape(-1, 2).T
+    """Latitudes and longitudes at ``time``; nan if the summary gives no longitude."""
+    positions = [(region.latitude_deg, region.longitude_deg) for region in regions]
+    lat, lon = np.array(positions, float).reshape(-1, 2).T
     return lat, rotated(lat, lon, summary.valid, time)
 
 
@@ -207,9 +207,9 @@ def _quiet_lines(
     if not settings.quiet_per_image:
         return
     moved = [_moved((r for r in s.regions if r.section != "II"), s, frame.observed) for s in around]
-    lat, lon = np.concatenate([np.stack(places) for places in moved], axis=1)
+    lat, lon = np.concatenate([np.stack(positions) for positions in moved], axis=1)
     known = np.isfinite(lon)
-    places = quiet_places(
+    positions = quiet_positions(
         frame.names[0],
         lat[known],
         lon[known],
@@ -218,7 +218,7 @@ def _quiet_lines(
         distance_deg=settings.quiet_distance_deg,
         seed=settings.quiet_seed or 0,
     )
-    for number, (latitude, longitude) in enumerate(places, 1):
+    for number, (latitude, longitude) in enumerate(positions, 1):
         cells = {
             HEADINGS["kind"]: "quiet",
             HEADINGS["latitude_deg"]: f"{latitude:g}",
@@ -232,16 +232,16 @@ def _raw_rows(lines: Sequence[Line], columns: Mapping[str, str]) -> list[RawRow]
     problems = []
     for field, heading in columns.items():
         if heading not in there:
-            flares = "; what flares follow needs source.srs.flares" if field == "label" else ""
-            hint = f"{nearest(heading, tuple(there))} (source.columns.{field} names it{flares})"
-            problems.append(Problem(f"the table of the reader srs has no column {heading!r}", hint))
+            flares = "; flare labels need source.srs.flares" if field == "label" else ""
+            hint = f"{nearest(heading, tuple(there))} (source.columns.{field} asks for it{flares})"
+            problems.append(Problem(f"the reader srs has no column {heading!r}", hint))
     if problems:
         raise BadInput(problems)
     fields = {heading: field for field, heading in columns.items()}
     headings = {fields.get(heading, heading): heading for heading in there}
     return [
-        RawRow(*place, {fields.get(heading, heading): text for heading, text in cells.items()}, headings)
-        for place, cells in lines
+        RawRow(*origin, {fields.get(heading, heading): text for heading, text in cells.items()}, headings)
+        for origin, cells in lines
     ]
 
 

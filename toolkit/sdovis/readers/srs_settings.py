@@ -1,4 +1,4 @@
-"""What the reader `srs` brings to a study: its settings, `[source.srs]`, and the columns of the table that it makes."""
+"""What the reader `srs` adds to a study: its settings, `[source.srs]`, and the columns of the table it makes."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ LABELS = {"mount-wilson": "mount_wilson", "mcintosh": "mcintosh", "activity": "k
 
 
 class SrsSettings(SourceSettings):
-    """NOAA's region summaries, what is drawn or joined beside them, and which images they are for."""
+    """NOAA region summaries, what is drawn beside them or joined to them, and the images they apply to."""
 
     summaries: str = Field(
         min_length=1,
         description="NOAA region summaries: a folder of .txt and .tar.gz files, or one file, relative to source.root.",
     )
     max_gap_hours: float = Field(
-        24.0, gt=0, le=240, description="Hours that the nearest summary's positions may lie from the image."
+        24.0, gt=0, le=240, description="Most hours between an image and the nearest summary's positions."
     )
     files: str | tuple[str, str, str] = Field(
         "*",
-        description="Pattern of the image files' names: * for anything, %Y %m %d %H %M %S for the time in UTC where "
-        "neither header nor usual name tells it; a pattern for each channel.",
+        description="Pattern of the image file names: * for anything, %Y %m %d %H %M %S for the time in UTC if neither "
+        "the header nor the usual name gives it; for three channels, one pattern each.",
     )
-    quiet_per_image: int = Field(2, ge=0, le=50, description="Quiet-Sun positions an image (scheme `activity`).")
+    quiet_per_image: int = Field(2, ge=0, le=50, description="Quiet-Sun positions per image (scheme `activity`).")
     quiet_distance_deg: float = Field(
         25.0, gt=0, lt=90, description="Least distance of a quiet position from every region, degrees on the Sun."
     )
-    quiet_seed: int | None = Field(None, ge=0, description="Draws the quiet positions; none: study.seed.")
+    quiet_seed: int | None = Field(None, ge=0, description="Seed for drawing quiet positions; by default study.seed.")
     flares: str = Field("", title="Flare list", description="GOES flare list (.csv), relative to source.root.")
     flare_class: str = Field(
         "",
@@ -50,14 +50,14 @@ class SrsSettings(SourceSettings):
         description="Least class of a flare that counts, such as M1.0.",
     )
     flare_hours: float | None = Field(
-        None, gt=0, le=240, title="Flare hours", description="Hours after the image in which the flare must peak."
+        None, gt=0, le=240, title="Flare hours", description="Hours after the image within which the flare must peak."
     )
     sharp: str = Field(
         "",
         title="SHARP keywords",
         description="Table of SHARP keywords (.csv with T_REC, TAI, and NOAA_AR), relative to source.root.",
     )
-    sharp_max_gap_hours: float = Field(12.0, gt=0, description="Hours that T_REC may lie from the image.")
+    sharp_max_gap_hours: float = Field(12.0, gt=0, description="Most hours between T_REC and the image.")
     harps: str = Field(
         "",
         title="HARP numbers",
@@ -72,19 +72,19 @@ class SrsSettings(SourceSettings):
 
     @property
     def flare_heading(self) -> str:
-        """Heading of the column that says whether a flare followed; C1.0 is written C."""
+        """Heading of the column that says whether a flare followed; C1.0 becomes C."""
         return _flare_heading(self.flare_class, self.flare_hours)
 
 
 def _flare_heading(flare_class: Any, hours: Any) -> str:
-    """``M flare next 24 h``; '' where either is not given."""
+    """``M flare next 24 h``; '' if either is not given."""
     named = re.sub(r"(?<=^[ABCMX])1(\.0)?$|\.0$", "", str(flare_class or ""))
     return f"{named} flare next {hours:g} h" if named and isinstance(hours, int | float) else ""
 
 
 def fills_in(study: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of the table, of which the label scheme chooses one; quiet positions are drawn from the study's seed."""
-    written, labels, images, about = (study.get(name, {}) for name in ("source", "labels", "images", "study"))
+    """The default columns, with the label column that the scheme reads, and the study's seed for quiet positions."""
+    written, labels, images, section = (study.get(name, {}) for name in ("source", "labels", "images", "study"))
     columns: dict[str, Any] = {field: heading for field, heading in HEADINGS.items() if field in Columns.model_fields}
     if isinstance(images.get("channel"), list | tuple):
         columns["image"] = IMAGE_HEADINGS
@@ -95,4 +95,4 @@ def fills_in(study: Mapping[str, Any]) -> dict[str, Any]:
         label = _flare_heading(settings.get("flare_class"), settings.get("flare_hours"))
     if label:
         columns["label"] = label
-    return {"columns": columns, "srs": {"quiet_seed": about.get("seed", 0)}}
+    return {"columns": columns, "srs": {"quiet_seed": section.get("seed", 0)}}

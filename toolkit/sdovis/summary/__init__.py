@@ -1,4 +1,4 @@
-"""Descriptives of a corpus and of timings: numbers, rank tests, figures; as JSON, workbook and PNG."""
+"""Descriptive statistics of a corpus and of timings: numbers, rank tests and figures, as JSON, workbook and PNG."""
 
 from sdovis.summary.report import Summary, made_from, summarise
 from sdovis.summary.timing import Timings, timings

@@ -1,4 +1,4 @@
-"""Tables of descriptions and tests: a row each, ready for JSON and workbook. The region is the independent unit."""
+"""Tables of descriptions and tests, one row each, for JSON and workbook. The region is the independent unit."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from sdovis.sun.constants import DAY_S
 
 Row = dict[str, Any]
 
-#: A family is the set of tests within which Holm's adjustment holds the chance of a single false positive.
+#: A family is a set of tests within which Holm's adjustment bounds the chance of any false positive.
 FAMILIES = {
-    "classes": "Does a quantity differ among the classes? Kruskal-Wallis, a test a quantity; one value a region.",
-    "pairs of classes": "Which two classes differ? Rank-sum, a test a quantity and pair; one value a region.",
-    "first and last": "Does a quantity change between a region's first and last observation? Signed-rank, a test a "
-    "quantity; last minus first of each region seen at two times or more.",
+    "classes": "Does a quantity differ among the classes? Kruskal-Wallis, one test per quantity; one value per region.",
+    "pairs of classes": "Which two classes differ? Rank-sum, one test per quantity and pair; one value per region.",
+    "first and last": "Does a quantity change between a region's first and last observation? Signed-rank, one test per "
+    "quantity; last minus first for each region seen at two times or more.",
     "latency": "Is one run's model slower than another's? Signed-rank of the logarithms, paired by image.",
     "step time": "Does one run's training step take longer than another's? Rank-sum of the logarithms.",
 }
@@ -38,7 +38,7 @@ TEST_COLUMNS = (
 
 
 def counts(corpus: Corpus) -> list[Row]:
-    """Images and regions of each class in each part and in ``all``; shares are of the part's images."""
+    """Images and regions of each class in each part and in ``all``; shares are shares of the part's images."""
     found = []
     for part in (*PARTS, "all"):
         rows = corpus.rows if part == "all" else corpus.part(part)
@@ -64,7 +64,7 @@ def descriptions(measured: Measured, classes: Sequence[str]) -> list[Row]:
 
 
 def between_classes(measured: Measured, classes: Sequence[str], confidence: float) -> list[Row]:
-    """Families ``classes`` (three classes or more) and ``pairs of classes``, on one value a region."""
+    """Families ``classes`` (three classes or more) and ``pairs of classes``, on one value per region."""
     overall, pairs = [], []
     for quantity in (quantity for quantity in measured.quantities if quantity.per_region):
         samples = {name: _known(measured.regions, name, quantity.name) for name in classes}
@@ -78,7 +78,7 @@ def between_classes(measured: Measured, classes: Sequence[str], confidence: floa
 
 
 def first_and_last(measured: Measured, confidence: float) -> list[Row]:
-    """Family ``first and last``: the signed-rank test of what a region was at last minus what it was at first."""
+    """Family ``first and last``: the signed-rank test of a region's last value minus its first."""
     found = []
     for quantity in measured.quantities:
         if quantity.place:
@@ -92,7 +92,7 @@ def first_and_last(measured: Measured, confidence: float) -> list[Row]:
 
 
 def first_last(images: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    """A row a region whose quantity is known at two times or more: first, last, first_seen, last_seen."""
+    """One row per region whose quantity is known at two times or more: first, last, first_seen, last_seen."""
     known = images[images[quantity].notna()]
     moments = known.groupby(["group", "observed"], as_index=False)[quantity].median()
     ends = moments.groupby("group").agg(
@@ -105,7 +105,7 @@ def first_last(images: pd.DataFrame, quantity: str) -> pd.DataFrame:
 
 
 def rank_sum_row(a: ArrayLike, b: ArrayLike, confidence: float) -> Row:
-    """The rank-sum test as a row. Samples without a value give a row that says so."""
+    """The rank-sum test as a row. An empty sample gives a row that says so."""
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     row: Row = {"test": "Wilcoxon rank-sum", "n_a": len(x), "n_b": len(y), "statistic": "U of a"}
     if not (len(x) and len(y)):
@@ -117,7 +117,7 @@ def rank_sum_row(a: ArrayLike, b: ArrayLike, confidence: float) -> Row:
 
 
 def signed_rank_row(a: ArrayLike, b: ArrayLike, confidence: float) -> Row:
-    """The signed-rank test of a - b as a row; no pair, or none that differs, gives a row that says so."""
+    """The signed-rank test of a - b as a row. If there is no pair, or none that differs, the row says so."""
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     row: Row = {"test": "Wilcoxon signed-rank", "n_a": len(x), "n_b": len(y), "statistic": "W+"}
     if not len(x):
@@ -130,7 +130,7 @@ def signed_rank_row(a: ArrayLike, b: ArrayLike, confidence: float) -> Row:
 
 
 def _shift(found: rank_tests.RankSum | rank_tests.SignedRank, values: NDArray[np.float64]) -> Row:
-    """Shift and interval to 12 digits of the largest value: what lies below is the search's rounding."""
+    """Shift and interval to 12 digits of the largest value: anything finer is rounding in the search."""
     largest = float(np.abs(values).max())
     digits = 12 - int(np.ceil(np.log10(largest))) if largest else 0
     bounds = {"shift": found.shift, "low": found.low, "high": found.high}
@@ -154,19 +154,19 @@ def _known(table: pd.DataFrame, name: str, quantity: str) -> NDArray[np.float64]
 
 
 def adjusted(family: Iterable[Row]) -> list[Row]:
-    """The rows with Holm's adjusted p-values. All of ``family`` counts, tests that could not be done included."""
+    """The rows with Holm's adjusted p-values. All of ``family`` counts, including tests that could not be done."""
     rows = list(family)
     p_values = rank_tests.holm([row.get("p_value", np.nan) for row in rows])
     return [row | {"p_holm": float(p)} for row, p in zip(rows, p_values, strict=True)]
 
 
 def complete(rows: Iterable[Row], columns: Sequence[str]) -> list[Row]:
-    """Every row with every column, in order; what does not apply, and nan, is None."""
+    """Every row with every column, in order; entries that do not apply, and nan, become None."""
     return [{name: finite(row.get(name)) for name in columns} for row in rows]
 
 
 def finite(value: Any) -> Any:
-    """``value`` with every nan, infinity and NaT, however deep, as None: JSON has no other word for them."""
+    """``value`` with every nan, infinity and NaT, however deep, as None: JSON cannot express them."""
     if isinstance(value, Mapping):
         return {key: finite(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -180,7 +180,7 @@ Maker = Callable[[ArrayLike, ArrayLike, float], Row]
 
 
 def on_log_scale(make: Maker, a: NDArray[np.float64], b: NDArray[np.float64], confidence: float) -> Row:
-    """A test of logarithms of durations: the shift becomes a ratio a / b, beside the ratio of geometric means."""
+    """A test on the logarithms of durations: the shift becomes a ratio a / b, beside the ratio of geometric means."""
     row = make(np.log(a), np.log(b), confidence)
     if "shift" not in row:
         return row

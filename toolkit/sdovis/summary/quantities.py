@@ -1,4 +1,4 @@
-"""What is measured of each image of a corpus, and its aggregation to the independent unit."""
+"""What is measured on each image of a corpus, and its aggregation to the independent unit."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from sdovis.corpus.build import Corpus, layers
 from sdovis.corpus.columns import NAMES
 from sdovis.sun.constants import ARCSEC, ASTRONOMICAL_UNIT_M
 
-#: Columns of a corpus that are names, provenance or described in their own way; any other number is a quantity.
+#: Corpus columns that are names or provenance, or are described separately; any other numeric column is a quantity.
 NOT_QUANTITIES = frozenset({*NAMES, "split"})
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """Something measured of each image.
+    """Something measured on each image.
 
-    ``place`` marks where and when, which first against last does not ask for. What is not ``per_region`` is described
-    by image only and not tested.
+    ``place`` marks where and when an image was taken, which `first_and_last` does not test. A quantity that is not
+    ``per_region`` is described by image only and not tested.
     """
 
     name: str
@@ -43,11 +43,11 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Measured:
-    """``images``: a row an image: group, class (a name), observed, longitude_deg, and a column a quantity.
+    """``images``: one row per image: group, class (a name), observed, longitude_deg, and one column per quantity.
 
-    ``regions``: a row a region (index: group) of the class that most of its images have, a tie going to the class seen
-    first; each value is the median over the region's images of that class, so that a region counts once in all.
-    ``several_classes`` regions were seen in more than one class; ``left_out`` of their images are not of theirs.
+    ``regions``: one row per region (index: group), in the class that most of its images have or, in a tie, the class
+    seen first; each value is the median over the region's images of that class, so that a region counts once in all.
+    ``several_classes`` regions were seen in more than one class; ``left_out`` of their images are of another class.
     """
 
     quantities: tuple[Quantity, ...]
@@ -58,14 +58,14 @@ class Measured:
 
 
 def measure(corpus: Corpus, channels: Sequence[Channel]) -> Measured:
-    """Measure every image of ``corpus``: place and time, what its pixels hold, and every extra numeric column.
+    """Measure every image of ``corpus``: position and time, its pixels, and every extra numeric column.
 
     A quantity that no image has is left out; an infinite value counts as missing.
     """
     rows = corpus.rows
     columns: dict[str, Any] = {}
     quantities = []
-    for quantity, values in (*_places(rows), *_pixels(corpus, channels), *_extras(rows)):
+    for quantity, values in (*_positions(rows), *_pixels(corpus, channels), *_extras(rows)):
         known = np.where(np.isfinite(values), values, np.nan)
         if not np.isnan(known).all():
             quantities.append(quantity)
@@ -87,7 +87,7 @@ def measure(corpus: Corpus, channels: Sequence[Channel]) -> Measured:
 
 
 def home_classes(images: pd.DataFrame) -> pd.Series:
-    """group -> the class most of its images have; a tie goes to the class that was seen first."""
+    """Group -> the class of most of its images; a tie goes to the class that was seen first."""
     seen = images.groupby(["group", "class"], as_index=False).agg(n=("class", "size"), first=("observed", "min"))
     seen = seen.sort_values(["group", "n", "first", "class"], ascending=[True, False, True, True])
     return seen.drop_duplicates("group").set_index("group")["class"]
@@ -96,10 +96,10 @@ def home_classes(images: pd.DataFrame) -> pd.Series:
 Column = tuple[Quantity, NDArray[np.float64]]
 
 
-def _places(rows: pd.DataFrame) -> Iterator[Column]:
+def _positions(rows: pd.DataFrame) -> Iterator[Column]:
     latitude = rows["latitude_deg"].to_numpy(dtype=float)
     longitude = rows["longitude_deg"].to_numpy(dtype=float)
-    # Quiet positions of one image lie in both hemispheres: their median latitude would be a place that nobody saw.
+    # Quiet positions of one image lie in both hemispheres: their median latitude would be one that nobody saw.
     north = Quantity("latitude_deg", "latitude", "°", "Stonyhurst, north positive", place=True, per_region=False)
     yield north, latitude
     meaning = "absolute value of the latitude"
@@ -116,7 +116,7 @@ def _places(rows: pd.DataFrame) -> Iterator[Column]:
 
 
 def _pixels(corpus: Corpus, channels: Sequence[Channel]) -> Iterator[Column]:
-    """Brightness, or field, of each channel from the pixels that the network sees, decoded to the channel's unit."""
+    """Brightness or field in each channel, from the pixels the network sees, decoded to the channel's unit."""
     size, side = corpus.facts.view.size_px, corpus.facts.view.cutout_arcsec
     flux_side = [side if channel.signed and channel.unit == "G" else None for channel in channels]
     levels = [np.abs(channel.levels) if channel.signed else channel.levels for channel in channels]
@@ -132,14 +132,14 @@ def _pixels(corpus: Corpus, channels: Sequence[Channel]) -> Iterator[Column]:
                 area = pixel_area_cm2(wide / size, header) if wide else 1.0
                 found[k, i] = values[known].sum() * area if wide else values[known].mean()
     for k, channel in enumerate(channels):
-        # Three magnetograms would claim one name.
+        # Three magnetograms would otherwise share one name.
         which = f"_{channel.name}" if len(channels) > 1 else ""
         of = f" ({channel.title})" if which else ""
         unit, title = channel.unit, channel.title
         if flux_side[k]:
             meaning = (
-                f"sum of |B| times pixel area over the whole cutout ({side:g} arcsec wide), {title}: as seen, no "
-                "threshold, not corrected for foreshortening; noise adds to it"
+                f"sum of |B| times pixel area over the whole cutout ({side:g} arcsec wide), {title}: as seen, without "
+                "a threshold, not corrected for foreshortening; noise adds to it"
             )
             yield Quantity(f"unsigned_flux_mx{which}", f"total unsigned flux{of}", "Mx", meaning), found[k]
         elif channel.signed:
@@ -153,22 +153,23 @@ def _pixels(corpus: Corpus, channels: Sequence[Channel]) -> Iterator[Column]:
 
 
 def pixel_area_cm2(arcsec_per_px: float, header: str) -> float:
-    """Area of a pixel on the Sun seen face on; the distance is the header's DSUN_OBS (metres), else 1 au."""
-    facts: Mapping[str, Any] = json.loads(header) if header else {}
-    said = [facts, *(of for of in facts.values() if isinstance(of, dict))]  # several channels have a header each
+    """Area of a pixel on the Sun seen face on, at the header's distance DSUN_OBS (metres) or, without it, 1 au."""
+    entries: Mapping[str, Any] = json.loads(header) if header else {}
+    # With several channels there is one header for each.
+    said = [entries, *(of for of in entries.values() if isinstance(of, dict))]
     distance = next((of["DSUN_OBS"] for of in said if "DSUN_OBS" in of), None)
     metres = float(distance) if isinstance(distance, int | float) and distance > 0 else ASTRONOMICAL_UNIT_M
     return float((arcsec_per_px * ARCSEC * metres * 100) ** 2)
 
 
 def _extras(rows: pd.DataFrame) -> Iterator[Column]:
-    """Numbers that the reader gave beside what the study asks for, such as a group's area and its count of spots."""
+    """Numbers that the reader gave beyond what the study asks for, such as a group's area and number of spots."""
     for name in rows.columns:
         column = rows[name]
         number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
         if name not in NOT_QUANTITIES and number:
             values = column.to_numpy(dtype=float, na_value=np.nan)
-            yield Quantity(str(name), str(name), "", "a column of the workbook, as it stands there"), values
+            yield Quantity(str(name), str(name), "", "a column of the workbook, unchanged"), values
     given = pd.DataFrame([json.loads(text) if text else {} for text in rows.get("extra", pd.Series(dtype=str))])
     for name in given.columns:
         numbers = pd.to_numeric(given[name], errors="coerce")

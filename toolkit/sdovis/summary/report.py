@@ -1,4 +1,4 @@
-"""The stage `describe`: a corpus, and timings where there are some, in numbers, tests and figures."""
+"""The stage `describe`: a corpus, and timings if there are any, in numbers, tests and figures."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from sdovis.summary.quantities import Measured, Quantity, measure
 from sdovis.summary.timing import Timings
 from sdovis.summary.workbook import workbook
 
-ALL = "(all)"  # how the workbook names what has no class of its own
+ALL = "(all)"  # the workbook's name for all classes together
 NOTES = {
-    "unit": "The independent unit is the active region; for what has no number (quiet Sun) it is the full-disc image.",
-    "aggregation": "A region counts once, in the class that most of its images have (a tie: the class seen first), with "
-    "the median over its images of that class. Numbers at the level of images are descriptive: images of one region "
-    "are not independent, and no test uses them.",
+    "unit": "The independent unit is the active region or, without a number (quiet Sun), the full-disc image.",
+    "aggregation": "A region counts once, in the class that most of its images have (in a tie, the class seen first), "
+    "with the median over its images of that class. Numbers at the level of images are descriptive: images of one "
+    "region are not independent, and no test uses them.",
     "quantiles": "Quantiles interpolate linearly (Hyndman and Fan's type 7); SD is the sample's (n - 1).",
-    "adjustment": "p_holm is Holm's adjustment within the family; a test that could not be done counts as one of it.",
+    "adjustment": "p_holm is Holm's adjustment within the family; tests that could not be done are counted too.",
     "method": "Exact below 50 values (of each sample) without ties or zeros; otherwise the normal approximation, "
     "corrected for ties and continuity. Kruskal-Wallis: chi-square. Computed with scipy.",
-    "shift": "Hodges-Lehmann estimate of a - b with its interval; of durations a ratio a / b, from the logarithms.",
-    "effect_size": "Cliff's delta and the rank-biserial correlation go from -1 to 1 (positive: a is larger); epsilon "
+    "shift": "Hodges-Lehmann estimate of a - b with its interval; for durations, the ratio a / b, from logarithms.",
+    "effect_size": "Cliff's delta and the rank-biserial correlation run from -1 to 1 (positive: a is larger), epsilon "
     "squared from 0 to 1.",
     "parts": "All parts of the corpus together, unless a part is named.",
 }
@@ -44,7 +44,7 @@ class Summary:
 
     @classmethod
     def load(cls, folder: Path) -> Summary:
-        """Read a summary folder. Raises `BadInput` where it is absent, unfinished or damaged."""
+        """Read a summary folder. Raises `BadInput` if it is absent, unfinished or damaged."""
         manifests.read(folder, made_by="describe")
         return cls(folder, json.loads((folder / "summary.json").read_text(encoding="utf-8")))
 
@@ -111,7 +111,7 @@ def _facts(study: Study, corpus: Corpus, measured: Measured, timings: Timings | 
 
 
 def _imbalance(counts: Sequence[Row]) -> dict[str, float | None]:
-    """Part -> images of the commonest class over those of the rarest; None where a class is empty."""
+    """Part -> images of the commonest class over those of the rarest; None if a class is empty."""
     images: dict[str, list[int]] = {}
     for row in counts:
         images.setdefault(row["part"], []).append(row["images"])
@@ -131,12 +131,12 @@ def _readme(study: Study, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         (
             "Regions",
             f"{regions['of_several_classes']} regions were seen in more than one class; {regions['images_left_out']} "
-            "of their images are of another class than theirs and left out at the level of regions",
+            "of their images are not of the region's class and are left out at the level of regions",
         ),
         ("Counts", "Images and regions of each class in each part. A region may count in more than one class here."),
-        ("Describe", f"Every quantity of every class, and of all of them, {ALL}, by region and by image."),
-        ("Tests", "A row a test, with its family, effect size and interval."),
-        ("Timings", "Durations of runs: latency an image (warm-up left out) and time a training step."),
+        ("Describe", f"Every quantity for every class, and for all classes together, {ALL}, by region and by image."),
+        ("Tests", "One row per test, with its family, effect size and interval."),
+        ("Timings", "Durations of runs: latency per image (without warm-up) and time per training step."),
         *((f"Note: {name}", text) for name, text in facts["notes"].items()),
         *((f"Family: {name}", f"{e['question']} {e['tests']} tests.") for name, e in facts["families"].items()),
         *((f"Class: {name}", meaning) for name, meaning in facts["classes"].items()),
@@ -144,5 +144,5 @@ def _readme(study: Study, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         *((f"Figure: {entry['file']}", entry["caption"]) for entry in facts["figures"]),
     ]
     if facts["simulated"]:
-        lines.insert(1, ("Simulated", "The images are simulated: these numbers say nothing of the Sun."))
+        lines.insert(1, ("Simulated", "The images are simulated: these numbers say nothing about the Sun."))
     return lines

@@ -19,9 +19,9 @@ from sdovis.errors import BadInput, Problem
 from sdovis.statistics.describe import describe
 from sdovis.summary.compare import Row, adjusted, on_log_scale, rank_sum_row, signed_rank_row
 
-#: Written by training, a line a step: session (a number, new after each interruption), step, seconds.
+#: Written by training, one line per step: session (a number, new after each interruption), step, seconds.
 STEPS = "steps.csv"
-DAY_TO_DAY = "the interval covers the images or steps, not how fast the machine was on that day"
+DAY_TO_DAY = "the interval covers the images or steps, not how fast the machine was that day"
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Timings:
     """Durations of one or more runs, in milliseconds.
 
     ``latency``: run -> milliseconds by image id, in the order of the run; ``steps``: run -> milliseconds of each step.
-    ``descriptions`` and ``tests`` hold a row each, as in the tables of a `Summary`.
+    ``descriptions`` and ``tests`` are rows as in the tables of a `Summary`.
     """
 
     latency: Mapping[str, pd.Series]
@@ -39,7 +39,7 @@ class Timings:
 
     @property
     def digest(self) -> str:
-        """sha256 over every duration: what a summary was made from."""
+        """sha256 over all durations, as part of what a summary was made from."""
         kept = {
             "latency": {run: list(zip(s.index, s.tolist(), strict=True)) for run, s in self.latency.items()},
             "steps": {run: values.tolist() for run, values in self.steps.items()},
@@ -53,10 +53,10 @@ def timings(
     training_folders: Mapping[str, Path] | None = None,
     confidence: float = 0.95,
 ) -> Timings:
-    """Timings of runs by name, of which there may be one: every two are compared, the later minus the earlier.
+    """Timings of one or more runs, by name; every two runs are compared, the later minus the earlier.
 
-    Latency is paired by image (an image that one of two runs lacks is left out and counted) and tested by Wilcoxon's
-    signed-rank test; steps are not paired and tested by the rank-sum test; both on the logarithms, with Holm's
+    Latency is paired by image (images that one of two runs lacks are left out and counted) and tested by Wilcoxon's
+    signed-rank test; steps are not paired, and are tested by the rank-sum test; both on logarithms, with Holm's
     adjustment over the pairs of runs. A training folder without ``steps.csv`` has no step times.
     Raises `BadInput` for a folder that is absent or damaged, or durations that are not positive.
     """
@@ -80,21 +80,23 @@ def _latency(folder: Path) -> pd.Series:
     except (ValueError, KeyError, OSError) as error:
         raise BadInput(Problem(f"cannot be read: {error}", "run sdovis evaluate again", str(path))) from error
     if table["id"].duplicated().any():
-        raise BadInput(Problem("an image is timed twice: it cannot be paired", file=str(path)))
+        raise BadInput(
+            Problem("an image is timed twice, so it cannot be paired", "run sdovis evaluate again", str(path))
+        )
     return pd.Series(_positive(table["seconds"], path) * 1e3, index=table["id"].to_numpy())
 
 
 def read_steps(path: Path) -> NDArray[np.float64]:
-    """Milliseconds of each training step; empty where the file is absent.
+    """Milliseconds of each training step; empty if the file is absent.
 
-    The first step of each session is warm-up and left out; of a step that was done again after an interruption the
-    last time counts; a last line that was cut short by a kill is ignored.
+    The first step of each session is warm-up and left out; if a step was repeated after an interruption, its last time
+    counts; a last line that was cut short by a kill is ignored.
     """
     if not path.is_file():
         return np.empty(0)
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        # Without its line break a number may have lost digits.
+        # Without its line break, a number may have lost digits.
         table = pd.read_csv(io.StringIO(text[: text.rfind("\n") + 1]), dtype=str)[["session", "step", "seconds"]]
     except (ValueError, KeyError) as error:
         raise BadInput(Problem(f"is not a table of steps: {error}", "delete it", str(path))) from error
@@ -128,4 +130,4 @@ def _paired(a: str, b: str, latency: Mapping[str, pd.Series], confidence: float)
 def _unpaired(a: str, b: str, steps: Mapping[str, NDArray[Any]], confidence: float) -> Row:
     row = {"family": "step time", "quantity": "step time", "unit": "ms", "a": a, "b": b}
     row |= on_log_scale(rank_sum_row, steps[a], steps[b], confidence)
-    return row | {"note": f"steps of a run follow each other, so the p-value is too small; {DAY_TO_DAY}"}
+    return row | {"note": f"the steps of a run are not independent, so the p-value is too small; {DAY_TO_DAY}"}

@@ -1,4 +1,4 @@
-"""The summary as an Excel workbook. Text is only ever text: what a scientist's table holds cannot become a formula."""
+"""The summary as an Excel workbook. Text stays text: the contents of a scientist's table cannot become a formula."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-#: Sheets of the workbook after README: name -> rows, each with the same columns.
+#: Sheets of the workbook after README: name -> rows, all with the same columns.
 Sheets = Mapping[str, Sequence[Mapping[str, Any]]]
 
-#: A zip archive's first possible time: two runs of the same summary give the same bytes.
+#: The earliest time a zip archive can hold, so that two runs of the same summary give the same bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 WIDEST = 60
 
 
 def workbook(readme: Sequence[tuple[str, str]], sheets: Sheets) -> bytes:
-    """An .xlsx file: README (a heading and a text a line), then ``sheets``; None becomes an empty cell."""
+    """An .xlsx file: README (a heading and a text per row), then ``sheets``; None becomes an empty cell."""
     from openpyxl import Workbook
     from openpyxl.styles import Alignment, Font
 
@@ -43,13 +43,13 @@ def _fill(sheet: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     from openpyxl.utils import get_column_letter
 
     columns = list(rows[0]) if rows else ["nothing to report"]
-    for place, name in enumerate(columns, 1):
-        _put(sheet.cell(1, place), name)
-        sheet.cell(1, place).font = Font(bold=True)
+    for index, name in enumerate(columns, 1):
+        _put(sheet.cell(1, index), name)
+        sheet.cell(1, index).font = Font(bold=True)
         widest = max([len(name), *(len(_shown(row[name])) for row in rows)])
-        sheet.column_dimensions[get_column_letter(place)].width = min(widest, WIDEST) + 2
+        sheet.column_dimensions[get_column_letter(index)].width = min(widest, WIDEST) + 2
         for number, row in enumerate(rows, 2):
-            cell = sheet.cell(number, place)
+            cell = sheet.cell(number, index)
             _put(cell, row[name])
             if isinstance(row[name], float):
                 cell.number_format = "0.00E+00" if 0 < abs(row[name]) < 1e-3 or abs(row[name]) >= 1e7 else "0.0000"
@@ -69,7 +69,7 @@ def _shown(value: Any) -> str:
 
 
 def _put(cell: Any, value: Any) -> None:
-    """Store a number as a number and all else as text, whatever it begins with."""
+    """Store a number as a number and anything else as text, whatever it begins with."""
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
     if isinstance(value, int | float):
@@ -77,11 +77,11 @@ def _put(cell: Any, value: Any) -> None:
     elif value is not None:
         cell.value = ILLEGAL_CHARACTERS_RE.sub("", str(value))
         cell.data_type = "s"  # openpyxl takes '=...' for a formula and '#N/A' for an error
-        cell.quotePrefix = True  # nor does a spreadsheet program when the cell is edited
+        cell.quotePrefix = True  # and keeps it text when the cell is edited in a spreadsheet program
 
 
 def _timeless(data: bytes) -> bytes:
-    """The same archive without the time of its making."""
+    """The same archive without the time at which it was made."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
