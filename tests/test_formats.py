@@ -151,6 +151,36 @@ def test_the_rewritten_file_keeps_comments_order_and_spacing(old):
     assert upgrade(old) == [] and old.read_text() == NEW
 
 
+ABOUT = '# about images\n# (all three)\n[images]\nchannel = "x"\n'
+
+
+@pytest.mark.parametrize(
+    ("above", "wanted"),
+    [
+        ('srs = "a"\n\n', '\n[source.srs]\nsummaries = "a"\n\n'),
+        ('srs = "a"\nroot = "."\n', 'root = "."\n\n[source.srs]\nsummaries = "a"\n\n'),
+        (
+            'srs = "a"\n[source.columns]\nlabel = "Spots"\n\n',
+            '[source.columns]\nlabel = "Spots"\n\n[source.srs]\nsummaries = "a"\n\n',
+        ),
+        (
+            'srs = "a"\nroot = "."\n# of the root\n\n',
+            'root = "."\n# of the root\n\n[source.srs]\nsummaries = "a"\n\n',
+        ),
+        (
+            'flares = "a"\n\n# about srs\n[source.srs]\nflare_hours = 3\n\n',
+            '\n# about srs\n[source.srs]\nflare_hours = 3\nflares = "a"\n\n',
+        ),
+    ],
+    ids=["after-a-blank-line", "directly-below", "after-a-table-within", "beside-one-of-source", "the-table-is-there"],
+)
+def test_a_comment_stays_above_the_table_it_stood_over(tmp_path, above, wanted):
+    path = tmp_path / "study.toml"
+    path.write_text(f'[source]\nreader = "srs"\n{above}{ABOUT}')
+    upgrade(path)
+    assert path.read_text() == f'format = 2\n\n[source]\nreader = "srs"\n{wanted}{ABOUT}'
+
+
 def test_an_override_of_an_old_file_may_name_the_key_of_either_format(old):
     assert studies.load(old, ["source.srs_max_gap_hours=12"]).source.settings.max_gap_hours == 12
     assert studies.load(old, ["source.srs.max_gap_hours=12"]).source.settings.max_gap_hours == 12

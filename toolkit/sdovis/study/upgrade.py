@@ -11,7 +11,7 @@ from typing import Any
 
 import tomlkit
 from tomlkit.container import Container
-from tomlkit.items import Comment, InlineTable, Item, Null, Table
+from tomlkit.items import Comment, InlineTable, Item, Null, Table, Whitespace
 
 from sdovis import formats
 from sdovis.errors import BadInput, Problem
@@ -76,6 +76,7 @@ def _rewritten(text: str, before: Mapping[str, Any], after: Mapping[str, Any]) -
     for name, entries in moving.items():
         section, _, key = name.rpartition(".")
         parent = _table(document, section)
+        of_the_next = _comments_of_the_next(parent[key] if key in parent else _first(document, section))
         if key not in parent:
             parent[key] = tomlkit.inline_table() if isinstance(parent, InlineTable) else _new_table(parent)
         table = parent[key]
@@ -85,6 +86,8 @@ def _rewritten(text: str, before: Mapping[str, Any], after: Mapping[str, Any]) -
             table.append(entry, item)
         if isinstance(table, Table):
             table.add(tomlkit.nl())  # separates it from the next one
+            for below in of_the_next:
+                table.add(below)
     again = tomlkit.dumps(document)
     if "\n\n\n" not in text:  # a whole paragraph may have moved
         again = re.sub(r"\n{3,}", "\n\n", again)
@@ -96,6 +99,32 @@ def _table(document: tomlkit.TOMLDocument, name: str) -> Any:
     for part in name.split("."):
         table = table[part]
     return table
+
+
+def _first(document: tomlkit.TOMLDocument, section: str) -> Item:
+    """The first of the places where a file writes a section: it may begin one, and go on with it below another."""
+    return next(item for key, item in document.body if key is not None and key.key == section)
+
+
+def _comments_of_the_next(table: Item) -> list[Comment | Whitespace]:
+    """Take the comments at the end of a table that stand over whatever follows it: tomlkit counts them to the table.
+
+    They are those below the last entry and a blank line, or directly over the next heading.
+    """
+    if not isinstance(table, Table):
+        return []
+    body = table.value.body
+    end = [at for at, (_, item) in enumerate(body) if not isinstance(item, Null | Whitespace | Comment)]
+    tail = range(end[-1] + 1 if end else 0, len(body))
+    if end and isinstance(last := body[end[-1]][1], Table) and not any(isinstance(body[at][1], Comment) for at in tail):
+        return _comments_of_the_next(last)
+    blank = next((at for at in tail if isinstance(body[at][1], Whitespace)), tail.start)
+    taken = [item for _, item in body[blank:] if isinstance(item, Comment | Whitespace)]
+    if not any(isinstance(item, Comment) for item in taken):
+        return []
+    for at in range(blank, len(body)):
+        body[at] = (None, Null())
+    return taken[1:] if isinstance(taken[0], Whitespace) else taken
 
 
 def _new_table(parent: Any) -> Table:
