@@ -103,11 +103,27 @@ def test_every_mistake_in_the_settings_is_said_with_all_others_of_the_study(stud
     assert line.startswith("[source.srs] is for the reader 'srs', which the study does not use; remove it")
 
 
+def test_an_unknown_reader_is_said_beside_the_other_mistakes_of_source(study):
+    sets = ["source.reader=sprdsheet", "source.workbok=w", "source.columns.lable=x", "source.sprdsheet={of=1}"]
+    assert set(_said(study, *sets)) == {
+        "source.reader 'sprdsheet' is unknown; did you mean 'spreadsheet'?",
+        "source.workbok is unknown; did you mean 'workbook'?",
+        "source.columns.lable is unknown; did you mean 'label'?",
+        "[source.lines] is for the reader 'lines', which the study does not use; "
+        'remove it, or set source.reader = "lines"',
+    }
+
+
 def test_a_reader_that_cannot_be_one_is_said_beside_the_other_mistakes(study):
-    first, second = _said(study, "source.reader=pi", "images.channel=hmi-magnetgram")
-    assert "did you mean 'hmi-magnetogram'?" in first
-    assert "plug-in 'pi' of an unknown distribution is of type float but must be of type Reader" in second
-    (line,) = _said(study, "source.reader=images")
+    said = _said(study, "source.reader=pi", "images.channel=hmi-magnetgram", "source.image=x", "source.pi={a=1}")
+    assert "plug-in 'pi' of an unknown distribution is of type float but must be of type Reader" in said[0]
+    assert "did you mean 'hmi-magnetogram'?" in said[1]
+    assert sorted(said[2:]) == [
+        "[source.lines] is for the reader 'lines', which the study does not use; "
+        'remove it, or set source.reader = "lines"',
+        "source.image is unknown; did you mean 'images'?",
+    ]
+    line, *_ = _said(study, "source.reader=images")
     assert line.startswith("readers: 'images' cannot have settings: [source] already has an entry of that name")
 
 

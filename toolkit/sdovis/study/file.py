@@ -34,6 +34,11 @@ def _plugin_problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
             choices = plugins.names(group)
             if isinstance(name, str) and name not in choices:
                 yield Problem(f"{section}.{key} {name!r} is unknown", nearest(name, choices), file=file)
+            elif group == READERS and isinstance(name, str):
+                try:
+                    reader(name)
+                except BadInput as error:
+                    yield from error.problems
 
 
 def _override(data: dict[str, Any], assignment: str) -> Problem | None:
@@ -117,8 +122,6 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Study:
         study = Study.model_validate(data)
     except ValidationError as error:
         problems += problems_of(error, Study, str(path))
-    except BadInput as error:  # a reader that cannot be loaded
-        problems += error.problems
     if problems:
         raise BadInput(problems)
     return study

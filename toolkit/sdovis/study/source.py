@@ -60,6 +60,16 @@ def reader(name: str) -> Reader:
     return found
 
 
+def usable(name: object) -> Reader | None:
+    """The reader registered as ``name``; None where there is none, or it cannot be loaded."""
+    if not isinstance(name, str) or name not in plugins.names(READERS):
+        return None
+    try:
+        return reader(name)
+    except BadInput:
+        return None
+
+
 class _Entries(Section):
     """The entries of `[source]` that do not depend on the reader."""
 
@@ -89,9 +99,10 @@ class Source(_Entries, extra="allow"):
         if not isinstance(data, Mapping):
             return handler(data)
         name = data.get("reader", DEFAULT_READER)
-        if not isinstance(name, str) or name not in plugins.names(READERS):
-            return handler(data)  # `load` reports that there is no such reader
-        brings = reader(name)
+        brings = usable(name)
+        if brings is None:  # `load` reports it; nobody can check the table of a reader that is not there
+            _Entries.model_validate({k: v for k, v in data.items() if k != name or k in _Entries.model_fields})
+            return handler(data)
         given = {key: value for key, value in data.items() if value != "" or key not in brings.requires}
         checked = _checking(name, brings).model_validate({name: {}, **given} if brings.settings else given)
         return handler({**given, name: getattr(checked, name)} if brings.settings else given)
@@ -118,7 +129,8 @@ def _checking(name: str, brings: Reader) -> type[BaseModel]:
 
 def settings_of(name: str) -> type[SourceSettings] | None:
     """The settings of the reader ``name``; None if there is no such reader, or it has none."""
-    return reader(name).settings if name in plugins.names(READERS) else None
+    found = usable(name)
+    return found.settings if found else None
 
 
 def filled_in(study: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -126,10 +138,8 @@ def filled_in(study: Mapping[str, Any]) -> Mapping[str, Any]:
     source = study.get("source", {})
     if not all(isinstance(section, Mapping) for name, section in study.items() if name != formats.KEY):
         return study  # the mistake is found when the study is checked
-    name = source.get("reader", DEFAULT_READER)
-    if not isinstance(name, str) or name not in plugins.names(READERS):
-        return study
-    return {**study, "source": _over(reader(name).fills_in(study), source)}
+    brings = usable(source.get("reader", DEFAULT_READER))
+    return {**study, "source": _over(brings.fills_in(study), source)} if brings else study
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
