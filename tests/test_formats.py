@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import jsonschema
@@ -13,6 +14,7 @@ from sdovis import formats, manifests
 from sdovis import study as studies
 from sdovis.cli import run_command
 from sdovis.errors import BadInput
+from sdovis.learning.record import TrainingRecord
 from sdovis.study.upgrade import upgrade
 from sdovis.version import __version__
 from studies import ROOT
@@ -306,3 +308,17 @@ def test_a_manifest_says_its_format_and_one_from_before_that_has_the_same_digest
     with pytest.raises(BadInput, match=re.escape(newer)) as caught:
         manifests.read(tmp_path / "corpus", made_by="prepare")
     assert len(caught.value.problems) == 1
+
+
+def test_a_training_says_its_format_and_one_from_before_that_is_read(tmp_path):
+    told = {field.name: {} for field in fields(TrainingRecord)} | {"study": "old"}
+    path = tmp_path / "training.json"
+    path.write_text(json.dumps(told))
+    record = TrainingRecord.load(tmp_path)
+    assert record.study == "old" and json.loads(path.read_text()) == told
+    record.save(tmp_path)
+    assert list(json.loads(path.read_text()).items())[:2] == [("format", 1), ("study", "old")]
+    assert TrainingRecord.load(tmp_path) == record
+    path.write_text(json.dumps(told | {"format": 2}))
+    with pytest.raises(BadInput, match=r"training\.json: is in format 2, but sdovis .* knows formats only up to 1"):
+        TrainingRecord.load(tmp_path)

@@ -38,7 +38,33 @@ def test_the_file_has_the_fields_in_their_order_and_leaves_out_those_that_are_ab
     records.write(DRAWING, tmp_path / "drawing.json")
     text = (tmp_path / "drawing.json").read_text(encoding="utf-8")
     assert "Käthe" in text
-    assert list(json.loads(text)) == ["observer", "seeing", "spots"]
+    assert list(json.loads(text)) == ["format", "observer", "seeing", "spots"]
+
+
+def _measured_in_msh(said):
+    return {**said, "spots": {name: {**spot, "area_msh": spot["area"]} for name, spot in said["spots"].items()}}
+
+
+def test_a_file_of_an_older_format_is_brought_up_and_left_as_it_was(tmp_path):
+    file = tmp_path / "drawing.json"
+    written = '{"observer": "Käthe", "seeing": null, "spots": {"a": {"area": 120.0, "classes": ["beta", "delta"]}}}'
+    file.write_text(written, encoding="utf-8")
+    assert records.read(Drawing, file, made_by="draw", steps=(_measured_in_msh,)) == DRAWING
+    assert file.read_text(encoding="utf-8") == written
+    records.write(DRAWING, file, steps=(_measured_in_msh,))
+    assert next(iter(json.loads(file.read_text(encoding="utf-8")).items())) == ("format", 2)
+    assert records.read(Drawing, file, made_by="draw", steps=(_measured_in_msh,)) == DRAWING
+
+
+def test_a_file_of_a_newer_format_is_one_line_and_a_file_that_is_not_ours_has_none(tmp_path):
+    file = tmp_path / "drawing.json"
+    file.write_text(json.dumps(records.plain(DRAWING) | {"format": 2}), encoding="utf-8")
+    with pytest.raises(
+        BadInput, match=r"drawing\.json: is in format 2, but sdovis .* knows formats only up to 1"
+    ) as error:
+        records.read(Drawing, file, made_by="draw")
+    assert len(error.value.problems) == 1
+    assert records.read(Drawing, file, made_by="draw", steps=None) == DRAWING
 
 
 @pytest.mark.parametrize(

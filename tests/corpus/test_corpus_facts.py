@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from crafted_facts import corpus_facts
+from sdovis import records
 from sdovis.corpus.facts import CorpusFacts
 from sdovis.errors import BadInput
 from sdovis.readers.joins import FlareFacts
@@ -20,10 +21,21 @@ def test_the_facts_of_a_corpus_are_the_same_when_read_back(tmp_path):
         assert CorpusFacts.load(tmp_path) == facts
 
 
+def test_a_corpus_of_the_first_format_shows_what_it_showed_then(tmp_path):
+    facts = corpus_facts(cutout_deg=12.0)
+    said = {key: value for key, value in records.plain(facts).items() if key != "view"}
+    told_then = ("channels", "size_px", "cutout_arcsec", "cutout_deg")
+    written = json.dumps(said | {key: records.plain(facts.view)[key] for key in told_then})
+    (tmp_path / "corpus.json").write_text(written)
+    unsaid = {"center_px": None, "arcsec_per_px": None, "native_px": None, "max_longitude_deg": None}
+    assert CorpusFacts.load(tmp_path) == replace(facts, view=replace(facts.view, **unsaid))
+    assert (tmp_path / "corpus.json").read_text() == written
+
+
 def test_only_a_study_of_flares_speaks_of_flares(tmp_path):
     corpus_facts().save(tmp_path)
     entries = list(json.loads((tmp_path / "corpus.json").read_text()))
-    assert entries == ("study simulated classes scheme spellings view rows rejects rejects_by_reason").split()
+    assert entries == ("format study simulated classes scheme spellings view rows rejects rejects_by_reason").split()
     replace(corpus_facts(), flares=FLARES).save(tmp_path)
     assert list(json.loads((tmp_path / "corpus.json").read_text())) == [*entries, "flares"]
 

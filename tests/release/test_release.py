@@ -32,6 +32,7 @@ def run(finished_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> R
 def test_the_three_repositories_are_there_with_their_sums(run: Run):
     made = release(run.facts, run.folder, BUILT_IN)
     assert Release.load(run.folder / "release") == made
+    assert next(iter(json.loads((made.folder / "release.json").read_text()).items())) == ("format", 1)
     assert made.pin == run.facts.repositories.pin
     assert {kind: made.repositories[kind].id for kind in KINDS} == dict.fromkeys(KINDS, "org/small")
     for kind in KINDS:

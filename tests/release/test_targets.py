@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from loopback import LoopbackHub
+from runs import remade
 from sdovis.cli import run_command
 from sdovis.errors import BadInput, Conflict
 from sdovis.release.assembly import KINDS, Release
@@ -41,6 +43,15 @@ def test_a_folder_gets_the_three_parts_at_once_and_they_are_the_release(crafted:
     }
     assert Release.load(there).repositories == Release.load(released).repositories
     assert [path.name for path in there.parent.iterdir()] == [PIN]
+
+
+def test_a_release_of_a_newer_format_is_one_line(crafted: Crafted):
+    released = crafted()
+    told = json.loads((released / "release.json").read_text())
+    assert "format" not in told, "as releases of format 1 were before they said so"
+    remade(released, {"release.json": json.dumps(told | {"format": 2}).encode()})
+    with pytest.raises(BadInput, match=r"release\.json: is in format 2, but sdovis .* knows formats only up to 1"):
+        Release.load(released)
 
 
 def test_a_second_time_nothing_is_written(crafted: Crafted, share: Path):

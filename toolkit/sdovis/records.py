@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pydantic_core
 from pydantic import TypeAdapter, ValidationError
 
+from sdovis import formats
 from sdovis.errors import BadInput, Problem
 
 T = TypeVar("T")
 
 
-def write(record: object, file: Path) -> None:
-    """Write ``record``, a dataclass, to ``file``."""
-    file.write_text(json.dumps(plain(record), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def write(record: object, file: Path, *, steps: Sequence[formats.Step] = ()) -> None:
+    """Write ``record``, a dataclass, to ``file``, with the number of the format that ``steps`` lead to."""
+    told = {formats.KEY: formats.newest(steps), **plain(record)}
+    file.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def plain(value: Any) -> Any:
@@ -35,13 +38,22 @@ def plain(value: Any) -> Any:
     return value
 
 
-def read(kind: type[T], file: Path, *, made_by: str) -> T:
-    """The JSON file of a run as ``kind``, a dataclass, types checked.
+def read(kind: type[T], file: Path, *, made_by: str, steps: Sequence[formats.Step] | None = ()) -> T:
+    """The JSON file of a run as ``kind``, a dataclass, types checked; one of an older format is brought up by ``steps``.
 
-    Raises `BadInput` with every entry that is missing or of the wrong type; ``made_by`` names the command that writes it.
+    Files that `write` did not write have no format: their ``steps`` are None. Raises `BadInput` with every entry that is
+    missing or of the wrong type, and for a format that is newer than this sdovis; ``made_by`` names the command that writes
+    it.
     """
+    written = _bytes(file, made_by)
     try:
-        return TypeAdapter(kind).validate_json(_bytes(file, made_by), strict=True)
+        found = pydantic_core.from_json(written)
+    except ValueError as error:
+        raise BadInput(Problem(f"Invalid JSON: {error}", _again(made_by), str(file))) from None
+    if steps is not None and isinstance(found, dict):
+        written = pydantic_core.to_json(formats.brought_up(found, steps, file=str(file)), inf_nan_mode="constants")
+    try:
+        return TypeAdapter(kind).validate_json(written, strict=True)
     except ValidationError as error:
         raise BadInput(_problem(dict(item), file, made_by) for item in error.errors(include_url=False)) from None
 
@@ -56,4 +68,8 @@ def _bytes(file: Path, made_by: str) -> bytes:
 def _problem(item: Mapping[str, Any], file: Path, made_by: str) -> Problem:
     where = ".".join(map(str, item["loc"]))
     what = f"{where} is missing" if item["type"] == "missing" else f"{where}: {item['msg']}".removeprefix(": ")
-    return Problem(what, f"remove the folder and run sdovis {made_by}", str(file))
+    return Problem(what, _again(made_by), str(file))
+
+
+def _again(made_by: str) -> str:
+    return f"remove the folder and run sdovis {made_by}"

@@ -120,6 +120,18 @@ class ViewFacts:
     max_longitude_deg: float | None
 
 
+def with_a_view(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Format 1 of a corpus' or a model's description, which had the entries of the view among the others, in format 2.
+
+    What format 1 does not say about the view becomes null.
+    """
+    if "view" in said:  # from between the two formats
+        return dict(said)
+    names = [each.name for each in fields(ViewFacts)]
+    rest = {key: value for key, value in said.items() if key not in names}
+    return {**rest, "view": {name: said.get(name) for name in names}}
+
+
 @dataclass(frozen=True)
 class View:
     """What a network looks at: its channels, and how much of the Sun a picture of side ``size_px`` spans.

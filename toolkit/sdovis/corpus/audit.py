@@ -103,7 +103,7 @@ class Audit:
 
     @classmethod
     def load(cls, folder: Path) -> Audit:
-        """Read it from a corpus folder. Raises `BadInput` for every entry that is missing or of the wrong type."""
+        """Read it from a corpus folder. Raises `BadInput` as `records.read` does."""
         return records.read(cls, folder / FILE, made_by="prepare")
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import pandas as pd
 
 from sdovis import records
-from sdovis.channels.view import View, ViewFacts
+from sdovis.channels.view import View, ViewFacts, with_a_view
 from sdovis.errors import BadInput
 from sdovis.labels.schemes import LabelScheme, SchemeFacts
 from sdovis.readers.rows import FlareFacts
 from sdovis.study import Study, reader
 
 FILE = "corpus.json"
+STEPS = (with_a_view,)
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,12 @@ class CorpusFacts:
 
     def save(self, folder: Path) -> None:
         """Write ``corpus.json`` into the corpus folder."""
-        records.write(self, folder / FILE)
+        records.write(self, folder / FILE, steps=STEPS)
 
     @classmethod
     def load(cls, folder: Path) -> CorpusFacts:
-        """Read it from a corpus folder. Raises `BadInput` for every entry that is missing or of the wrong type."""
-        return records.read(cls, folder / FILE, made_by="prepare")
+        """Read it from a corpus folder. Raises `BadInput` as `records.read` does."""
+        return records.read(cls, folder / FILE, made_by="prepare", steps=STEPS)
 
 
 def count_spellings(texts: pd.Series) -> dict[str, int]:

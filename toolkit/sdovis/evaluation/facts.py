@@ -87,5 +87,5 @@ class ScoreFacts:
 
     @classmethod
     def load(cls, folder: Path) -> ScoreFacts:
-        """Read it from a scores folder. Raises `BadInput` for every entry that is missing or of the wrong type."""
+        """Read it from a scores folder. Raises `BadInput` as `records.read` does."""
         return records.read(cls, folder / FILE, made_by="evaluate")

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sdovis import formats, records
-from sdovis.channels.view import View
+from sdovis.channels.view import View, with_a_view
 
 if TYPE_CHECKING:
     from sdovis.corpus.facts import CorpusFacts
 
-_OF_THE_VIEW = ("channels", "size_px", "cutout_arcsec", "cutout_deg", "center_px", "arcsec_per_px")
+STEPS = (with_a_view,)
 
 
 def of_corpus(facts: CorpusFacts) -> dict[str, Any]:
@@ -27,15 +27,6 @@ def of_model(config: Any) -> Mapping[str, Any]:
     """
     said: Mapping[str, Any] = getattr(config, "sdovis", None) or {}
     return formats.brought_up(said, STEPS, file="config.json") if said else {}
-
-
-def with_a_view(said: Mapping[str, Any]) -> dict[str, Any]:
-    """Format 1, which had the entries of the view among the others, turned into format 2."""
-    rest = {key: value for key, value in said.items() if key not in _OF_THE_VIEW}
-    return {**rest, "view": {key: said[key] for key in _OF_THE_VIEW if key in said}}
-
-
-STEPS = (with_a_view,)
 
 
 def view_of(config: Any) -> View:

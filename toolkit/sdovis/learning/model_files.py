@@ -22,7 +22,7 @@ class ConfigFile:
     @classmethod
     def load(cls, folder: Path) -> ConfigFile:
         """Read it from a model folder. Raises `BadInput` for every entry that is missing or of the wrong type."""
-        return records.read(cls, folder / "config.json", made_by="train")
+        return records.read(cls, folder / "config.json", made_by="train", steps=None)
 
 
 @dataclass(frozen=True)
@@ -37,4 +37,4 @@ class ProcessorFile:
     @classmethod
     def load(cls, folder: Path) -> ProcessorFile:
         """Read it from a model folder. Raises `BadInput` for every entry that is missing or of the wrong type."""
-        return records.read(cls, folder / "preprocessor_config.json", made_by="train")
+        return records.read(cls, folder / "preprocessor_config.json", made_by="train", steps=None)

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sdovis import manifests
+from sdovis import formats, manifests
 from sdovis.errors import BadInput, Problem
 from sdovis.learning import checkpoints, loader, methods
 from sdovis.learning.losses import Loss
@@ -26,6 +26,8 @@ RECORDED = (
     "lr_scheduler_type warmup_steps optim max_grad_norm label_smoothing_factor"
 ).split()
 PACKAGES = ("torch", "transformers", "accelerate", "numpy", "pillow")
+#: Of ``training.json``.
+STEPS: tuple[formats.Step, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,17 +72,19 @@ class TrainingRecord:
 
     def save(self, folder: Path) -> None:
         """Write ``training.json``, whole or not at all."""
-        checkpoints.write_json(folder / checkpoints.FINISHED, _finite(asdict(self)))
+        told = {formats.KEY: formats.newest(STEPS), **_finite(asdict(self))}
+        checkpoints.write_json(folder / checkpoints.FINISHED, told)
 
     @classmethod
     def load(cls, folder: Path) -> TrainingRecord:
-        """Read it back. Raises `BadInput` if it is absent or damaged."""
+        """Read it back. Raises `BadInput` if it is absent, damaged, or of a format newer than this sdovis."""
         file = folder / checkpoints.FINISHED
         try:
-            return cls(**json.loads(file.read_text(encoding="utf-8")))
+            told = formats.brought_up(json.loads(file.read_text(encoding="utf-8")), STEPS, file=str(file))
+            return cls(**{name: value for name, value in told.items() if name != formats.KEY})
         except FileNotFoundError:
             raise BadInput(Problem("does not exist yet", "run sdovis train first", file=str(file))) from None
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise BadInput(Problem(f"is damaged: {error}", "run sdovis train again", file=str(file))) from error
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sdovis import manifests
+from sdovis import formats, manifests
 from sdovis.cards import card
 from sdovis.cards.facts import Facts, pin
 from sdovis.cards.templates import Templates
@@ -22,6 +22,7 @@ from sdovis.version import __version__
 #: In the order in which they are published: each refers only to those before it.
 KINDS = ("dataset", "model", "space")
 RELEASE = "release.json"
+STEPS: tuple[formats.Step, ...] = ()
 README = "README.md"
 
 #: Kind -> (folder of the run, pattern): what is released, and nothing else. No pattern matches a pickle.
@@ -75,13 +76,17 @@ class Release:
 
     @classmethod
     def load(cls, folder: Path) -> Release:
-        """Read a release and verify its every file. Raises `BadInput` if it is absent, unfinished or changed."""
+        """Read a release and verify its every file.
+
+        Raises `BadInput` if it is absent, unfinished, changed, or of a format newer than this sdovis.
+        """
         manifests.read(folder, made_by="run")
         try:
-            data = json.loads((folder / RELEASE).read_text(encoding="utf-8"))
+            written = json.loads((folder / RELEASE).read_text(encoding="utf-8"))
+            data = formats.brought_up(written, STEPS, file=str(folder / RELEASE))
             repositories = {kind: Repository(**data["repositories"][kind]) for kind in KINDS}
             return cls(folder, data["study"], data["sdovis"], data["pin"], repositories)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(Problem(f"is damaged: {error!r}", "run sdovis run", str(folder / RELEASE))) from error
 
     def path(self, kind: str, name: str) -> Path:
@@ -189,6 +194,7 @@ def _check_whole(beside: Path) -> None:
 def _pins(facts: Facts, beside: Path) -> dict[str, Any]:
     repositories = {kind: Repository(getattr(facts.repositories, kind), _sums(beside / kind)) for kind in KINDS}
     return {
+        formats.KEY: formats.newest(STEPS),
         "study": facts.name,
         "sdovis": __version__,
         "pin": facts.repositories.pin,
