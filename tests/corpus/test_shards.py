@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from sdovis import study as studies
 from sdovis.corpus import build, catalog
-from sdovis.corpus.shards import Shards
+from sdovis.corpus.observations import Sorted
+from sdovis.corpus.shards import SCHEMA, Looked, Shards
 from sdovis.errors import BadInput
 
 
@@ -82,6 +83,17 @@ def test_an_unfinished_shard_is_not_taken_for_a_whole_one(tmp_path):
     (tmp_path / "000000.part").write_bytes(b"PAR1")
     assert Shards.opened(tmp_path, "one").finished() == set()
     assert not (tmp_path / "000000.part").exists()
+
+
+def test_an_example_that_lacks_a_column_is_not_written_as_if_it_had_no_value(tmp_path):
+    shards = Shards.opened(tmp_path / "shards", "one")
+    whole = dict.fromkeys(SCHEMA.names)
+    shards.write(0, [Looked("", Sorted([whole]))])
+    missing = {name: value for name, value in whole.items() if name != "longitude_deg"}
+    for example, named in ((missing, "longitude_deg"), ({**missing, "longitude": 1.0}, "longitude, longitude_deg")):
+        with pytest.raises(AssertionError, match=rf"columns differ in {named}$"):
+            shards.write(1, [Looked("", Sorted([whole, example]))])
+    assert shards.finished() == {0}
 
 
 def test_nothing_is_left_where_the_rows_are_faulty(study, tmp_path):

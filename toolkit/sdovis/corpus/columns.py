@@ -76,5 +76,6 @@ COLUMNS = (
 SIMULATED = CorpusColumn("simulated", "flag", "whether the image says that it was simulated", measured=True)
 
 NAMES = tuple(column.name for column in COLUMNS)
+BY_NAME = {column.name: column for column in COLUMNS}
 #: The position of the row's region, on the Sun and in the original image.
 POSITIONS = tuple(column for column in COLUMNS if column.name in ("latitude_deg", "longitude_deg", "x_px", "y_px"))

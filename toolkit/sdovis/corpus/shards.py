@@ -70,6 +70,9 @@ class Shards:
     def write(self, number: int, looked: Sequence[Looked]) -> None:
         """Write shard ``number``, which appears whole or not at all."""
         examples = [example for image in looked for example in image.rows.kept]
+        # Arrow would take a key that is missing or misspelt for a value that is not there.
+        wrong = sorted({name for example in examples for name in example.keys() ^ set(SCHEMA.names)})
+        assert not wrong, f"examples and the corpus' columns differ in {', '.join(wrong)}"
         table = pa.Table.from_pylist(examples, schema=SCHEMA)
         rest = [_plain(image) for image in looked]
         table = table.replace_schema_metadata({b"looked": json.dumps(rest).encode()})

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from sdovis.channels.channel import Channel
 from sdovis.corpus.build import Corpus, layers
-from sdovis.corpus.columns import NAMES
+from sdovis.corpus.columns import BY_NAME, NAMES
 from sdovis.sun.constants import ARCSEC, ASTRONOMICAL_UNIT_M
 
 #: Corpus columns that are names or provenance, or are described separately; any other numeric column is a quantity.
 NOT_QUANTITIES = frozenset({*NAMES, "split"})
+#: Units that an axis has as signs.
+SIGNS = {"deg": "°"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Quantity:
     @property
     def axis(self) -> str:
         """Label of an axis: name and unit."""
-        return f"{self.label} ({self.unit})" if self.unit else self.label
+        return f"{self.label} ({SIGNS.get(self.unit, self.unit)})" if self.unit else self.label
 
 
 @dataclass(frozen=True)
@@ -97,16 +99,14 @@ Column = tuple[Quantity, NDArray[np.float64]]
 
 
 def _positions(rows: pd.DataFrame) -> Iterator[Column]:
-    latitude = rows["latitude_deg"].to_numpy(dtype=float)
-    longitude = rows["longitude_deg"].to_numpy(dtype=float)
+    lat, lon = BY_NAME["latitude_deg"], BY_NAME["longitude_deg"]
+    latitude, longitude = (rows[column.name].to_numpy(dtype=float) for column in (lat, lon))
     # Quiet positions of one image lie in both hemispheres: their median latitude would be one that nobody saw.
-    north = Quantity("latitude_deg", "latitude", "°", "Stonyhurst, north positive", place=True, per_region=False)
-    yield north, latitude
-    meaning = "absolute value of the latitude"
-    yield Quantity("equator_distance_deg", "distance from the equator", "°", meaning, place=True), np.abs(latitude)
-    meaning = "absolute value of the longitude"
-    label = "distance from the central meridian"
-    yield Quantity("meridian_distance_deg", label, "°", meaning, place=True), np.abs(longitude)
+    yield Quantity(lat.name, "latitude", lat.unit, lat.meaning, place=True, per_region=False), latitude
+    label, meaning = "distance from the equator", "absolute value of the latitude"
+    yield Quantity("equator_distance_deg", label, lat.unit, meaning, place=True), np.abs(latitude)
+    label, meaning = "distance from the central meridian", "absolute value of the longitude"
+    yield Quantity("meridian_distance_deg", label, lon.unit, meaning, place=True), np.abs(longitude)
     time = rows["observed"].dt
     year_begins = pd.to_datetime(time.year.astype(str) + "-01-01", utc=True)
     length = np.where(time.is_leap_year, 366.0, 365.0)
