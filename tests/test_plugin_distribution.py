@@ -142,6 +142,14 @@ def test_the_release_goes_to_the_target_and_its_space_finds_the_plug_ins_without
     assert Path(package).is_relative_to(space) and answer == ANSWERED
 
 
+def test_the_target_refuses_a_release_that_was_changed(run, installed, tmp_path):
+    shutil.copytree(run / "runs/small/release", tmp_path / "run/release")
+    (tmp_path / "run/release/dataset/corpus.json").write_text("{}")
+    said = _sdovis(installed, tmp_path, "publish", "run", "--to", f"zip:{tmp_path / 'sent'}", code=2)
+    assert "dataset/corpus.json changed since it was made" in said
+    assert not (tmp_path / "sent.zip").exists()
+
+
 def test_plugins_lists_a_stranger_beside_the_built_ins(installed, tmp_path):
     listed = _sdovis({**installed, "COLUMNS": "200"}, tmp_path, "plugins")
     assert listed.count("spot-complexity 1.0") == 6

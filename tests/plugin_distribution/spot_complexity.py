@@ -111,4 +111,7 @@ COMPLEX_FOUND = MetricSpec(
 
 def archive(asked: Request) -> list[str]:
     """A release as one file: ``sdovis publish RUN --to zip:PATH``, without the ending."""
-    return [f"{asked.place}.zip" if asked.dry_run else shutil.make_archive(asked.place, "zip", asked.release)]
+    from sdovis.plugin import Release  # not above: a Space, which has the other plug-ins, has no releases
+
+    release = Release.load(asked.release)
+    return [f"{asked.place}.zip" if asked.dry_run else shutil.make_archive(asked.place, "zip", release.folder)]

@@ -6,12 +6,16 @@
     sdovis.channels        a `Channel`: `SolarImage` -> codes; `channel` finds an installed one to build on
     sdovis.augmentations   an `Augmentation`
     sdovis.metrics         a `MetricSpec`
-    sdovis.targets         a `Target`: takes a `Request`, returns lines
+    sdovis.targets         a `Target`: takes a `Request`, returns lines; `Release` reads and verifies what it is to send
 
 For bad input, raise `BadInput` with one `Problem` per mistake, each saying where it is and how to fix it (`nearest` words
 the hint for a misspelt name). `UnreadableImage` is for images, `HubFailure` for the network, and `Conflict` for anything in
 the way that must not be overwritten. Importing this module loads neither torch nor pandas.
+`Release` does when it is first used, and a Space does not have it: import it in the function that needs it.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from sdovis.channels.channel import Channel, channel
 from sdovis.errors import BadInput, Conflict, HubFailure, Problem, UnreadableImage, nearest
@@ -22,6 +26,9 @@ from sdovis.labels.schemes import LabelScheme, UnknownLabel
 from sdovis.readers.rows import FlareFacts, RawRow
 from sdovis.release.request import Request, Target
 from sdovis.study import Columns, Reader, Source, SourceSettings
+
+if TYPE_CHECKING:
+    from sdovis.release.assembly import Release
 
 __all__ = [
     "Augmentation",
@@ -36,6 +43,7 @@ __all__ = [
     "Problem",
     "RawRow",
     "Reader",
+    "Release",
     "Request",
     "SolarImage",
     "Source",
@@ -46,3 +54,9 @@ __all__ = [
     "channel",
     "nearest",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "Release":
+        raise AttributeError(f"module 'sdovis.plugin' has no attribute {name!r}")
+    return import_module("sdovis.release.assembly").Release
