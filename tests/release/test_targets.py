@@ -13,7 +13,7 @@ from runs import remade
 from sdovis.cli import run_command
 from sdovis.errors import BadInput, Conflict
 from sdovis.release.assembly import KINDS, Release
-from sdovis.release.request import Request
+from sdovis.release.request import Request, addressed
 from sdovis.release.targets import folder
 
 PIN = "r-000000000000"
@@ -31,6 +31,18 @@ def _files(of: Path) -> dict[str, bytes]:
 
 def _published(release: Path, share: Path, **asked: bool) -> list[str]:
     return list(folder(Request(release, str(share), **asked)))
+
+
+@pytest.mark.parametrize(
+    ("to", "named"),
+    [
+        ("hub", ("hub", "")),
+        ("folder:/share/sun", ("folder", "/share/sun")),
+        ("hub:http://localhost:8000", ("hub", "http://localhost:8000")),
+    ],
+)
+def test_a_target_is_named_with_its_place_behind_the_first_colon(to: str, named: tuple[str, str]):
+    assert addressed(to) == named
 
 
 def test_a_folder_gets_the_three_parts_at_once_and_they_are_the_release(crafted: Crafted, share: Path):

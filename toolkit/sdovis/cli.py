@@ -122,11 +122,7 @@ def check(
             typer.echo(f"{study_file}: already in the newest format; nothing was changed")
         return
     study = studies.load(study_file, sets or ())
-    from sdovis.cards import templates
-    from sdovis.corpus import build
-
-    templates.load(study.publish.templates)
-    found = build.check(study)
+    found = stages.check(study)
     typer.echo(f"{study.name}: {len(found.rows)} rows accepted, {len(found.rejects)} rejected")
     for reason, count in found.rejects["reason"].value_counts().head(10).items():
         typer.echo(f"  {count:6d}  {reason}")
@@ -356,10 +352,10 @@ def publish(
     On the Hub each repository gets one commit. HF_ENDPOINT, or --to hub:ADDRESS, names another Hub; the token comes from
     HF_TOKEN or `hf auth login`. With --to folder:PATH all three repositories go to PATH/STUDY/PIN at once.
     """
-    from sdovis.release.request import Request
+    from sdovis.release.request import Request, addressed
     from sdovis.release.targets import target
 
-    name, _, place = to.partition(":")
+    name, place = addressed(to)
     asked = Request(run / "release", place, public=public, dry_run=dry_run, accept=tuple(accept or ()), say=say)
     for line in target(name)(asked):
         typer.echo(line)
@@ -384,11 +380,7 @@ def run(study_file: StudyFile, sets: Sets = None) -> None:
     """Run prepare, train, evaluate, describe and card, in this order. Finished stages are not run again."""
     study = studies.load(study_file, sets or ())
     with stages.opened(study) as folders:
-        stages.prepare(study, folders, say)
-        stages.train(study, folders, say)
-        scores = stages.evaluate(study, folders, say)
-        stages.describe(study, folders, say)
-        stages.release(study, folders, say)
+        scores, _ = stages.run(study, folders, say)
     printing.scores(scores)
     printing.ending(folders)
 

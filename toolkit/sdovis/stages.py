@@ -17,6 +17,7 @@ from sdovis.study import Study
 
 if TYPE_CHECKING:
     from sdovis.corpus.build import Corpus
+    from sdovis.corpus.catalog import Catalog
     from sdovis.evaluation.scores import Scores
     from sdovis.learning.clock import Clock
     from sdovis.learning.record import TrainingRecord
@@ -104,6 +105,14 @@ def _timed(say: Say, name: str, work: Callable[[], T]) -> T:
     result = work()
     say(f"{name}: done in {time.perf_counter() - begun:.0f} s")
     return result
+
+
+def check(study: Study) -> Catalog:
+    """The rows that would make the corpus, and those that would not; nothing is written. Raises `BadInput` as `prepare`."""
+    from sdovis.corpus import build
+
+    _check_templates(study)
+    return build.check(study)
 
 
 def prepare(study: Study, folders: Folders, say: Say) -> Corpus:
@@ -328,3 +337,12 @@ def release(study: Study, folders: Folders, say: Say) -> Release:
         say("release: nothing changed, keeping the release")
         return releases.Release.load(folders.release)
     return _timed(say, "release", lambda: releases.release(gathered, folders.run, used))
+
+
+def run(study: Study, folders: Folders, say: Say) -> tuple[Scores, Release]:
+    """All stages in their order; what is finished is not done again."""
+    prepare(study, folders, say)
+    train(study, folders, say)
+    scores = evaluate(study, folders, say)
+    describe(study, folders, say)
+    return scores, release(study, folders, say)

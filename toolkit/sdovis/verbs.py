@@ -63,8 +63,5 @@ def card(study: Study | Path | str, *, say: stages.Say = print) -> Release:
 def run(study: Study | Path | str, *, say: stages.Say = print) -> Release:
     """All of them in order; finished stages are not run again."""
     with _opened(study) as (found, folders):
-        stages.prepare(found, folders, say)
-        stages.train(found, folders, say)
-        stages.evaluate(found, folders, say)
-        stages.describe(found, folders, say)
-        return stages.release(found, folders, say)
+        _, released = stages.run(found, folders, say)
+        return released

@@ -26,6 +26,12 @@ class Request:
     say: Say = lambda line: None
 
 
+def addressed(to: str) -> tuple[str, str]:
+    """``TARGET[:PLACE]`` as the target's name and the place, "" where none is named; the place may hold colons."""
+    name, _, place = to.partition(":")
+    return name, place
+
+
 #: Puts the release in its place, whole or not at all and without overwriting others' work; returns lines that say what
 #: was done. Raises `BadInput`, `Conflict` or `HubFailure`.
 Target = Callable[[Request], Iterable[str]]
