@@ -18,6 +18,7 @@ from typing import Any
 
 from sdovis import records, stages
 from sdovis import study as studies
+from sdovis.evaluation.facts import SeedScores
 from sdovis.evaluation.scores import Scores
 from sdovis.learning.record import TrainingRecord
 
@@ -86,10 +87,10 @@ def scored(study: studies.Study) -> dict[str, Any]:
     with stages.opened(study) as folders:
         stages.evaluate(study, folders, print)
     facts = Scores.load(folders.scores).facts
-    of_seeds = json.loads((folders.run / "seeds" / "scores.json").read_text(encoding="utf-8"))
+    of_seeds = SeedScores.load(folders.run / "seeds")
     return {
         "test": records.plain(facts.overall[SCORE]),
-        "test_over_seeds": of_seeds["over_seeds"][SCORE],
+        "test_over_seeds": of_seeds.over_seeds[SCORE],
         "minus_raw_pixels": records.plain(facts.difference_to["raw-pixels"][SCORE]),
         "brier_skill": facts.brier_skill,
         "rows": facts.rows,

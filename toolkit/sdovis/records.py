@@ -18,9 +18,14 @@ T = TypeVar("T")
 
 
 def write(record: object, file: Path, *, steps: Sequence[formats.Step] = ()) -> None:
-    """Write ``record``, a dataclass, to ``file``, with the number of the format that ``steps`` lead to."""
+    """Write ``record``, a dataclass, to ``file``, with the number of the format that ``steps`` lead to.
+
+    The file appears whole or not at all.
+    """
     told = {formats.KEY: formats.newest(steps), **plain(record)}
-    file.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    beside = file.with_name(f".{file.name}.part")
+    beside.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    beside.replace(file)
 
 
 def plain(value: Any) -> Any:

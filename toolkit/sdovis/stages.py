@@ -287,21 +287,19 @@ def evaluate(study: Study, folders: Folders, say: Say) -> Scores:
 def _score_seeds(study: Study, corpus: Corpus, folders: Folders, say: Say) -> None:
     """Write the test scores of each seed's model beside it, and their spread to ``seeds/scores.json``."""
     from sdovis.evaluation import scores
-    from sdovis.learning import checkpoints, seeds
+    from sdovis.evaluation.facts import ScoreFacts, SeedScores
+    from sdovis.learning import seeds
 
     alone = study.model_copy(update={"evaluation": study.evaluation.model_copy(update={"baselines": False})})
-    of_each: dict[str, dict[str, float]] = {}
+    facts: dict[int, ScoreFacts] = {}
     for one in seeds.studies(study):
         folder = folders.run / "seeds" / str(one.study.seed)
         model = manifests.read(folder / "model", made_by="train")
         if not manifests.finished(folder / "scores", scores.made_from(alone, corpus, model)):
             say(f"evaluate: seed {one.study.seed}")
             scores.evaluate(alone, corpus, folder / "model", folder / "scores")
-        overall = scores.Scores.load(folder / "scores").facts.overall
-        of_each[str(one.study.seed)] = {n: e.estimate for n, e in overall.items() if e.estimate is not None}
-    names = sorted(set.intersection(*(set(each) for each in of_each.values())))
-    over = {name: seeds.summarised([each[name] for each in of_each.values()]) for name in names}
-    checkpoints.write_json(folders.run / "seeds" / "scores.json", {"test": of_each, "over_seeds": over})
+        facts[one.study.seed] = scores.Scores.load(folder / "scores").facts
+    SeedScores.of(facts).save(folders.run / "seeds")
 
 
 def describe(study: Study, folders: Folders, say: Say, others: Sequence[Path] = ()) -> Summary:

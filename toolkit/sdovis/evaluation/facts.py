@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sdovis import records
 from sdovis.statistics.bootstrap import Estimate
+from sdovis.statistics.describe import over_seeds
 
 FILE = "scores.json"
 
@@ -46,6 +47,35 @@ class Latency:
 
     median: float
     p95: float
+
+
+@dataclass(frozen=True)
+class SeedScores:
+    """Test scores of the model of each seed, and over the seeds: ``seeds/scores.json``.
+
+    ``test`` is seed -> score -> estimate; ``over_seeds`` has mean, sd, low and high of the scores that all seeds have.
+    """
+
+    test: Mapping[str, Mapping[str, float]]
+    over_seeds: Mapping[str, Mapping[str, float]]
+
+    @classmethod
+    def of(cls, facts: Mapping[int, ScoreFacts]) -> SeedScores:
+        """Of seed -> scores of its model, two or more; the scores that are one number."""
+        test = {
+            str(seed): {name: of.estimate for name, of in each.overall.items() if of.estimate is not None}
+            for seed, each in facts.items()
+        }
+        return cls(test, over_seeds(test))
+
+    def save(self, folder: Path) -> None:
+        """Write ``scores.json`` into the seeds' folder."""
+        records.write(self, folder / FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> SeedScores:
+        """Of the seeds' folder. Raises `BadInput` as `records.read` does."""
+        return records.read(cls, folder / FILE, made_by="evaluate")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from sdovis import manifests
 from sdovis.errors import BadInput, Problem
 from sdovis.learning.record import TrainingRecord
+from sdovis.statistics.describe import over_seeds
 from sdovis.study import Study
 
 
@@ -44,15 +44,8 @@ def chosen(records: Sequence[TrainingRecord], keep_by: str) -> TrainingRecord:
 def spread(records: Sequence[TrainingRecord], keep_by: str) -> dict[str, Any]:
     """Validation scores of each seed at its kept step, with mean, standard deviation and range, and the chosen seed."""
     of_each = {str(record.seed): at_kept(record) for record in records}
-    names = sorted(set.intersection(*(set(scores) for scores in of_each.values())))
-    over = {name: summarised([scores[name] for scores in of_each.values()]) for name in names}
-    return {"chosen": chosen(records, keep_by).seed, "chosen_by": keep_by, "validation": of_each, "over_seeds": over}
-
-
-def summarised(values: Sequence[float]) -> dict[str, float]:
-    """Mean, sample standard deviation, least and greatest of the seeds' values."""
-    deviation = statistics.stdev(values) if len(values) > 1 else math.nan
-    return {"mean": statistics.fmean(values), "sd": deviation, "low": min(values), "high": max(values)}
+    kept = {"chosen": chosen(records, keep_by).seed, "chosen_by": keep_by}
+    return {**kept, "validation": of_each, "over_seeds": over_seeds(of_each)}
 
 
 def at_kept(record: TrainingRecord) -> dict[str, float]:

@@ -1,7 +1,10 @@
-"""Description of one sample: region areas, or timings."""
+"""Description of one sample: region areas, timings, or the scores of several seeds."""
 
 from __future__ import annotations
 
+import math
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,3 +46,14 @@ def describe(values: ArrayLike) -> Description:
     sd = float(v.std(ddof=1)) if v.size > 1 else float("nan")
     low, high = float(v.min()), float(v.max())
     return Description(v.size, missing, float(v.mean()), sd, median, q1, q3, q3 - q1, low, high, p95)
+
+
+def over_seeds(scores: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Mean, sample standard deviation, least and greatest of each score that all seeds have; ``scores`` is seed -> score."""
+    names = sorted(set.intersection(*(set(each) for each in scores.values())))
+    return {name: _spread([each[name] for each in scores.values()]) for name in names}
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    deviation = statistics.stdev(values) if len(values) > 1 else math.nan
+    return {"mean": statistics.fmean(values), "sd": deviation, "low": min(values), "high": max(values)}
