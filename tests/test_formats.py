@@ -256,7 +256,7 @@ def test_check_upgrade_rewrites_says_what_it_changed_and_is_content_where_there_
     assert run_command(["check", str(old), "--upgrade"]) == 0
     assert "nothing was changed" in capsys.readouterr().out
     assert run_command(["check", str(old), "--upgrade", "--set", "study.seed=1"]) == 2
-    assert "leave --set out" in capsys.readouterr().err
+    assert "leave out --set" in capsys.readouterr().err
 
 
 def test_what_sdovis_writes_is_of_the_newest_format(old):
