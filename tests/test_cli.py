@@ -141,7 +141,7 @@ def test_init_never_overwrites(small_study, capfd):
     text = small_study.read_text()
     assert run_command(["init", "data/SDO_Simulated_Active_Regions.xlsx", "-o", "study.toml"]) == 4
     assert small_study.read_text() == text
-    assert "was left as it is" in capfd.readouterr().err
+    assert "already exists and was not overwritten" in capfd.readouterr().err
 
 
 def test_simulate_never_writes_into_a_folder_that_is_not_empty(tmp_path):
