@@ -136,3 +136,12 @@ def test_a_setting_shows_no_folder():
 def test_verbatim_refuses_what_would_need_escaping(text):
     with pytest.raises(SdovisError):
         verbatim(text)
+
+
+def test_a_text_that_ends_in_dashes_does_not_end_the_front_matter():
+    """huggingface_hub 2.4 ends it at the first line that ends in three dashes, whatever stands before them."""
+    from huggingface_hub import ModelCard
+
+    card = front_matter({"license": "mit", "model_name": "Regions ---", "tags": ["a---", "-"]}) + "\nText\n"
+    data = ModelCard(card).data.to_dict()
+    assert (data["license"], data["model_name"], data["tags"]) == ("mit", "Regions ---", ["a---", "-"])
