@@ -249,6 +249,7 @@ for mirrors, quarters in product((False, True), range(4)):
 HALF = Augmentation(
     "half", 2, lambda pictures, which, signed: pictures[:, ::2], keeps=frozenset({"any"}), signed_only=True
 )
+VOUCHED = Augmentation("vouched", 2, lambda pictures, which, signed: pictures, keeps=frozenset({"spot-complexity"}))
 NOTHING = Augmentation("nothing", 2, lambda pictures, which, signed: None, draw=lambda rng: 70_001)
 SQUARES = tuple(f"square_{mirrors:d}{quarters}" for mirrors, quarters in product((0, 1), range(4)))
 
@@ -256,7 +257,7 @@ SQUARES = tuple(f"square_{mirrors:d}{quarters}" for mirrors, quarters in product
 @pytest.fixture
 def strangers(monkeypatch, fresh_plugins) -> None:
     """Augmentations of this module and of the distribution of the plug-ins' tests, found by name."""
-    made = [EntryPoint(name, f"{__name__}:{name.upper()}", GROUP) for name in (*SQUARES, "half", "nothing")]
+    made = [EntryPoint(name, f"{__name__}:{name.upper()}", GROUP) for name in (*SQUARES, "half", "nothing", "vouched")]
     made += [EntryPoint("one_step", "spot_complexity:ONE_STEP", GROUP), EntryPoint("pi", "math:pi", GROUP)]
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "plugin_distribution")
     monkeypatch.setattr(plugins, "entry_points", lambda group: [*entry_points(group=group), *made])
@@ -306,16 +307,16 @@ def test_what_gives_back_no_such_pictures_is_named(strangers: None) -> None:
 def test_a_stranger_vouches_for_labels_by_name_and_the_scheme_has_the_last_word(strangers: None) -> None:
     policy = Policy("spot-complexity", frozenset({"flip_ns"}))
     assert policy.chosen(True, signed=True) == ("flip_ns",), "installing a distribution changes no training"
-    assert policy.chosen(["one_step", "flip_ns"], signed=True) == ("flip_ns", "one_step")
-    for refusing in (Policy("flare", frozenset()), Policy("spot-complexity", frozenset(), {"one_step": "no"})):
-        with pytest.raises(BadInput, match="'one_step' breaks labels of the scheme"):
-            refusing.chosen(["one_step"], signed=True)
+    assert policy.chosen(["vouched", "flip_ns"], signed=True) == ("flip_ns", "vouched")
+    for refusing in (Policy("flare", frozenset()), Policy("spot-complexity", frozenset(), {"vouched": "no"})):
+        with pytest.raises(BadInput, match="'vouched' breaks labels of the scheme"):
+            refusing.chosen(["vouched"], signed=True)
     with pytest.raises(BadInput, match="'half' needs a signed channel"):
         Policy("any", frozenset()).chosen(["half"], signed=False)
     with pytest.raises(BadInput, match=r"plug-in 'pi' of .* is of type float but must be of type Augmentation"):
         policy.chosen(["pi"], signed=True)
-    with pytest.raises(BadInput, match="'one_stop' is unknown; did you mean 'one_step'"):
-        policy.chosen(["one_stop"], signed=True)
+    with pytest.raises(BadInput, match="'vouche' is unknown; did you mean 'vouched'"):
+        policy.chosen(["vouche"], signed=True)
 
 
 @pytest.mark.parametrize(
