@@ -8,6 +8,7 @@ import time
 import deadly
 import pandas as pd
 import pytest
+from sdovis import manifests
 from sdovis import study as studies
 from sdovis.corpus import build, catalog
 from sdovis.corpus.observations import Sorted
@@ -18,11 +19,6 @@ from sdovis.errors import BadInput
 @pytest.fixture
 def study(small_study):
     return studies.load(small_study)
-
-
-def _sums(folder):
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def test_a_killed_preparation_goes_on_without_making_finished_shards_again(study, tmp_path, monkeypatch):
@@ -47,7 +43,7 @@ def test_a_killed_preparation_goes_on_without_making_finished_shards_again(study
     build.build(study, stopped / "corpus", rows, progress=False)
     assert written
     assert min(written) == 2
-    assert _sums(stopped / "corpus") == _sums(whole.folder)
+    assert manifests.sums(stopped / "corpus") == manifests.sums(whole.folder)
     assert [path.name for path in stopped.iterdir()] == ["corpus"]
 
 
@@ -109,7 +105,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers(study, tmp_path, worke
     rows = build.read_rows(study)[:70]
     one = build.build(study, tmp_path / "one", rows, progress=False, workers=2)
     other = build.build(study, tmp_path / "other", rows, progress=False, workers=workers)
-    assert _sums(one.folder) == _sums(other.folder)
+    assert manifests.sums(one.folder) == manifests.sums(other.folder)
 
 
 def test_the_pictures_are_read_in_the_order_of_the_rows(study, tmp_path):

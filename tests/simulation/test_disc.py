@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
+from sdovis import manifests
 from sdovis.channels.channel import channel
 from sdovis.cli import run_command
 from sdovis.errors import BadInput, Conflict
@@ -374,16 +374,11 @@ def test_the_workbook_names_three_files_a_row_and_says_simulated(workbook: Path,
     assert pd.read_excel(workbook, sheet_name="README").loc[0, "About"] == "SIMULATED"
 
 
-def _sums(folder: Path) -> dict[str, str]:
-    files = (p for p in folder.rglob("*") if p.is_file())
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-
-
 def test_same_seed_same_bytes_whatever_the_number_of_workers(tmp_path: Path) -> None:
     made = []
     for name, seed, workers in (("one", 3, 1), ("two", 3, 2), ("other", 4, 1)):
         book = simulate_discs(tmp_path / name, discs=10, seed=seed, size_px=256, workers=workers, progress=False)
-        made.append(_sums(book.parent))
+        made.append(manifests.sums(book.parent))
     assert made[0] == made[1]
     assert made[0] != made[2]
     assert len(made[0]) == 32

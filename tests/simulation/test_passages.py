@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from sdovis import manifests
 from sdovis.errors import BadInput, Conflict
 from sdovis.simulation.magnetogram import Camera, observe, sun_centre_px, surface, to_fits
 from sdovis.simulation.passages import simulate
@@ -264,16 +264,11 @@ def _linear_score(features: NDArray[np.float64], sample: Sample) -> float:
     return float(max(scores))
 
 
-def _sums(folder: Path) -> dict[str, str]:
-    files = (p for p in folder.rglob("*") if p.is_file())
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-
-
 def test_same_seed_same_bytes_whatever_the_number_of_workers(tmp_path: Path) -> None:
     made = []
     for name, seed, workers in (("one", 3, 1), ("two", 3, 2), ("other", 4, 1)):
         workbook = simulate(tmp_path / name, regions=12, days=(1, 2), seed=seed, workers=workers, progress=False)
-        made.append(_sums(workbook.parent))
+        made.append(manifests.sums(workbook.parent))
     assert made[0] == made[1]
     assert made[0] != made[2]
     assert len(made[0]) > 12
@@ -344,12 +339,12 @@ def test_what_is_there_is_not_overwritten_but_an_older_simulation_is(tmp_path: P
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
     workbook = simulate(tmp_path / "sim", regions=1, seed=1, progress=False, workers=1)
-    first = _sums(workbook.parent)
+    first = manifests.sums(workbook.parent)
     made = workbook.stat().st_mtime_ns
     simulate(tmp_path / "sim", regions=1, seed=1, progress=False, workers=1)
     assert workbook.stat().st_mtime_ns == made, "made already, so left alone"
     simulate(tmp_path / "sim", regions=1, seed=2, progress=False, workers=1)
-    assert _sums(workbook.parent) != first
+    assert manifests.sums(workbook.parent) != first
 
 
 def test_impossible_arguments_are_all_named_at_once(tmp_path: Path) -> None:

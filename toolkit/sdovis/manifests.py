@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,9 +41,10 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _contents(folder: Path) -> dict[str, str]:
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder) != Path(NAME))
-    return {p.relative_to(folder).as_posix(): sha256_file(p) for p in files}
+def sums(folder: Path, *, without: Collection[str] = ()) -> dict[str, str]:
+    """Path in ``folder`` -> sha256 of every file, in order of their paths, but for those ``without``."""
+    paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: sha256_file(path) for name, path in paths.items() if name not in without}
 
 
 def read(folder: Path, *, made_by: str) -> Manifest:
@@ -61,7 +62,7 @@ def read(folder: Path, *, made_by: str) -> Manifest:
         raise BadInput(Problem("is not there yet", f"{hint} first", str(folder))) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(Problem(f"the manifest is damaged: {error!r}", hint, str(folder / NAME))) from error
-    found = _contents(folder)
+    found = sums(folder, without=(NAME,))
     if found != manifest.files:
         changed = sorted(k for k in found.keys() | manifest.files.keys() if found.get(k) != manifest.files.get(k))
         raise BadInput(
@@ -93,7 +94,7 @@ def whole(folder: Path, *, stage: str, made_from: Mapping[str, str]) -> Iterator
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         yield beside
-        manifest = Manifest(stage, _stamped(made_from), _contents(beside))
+        manifest = Manifest(stage, _stamped(made_from), sums(beside, without=(NAME,)))
         written = {formats.KEY: formats.newest(formats.MANIFEST), **asdict(manifest)}
         (beside / NAME).write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
         beside.chmod(0o755)

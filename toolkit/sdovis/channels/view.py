@@ -406,9 +406,7 @@ class View:
     def _cut(self, layer: Layer, layers: Sequence[Layer], position: Position) -> NDArray[np.float32]:
         if self.cutout_deg:
             geometry = layer.image.frame or layer.image.grid
-            sun = position.on_sun
-            if sun is None and position.in_image is not None:
-                sun = sun_position(*position.in_image, layers[0].image)
+            sun = _on_sun(position, layers[0].image)
             if geometry is None or sun is None:
                 raise BadInput("an image has no coordinates, so the region cannot be found in it")
             if not np.isfinite(sun).all():
@@ -431,7 +429,7 @@ class View:
         `BadInput` if the first channel's image has no coordinates.
         """
         first = layers[0].image
-        regions = [self._on_sun(each, first) for each in (*positions, *neighbours)]
+        regions = [self._region(each, first) for each in (*positions, *neighbours)]
         centres = directions(*np.array(regions, float).T)
         found = np.full((len(positions), self.size_px, self.size_px), -1, np.int16)
         for number, position in enumerate(positions):
@@ -441,10 +439,8 @@ class View:
         return found
 
     @staticmethod
-    def _on_sun(position: Position, first: SolarImage) -> tuple[float, float]:
-        sun = position.on_sun
-        if sun is None and position.in_image is not None:
-            sun = sun_position(*position.in_image, first)
+    def _region(position: Position, first: SolarImage) -> tuple[float, float]:
+        sun = _on_sun(position, first)
         if sun is None or not np.isfinite(sun).all():
             raise BadInput("a region has no position on the Sun, so its own pixels cannot be identified")
         return sun
@@ -500,6 +496,13 @@ def _encoded(values: NDArray[Any], kind: Channel | None) -> Codes:
     if kind is None:
         raise BadInput(Problem("this model does not say which channel it sees", "give it 8-bit pictures"))
     return kind.encode(values)
+
+
+def _on_sun(position: Position, first: SolarImage) -> tuple[float, float] | None:
+    """Latitude and longitude of a position, a bare pixel being one of the first channel's image; None if unknown."""
+    if position.on_sun is None and position.in_image is not None:
+        return sun_position(*position.in_image, first)
+    return position.on_sun
 
 
 def _nothing_there() -> BadInput:

@@ -19,8 +19,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from sdovis import manifests
 from sdovis.errors import Conflict
-from sdovis.manifests import sha256_file
 
 SEAL = "sdovis.json"
 UNFINISHED = "unfinished"
@@ -157,8 +157,7 @@ def _all(root: Path) -> list[Path]:
 
 
 def _sums(checkpoint: Path) -> dict[str, str]:
-    files = sorted(p for p in checkpoint.rglob("*") if p.is_file() and p.name not in (SEAL, f".{SEAL}.part"))
-    return {p.relative_to(checkpoint).as_posix(): sha256_file(p) for p in files}
+    return manifests.sums(checkpoint, without=(SEAL, f".{SEAL}.part"))
 
 
 def _best(checkpoint: Path) -> int | None:

@@ -137,7 +137,7 @@ def made_from(facts: Facts, run_dir: Path, templates: Templates) -> dict[str, st
     # The Space is source code and templates, ours and the plug-ins': they can change without a new version.
     with tempfile.TemporaryDirectory() as beside:
         _space(facts, Path(beside), templates)
-        digests["space"] = manifests.sha256_text(json.dumps(_sums(Path(beside))))
+        digests["space"] = manifests.sha256_text(json.dumps(manifests.sums(Path(beside))))
     return {**digests, "pin": facts.repositories.pin}
 
 
@@ -192,7 +192,9 @@ def _check_whole(beside: Path) -> None:
 
 
 def _pins(facts: Facts, beside: Path) -> dict[str, Any]:
-    repositories = {kind: Repository(getattr(facts.repositories, kind), _sums(beside / kind)) for kind in KINDS}
+    repositories = {
+        kind: Repository(getattr(facts.repositories, kind), manifests.sums(beside / kind)) for kind in KINDS
+    }
     return {
         formats.KEY: formats.newest(STEPS),
         "study": facts.name,
@@ -200,8 +202,3 @@ def _pins(facts: Facts, beside: Path) -> dict[str, Any]:
         "pin": facts.repositories.pin,
         "repositories": {kind: asdict(repository) for kind, repository in repositories.items()},
     }
-
-
-def _sums(folder: Path) -> dict[str, str]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): manifests.sha256_file(path) for path in paths}
