@@ -55,7 +55,7 @@ KILLS: dict[str, tuple[str, list[Any]]] = {
     # while the cache is built
     "while the first pictures are decoded": (VIT, [["sdovis.learning.loader:decode", "after", 1]]),
     "while the pictures to validate on are decoded": (VIT, [["sdovis.learning.loader:decode", "before", 2]]),
-    "before the cache has its manifest": (VIT, [["sdovis.manifests:_contents", "before", 3]]),
+    "before the cache has its manifest": (VIT, [["sdovis.manifests:sums", "before", 3]]),
     "before the cache appears": (VIT, [[_BESIDE, "before", 2]]),
     "before the cache is noted as verified": (VIT, [[_CACHE + "_note_checked", "before", 1]]),
     # between steps
