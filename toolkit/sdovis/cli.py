@@ -271,12 +271,63 @@ def search(
 
 
 @app.command()
-def evaluate(study_file: StudyFile, sets: Sets = None) -> None:
-    """Score the model and its baselines on the test part, with confidence intervals by active region."""
+def evaluate(
+    study_file: StudyFile,
+    sets: Sets = None,
+    on: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--on",
+            metavar="OTHER.toml",
+            help="Also score the model on the source of another study; may be repeated. Results go to runs/NAME/on/OTHER.",
+        ),
+    ] = None,
+) -> None:
+    r"""Score the model and its baselines on the test part, with confidence intervals by active region.
+
+    With --on, also on other data: other years, another pipeline, another observer. OTHER.toml needs only \[study],
+    \[source], \[images] and \[labels]; its rows are not divided. Rows whose region or image was used in training are left
+    out and counted.
+    """
     study = studies.load(study_file, sets or ())
+    others = [studies.load(file, like=study) for file in on or ()]
     with stages.opened(study) as folders:
         scores = stages.evaluate(study, folders, say)
-    printing.scores(scores)
+        elsewhere = [stages.evaluate_on(study, folders, other, say) for other in others]
+    printing.scores(scores.facts)
+    for found in elsewhere:
+        printing.elsewhere(found)
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN RUN ...", help="Run folders, runs/NAME.", show_default=False)
+    ],
+    on: Annotated[
+        str, typer.Option("--on", metavar="NAME", help="Compare on this other source instead of the test part.")
+    ] = "",
+    metric: Annotated[str, typer.Option(help="Score to compare, a single number.")] = "balanced-accuracy",
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Compare on the images that all runs have, if their images differ.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FOLDER", help="Also write JSON, figure and sentences to FOLDER."),
+    ] = None,
+) -> None:
+    """Compare finished runs on the same images: which is better, and is it more than chance?
+
+    Differences are paired and their intervals are by active region; p-values come from a permutation test that swaps
+    whole regions, adjusted by Holm's method if there are more than two runs.
+    """
+    from sdovis.evaluation import comparison
+
+    found = comparison.compare(runs, on=on, metric=metric, shared=shared)
+    printing.comparison(found)
+    if output is not None:
+        found.save(output)
+        typer.echo(f"wrote {output}: {comparison.FILE}, comparison.png, comparison.txt")
 
 
 @app.command()
@@ -381,7 +432,7 @@ def run(study_file: StudyFile, sets: Sets = None) -> None:
     study = studies.load(study_file, sets or ())
     with stages.opened(study) as folders:
         scores, _ = stages.run(study, folders, say)
-    printing.scores(scores)
+    printing.scores(scores.facts)
     printing.ending(folders)
 
 

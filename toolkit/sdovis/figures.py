@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
@@ -57,19 +58,36 @@ def intervals(rows: Mapping[str, Estimate], quantity: str, *, chance: float | No
     """Estimates with their intervals, one per row, the first on top; ``chance`` is drawn as a dashed line."""
     figure = _figure(5.5, 0.9 + 0.42 * len(rows))
     axes = figure.subplots()
+    _bars(axes, rows)
+    if chance is not None:
+        axes.axvline(chance, color="grey", linestyle="--", linewidth=1)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel(quantity)
+    return figure
+
+
+def comparison(scores: Mapping[str, Estimate], differences: Mapping[str, Estimate], quantity: str) -> Figure:
+    """Scores and their intervals above, paired differences below, with a dashed line at no difference."""
+    heights = [0.9 + 0.42 * len(rows) for rows in (scores, differences)]
+    figure = _figure(6.5, sum(heights))
+    above, below = figure.subplots(2, 1, height_ratios=heights)
+    _bars(above, scores)
+    above.set_xlabel(quantity)
+    _bars(below, differences)
+    below.axvline(0, color="grey", linestyle="--", linewidth=1)
+    below.set_xlabel(f"difference in {quantity}, paired")
+    return figure
+
+
+def _bars(axes: Axes, rows: Mapping[str, Estimate]) -> None:
     for y, entry in enumerate(rows.values()):
         estimate, low, high = (np.nan if v is None else v for v in (entry.estimate, entry.low, entry.high))
         axes.plot([low, high], [y, y], color="tab:blue", linewidth=2)
         axes.plot(estimate, y, "o", color="tab:blue")
         axes.annotate(f"{estimate:.2f}", (estimate, y), (0, 6), textcoords="offset points", ha="center", fontsize=8)
-    if chance is not None:
-        axes.axvline(chance, color="grey", linestyle="--", linewidth=1)
     axes.set_yticks(range(len(rows)), [plain(name) for name in rows])
     axes.set_ylim(len(rows) - 0.5, -0.7)
-    axes.set_xlim(0, 1)
-    axes.set_xlabel(quantity)
     axes.spines[["top", "right"]].set_visible(False)
-    return figure
 
 
 def learning_curve(history: Sequence[Mapping[str, Any]], score: str, kept_step: int | None) -> Figure:

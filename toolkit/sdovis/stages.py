@@ -18,6 +18,7 @@ from sdovis.study import Study
 if TYPE_CHECKING:
     from sdovis.corpus.build import Corpus
     from sdovis.corpus.catalog import Catalog
+    from sdovis.evaluation.elsewhere import Elsewhere
     from sdovis.evaluation.scores import Scores
     from sdovis.learning.clock import Clock
     from sdovis.learning.record import TrainingRecord
@@ -54,6 +55,10 @@ class Folders:
     @property
     def scores(self) -> Path:
         return self.run / "scores"
+
+    def on(self, other: str) -> Path:
+        """The scores of the model on another source."""
+        return self.run / "on" / other
 
     @property
     def summary(self) -> Path:
@@ -282,6 +287,26 @@ def evaluate(study: Study, folders: Folders, say: Say) -> Scores:
     if study.method.seeds > 1:
         _score_seeds(study, corpus, folders, say)
     return found
+
+
+def evaluate_on(study: Study, folders: Folders, other: Study, say: Say) -> Elsewhere:
+    """Model and another source -> scores on it, after those of the test part. See `sdovis.evaluation.elsewhere`."""
+    from sdovis.corpus import build
+    from sdovis.evaluation import elsewhere
+
+    evaluate(study, folders, say)
+    corpus = build.Corpus.load(folders.corpus)
+    model = manifests.read(folders.model, made_by="train")
+    shown, folder = elsewhere.seen_as_trained(study, other), folders.on(other.name)
+    origin = build.made_from(shown, build.read_rows(shown))
+    if manifests.finished(folder, elsewhere.made_from(study, corpus, model, origin)):
+        say(f"evaluate on {other.name}: nothing changed, keeping the scores")
+        return elsewhere.Elsewhere.load(folder)
+    return _timed(
+        say,
+        f"evaluate on {other.name}",
+        lambda: elsewhere.evaluate(study, corpus, folders.model, shown, folder),
+    )
 
 
 def _score_seeds(study: Study, corpus: Corpus, folders: Folders, say: Say) -> None:

@@ -255,6 +255,7 @@ SENTENCES: Mapping[str, Callable[[Facts], Markdown]] = {
         skill.strongest_baseline,
         skill.baselines,
         skill.baselines_figure,
+        skill.elsewhere,
         skill.validation,
         skill.by_class,
         skill.recall_figure,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sdovis.cards.facts import Facts
-from sdovis.cards.markdown import Markdown, code, count, difference, interval, lines, score
+from sdovis.cards import tables
+from sdovis.cards.facts import Facts, headline
+from sdovis.cards.markdown import Markdown, blocks, code, count, difference, interval, lines, md, score
 
 #: What each baseline of `sdovis.evaluation.baselines` is, in the order in which a card names them.
 BASELINES = {
@@ -36,6 +37,36 @@ def baselines(facts: Facts) -> Markdown:
     return lines(
         "Differences are paired: both classifiers on the same resampled regions. Baselines, fitted on the training part:",
         f"{told}.",
+    )
+
+
+def elsewhere(facts: Facts) -> Markdown:
+    """The section on other sources: which they are, what was left out, and where no better than a baseline."""
+    if not facts.elsewhere:
+        return Markdown("")
+    found = []
+    for each in facts.elsewhere:
+        source, best = each.source, headline(each.facts, facts.headline.score)
+        dropped = "; ".join(f"{count(n)} rows were left out because {why}" for why, n in source.dropped.items())
+        absent = ", ".join(md(name) for name in source.missing_classes)
+        shared = f"{count(source.shared_with_test)} of its regions are also in the test part."
+        weaker = f"The model is **not shown to be better** than {code(best.rival)} there."
+        found.append(
+            lines(
+                f"- **{md(source.title)}**:",
+                f"{dropped}." if dropped else "no row of it was used in training.",
+                shared if source.shared_with_test else "",
+                f"No image shows {absent}, so means leave these classes out." if absent else "",
+                "It is simulated." if source.simulated and not facts.simulated else "",
+                weaker if best.rival and not best.beats else "",
+            )
+        )
+    return blocks(
+        "### On other data",
+        "The same model and baselines, unchanged, on sources that took no part in training. Rows that training may have "
+        "seen are left out.",
+        tables.elsewhere(facts),
+        Markdown("\n".join(found)),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sdovis.cards.facts import ClassFacts, Facts
+from sdovis.cards.facts import ClassFacts, Facts, headline
 from sdovis.cards.markdown import (
     Markdown,
     blocks,
@@ -174,6 +174,21 @@ def scores(facts: Facts) -> Markdown:
     return _table(["", *map(named, found.overall)], rows)
 
 
+def elsewhere(facts: Facts) -> Markdown:
+    """The score that represents the model on each other source, beside that of the best baseline there."""
+    shown = facts.headline.score
+    rows = []
+    for found in facts.elsewhere:
+        best = headline(found.facts, shown)
+        rival = f"{code(best.rival)} {interval(best.rival_score)}" if best.rival_score else "-"
+        times = f"{day(found.source.first)} to {day(found.source.last)}"
+        counts = count(found.source.rows), count(found.source.regions)
+        apart = difference(best.difference) if best.difference else "-"
+        rows.append([md(found.source.title), times, *counts, f"**{interval(best.model)}**", rival, apart])
+    head = ["source", "observed", "images", "regions", named(shown), "best baseline there", "difference"]
+    return _table(head, rows)
+
+
 def by_class(facts: Facts) -> Markdown:
     """The scores of each class against the rest; empty if none were asked for."""
     found, test = facts.scores.per_class, facts.split.parts["test"]
@@ -307,6 +322,7 @@ TABLES: Mapping[str, Callable[[Facts], Markdown]] = {
         columns,
         classes_and_merged,
         scores,
+        elsewhere,
         by_class,
         confusion,
         by_longitude,

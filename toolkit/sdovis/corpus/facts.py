@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,14 +39,22 @@ class CorpusFacts:
     flares: FlareFacts | None = None
 
     @classmethod
-    def of(cls, study: Study, scheme: LabelScheme, kept: pd.DataFrame, rejects: pd.DataFrame) -> CorpusFacts:
+    def of(
+        cls,
+        study: Study,
+        scheme: LabelScheme,
+        kept: pd.DataFrame,
+        rejects: pd.DataFrame,
+        classes: Sequence[str] | None = None,
+    ) -> CorpusFacts:
         """The facts of rows ``kept`` (columns label, a class name, label_text, simulated, observed) and ``rejects``.
 
-        Raises `BadInput` if fewer than two classes are left, or a flare list cannot be read.
+        ``classes`` are those of a model that the rows are shown to; by default the scheme's that occur. Raises
+        `BadInput` if there are fewer than two classes, or a flare list cannot be read.
         """
         occurring = set(kept["label"])
         # A class that the data lacks would only add an output that never learns.
-        classes = [name for name in scheme.classes if name in occurring]
+        classes = [name for name in scheme.classes if name in occurring] if classes is None else classes
         if len(classes) < 2:
             raise BadInput(
                 f"only the class {classes[0]!r} is left, so there is nothing to classify; add rows of other classes"

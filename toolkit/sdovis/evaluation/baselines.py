@@ -21,8 +21,8 @@ INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 QUANTILES = (5, 25, 50, 75, 95, 99)
 
 
-def predictions(corpus: Corpus, channels: Sequence[Channel]) -> pd.DataFrame:
-    """One row per image of the corpus, in its order: id, and the class index that each baseline predicts.
+def predictions(corpus: Corpus, channels: Sequence[Channel], on: Corpus | None = None) -> pd.DataFrame:
+    """One row per image of ``on`` (by default the corpus itself), in its order: id, and each baseline's class index.
 
     ``majority``: the commonest class of the training part. ``raw-pixels``: a logistic regression on 14 x 14 means of
     the 8-bit codes of every channel. ``absolute-field`` (signed channels): one on 14 x 14 means of \\|B\\|.
@@ -30,13 +30,16 @@ def predictions(corpus: Corpus, channels: Sequence[Channel]) -> pd.DataFrame:
     (channels in which sunspots are dark): one on `spots.measures`. Regressions are weighted to balance the classes and
     fitted on the training part, with the penalty chosen on the validation part.
     """
+    shown = on or corpus
     labels = corpus.rows["label"].to_numpy()
     parts = {name: (corpus.rows["split"] == name).to_numpy() for name in ("train", "validation")}
     features = _features(corpus.pictures, channels)
-    found: dict[str, Any] = {"id": corpus.rows["id"]}
-    found["majority"] = np.full(len(labels), np.bincount(labels[parts["train"]]).argmax())
+    asked = features if on is None else _features(on.pictures, channels)
+    found: dict[str, Any] = {"id": shown.rows["id"]}
+    found["majority"] = np.full(len(shown.rows), np.bincount(labels[parts["train"]]).argmax())
     for name, table in features.items():
-        found[name] = _linear(table, labels, parts["train"], parts["validation"], len(corpus.classes))
+        model = _linear(table, labels, parts["train"], parts["validation"], len(corpus.classes))
+        found[name] = np.asarray(model.predict(asked[name]), dtype=np.int64)
     return pd.DataFrame(found)
 
 
@@ -73,8 +76,8 @@ def _linear(
     train: NDArray[np.bool_],
     validation: NDArray[np.bool_],
     n_classes: int,
-) -> NDArray[np.int64]:
-    """Class of every row, predicted by the logistic regression that does best on the validation part."""
+) -> Any:
+    """The logistic regression, fitted on the training part, that does best on the validation part."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -87,5 +90,4 @@ def _linear(
         score = float(skill.balanced_accuracy(matrix))
         if score > best:
             best, chosen = score, model
-    assert chosen is not None
-    return np.asarray(chosen.predict(features), dtype=np.int64)
+    return chosen

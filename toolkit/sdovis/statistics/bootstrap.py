@@ -90,7 +90,7 @@ def cluster_bootstrap(
     ``confusions`` (n_clusters, K, K): one matrix per cluster. Empty clusters are left out. The same seed, clusters and
     ``samples`` give the same resamples, whatever the statistic.
     """
-    (kept,) = _kept(confusions)
+    (kept,) = same_items(confusions)
     estimate = np.asarray(statistic(kept.sum(axis=0, keepdims=True)))[0]
     draws = np.concatenate([_values(statistic, block) for (block,) in _resampled((kept,), samples, seed)])
     return _interval(estimate, draws, confidence, len(kept))
@@ -110,14 +110,14 @@ def paired_difference(
     Both are (n_clusters, K, K) with the same clusters in the same order and made from the same items: raises
     ValueError if the true classes of a cluster differ.
     """
-    a, b = _kept(confusions_a, confusions_b)
+    a, b = same_items(confusions_a, confusions_b)
     estimate = np.asarray(statistic(a.sum(axis=0, keepdims=True)) - statistic(b.sum(axis=0, keepdims=True)))[0]
     blocks = _resampled((a, b), samples, seed)
     draws = np.concatenate([_values(statistic, of_a) - _values(statistic, of_b) for of_a, of_b in blocks])
     return _interval(estimate, draws, confidence, len(a))
 
 
-def _kept(*confusions: ArrayLike) -> tuple[NDArray[np.float64], ...]:
+def same_items(*confusions: ArrayLike) -> tuple[NDArray[np.float64], ...]:
     """The matrices as floats without empty clusters, after checking that they describe the same items."""
     stacks = [np.asarray(c, dtype=np.float64) for c in confusions]
     for stack in stacks:
