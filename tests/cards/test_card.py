@@ -96,6 +96,10 @@ def test_both_cards_tell_how_each_method_split_and_what_became_of_returns(make_r
     assert is_golden(told, f"split-{method}{'-linked' if linked else ''}")
 
 
+def test_the_model_card_tells_what_the_model_scored_on_other_data_and_where_no_better(facts_elsewhere):
+    assert is_golden(section(model_card(settled(facts_elsewhere)), "### On other data"), "elsewhere")
+
+
 @pytest.mark.parametrize(
     ("method", "told"),
     [

@@ -83,7 +83,7 @@ def comparison(found: Comparison) -> None:
     """Each run's score, each pair's difference, and the sentence for a paper."""
     level = f"{found.bootstrap.confidence:.0%}"
     title = f"{found.on or 'test part'}: {found.rows} images of {found.regions} regions; {level} intervals by region"
-    scores = _table("", found.metric, title=title)
+    scores = _table("", found.quantity, title=title)
     for name, entry in found.scores.items():
         scores.add_row(name, _cell(entry))
     _show(scores)

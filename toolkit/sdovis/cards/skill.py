@@ -47,14 +47,14 @@ def elsewhere(facts: Facts) -> Markdown:
     found = []
     for each in facts.elsewhere:
         source, best = each.source, headline(each.facts, facts.headline.score)
-        dropped = "; ".join(f"{count(n)} rows were left out because {why}" for why, n in source.dropped.items())
+        dropped = "; ".join(f"{count(n)} ({why})" for why, n in source.dropped.items())
         absent = ", ".join(md(name) for name in source.missing_classes)
         shared = f"{count(source.shared_with_test)} of its regions are also in the test part."
         weaker = f"The model is **not shown to be better** than {code(best.rival)} there."
         found.append(
             lines(
                 f"- **{md(source.title)}**:",
-                f"{dropped}." if dropped else "no row of it was used in training.",
+                f"Rows left out: {dropped}." if dropped else "No row of it was seen in training.",
                 shared if source.shared_with_test else "",
                 f"No image shows {absent}, so means leave these classes out." if absent else "",
                 "It is simulated." if source.simulated and not facts.simulated else "",

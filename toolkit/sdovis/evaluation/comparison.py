@@ -57,6 +57,11 @@ class Comparison:
     pairs: tuple[Pair, ...]
 
     @property
+    def quantity(self) -> str:
+        """The score's name in words."""
+        return self.metric.replace("-", " ")
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """What a paper would say of each pair."""
         images = f"the images of {self.on}" if self.on else "the test images"
@@ -70,7 +75,7 @@ class Comparison:
             p = "p undefined" if pair.p_holm is None else f"p = {pair.p_holm:.2g}"
             verdict = f"{winner} is better" if winner else "neither is shown to be better"
             found.append(
-                f"{head}, {pair.a} has a {self.metric} of {_told(self.scores[pair.a])} and {pair.b} of "
+                f"{head}, {pair.a} has a {self.quantity} of {_told(self.scores[pair.a])} and {pair.b} of "
                 f"{_told(self.scores[pair.b])}, a difference of {_told(pair.difference, signed=True)} ({method}, {p}{family}): "
                 f"{verdict}."
             )
@@ -89,7 +94,7 @@ class Comparison:
         with manifests.whole(folder, stage="compare", made_from=made_from) as beside:
             records.write(self, beside / FILE)
             differences = {f"{pair.a} - {pair.b}": pair.difference for pair in self.pairs}
-            figures.save(figures.comparison(self.scores, differences, self.metric), beside / "comparison.png")
+            figures.save(figures.comparison(self.scores, differences, self.quantity), beside / "comparison.png")
             (beside / "comparison.txt").write_text("\n".join(self.sentences) + "\n", encoding="utf-8")
 
     @classmethod
