@@ -245,3 +245,14 @@ def seeded_table(facts: Facts) -> Facts:
     seeds = {"chosen": 5, "chosen_by": "balanced_accuracy", "validation": {"4": {}, "5": {}}, "over_seeds": over}
     rejects = replace(facts.rejects, other_reasons=2, other_rows=1234)
     return replace(trained(facts, seeds=seeds), rejects=rejects)
+
+
+def test_the_card_says_whether_probabilities_were_calibrated_and_how(facts):
+    assert "The probabilities are not calibrated." in said("reliability", facts)
+    calibrated = trained(facts, temperature=1.7)
+    assert "The probabilities were calibrated on the validation part." in said("reliability", calibrated)
+    assert "| temperature | 1.7, fitted on the validation part and folded into the classifier |" in TABLES["training"](
+        calibrated
+    )
+    older = replace(facts, scores=replace(facts.scores, reliability=None))
+    assert said("reliability", older) == ""

@@ -90,6 +90,31 @@ def _bars(axes: Axes, rows: Mapping[str, Estimate]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def reliability(
+    confidence: Sequence[float], right: Sequence[Estimate], images: Sequence[int], title: str = ""
+) -> Figure:
+    """For each bin: share of ``right`` answers against the mean probability of the predicted class, and its ``images``.
+
+    On the dashed line both agree.
+    """
+    figure = _figure(4.6, 4.8)
+    above, below = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
+    above.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1)
+    for x, each in zip(confidence, right, strict=True):
+        if each.low is not None and each.high is not None:
+            above.plot([x, x], [each.low, each.high], color=INKS[0], linewidth=5, alpha=0.3, solid_capstyle="butt")
+    shares = [np.nan if each.estimate is None else each.estimate for each in right]
+    above.plot(confidence, shares, "o-", color=INKS[0], markersize=4)
+    above.set(xlim=(0, 1), ylim=(0, 1), ylabel="share of right answers")
+    above.set_title(title, fontsize=9, loc="left")
+    below.vlines(confidence, 0, images, color=INKS[0], linewidth=3)
+    below.set(xlabel="probability of the predicted class", ylabel="images")
+    below.set_ylim(bottom=0)
+    for axes in (above, below):
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def learning_curve(history: Sequence[Mapping[str, Any]], score: str, kept_step: int | None) -> Figure:
     """Training loss, and the validation score by which a checkpoint is kept, against the optimizer step."""
     figure = _figure(6.0, 3.2)

@@ -256,6 +256,7 @@ SENTENCES: Mapping[str, Callable[[Facts], Markdown]] = {
         skill.baselines,
         skill.baselines_figure,
         skill.elsewhere,
+        skill.reliability,
         skill.validation,
         skill.by_class,
         skill.recall_figure,

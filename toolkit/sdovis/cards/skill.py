@@ -91,6 +91,25 @@ def recall_figure(facts: Facts) -> Markdown:
     return _figure(facts, "recall", "Recall of each class, with intervals") if shown else Markdown("")
 
 
+def reliability(facts: Facts) -> Markdown:
+    """How far the probability of the predicted class is from the share of right answers, and the figure of it."""
+    found = facts.scores.reliability
+    if found is None:
+        return Markdown("")
+    fitted = facts.training.temperature is not None
+    return blocks(
+        lines(
+            f"The predicted class has a mean probability of {score(found.confidence)}.",
+            f"Expected calibration error {score(found.ece)} ({count(len(found.bins))} bins of equally many images),",
+            f"classwise {score(found.classwise_ece)}; log loss {score(found.log_loss)}.",
+            "The probabilities were calibrated on the validation part."
+            if fitted
+            else "The probabilities are not calibrated.",
+        ),
+        _figure(facts, "reliability", "Share of right answers against the probability of the predicted class"),
+    )
+
+
 def _figure(facts: Facts, name: str, told: str) -> Markdown:
     file = f"figures/{name}.png"
     return Markdown(f"![{told}]({file})" if file in facts.figures else "")

@@ -262,6 +262,11 @@ def _trained(facts: Facts) -> Iterator[list[str]]:
     yield ["steps", f"{count(training.steps)} ({number(training.epochs)} epochs) in {processes}"]
     best = "" if training.kept_score is None else f": {score(training.kept_score)} on the validation part"
     yield ["kept", f"step {count(training.kept_step)}, by {_words(training.kept_by)}{best}"]
+    if training.temperature is not None:
+        yield [
+            "temperature",
+            f"{number(training.temperature)}, fitted on the validation part and folded into the classifier",
+        ]
     yield ["precision, seed", f"{md('fp32' if training.precision == 'no' else training.precision)}, {training.seed}"]
 
 

@@ -30,11 +30,12 @@ from sdovis.corpus.shortcuts import shortcuts
 from sdovis.corpus.split import PARTS
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation.elsewhere import PLACE, SEEN, Elsewhere, seen
-from sdovis.evaluation.facts import Latency, LongitudeBin, ScoreFacts, ValidationScore
+from sdovis.evaluation.facts import Latency, LongitudeBin, Reliability, ScoreFacts, ValidationScore
 from sdovis.evaluation.metrics import spec
 from sdovis.evaluation.scores import LONGITUDE_EDGES
 from sdovis.statistics import skill
 from sdovis.statistics.bootstrap import Estimate, by_cluster, cluster_bootstrap, paired_difference
+from sdovis.statistics.calibration import calibration
 
 #: A probability's rounding in fp32, summed over classes.
 _SUM_TOLERANCE = 1e-4
@@ -248,6 +249,8 @@ def _scores(
         validation=validation,
         brier_skill=skill.brier_skill(truth, probabilities[test], climatology),
         latency_ms=Latency(float(np.median(seconds) * 1e3), float(np.percentile(seconds, 95) * 1e3)),
+        reliability=saved.reliability
+        and Reliability.of(calibration(truth, probabilities[test], groups.to_numpy(), **draws)),
     )
 
 

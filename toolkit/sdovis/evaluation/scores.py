@@ -17,10 +17,11 @@ from sdovis.channels.channel import Channel, channel
 from sdovis.corpus.build import Corpus
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation import baselines, metrics
-from sdovis.evaluation.facts import Latency, LongitudeBin, Resampling, ScoreFacts, ValidationScore
+from sdovis.evaluation.facts import Latency, LongitudeBin, Reliability, Resampling, ScoreFacts, ValidationScore
 from sdovis.evaluation.metrics import MetricSpec
 from sdovis.statistics import skill
 from sdovis.statistics.bootstrap import Estimate, Interval, by_cluster, cluster_bootstrap, paired_difference
+from sdovis.statistics.calibration import calibration
 from sdovis.study import Study
 
 #: Edges of the bins of distance from the central meridian, degrees: near the limb classes are unreliable.
@@ -167,6 +168,7 @@ def scored(
         validation=validation,
         brier_skill=skill.brier_skill(truth, probabilities, climatology),
         latency_ms=Latency(float(np.median(seconds) * 1e3), float(np.percentile(seconds, 95) * 1e3)),
+        reliability=Reliability.of(calibration(truth, probabilities, groups, **draws)),
     )
 
 
@@ -213,5 +215,13 @@ def _draw(facts: ScoreFacts, folder: Path) -> None:
     if rows := {name: entry["balanced-accuracy"] for name, entry in versus.items() if "balanced-accuracy" in entry}:
         figure = figures.intervals(rows, "balanced accuracy", chance=1 / len(facts.classes))
         figures.save(figure, folder / "against_baselines.png")
+    if facts.reliability is not None:
+        drawn = figures.reliability(
+            [each.confidence for each in facts.reliability.bins],
+            [each.right for each in facts.reliability.bins],
+            [each.rows for each in facts.reliability.bins],
+            f"expected calibration error {facts.reliability.ece:.3f}",
+        )
+        figures.save(drawn, folder / "reliability.png")
     if recall := facts.per_class.get("recall"):
         figures.save(figures.intervals(recall, "recall"), folder / "recall.png")

@@ -91,9 +91,19 @@ def cluster_bootstrap(
     ``samples`` give the same resamples, whatever the statistic.
     """
     (kept,) = same_items(confusions)
-    estimate = np.asarray(statistic(kept.sum(axis=0, keepdims=True)))[0]
-    draws = np.concatenate([_values(statistic, block) for (block,) in _resampled((kept,), samples, seed)])
-    return _interval(estimate, draws, confidence, len(kept))
+    return bootstrap_sums(kept, statistic, samples=samples, confidence=confidence, seed=seed)
+
+
+def bootstrap_sums(
+    sums: NDArray[np.float64], statistic: Statistic, *, samples: int = 2000, confidence: float = 0.95, seed: int
+) -> Interval:
+    """Percentile interval of a ``statistic`` of sums over clusters: ``sums`` has one entry per cluster, (n_clusters, ...).
+
+    Resamples are those of `cluster_bootstrap`.
+    """
+    estimate = np.asarray(statistic(sums.sum(axis=0, keepdims=True)))[0]
+    draws = np.concatenate([_values(statistic, block) for (block,) in _resampled((sums,), samples, seed)])
+    return _interval(estimate, draws, confidence, len(sums))
 
 
 def paired_difference(
