@@ -256,3 +256,13 @@ def test_the_card_says_whether_probabilities_were_calibrated_and_how(facts):
     )
     older = replace(facts, scores=replace(facts.scores, reliability=None))
     assert said("reliability", older) == ""
+
+
+def test_the_weakest_stratum_is_named_and_uneven_regions_are_counted_for_what_they_are_worth(facts):
+    known = [s.balanced_accuracy.estimate for s in facts.scores.strata]
+    weakest = facts.scores.strata[known.index(min(known))]
+    told = said("strata", facts)
+    assert f"Weakest: {weakest.what}, {weakest.of}, with {min(known):.2f} [" in told
+    assert "unevenly" not in told
+    assert "the 12 regions weigh as much as 4 equal ones" in said("strata", scored(facts, effective_regions=4.2))
+    assert said("strata", scored(facts, strata=())) == ""

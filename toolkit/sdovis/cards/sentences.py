@@ -261,6 +261,7 @@ SENTENCES: Mapping[str, Callable[[Facts], Markdown]] = {
         skill.by_class,
         skill.recall_figure,
         skill.by_longitude,
+        skill.strata,
         usage.dataset_images,
         usage.model_images,
         usage.classify_files,

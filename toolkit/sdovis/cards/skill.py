@@ -132,3 +132,25 @@ def by_longitude(facts: Facts) -> Markdown:
     if facts.scores.by_longitude:
         return Markdown("No intervals are given: a difference between rows with few images is noise.")
     return Markdown("The corpus holds no longitudes, so skill near the limb is unknown.")
+
+
+def strata(facts: Facts) -> Markdown:
+    """The section on strata: which is the weakest; empty if there are none."""
+    weakest, scores = facts.scores.weakest, facts.scores
+    if weakest is None:
+        return Markdown("")
+    worth = round(scores.effective_regions or scores.regions)
+    uneven = (
+        f"Images are unevenly spread: the {count(scores.regions)} regions weigh as much as {count(worth)} equal ones."
+    )
+    return blocks(
+        "### Where it is weakest",
+        lines(
+            f"Weakest: {md(weakest.what)}, {md(weakest.of)}, with {interval(weakest.balanced_accuracy)}",
+            f"on {count(weakest.rows)} images of {count(weakest.regions)} regions.",
+            "Strata in which a class does not occur, or with fewer than five regions, are left out.",
+            uneven if worth < scores.regions else "",
+        ),
+        tables.strata(facts),
+        _figure(facts, "strata", "Balanced accuracy in strata of the test part, with intervals"),
+    )

@@ -216,6 +216,16 @@ def by_longitude(facts: Facts) -> Markdown:
     return _table(["degrees", "test images", "balanced accuracy"], rows)
 
 
+def strata(facts: Facts) -> Markdown:
+    """Balanced accuracy in strata of the test part; empty if there are none."""
+    head = ["property", "", "test images", "regions", "balanced accuracy"]
+    rows = (
+        [md(s.what), md(s.of), count(s.rows), count(s.regions), interval(s.balanced_accuracy)]
+        for s in facts.scores.strata
+    )
+    return _table(head, rows)
+
+
 def parts_in_short(facts: Facts) -> Markdown:
     """The parts: images, regions, times, and the largest region's share of each."""
     rows = []
@@ -331,6 +341,7 @@ TABLES: Mapping[str, Callable[[Facts], Markdown]] = {
         by_class,
         confusion,
         by_longitude,
+        strata,
         parts_in_short,
         training,
     )

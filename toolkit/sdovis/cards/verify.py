@@ -25,6 +25,7 @@ from sdovis.cards.card import README, dataset_card, merge, model_card
 from sdovis.cards.facts import Facts, class_facts, gather, rejects
 from sdovis.corpus.audit import Part
 from sdovis.corpus.build import Corpus
+from sdovis.corpus.duplicates import footprint_deg
 from sdovis.corpus.facts import count_reasons, count_spellings
 from sdovis.corpus.shortcuts import shortcuts
 from sdovis.corpus.split import PARTS
@@ -32,7 +33,7 @@ from sdovis.errors import BadInput, Problem
 from sdovis.evaluation.elsewhere import PLACE, SEEN, Elsewhere, seen
 from sdovis.evaluation.facts import Latency, LongitudeBin, Reliability, ScoreFacts, ValidationScore
 from sdovis.evaluation.metrics import spec
-from sdovis.evaluation.scores import LONGITUDE_EDGES
+from sdovis.evaluation.strata import LONGITUDE_EDGES, effective_regions, strata
 from sdovis.statistics import skill
 from sdovis.statistics.bootstrap import Estimate, by_cluster, cluster_bootstrap, paired_difference
 from sdovis.statistics.calibration import calibration
@@ -58,6 +59,15 @@ class Mismatch:
         """The mismatch as the command line reports it."""
         what = f"printed {self.printed!r}, recomputed {self.recomputed!r}"
         return Problem(what, "run sdovis card", self.file, row=self.line)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What scores refer to beyond their rows: the training part's class shares, the validation score, a cutout's side."""
+
+    climatology: NDArray[np.float64]
+    validation: ValidationScore
+    footprint_deg: float | None
 
 
 def verify(run_dir: Path) -> list[Mismatch]:
@@ -104,7 +114,11 @@ def recomputed(facts: Facts, run_dir: Path) -> Facts:
     validation = skill.confusion(
         label[parts["validation"]], predictions.argmax(axis=1)[parts["validation"]], len(corpus.classes)
     )
-    chosen_by = ValidationScore(float(skill.balanced_accuracy(validation)), int(parts["validation"].sum()))
+    given = _Given(
+        climatology,
+        ValidationScore(float(skill.balanced_accuracy(validation)), int(parts["validation"].sum())),
+        footprint_deg(cutout_arcsec=facts.cutout_arcsec, cutout_deg=facts.cutout_deg),
+    )
     spellings = {str(name): count_spellings(of["label_text"]) for name, of in rows.groupby("label_name")}
     reasons = pd.read_csv(run_dir / "corpus" / "rejects.csv", dtype=str, keep_default_na=False)["reason"]
     keys = {"region": "group", "image": "frame", "identical_cutout": "pixels_sha256"}
@@ -123,17 +137,14 @@ def recomputed(facts: Facts, run_dir: Path) -> Facts:
         training=replace(
             facts.training, images={name: int((rows["split"] == name).sum()) for name in ("train", "validation")}
         ),
-        scores=_scores(facts.scores, rows, predictions, run_dir / "scores", climatology, chosen_by),
+        scores=_scores(facts.scores, rows, predictions, run_dir / "scores", given),
         elsewhere=tuple(
-            _elsewhere(saved, corpus, run_dir / PLACE / saved.source.name, climatology, chosen_by)
-            for saved in facts.elsewhere
+            _elsewhere(saved, corpus, run_dir / PLACE / saved.source.name, given) for saved in facts.elsewhere
         ),
     )
 
 
-def _elsewhere(
-    saved: Elsewhere, corpus: Corpus, folder: Path, climatology: NDArray[np.float64], validation: ValidationScore
-) -> Elsewhere:
+def _elsewhere(saved: Elsewhere, corpus: Corpus, folder: Path, given: _Given) -> Elsewhere:
     """The scores on another source, and its counts, from the rows of its own corpus."""
     found = Corpus.load(folder / "corpus")
     if wrong := sorted(set(seen(found.rows, corpus)) - {""}):
@@ -153,7 +164,7 @@ def _elsewhere(
         shared_with_test=len(set(corpus.part("test")["group"]) & set(found.rows["group"])),
         missing_classes=tuple(name for i, name in enumerate(corpus.classes) if i not in occurring),
     )
-    scores = _scores(saved.facts, found.rows, _predictions(found, folder), folder, climatology, validation)
+    scores = _scores(saved.facts, found.rows, _predictions(found, folder), folder, given)
     return Elsewhere(source, scores)
 
 
@@ -197,8 +208,7 @@ def _scores(
     rows: pd.DataFrame,
     probabilities: NDArray[np.float64],
     folder: Path,
-    climatology: NDArray[np.float64],
-    validation: ValidationScore,
+    given: _Given,
 ) -> ScoreFacts:
     classes = saved.classes
     k, predicted = len(classes), probabilities.argmax(axis=1)
@@ -246,11 +256,13 @@ def _scores(
             for rival, scores in saved.difference_to.items()
         },
         by_longitude=tuple(_by_longitude(rows[test], truth, predicted[test], k)),
-        validation=validation,
-        brier_skill=skill.brier_skill(truth, probabilities[test], climatology),
+        validation=given.validation,
+        brier_skill=skill.brier_skill(truth, probabilities[test], given.climatology),
         latency_ms=Latency(float(np.median(seconds) * 1e3), float(np.percentile(seconds, 95) * 1e3)),
         reliability=saved.reliability
         and Reliability.of(calibration(truth, probabilities[test], groups.to_numpy(), **draws)),
+        strata=strata(rows[test], predicted[test], k, given.footprint_deg, **draws),
+        effective_regions=saved.effective_regions and effective_regions(groups),
     )
 
 

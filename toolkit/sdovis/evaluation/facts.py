@@ -37,6 +37,17 @@ class LongitudeBin:
 
 
 @dataclass(frozen=True)
+class Stratum:
+    """The test rows that share a property: ``of`` is its value, such as 2012 of the property ``what``, year."""
+
+    what: str
+    of: str
+    rows: int
+    regions: int
+    balanced_accuracy: Estimate
+
+
+@dataclass(frozen=True)
 class ReliabilityBin:
     """Some of the images, by the probability of their predicted class: its mean, and the share of right answers."""
 
@@ -115,7 +126,7 @@ class ScoreFacts:
 
     ``model`` maps each score to an estimate, or to one estimate per class; ``baselines`` and ``difference_to`` (the
     model minus each baseline) have the scores that are one number. ``prevalence`` is the share of each class.
-    ``reliability`` is None in scores of an older sdovis.
+    ``reliability`` and ``effective_regions`` are None in scores of an older sdovis.
     """
 
     part: str
@@ -133,6 +144,14 @@ class ScoreFacts:
     brier_skill: float
     latency_ms: Latency
     reliability: Reliability | None = None
+    strata: tuple[Stratum, ...] = ()
+    effective_regions: float | None = None
+
+    @property
+    def weakest(self) -> Stratum | None:
+        """The stratum with the lowest score; None if there are no strata."""
+        known = [each for each in self.strata if each.balanced_accuracy.estimate is not None]
+        return min(known, key=lambda each: each.balanced_accuracy.estimate or 0.0, default=None)
 
     @property
     def overall(self) -> dict[str, Estimate]:

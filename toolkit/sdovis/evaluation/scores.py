@@ -15,17 +15,16 @@ from numpy.typing import NDArray
 from sdovis import inference, manifests, plugins
 from sdovis.channels.channel import Channel, channel
 from sdovis.corpus.build import Corpus
+from sdovis.corpus.duplicates import footprint_deg
 from sdovis.errors import BadInput, Problem
-from sdovis.evaluation import baselines, metrics
+from sdovis.evaluation import baselines, metrics, strata
 from sdovis.evaluation.facts import Latency, LongitudeBin, Reliability, Resampling, ScoreFacts, ValidationScore
 from sdovis.evaluation.metrics import MetricSpec
 from sdovis.statistics import skill
 from sdovis.statistics.bootstrap import Estimate, Interval, by_cluster, cluster_bootstrap, paired_difference
 from sdovis.statistics.calibration import calibration
-from sdovis.study import Study
+from sdovis.study import Images, Study
 
-#: Edges of the bins of distance from the central meridian, degrees: near the limb classes are unreliable.
-LONGITUDE_EDGES = (0.0, 20.0, 40.0, 60.0, 90.0)
 #: Images timed one at a time; enough for a stable median.
 LATENCY_IMAGES = 60
 
@@ -71,6 +70,11 @@ def evaluate(study: Study, corpus: Corpus, model_folder: Path, folder: Path, *, 
     with manifests.whole(folder, stage="evaluate", made_from=made_from(study, corpus, model)) as beside:
         write(beside, facts, table, timed, rivals)
     return Scores.load(folder)
+
+
+def footprint(images: Images) -> float | None:
+    """The side of a cutout on the Sun, degrees; None for whole images."""
+    return footprint_deg(cutout_arcsec=images.cutout_arcsec, cutout_deg=images.cutout_deg)
 
 
 def channels(study: Study) -> list[Channel]:
@@ -169,6 +173,8 @@ def scored(
         brier_skill=skill.brier_skill(truth, probabilities, climatology),
         latency_ms=Latency(float(np.median(seconds) * 1e3), float(np.percentile(seconds, 95) * 1e3)),
         reliability=Reliability.of(calibration(truth, probabilities, groups, **draws)),
+        strata=strata.strata(rows[test], predicted, k, footprint(study.images), **draws),
+        effective_regions=strata.effective_regions(groups),
     )
 
 
@@ -198,7 +204,7 @@ def _by_longitude(
     rows: pd.DataFrame, truth: NDArray[np.int64], predicted: NDArray[np.int64], k: int
 ) -> Iterator[LongitudeBin]:
     distance = np.abs(rows["longitude_deg"].to_numpy(dtype=float))
-    for low, high in itertools.pairwise(LONGITUDE_EDGES):
+    for low, high in itertools.pairwise(strata.LONGITUDE_EDGES):
         inside = (distance >= low) & (distance < high)
         if inside.any():
             score = skill.balanced_accuracy(skill.confusion(truth[inside], predicted[inside], k))
@@ -223,5 +229,10 @@ def _draw(facts: ScoreFacts, folder: Path) -> None:
             f"expected calibration error {facts.reliability.ece:.3f}",
         )
         figures.save(drawn, folder / "reliability.png")
+    if facts.strata:
+        lines = {f"{each.what}: {each.of}": each.balanced_accuracy for each in facts.strata}
+        figures.save(
+            figures.intervals(lines, "balanced accuracy", chance=1 / len(facts.classes)), folder / "strata.png"
+        )
     if recall := facts.per_class.get("recall"):
         figures.save(figures.intervals(recall, "recall"), folder / "recall.png")
