@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # opencv-python-headless 5.0.0.93 (and mahotas 1.4.19) with arrays from astropy 8.0.2
 #
-# Expected. FITS stores numbers big-endian, and astropy hands an uncompressed, unscaled image on as it lies in the file,
-#   with dtype '>f4' (https://docs.astropy.org/en/stable/io/fits/appendix/faq.html). A library that cannot read such an
-#   array refuses it, as torch, scikit-image's warp and SimpleITK do.
+# Expected. FITS stores numbers big-endian (FITS standard 4.0, section 5, https://fits.gsfc.nasa.gov/fits_standard.html),
+#   and astropy hands an uncompressed, unscaled image on as it lies in the file, with dtype '>f4'. A library that cannot
+#   read such an array refuses it, as scikit-image's warp and SimpleITK do.
 # Seen. OpenCV's Python functions look at the kind of number and not at its byte order. Each one tried takes the bytes
 #   the wrong way round and gives an answer without error or warning: a magnetogram of +-1000 G gets a mean of another
 #   size, or NaN. mahotas.mean_filter does the same. The same image from a RICE-compressed HDU is right, because
