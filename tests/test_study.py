@@ -198,3 +198,36 @@ def test_the_training_arguments_are_read_as_transformers_has_them_without_import
 def test_what_places_the_disc_is_checked_together(images, said):
     with pytest.raises(ValueError, match=said):
         Images(channel="aia-211-browse", **images)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("training.per_device_train_batch_size", "0", "0 is less than 1"),
+        ("training.per_device_eval_batch_size", "-4", "-4 is less than 1"),
+        ("training.gradient_accumulation_steps", "0", "0 is less than 1"),
+        ("training.num_train_epochs", "0", "0 is not above 0"),
+        ("training.num_train_epochs", "-1", "-1 is not above 0"),
+        ("training.num_train_epochs", "nan", "nan is not a finite number"),
+        ("training.learning_rate", "nan", "nan is not a finite number"),
+        ("training.learning_rate", "inf", "inf is not a finite number"),
+        ("training.learning_rate", "-1e-3", "-0.001 is not above 0"),
+        ("training.max_steps", "0", "0 is no number of steps"),
+        ("training.dataloader_num_workers", "-1", "-1 is less than 0"),
+        ("training.adam_beta2", "1.0", "1.0 is not below 1"),
+        ("training.label_smoothing_factor", "1.5", "1.5 is not below 1"),
+        ("training.save_steps", "0", "0 is not above 0"),
+        ("study.seed", "4294967296", "less than 4294967296"),
+        ("backbone.config.patch_size", "0", "patch_size = 0 is not a whole number of at least 1"),
+        ("backbone.config.num_attention_heads", "0", "num_attention_heads = 0 is not a whole number of at least 1"),
+        ("backbone.config.num_attention_heads", "5", "hidden_size = 32 is not a multiple of num_attention_heads = 5"),
+        ("backbone.config.num_hidden_layers", "1.5", "num_hidden_layers = 1.5 is not a whole number"),
+    ],
+)
+def test_what_would_only_fail_or_train_nothing_once_the_training_runs_is_found_at_once(study_file, key, value, told):
+    assert any(told in problem for problem in _problems(study_file, f"{key}={value}"))
+
+
+@pytest.mark.parametrize("setting", ["warmup_steps=0.1", "save_steps=0.5", "max_steps=-1", "max_grad_norm=0.0"])
+def test_shares_and_switches_of_transformers_stay_allowed(study_file, setting):
+    assert studies.load(study_file, [f"training.{setting}"])

@@ -161,8 +161,12 @@ def train(
     if study.method.trainable == "head" and study.method.augment:
         say("train: the backbone is frozen and sees each image once, so augmentation is not used")
     if study.method.seeds == 1:
-        return _timed(say, "train", lambda: _learn(study, corpus, folders, folders.run, restart=restart, clock=clock))
-    return _timed(say, "train", lambda: _learn_from_seeds(study, corpus, folders, made_from, say, restart, clock))
+        record = _timed(say, "train", lambda: _learn(study, corpus, folders, folders.run, restart=restart, clock=clock))
+    else:
+        record = _timed(say, "train", lambda: _learn_from_seeds(study, corpus, folders, made_from, say, restart, clock))
+    if record.never_above_chance:
+        say("train: no evaluation was above chance; try another learning rate, more epochs, or a pretrained backbone")
+    return record
 
 
 def _corpus_to_train_on(study: Study, folders: Folders) -> Corpus:

@@ -72,6 +72,12 @@ class TrainingRecord:
     seeds: Mapping[str, Any] = field(default_factory=dict)
     temperature: float | None = None
 
+    @property
+    def never_above_chance(self) -> bool:
+        """Whether no evaluation had a balanced accuracy above that of guessing, 1 / K."""
+        found = [entry["eval_balanced_accuracy"] for entry in self.curves if "eval_balanced_accuracy" in entry]
+        return bool(found) and max(found) <= 1 / len(self.class_weights) + 1e-9
+
     def save(self, folder: Path) -> None:
         """Write ``training.json``, whole or not at all."""
         told = {formats.KEY: formats.newest(STEPS), **_finite(asdict(self))}

@@ -184,6 +184,8 @@ def _fit(trainer: Any, start: Path | None, watchers: Sequence[Any], clock: Clock
         return 0.0
     with clock.part("first step"):
         summary = trainer.train(resume_from_checkpoint=str(start) if start else None).metrics
+    if not trainer.state.global_step:
+        raise BadInput(Problem("the training made no step", "raise training.num_train_epochs or training.max_steps"))
     return float(summary["train_samples_per_second"])
 
 

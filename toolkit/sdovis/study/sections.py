@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 #: The fields of a row that name its image files, in the order of the study's channels.
 IMAGE_FIELDS = ("image", "image_2", "image_3")
+
+
+#: Sizes that the configurations of vision transformers share.
+SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "patch_size")
 
 
 class Section(BaseModel):
@@ -21,7 +25,9 @@ class About(Section):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="Folder and repository name.")
     title: str = Field("", description="Title shown to readers; if empty, the name.")
     description: str = Field("", description="A paragraph for the cards.")
-    seed: int = Field(0, ge=0, description="Seeds the weights, the batches, the augmentation and the bootstrap.")
+    seed: int = Field(
+        0, ge=0, lt=2**32, description="Seeds the weights, the batches, the augmentation and the bootstrap."
+    )
     simulated: bool = Field(False, description="The images are simulated; the cards and the Space say so.")
 
 
@@ -183,6 +189,22 @@ class Backbone(Section):
         if (self.id is None) == (self.config is None):
             raise ValueError("give either id (a Hub id or a folder) or config (a network from scratch), not both")
         return self
+
+    @field_validator("config")
+    @classmethod
+    def _has_no_layer_of_nothing(cls, config: dict[str, Any] | None) -> dict[str, Any] | None:
+        sizes = {name: (config or {}).get(name) for name in SIZES}
+        problems = [
+            f"{name} = {size!r} is not a whole number of at least 1"
+            for name, size in sizes.items()
+            if size is not None and not isinstance(size, list) and (type(size) is not int or size < 1)
+        ]
+        width, heads = sizes["hidden_size"], sizes["num_attention_heads"]
+        if not problems and width and heads and width % heads:
+            problems.append(f"hidden_size = {width} is not a multiple of num_attention_heads = {heads}")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return config
 
 
 class Evaluation(Section):
