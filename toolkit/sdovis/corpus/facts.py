@@ -24,7 +24,7 @@ class CorpusFacts:
     """Classes (name -> meaning) in the order of the labels, where labels and pixels come from, and counts of rows.
 
     ``spellings`` counts how each class is written; ``view`` says what a picture shows; ``flares`` is given if the labels
-    were made from a flare list.
+    were made from a flare list. ``notices`` are what the reader says of the rows.
     """
 
     study: str
@@ -37,9 +37,17 @@ class CorpusFacts:
     rejects: int
     rejects_by_reason: Mapping[str, int]
     flares: FlareFacts | None = None
+    notices: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, study: Study, scheme: LabelScheme, kept: pd.DataFrame, rejects: pd.DataFrame) -> CorpusFacts:
+    def of(
+        cls,
+        study: Study,
+        scheme: LabelScheme,
+        kept: pd.DataFrame,
+        rejects: pd.DataFrame,
+        notices: tuple[str, ...] = (),
+    ) -> CorpusFacts:
         """The facts of rows ``kept`` (columns label, a class name, label_text, simulated, observed) and ``rejects``.
 
         Raises `BadInput` if fewer than two classes are left, or a flare list cannot be read.
@@ -62,6 +70,7 @@ class CorpusFacts:
             rejects=len(rejects),
             rejects_by_reason=count_reasons(rejects["reason"]),
             flares=reader(study.source.reader).flares(study.source, study.source.settings, kept["observed"]),
+            notices=notices,
         )
 
     def save(self, folder: Path) -> None:
