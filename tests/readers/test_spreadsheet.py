@@ -102,12 +102,6 @@ def test_a_missing_workbook_is_one_clear_line(tmp_path):
     assert "there is no such workbook" in _problems(_source(tmp_path / "none.xlsx"))[0]
 
 
-def test_a_workbook_that_would_unpack_beyond_the_limit_is_refused_before_it_is_read(tmp_path, monkeypatch):
-    path = _workbook(tmp_path / "b.xlsx", [["a", 1, "x"]])
-    monkeypatch.setattr(workbooks, "MAX_UNPACKED_BYTES", 100)
-    assert "unpacks to" in _problems(_source(path))[0]
-
-
 def test_headings_without_rows_are_refused(tmp_path):
     assert "there are no rows" in _problems(_source(_workbook(tmp_path / "b.xlsx", [])))[0]
 

@@ -68,7 +68,7 @@ def read(path: Path) -> Grid:
     """The table in a text file. Raises `BadInput` for a file that is none, or quotes that swallow rows."""
     text = text_of(path)
     skipped = 0
-    said = re.match(r"sep=(.)\r?\n", text, re.IGNORECASE)  # Excel's own line for the separator
+    said = re.match(r"\"?sep=(.)\"?\r?\n", text, re.IGNORECASE)  # Excel's own line for the separator
     if said:
         text, skipped = text[said.end() :], 1
     separator = said[1] if said else _separator(text, path)

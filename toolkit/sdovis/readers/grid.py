@@ -82,14 +82,12 @@ class Grid:
         if not self.lines:
             return Sheet(self.name, (), ())
         number = heading_row or self.lines[0].number
-        tall = [m for m in self.merged if m.first_row <= number <= m.last_row]
+        tall = [m for m in self.merged if m.first_row <= number <= m.last_row and self._text(m.first_row, m.first)]
         number = max((m.last_row for m in tall), default=number)
-        at = next((i for i, line in enumerate(self.lines) if line.number == number), None)
-        reaching = {m.first: self._text(m.first_row, m.first) for m in tall if m.last_row == number}
-        if at is None and not any(reaching.values()):
+        names = {index: text for line in self.lines if line.number == number for index, text in enumerate(line.cells)}
+        names |= {m.first: self._text(m.first_row, m.first) for m in tall if m.last_row == number}
+        if not names:
             raise BadInput(Problem("the row is blank", "set source.header_row to the headings' row", row=number))
-        own = dict(enumerate(self.lines[at].cells)) if at is not None else {}
-        names = {**own, **{index: text for index, text in reaching.items() if text}}
         headings = tuple(names.get(index, "") for index in range(max(names) + 1))
         below = [line for line in self.lines if line.number > number]
         rows = _filled(below, [m for m in self.merged if m.last_row > number], max(map(_width, self.lines)))

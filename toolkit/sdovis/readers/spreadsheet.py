@@ -34,10 +34,12 @@ def read(source: Source, settings: None = None) -> list[RawRow]:
     headings: list[str] = []
     for grid in tables.read(path, source.sheets or None):
         sheet, found = _sheet(grid, source)
-        indices, more = _columns(sheet, source.columns, file) if not found else ({}, [])
-        problems += found + more
-        headings += [heading for heading in sheet.headings if heading]
-        rows += _rows(sheet, indices, file)
+        problems += found
+        if not found:
+            indices, found = _columns(sheet, source.columns, file)
+            problems += found
+            headings += [heading for heading in sheet.headings if heading]
+            rows += _rows(sheet, indices, file)
     if not problems:
         for field in mapped.keys() - set(REQUIRED):
             if not matching(headings, mapped[field]):
@@ -54,6 +56,8 @@ def read(source: Source, settings: None = None) -> list[RawRow]:
 def _sheet(grid: Grid, source: Source) -> tuple[Sheet, list[Problem]]:
     """The table in ``grid``, and what is wrong with its row of headings."""
     here = Problem("", file=source.workbook, sheet=grid.name)
+    if not grid.lines:
+        return grid.sheet(), [replace(here, what="is empty", hint="source.sheets names the sheets to read")]
     try:
         sheet = grid.sheet(source.header_row)
     except BadInput as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -43,13 +44,14 @@ def rows(path: Path, needed: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
     headings = [" ".join(heading.split()).casefold() for heading in sheet.headings]
     problems = []
     for name in needed:
-        if len(at := matching(headings, name)) == 1:
-            headings[at[0]] = name
-        elif at:
-            problems.append(Problem(f"the heading {name!r} occurs {len(at)} times", "rename all but one", path.name))
+        if at := matching(headings, name):
+            headings = [name if index in at else heading for index, heading in enumerate(headings)]
         else:
-            hint = nearest(name, [h for h in headings if h])
+            hint = nearest(name, list(dict.fromkeys(filter(None, headings))))
             problems.append(Problem(f"there is no column {name!r}", hint, path.name))
+    for name, count in Counter(headings).items():
+        if name and count > 1:
+            problems.append(Problem(f"the heading {name!r} occurs {count} times", "rename all but one", path.name))
     for line in sheet.rows:
         for index, fault in line.faults.items():
             column = "" if index == WHOLE_ROW else sheet.headings[index]
