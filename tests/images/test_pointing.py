@@ -175,6 +175,14 @@ def test_the_limb_is_found_in_images_of_any_size_and_shape(shape: tuple[int, int
     assert (*found.center_px, found.radius_px) == pytest.approx((shape[1] / 2, shape[0] / 2, radius), abs=0.3)
 
 
+@pytest.mark.parametrize("sky", [0.0, np.nan])
+def test_a_sky_without_light_does_not_move_the_limb_inwards(sky: float) -> None:
+    y, x = np.mgrid[:512, :512]
+    r = np.hypot(x - 240, y - 262.5) / 180
+    found = limb(np.where(r < 1, np.rint(250 * (0.4 + 0.6 * np.sqrt(np.maximum(1 - r**2, 0)))), sky))
+    assert found is not None and found.radius_px == pytest.approx(180, abs=0.2)
+
+
 def test_where_no_disc_stands_out_there_is_no_limb() -> None:
     rng = np.random.default_rng(0)
     spot = drawn("continuum")[156:356, 156:356]  # all of it on the disc

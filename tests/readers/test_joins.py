@@ -10,6 +10,7 @@ import pytest
 from sdovis.errors import BadInput
 from sdovis.readers.joins import flare_facts, flux, joins, read_flares, read_harps, read_sharps
 from sdovis.readers.srs_settings import SrsSettings
+from written import workbook
 
 T = datetime(2011, 2, 15, tzinfo=UTC)
 HEAD = "start;peak;end;class;noaa_ar\n"
@@ -114,6 +115,32 @@ def test_a_harp_may_hold_several_regions_and_a_region_lie_in_several_harps(tmp_p
     path.write_text("HARPNUM NOAA_ARS\n377\n")
     with pytest.raises(BadInput, match="row 2: '377' is not a HARP with"):
         read_harps(path)
+
+
+def test_joined_tables_are_read_from_workbooks_and_in_any_encoding(flares, tmp_path):
+    lines = [line.split(";") for line in (HEAD.strip(), *FLARES)]
+    as_book = read_flares(workbook(tmp_path / "goes.xlsx", lines, merged=["A8:A8"]))
+    flares.write_bytes((HEAD + "\n".join(FLARES)).replace(";", "\t").encode("utf-16"))
+    for found in (as_book, read_flares(flares)):
+        assert found.following(11158, T, flux("C"), 24) == 1 and len(found.peak) == 6
+    sharps = workbook(tmp_path / "sharp.xlsx", [["T_REC", "NOAA_ARS", "USFLUX"], ["2011.02.15_00:00:34_TAI", "11158,11160", 1e22]])
+    assert set(read_sharps(sharps).times) == {11158, 11160}
+    harps = workbook(tmp_path / "harps.xlsx", [["HARPNUM", "NOAA_ARS"], [377, 11158], [393, "11160,11166"]])
+    assert read_harps(harps) == {11158: (377,), 11160: (393,), 11166: (393,)}
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ('2011-02-15 00:00,"C1,1\n2011-02-16 00:00,C1,1', "a quote in line 2 does not end where its cell ends"),
+        ("2011-02-15 00:00,C1,1,1", "row 2: the row has more cells than headings"),
+        ("2011-02-15 00:00,C1,#N/A", "row 2, column 'noaa_ar': the cell shows the error #N/A"),
+    ],
+)
+def test_rows_of_a_list_are_never_lost_or_shifted(flares, row, why):
+    flares.write_text(f"peak,class,noaa_ar\n{row}\n")
+    with pytest.raises(BadInput, match=why):
+        read_flares(flares)
 
 
 def test_joined_columns_have_their_headings_and_are_blank_where_nothing_is_known(flares, tmp_path):

@@ -76,7 +76,8 @@ def limb(values: NDArray[Any]) -> Limb | None:
     factor = math.ceil(max(values.shape) / GLANCE_SIDE)
     if not dark < bright or min(values.shape) < 16 * factor:
         return None
-    edges = _edges(values, valid, dark - 1, factor, 2 * GLANCE_SIDE)
+    sky = min(dark - 1, 0.0)  # darker than the disc by as much as can be, so that its edge is the steepest place
+    edges = _edges(values, valid, sky, factor, 2 * GLANCE_SIDE)
     shortest, longest = (share * min(values.shape) for share in DISC_SHARE)
     tried = (
         (_best(edges, radius, factor, GLANCE_SIDE), radius) for radius in np.arange(shortest, longest, factor).tolist()
@@ -84,7 +85,7 @@ def limb(values: NDArray[Any]) -> Limb | None:
     (x, y, sigmas), radius = max(tried, key=lambda found: found[0][2])
     if sigmas < GLANCE_SIGMAS:
         return None
-    level = _level(values, valid, dark - 1)
+    level = _level(values, valid, sky)
     first = _fitted(level, Limb((x, y), radius))
     return first and _fitted(level, first)  # from the right circle every ray meets the limb at the same distance
 
