@@ -1,4 +1,4 @@
-"""Text tables: whatever separator, encoding and quotes they have, cells are those that were written, or one line says why not."""
+"""Text tables: cells are those that were written, whatever separator, encoding and quotes, or one line says why not."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def problem(path: Path, on_problem: str = "error") -> str:
     columns = Columns(image="Image", label="Mount Wilson", noaa_ar="NOAA AR")
     with pytest.raises(BadInput) as caught:
         spreadsheet.read(
-            Source.model_validate({"root": path.parent, "workbook": path.name, "columns": columns, "on_problem": on_problem})
+            Source.model_validate(
+                {"root": path.parent, "workbook": path.name, "columns": columns, "on_problem": on_problem}
+            )
         )
     assert len(caught.value.problems) == 1 and "\n" not in str(caught.value)
     return str(caught.value)
@@ -129,7 +131,10 @@ def test_a_cell_of_several_lines_is_a_cell(tmp_path):
     [
         ("a,11158", "row 3: the row has fewer cells than headings: 2, not 3; complete the row"),
         ("a", "fewer cells than headings: 1, not 3"),
-        ("a,1,1158,Beta", "row 3: the row has more cells than headings: 4, not 3; put cells that contain the separator"),
+        (
+            "a,1,1158,Beta",
+            "row 3: the row has more cells than headings: 4, not 3; put cells that contain the separator",
+        ),
         ("a,11158,Beta,,x", "more cells than headings: 5, not 3"),
         ("a,11158,#N/A", "row 3, column 'Mount Wilson': the cell shows the error #N/A"),
         ("a,#WERT!,Beta", "column 'NOAA AR': the cell shows the error #WERT!"),

@@ -123,7 +123,9 @@ def test_joined_tables_are_read_from_workbooks_and_in_any_encoding(flares, tmp_p
     flares.write_bytes((HEAD + "\n".join(FLARES)).replace(";", "\t").encode("utf-16"))
     for found in (as_book, read_flares(flares)):
         assert found.following(11158, T, flux("C"), 24) == 1 and len(found.peak) == 6
-    sharps = workbook(tmp_path / "sharp.xlsx", [["T_REC", "NOAA_ARS", "USFLUX"], ["2011.02.15_00:00:34_TAI", "11158,11160", 1e22]])
+    sharps = workbook(
+        tmp_path / "sharp.xlsx", [["T_REC", "NOAA_ARS", "USFLUX"], ["2011.02.15_00:00:34_TAI", "11158,11160", 1e22]]
+    )
     assert set(read_sharps(sharps).times) == {11158, 11160}
     harps = workbook(tmp_path / "harps.xlsx", [["HARPNUM", "NOAA_ARS"], [377, 11158], [393, "11160,11166"]])
     assert read_harps(harps) == {11158: (377,), 11160: (393,), 11166: (393,)}

@@ -154,7 +154,11 @@ def test_a_strict_workbook_is_read_as_the_usual_one(tmp_path):
     iso = '<c r="B2" t="d"><v>2011-02-15T01:30:00</v></c>'
     path = strict(workbook(tmp_path / "b.xlsx", [HEAD, *ROWS], hidden=[3], merged=["C3:C4"]))
     edited(path, lambda xml: re.sub(r'<c r="B2".*?</c>', iso, xml), SHEET)
-    assert cells(path) == [("a.fits", "2011-02-15 01:30:00", "Beta", "1.5"), TEXTS[1], ("c.fits", "11164", "Alpha", "3.5")]
+    assert cells(path) == [
+        ("a.fits", "2011-02-15 01:30:00", "Beta", "1.5"),
+        TEXTS[1],
+        ("c.fits", "11164", "Alpha", "3.5"),
+    ]
     assert "1 of 3 rows are hidden" in notices(path)[0]
 
 
@@ -168,7 +172,11 @@ def test_a_percentage_is_refused_because_it_shows_another_number_than_it_holds(t
 def test_rows_that_are_hidden_or_struck_through_are_used_and_counted(tmp_path):
     path = workbook(tmp_path / "b.xlsx", [HEAD, *ROWS], hidden=[2, 4], struck=["B3", "C3", "A4"])
     assert cells(path) == TEXTS
-    assert [row.marks for row in spreadsheet.read(source(path))] == [("hidden",), ("struck through",), ("hidden", "struck through")]
+    assert [row.marks for row in spreadsheet.read(source(path))] == [
+        ("hidden",),
+        ("struck through",),
+        ("hidden", "struck through"),
+    ]
     assert notices(path) == [
         "b.xlsx, sheet 'Regions': 2 of 3 rows are hidden, and are used (rows 2, 4)",
         "b.xlsx, sheet 'Regions': 2 of 3 rows are struck through, and are used (rows 3, 4)",
@@ -219,7 +227,8 @@ def test_a_title_above_the_headings_is_said_and_can_be_named_in_the_study(tmp_pa
 
 
 @pytest.mark.parametrize(
-    "heading", ["noaa ar", "NOAA\nAR", "NOAA\u00a0AR", " NOAA  AR ", "NOAAAR", "Noaa\tAR", "NOAA AR\u200b", "NOAA\u202fAR"]
+    "heading",
+    ["noaa ar", "NOAA\nAR", "NOAA\u00a0AR", " NOAA  AR ", "NOAAAR", "Noaa\tAR", "NOAA AR\u200b", "NOAA\u202fAR"],
 )
 def test_a_heading_is_matched_but_for_case_and_white_space_and_it_is_said(tmp_path, heading):
     path = workbook(tmp_path / "b.xlsx", [[HEAD[0], heading, *HEAD[2:]], *ROWS])

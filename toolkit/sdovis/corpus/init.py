@@ -28,7 +28,16 @@ from sdovis.sun.geometry import DiscFrame
 
 #: What people call the columns, most telling first.
 HEADINGS: Mapping[str, Sequence[str]] = {
-    "label": (r"mount\s*wilson", r"\bhale\b", r"^mag(netic)?\b", r"mcintosh|zpc", r"^kind$", r"label", r"class", r"type"),
+    "label": (
+        r"mount\s*wilson",
+        r"\bhale\b",
+        r"^mag(netic)?\b",
+        r"mcintosh|zpc",
+        r"^kind$",
+        r"label",
+        r"class",
+        r"type",
+    ),
     "noaa_ar": (r"noaa", r"^ar\b", r"active.?region", r"^region"),
     "observed": (r"observ", r"t_rec|t_obs|date.obs", r"\bdate\b|\btime\b|\but\b"),
     "latitude_deg": (r"^lat",),
