@@ -10,6 +10,7 @@ import pytest
 from sdovis.errors import BadInput
 from sdovis.readers.joins import flare_facts, flux, joins, read_flares, read_harps, read_sharps
 from sdovis.readers.srs_settings import SrsSettings
+from sdovis.study import Source, reader
 from written import workbook
 
 T = datetime(2011, 2, 15, tzinfo=UTC)
@@ -143,6 +144,28 @@ def test_rows_of_a_list_are_never_lost_or_shifted(flares, row, why):
     flares.write_text(f"peak,class,noaa_ar\n{row}\n")
     with pytest.raises(BadInput, match=why):
         read_flares(flares)
+
+
+def test_marked_rows_of_a_joined_workbook_are_counted_and_titles_above_its_headings_skipped(tmp_path):
+    lines = [
+        ["GOES flares, by hand"],
+        ["peak", "Class", "NOAA AR"],
+        *([f"2011-02-1{n} 00:00", "C1.0", 11158] for n in range(3)),
+    ]
+    lines[1][2] = "NOAA_AR"
+    path = workbook(tmp_path / "goes.xlsx", lines, hidden=[4], struck=["A5"], merged=["A1:C1"])
+    assert len(read_flares(path).peak) == 3
+    source = Source.model_validate(
+        {
+            "reader": "srs",
+            "root": tmp_path,
+            "srs": {"summaries": "x", "flares": "goes.xlsx", "flare_class": "C1.0", "flare_hours": 24},
+        }
+    )
+    assert reader("srs").notices(source, source.settings, []) == [
+        "goes.xlsx: 1 of 5 rows are hidden, and are used (rows 4)",
+        "goes.xlsx: 1 of 5 rows are struck through, and are used (rows 5)",
+    ]
 
 
 def test_joined_columns_have_their_headings_and_are_blank_where_nothing_is_known(flares, tmp_path):

@@ -145,6 +145,14 @@ def test_a_joined_table_is_read_alike_from_a_workbook_and_from_text(tmp_path: Pa
     ]
 
 
+def test_an_error_in_a_column_that_has_no_heading_concerns_nobody(tmp_path: Path):
+    path = workbook(tmp_path / "t.xlsx", [["T_REC", None], ["1", "#N/A"], ["2", None, "#REF!"]])
+    assert len(tables.rows(path, ("t_rec",))) == 2
+    path = workbook(tmp_path / "t.xlsx", [["T_REC", None, "X"], ["1", "#N/A", "#REF!"]])
+    with pytest.raises(BadInput, match=r"^t\.xlsx, row 2, column 'X': the cell shows the error #REF!"):
+        tables.rows(path, ("t_rec",))
+
+
 def test_a_heading_that_stands_twice_in_a_joined_table_is_refused(tmp_path: Path):
     path = workbook(tmp_path / "t.xlsx", [["T_REC", "t_rec"], ["1", "2"]])
     with pytest.raises(BadInput, match="the heading 't_rec' occurs 2 times"):

@@ -15,6 +15,8 @@ from sdovis.images.timestamps import SUFFIXES
 HIDDEN, STRUCK = "hidden", "struck through"
 #: The key of a fault that concerns the whole row.
 WHOLE_ROW = -1
+#: The most row numbers that a sentence lists.
+LISTED = 10
 #: Headings are looked for in this many filled rows at the top of a sheet.
 TOP_ROWS = 30
 #: What spreadsheet programs show in place of a value that cannot be computed: #N/A (German #NV), #REF!, #NAME?, Err:502.
@@ -104,6 +106,12 @@ class Grid:
                 return line.number
         return None
 
+    def row_with(self, headings: Iterable[str]) -> int | None:
+        """The first of the top rows in which all of ``headings`` stand; None if there is none."""
+        wanted = list(headings)
+        top = self.lines[:TOP_ROWS]
+        return next((line.number for line in top if all(matching(line.cells, each) for each in wanted)), None)
+
     def _text(self, number: int, index: int) -> str:
         return next((line.text(index) for line in self.lines if line.number == number), "")
 
@@ -118,6 +126,17 @@ def matching(headings: Sequence[str], wanted: str) -> list[int]:
     """Where ``wanted`` stands among ``headings``: exactly, or else but for case and white space."""
     exact = [index for index, heading in enumerate(headings) if heading == wanted]
     return exact or [index for index, heading in enumerate(headings) if heading and plain(heading) == plain(wanted)]
+
+
+def said_of_marks(where: str, marks: Mapping[int, Sequence[str]]) -> list[str]:
+    """A sentence for each mark: which rows have it, and that they are used. ``marks`` gives those of every row, by number."""
+    found = []
+    for mark in (HIDDEN, STRUCK):
+        rows = [number for number, of in marks.items() if mark in of]
+        if rows:
+            listed = ", ".join(map(str, rows[:LISTED])) + (", ..." if len(rows) > LISTED else "")
+            found.append(f"{where}: {len(rows)} of {len(marks)} rows are {mark}, and are used (rows {listed})")
+    return found
 
 
 def _width(line: Line) -> int:

@@ -8,14 +8,12 @@ from dataclasses import replace
 
 from sdovis.errors import BadInput, Problem, nearest
 from sdovis.readers import tables
-from sdovis.readers.grid import TOP_ROWS, WHOLE_ROW, Grid, Line, Sheet, matching
+from sdovis.readers.grid import TOP_ROWS, WHOLE_ROW, Grid, Line, Sheet, matching, said_of_marks
 from sdovis.readers.rows import RawRow
 from sdovis.study import IMAGE_FIELDS, Columns, Reader, Source
 
 #: Without these a row is meaningless; the others may be missing from a sheet.
 REQUIRED = (*IMAGE_FIELDS, "label")
-#: The most row numbers that a notice lists.
-LISTED = 10
 
 
 def read(source: Source, settings: None = None) -> list[RawRow]:
@@ -122,10 +120,7 @@ def notices(source: Source, settings: None, rows: Sequence[RawRow]) -> list[str]
     for sheet in dict.fromkeys(row.sheet for row in rows):
         of = [row for row in rows if row.sheet == sheet]
         where = f"{source.workbook}, sheet {sheet!r}" if sheet else source.workbook
-        for mark in dict.fromkeys(mark for row in of for mark in row.marks):
-            marked = [row.row for row in of if mark in row.marks]
-            listed = ", ".join(map(str, marked[:LISTED])) + (", ..." if len(marked) > LISTED else "")
-            found.append(f"{where}: {len(marked)} of {len(of)} rows are {mark}, and are used (rows {listed})")
+        found += said_of_marks(where, {row.row: row.marks for row in of})
         spelled = [
             f"{own!r} is read as {heading!r}"
             for field, heading in source.columns.mapped().items()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sdovis.errors import BadInput, Problem, nearest
 from sdovis.readers import delimited, workbooks
-from sdovis.readers.grid import WHOLE_ROW, Grid, matching
+from sdovis.readers.grid import WHOLE_ROW, Grid, matching, said_of_marks
 from sdovis.readers.workbooks import Tabs
 
 WORKBOOKS = (".xlsx", ".xlsm")
@@ -36,11 +36,11 @@ def tabs(path: Path) -> Tabs:
 def rows(path: Path, needed: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
     """The rows of a table's first sheet, with their numbers, as heading in lower case -> text.
 
-    ``needed`` names, in lower case, columns that must be there. Raises `BadInput` with every cell that has no value and
-    every row that has other cells than headings.
+    ``needed`` names, in lower case, columns that must be there; titles may stand above their headings. Raises `BadInput`
+    with every cell that has no value and every row that has other cells than headings.
     """
-    (grid,) = read(path)[:1]
-    sheet = grid.sheet()
+    grid = read(path)[0]
+    sheet = grid.sheet(grid.row_with(needed))
     headings = [" ".join(heading.split()).casefold() for heading in sheet.headings]
     problems = []
     for name in needed:
@@ -54,8 +54,9 @@ def rows(path: Path, needed: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
             problems.append(Problem(f"the heading {name!r} occurs {count} times", "rename all but one", path.name))
     for line in sheet.rows:
         for index, fault in line.faults.items():
-            column = "" if index == WHOLE_ROW else sheet.headings[index]
-            problems.append(replace(fault, file=path.name, row=line.number, column=column))
+            if index == WHOLE_ROW or any(headings[index : index + 1]):
+                column = "" if index == WHOLE_ROW else sheet.headings[index]
+                problems.append(replace(fault, file=path.name, row=line.number, column=column))
     if not sheet.rows and not problems:
         problems.append(Problem("there are no rows below the headings", file=path.name))
     if problems:
@@ -68,6 +69,17 @@ def plain_lines(path: Path) -> list[tuple[int, str]]:
     if _is_workbook(path):
         return [(line.number, " ".join(line.cells)) for line in read(path)[0].lines]
     return list(enumerate(delimited.text_of(path).splitlines(), 1))
+
+
+def said_of(path: Path) -> list[str]:
+    """What a reader of the results should know of a joined table: rows that are used although they are marked."""
+    if not _is_workbook(path):
+        return []
+    return [
+        each
+        for grid in read(path)
+        for each in said_of_marks(path.name, {line.number: line.marks for line in grid.lines})
+    ]
 
 
 def _is_workbook(path: Path) -> bool:

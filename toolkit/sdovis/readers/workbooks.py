@@ -46,6 +46,8 @@ def read(path: Path, names: Sequence[str] | None = None) -> list[Grid]:
     there = _tabs(book)
     chosen = list(names or (there.shown or there.hidden)[:1])
     known = (*there.shown, *there.hidden)
+    if not known:
+        raise BadInput(Problem("has no worksheet", file=path.name))
     if missing := [name for name in chosen if name not in known]:
         raise BadInput(
             Problem("there is no such sheet", nearest(name, known), path.name, sheet=name) for name in missing
