@@ -110,6 +110,21 @@ def test_a_column_of_which_a_few_cells_cannot_be_read_is_mapped_and_they_are_cou
     assert "'NOAA AR' was taken as noaa_ar: 1 of 3 cells cannot be read" in remarks[0]
 
 
+def test_cells_that_show_an_error_are_counted_and_are_no_class(tmp_path):
+    lines = [HEAD, *([f"i{n}.jpg", *ROW[1:]] for n in range(4))]
+    lines[2][3], lines[3][3] = "#N/A", "=1+1"
+    study, remarks = drafted(book(tmp_path / "b.xlsx", lines))
+    assert study["source"]["columns"]["label"] == "Mount Wilson" and study["labels"]["scheme"] == "mount-wilson-3"
+    assert "2 of 4 cells cannot be read (the cell shows the error #N/A)" in remarks[0]
+
+
+def test_helioviewers_jpeg2000_get_the_channel_of_pictures(tmp_path, shared_data):
+    for name in ("2013_06_24__17_31_30_84__SDO_AIA_AIA_193.jp2", "2023_01_31__03_39_23_200__SDO_HMI_HMI_continuum.jp2"):
+        (tmp_path / name).write_bytes((shared_data / "fits_samples" / name).read_bytes())
+        study, _ = drafted(book(tmp_path / "b.xlsx", [HEAD, [name, *ROW[1:]]]))
+        assert study["images"]["channel"] == ("aia-193-browse" if "AIA" in name else "hmi-continuum-browse")
+
+
 def test_a_heading_that_stands_twice_is_not_mapped(tmp_path):
     study, remarks = drafted(book(tmp_path / "b.xlsx", [[*HEAD, "NOAA AR"], [*ROW, 1]]))
     assert "noaa_ar" not in study["source"]["columns"]

@@ -196,6 +196,21 @@ def test_rows_hidden_by_default_are_hidden(tmp_path):
     assert "3 of 3 rows are hidden" in notices(path)[0]
 
 
+def test_the_escapes_of_a_workbook_are_the_characters_that_it_shows(tmp_path):
+    path = workbook(
+        tmp_path / "b.xlsx", [["Image", "NOAA_x000D_\nAR", *HEAD[2:]], ["a_x0041_.fits_x000D_", "1", "Beta", "x_y"]]
+    )
+    assert cells(path) == [("aA.fits", "1", "Beta", "x_y")]
+
+
+def test_a_workbook_of_charts_alone_is_one_line(tmp_path):
+    book = openpyxl.Workbook()
+    book.create_chartsheet("Chart")
+    book.remove(book.active)
+    book.save(tmp_path / "b.xlsx")
+    assert len(problems(tmp_path / "b.xlsx")) == 1
+
+
 @pytest.mark.parametrize("state", ["hidden", "veryHidden"])
 def test_a_hidden_sheet_is_not_the_first(tmp_path, state):
     path = workbook(tmp_path / "b.xlsx", [HEAD, *ROWS], sheets={"Old": state})

@@ -180,22 +180,24 @@ def _tried(sheet: Sheet, name: str, heading: str) -> tuple[str, bool]:
         return f"the heading {heading!r} occurs more than once, so it was not taken as {name}", False
     texts = Counter(_cells(sheet, heading))
     wrong = {text: why for text in texts if (why := why_unread(name, text))}
-    if not texts:
+    index = sheet.headings.index(heading)
+    faults = [line.faults[index].what for line in sheet.rows if index in line.faults]
+    unread, cells = sum(texts[text] for text in wrong) + len(faults), texts.total() + len(faults)
+    if not cells:
         return f"{heading!r} is blank, so it was not taken as {name}", False
-    if not wrong:
+    if not unread:
         return "", True
-    unread, cells = sum(texts[text] for text in wrong), texts.total()
     usable = 2 * unread <= cells
-    taken, why = "taken" if usable else "not taken", next(iter(wrong.values()))
+    taken, why = "taken" if usable else "not taken", [*wrong.values(), *faults][0]
     return f"{heading!r} was {taken} as {name}: {unread} of {cells} cells cannot be read ({why})", usable
 
 
 def _cells(sheet: Sheet, heading: str) -> list[str]:
-    """The filled cells below ``heading``; none if there is no such heading."""
+    """The filled cells below ``heading`` that have a value; none if there is no such heading."""
     if heading not in sheet.headings:
         return []
     index = sheet.headings.index(heading)
-    return [text for line in sheet.rows if (text := line.text(index))]
+    return [text for line in sheet.rows if (text := line.text(index)) and index not in line.faults]
 
 
 def _image_folder(root: Path, names: Sequence[str]) -> str:
@@ -245,12 +247,13 @@ def _scheme(values: Sequence[str]) -> str:
 
 
 def _channel(name: str, image: SolarImage | None) -> str:
-    """The likeliest channel, from the header of a FITS file or from the name of another image."""
+    """The likeliest channel, from the header of an image or, if it has none, from its name."""
     if image is not None and image.header:
         content, instrument = str(image.header.get("CONTENT", "")), str(image.header.get("INSTRUME", ""))
+        browse = "-browse" if image.is_picture else ""  # Helioviewer's JPEG2000 have a header and grey levels
         if instrument.startswith("AIA"):
-            return f"aia-{image.header.get('WAVELNTH')}"
-        return "hmi-continuum" if "CONTINUUM" in content.upper() else "hmi-magnetogram"
+            return f"aia-{image.header.get('WAVELNTH')}{browse}"
+        return f"hmi-{'continuum' if 'CONTINUUM' in content.upper() else 'magnetogram'}{browse}"
     if wave := re.search(r"(?<!\d)0?(94|131|171|193|211|304|335)(?!\d)", name):
         return f"aia-{wave.group(1)}-browse"
     return "hmi-continuum-browse" if re.search(r"Ic|continuum|intensity", name) else "hmi-magnetogram-browse"

@@ -21,6 +21,7 @@ UNCOMPUTED = Problem("the formula has no stored value", "open the workbook in a 
 
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/")
 _UNCOMPUTED_BOOK = re.compile(rb"fullCalcOnLoad\s*=\s*[\"'](1|true)[\"']")
+_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")  # ISO/IEC 29500-1, 22.9.2.19
 _TRANSITIONAL = rb"http://schemas.openxmlformats.org/\1/2006/"
 
 
@@ -212,9 +213,11 @@ def _parser(book: Any, name: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    """A cell as text: 11076.0 becomes '11076', a date is in ISO format, text is unchanged."""
+    """A cell as text: 11076.0 becomes '11076', a date is in ISO format, text is unchanged but for escapes (_x000D_)."""
     if value is None:
         return ""
+    if isinstance(value, str):
+        return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value).strip()
     if isinstance(value, datetime | date):
         return value.isoformat(sep=" ") if isinstance(value, datetime) else value.isoformat()
     if isinstance(value, float) and value.is_integer():
