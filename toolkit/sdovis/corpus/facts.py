@@ -24,7 +24,7 @@ class CorpusFacts:
     """Classes (name -> meaning) in the order of the labels, where labels and pixels come from, and counts of rows.
 
     ``spellings`` counts how each class is written; ``view`` says what a picture shows; ``flares`` is given if the labels
-    were made from a flare list. ``notices`` are what the reader says of the rows.
+    were made from a flare list, ``notices`` if the reader has something to say of the rows.
     """
 
     study: str
@@ -37,7 +37,7 @@ class CorpusFacts:
     rejects: int
     rejects_by_reason: Mapping[str, int]
     flares: FlareFacts | None = None
-    notices: tuple[str, ...] = ()
+    notices: tuple[str, ...] | None = None
 
     @classmethod
     def of(
@@ -70,7 +70,7 @@ class CorpusFacts:
             rejects=len(rejects),
             rejects_by_reason=count_reasons(rejects["reason"]),
             flares=reader(study.source.reader).flares(study.source, study.source.settings, kept["observed"]),
-            notices=notices,
+            notices=notices or None,
         )
 
     def save(self, folder: Path) -> None:
