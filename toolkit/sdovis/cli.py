@@ -123,6 +123,8 @@ def check(
         return
     study = studies.load(study_file, sets or ())
     found = stages.check(study)
+    for notice in found.notices:
+        say(f"note: {notice}")
     typer.echo(f"{study.name}: {len(found.rows)} rows accepted, {len(found.rejects)} rejected")
     for reason, count in found.rejects["reason"].value_counts().head(10).items():
         typer.echo(f"  {count:6d}  {reason}")

@@ -133,6 +133,8 @@ def prepare(study: Study, folders: Folders, say: Say) -> Corpus:
         corpus = build.Corpus.load(folders.corpus)
     else:
         corpus = _timed(say, "prepare", lambda: build.build(study, folders.corpus, rows, origin=origin))
+    for notice in corpus.facts.notices or ():
+        say(f"note: {notice}")
     augmentations(study, corpus)  # the corpus does not depend on these, so they may have changed since
     _resolve(study, folders)
     return corpus

@@ -216,7 +216,7 @@ def build_undivided(
             [t for t in (found.rejects, _left_out(found.rows[reasons != ""], reasons[reasons != ""])) if len(t)]
             or [found.rejects]
         )
-        facts = CorpusFacts.of(study, found.scheme, kept, rejects, classes=classes)
+        facts = CorpusFacts.of(study, found.scheme, kept, rejects, found.notices, classes)
     except BadInput:
         shards.remove()
         raise
@@ -268,7 +268,7 @@ def _divided(study: Study, found: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, 
     order = keys.sort_values(["part", "observed", "id"], kind="stable").index
     kept = found.rows.iloc[order].assign(split=part[order], group=assignment.group[order])
     kept = kept.reset_index(drop=True)
-    facts = CorpusFacts.of(study, found.scheme, kept, rejects)
+    facts = CorpusFacts.of(study, found.scheme, kept, rejects, found.notices)
     checked = audits.audit(
         kept,
         tuple(facts.classes),

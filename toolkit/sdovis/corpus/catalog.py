@@ -23,7 +23,7 @@ from sdovis.labels import schemes as label_schemes
 from sdovis.labels.schemes import LabelScheme
 from sdovis.manifests import sha256_file
 from sdovis.readers.rows import RawRow
-from sdovis.study import Images, Study
+from sdovis.study import Images, Study, reader
 
 REJECT_COLUMNS = ("file", "sheet", "row", "image", "noaa_ar", "label", "reason")
 #: Limits beyond which the decoder of an image is stopped: seconds, and bytes beyond those of an idle worker.
@@ -35,12 +35,13 @@ DECODING_BYTES = 2 * 2**30
 class Catalog:
     """``rows``: one row per example, without its picture; ``rejects``: one row per reject, with its reason.
 
-    With shards, the columns shard and place of ``rows`` say where the pictures are.
+    With shards, the columns shard and place of ``rows`` say where the pictures are. ``notices`` are the reader's.
     """
 
     rows: pd.DataFrame
     rejects: pd.DataFrame
     scheme: LabelScheme
+    notices: tuple[str, ...] = ()
 
 
 def scheme_of(study: Study, rows: Sequence[RawRow]) -> LabelScheme:
@@ -63,12 +64,14 @@ def catalog(
     `BadInput` with all problems of all rows and images; with ``source.on_problem = "reject"`` these become rejects, and
     it raises only if no row is left.
     """
-    scheme = scheme_of(study, rows)
+    sound = [raw for raw in rows if not raw.faults]
+    scheme = scheme_of(study, sound)
     signed = any(channel(name).signed for name in study.images.channels)
     scheme.policy.chosen(
         study.method.augment, signed=signed
     )  # augmentations that break labels are refused before the work
-    understood = understand(study, rows, scheme)
+    understood = understand(study, sound, scheme)
+    understood.problems += [(raw, fault) for raw in rows for fault in raw.faults]
     frames = _frames(understood.kept)
     look = partial(_look, study, workers=workers, progress=progress, total=len(frames))
     parts = _kept_on_disk(frames, shards, look) if shards else _only_looked_at(frames, look)
@@ -88,7 +91,8 @@ def catalog(
         raise BadInput(
             Problem(f"no row is left: {reasons}", "check [images] and [labels] in the study", study.source.rows_from)
         )
-    return Catalog(table, left_out, scheme)
+    notices = reader(study.source.reader).notices(study.source, study.source.settings, rows)
+    return Catalog(table, left_out, scheme, tuple(notices))
 
 
 Frame = tuple[Observation, ...]

@@ -24,7 +24,7 @@ class CorpusFacts:
     """Classes (name -> meaning) in the order of the labels, where labels and pixels come from, and counts of rows.
 
     ``spellings`` counts how each class is written; ``view`` says what a picture shows; ``flares`` is given if the labels
-    were made from a flare list.
+    were made from a flare list, ``notices`` if the reader has something to say of the rows.
     """
 
     study: str
@@ -37,6 +37,7 @@ class CorpusFacts:
     rejects: int
     rejects_by_reason: Mapping[str, int]
     flares: FlareFacts | None = None
+    notices: tuple[str, ...] | None = None
 
     @classmethod
     def of(
@@ -45,6 +46,7 @@ class CorpusFacts:
         scheme: LabelScheme,
         kept: pd.DataFrame,
         rejects: pd.DataFrame,
+        notices: tuple[str, ...] = (),
         classes: Sequence[str] | None = None,
     ) -> CorpusFacts:
         """The facts of rows ``kept`` (columns label, a class name, label_text, simulated, observed) and ``rejects``.
@@ -70,6 +72,7 @@ class CorpusFacts:
             rejects=len(rejects),
             rejects_by_reason=count_reasons(rejects["reason"]),
             flares=reader(study.source.reader).flares(study.source, study.source.settings, kept["observed"]),
+            notices=notices or None,
         )
 
     def save(self, folder: Path) -> None:

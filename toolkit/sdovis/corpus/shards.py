@@ -129,7 +129,8 @@ def _plain(image: Looked) -> dict[str, Any]:
 
 def plain(raw: RawRow) -> list[Any]:
     """The row as JSON can hold it: the arguments of `RawRow`, in order."""
-    return [raw.file, raw.sheet, raw.row, dict(raw.cells), dict(raw.headings)]
+    row = [raw.file, raw.sheet, raw.row, dict(raw.cells), dict(raw.headings)]
+    return [*row, raw.marks] if raw.marks else row  # rows without marks have the sum that they always had
 
 
 def _of_plain(entry: dict[str, Any]) -> Looked:

@@ -14,7 +14,9 @@ from sdovis.images import headers
 from sdovis.images.bounds import MAX_BYTES, MAX_HEADER_BYTES
 from sdovis.images.jpeg2000 import checked_header
 
-SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".jp2")
+#: How the names of images end, in lower case; what a file holds is determined by its content.
+SUFFIXES = tuple(f"{fits}{packed}" for packed in ("", ".gz", ".fz") for fits in (".fits", ".fit", ".fts"))
+SUFFIXES += (".jp2", ".jpx", ".jpg", ".jpeg", ".png", ".tif", ".tiff")
 #: AIA's and HMI's browse images, Helioviewer's and JSOC's files: 20110215_013000, 2011.02.15_01.30.00_TAI ...
 _USUAL_NAME = re.compile(
     r"(?<!\d)(?P<Y>20\d\d)(?P<s>[-_.]?)(?P<m>\d\d)(?P=s)(?P<d>\d\d)[T_-]{1,2}"

@@ -32,7 +32,7 @@ class About(Section):
 
 
 class Columns(Section):
-    """The workbook's own column headings, exactly as in its first row."""
+    """The workbook's own column headings. Case and white space need not agree unless two headings differ only by them."""
 
     image: str | tuple[str, str, str] = Field(
         "Image", description="File name of the image, relative to source.images; three headings for three channels."

@@ -39,6 +39,8 @@ class Reader:
       that it makes; entries in the study file take precedence. ``study`` is the study as written, tables by name, not
       yet checked.
     - ``rows_from(source, settings)`` names the file or folder that the rows are read from, relative to ``source.root``.
+    - ``notices(source, settings, rows)`` says in sentences what a reader of the results should know of the rows that
+      ``read`` gave, such as that some were hidden; `sdovis check` and `prepare` print them, and ``corpus.json`` keeps them.
     - ``flares(source, settings, times)`` says which list of flares the labels of rows observed at ``times`` were made
       from, as a `sdovis.readers.rows.FlareFacts`; None if no list was used.
     """
@@ -48,6 +50,7 @@ class Reader:
     requires: tuple[str, ...] = ()
     fills_in: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda study: {}
     rows_from: Callable[[Source, Any], str] = lambda source, settings: source.workbook
+    notices: Callable[[Source, Any, Sequence[Any]], Sequence[str]] = lambda source, settings, rows: ()
     flares: Callable[[Source, Any, Iterable[datetime]], Any] = lambda source, settings, times: None
 
 
@@ -77,10 +80,15 @@ class _Entries(Section):
     root: Path = Field(Path(), description="Folder that holds the table of rows and the images.")
     workbook: str = Field(
         "",
-        description=f"Table that rows are read from, relative to root; `{DEFAULT_READER}` requires it: a .xlsx or .csv "
-        "file.",
+        description=f"Table that rows are read from, relative to root; `{DEFAULT_READER}` requires it: a .xlsx, .xlsm, "
+        ".csv, .tsv or .txt file.",
     )
-    sheets: tuple[str, ...] = Field((), description="Sheets of the table to read; if empty, the first.")
+    sheets: tuple[str, ...] = Field(
+        (), description="Sheets of the table to read; if empty, the first that is not hidden."
+    )
+    header_row: int | None = Field(
+        None, ge=1, description="Row of the headings, counted from 1; if absent, the first row that is not blank."
+    )
     images: str = Field(".", description="Folder of the images, relative to root. Images outside it are not read.")
     columns: Columns = Columns()
     on_problem: Literal["error", "reject"] = Field(
