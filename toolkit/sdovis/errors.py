@@ -26,7 +26,10 @@ EXIT_INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, where it is, and how to fix it. ``str()`` gives one line."""
+    """One thing that is wrong, where it is, and how to fix it. ``str()`` gives one line.
+
+    Problems of one ``kind`` in one column are one mistake, made in many rows: they are reported once, with their number.
+    """
 
     what: str
     hint: str = ""
@@ -34,6 +37,7 @@ class Problem:
     sheet: str = ""
     row: int | None = None
     column: str = ""
+    kind: str = ""
 
     def __str__(self) -> str:
         location = [self.file] if self.file else []
