@@ -10,6 +10,7 @@ import pandas as pd
 
 from sdovis import records
 from sdovis.channels.view import View, ViewFacts, with_a_view
+from sdovis.corpus import units
 from sdovis.errors import BadInput
 from sdovis.labels.schemes import LabelScheme, SchemeFacts
 from sdovis.readers.rows import FlareFacts
@@ -23,8 +24,9 @@ STEPS = (with_a_view,)
 class CorpusFacts:
     """Classes (name -> meaning) in the order of the labels, where labels and pixels come from, and counts of rows.
 
-    ``spellings`` counts how each class is written; ``view`` says what a picture shows; ``flares`` is given if the labels
-    were made from a flare list.
+    ``spellings`` counts how each class is written; ``view`` says what a picture shows; ``flares`` is
+    given if the labels were made from a flare list, ``rows_without_region`` if rows name no region though those of their
+    class have one.
     """
 
     study: str
@@ -37,10 +39,11 @@ class CorpusFacts:
     rejects: int
     rejects_by_reason: Mapping[str, int]
     flares: FlareFacts | None = None
+    rows_without_region: int | None = None
 
     @classmethod
     def of(cls, study: Study, scheme: LabelScheme, kept: pd.DataFrame, rejects: pd.DataFrame) -> CorpusFacts:
-        """The facts of rows ``kept`` (columns label, a class name, label_text, simulated, observed) and ``rejects``.
+        """The facts of rows ``kept`` (columns label, a class name, label_text, group, simulated, observed) and ``rejects``.
 
         Raises `BadInput` if fewer than two classes are left, or a flare list cannot be read.
         """
@@ -62,6 +65,7 @@ class CorpusFacts:
             rejects=len(rejects),
             rejects_by_reason=count_reasons(rejects["reason"]),
             flares=reader(study.source.reader).flares(study.source, study.source.settings, kept["observed"]),
+            rows_without_region=int(units.lacking(kept, scheme).sum()) or None,
         )
 
     def save(self, folder: Path) -> None:

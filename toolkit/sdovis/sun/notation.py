@@ -140,6 +140,22 @@ def longitude(text: str) -> float:
     return angle(text, letters="we", limit=180.0)
 
 
+def carrington(text: str) -> float:
+    """Carrington degrees: as `angle`, without letters, from 0 to 360."""
+    value = angle(text, limit=360.0)
+    if value < 0:
+        raise BadInput(Problem(f"{text!r} is not a Carrington longitude", "write a number between 0 and 360"))
+    return value
+
+
+def pixel(text: str) -> float:
+    """A pixel's number: as `angle`, without letters."""
+    try:
+        return angle(text, limit=1e6)
+    except BadInput:
+        raise BadInput(Problem(f"{text!r} is not a number", "correct the cell")) from None
+
+
 def location(text: str) -> tuple[float, float]:
     """Latitude and longitude: as NOAA writes them, ``N12W34``, or as two numbers, ``-21.5,42`` or ``-21,5; 42``."""
     said = _without_degrees(text).removeprefix("(").removesuffix(")").strip()

@@ -61,9 +61,7 @@ def time(text: str, *, scale: str = "UTC", order: DateOrder | None = None) -> da
     hour, minute, second = (next((parts[k + i] for i in ("", "2", "3") if parts[k + i]), "0") for k in "HMS")
     zone = (parts["zone"] or "").upper()
     try:
-        clock = utc(
-            year, month, day, int(hour), int(minute), float(second.replace(",", ".")), _scale_of(zone) or scale
-        )
+        clock = utc(year, month, day, int(hour), int(minute), float(second.replace(",", ".")), _scale_of(zone) or scale)
         return clock - _offset(zone)
     except (ValueError, OverflowError):
         raise _unread(text, said) from None
@@ -80,7 +78,11 @@ def _ordered(text: str, first: int, second: int, year: int, order: DateOrder | N
     """Month and day of a date that does not begin with the year. Raises `BadInput` if nothing says which is which."""
     if order is not None:
         return (second, first) if order == "day-first" else (first, second)
-    read = [f"{day} {_MONTHS[month - 1].capitalize()}" for day, month in ((first, second), (second, first)) if 0 < month <= 12]
+    read = [
+        f"{day} {_MONTHS[month - 1].capitalize()}"
+        for day, month in ((first, second), (second, first))
+        if 0 < month <= 12
+    ]
     readings = " or ".join(dict.fromkeys(read)) or "no day"
     hint = f"{HINT}, or set source.date_order to day-first or month-first"
     kind = "date order" if len(set(read)) > 1 else "date order, one reading"

@@ -1,0 +1,133 @@
+"""The independent unit of a row: its region, and which rows are of the same one; how many rows name none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sdovis.errors import BadInput, Problem
+from sdovis.labels.schemes import LabelScheme
+from sdovis.readers.spreadsheet import Sheet, read_sheets
+from sdovis.study import Study
+from sdovis.study.source import DEFAULT_READER
+from sdovis.sun.notation import is_nothing, named_as_region, regions
+
+#: The largest share of rows without a region that a split by region may have unless the study allows more.
+MAX_MISSING = 0.1
+#: Headings of columns of region numbers.
+HEADING = re.compile(r"noaa|(?:^|[\s_])ars?(?:$|[\s_(])|active.?region|\bregions?\b", re.IGNORECASE)
+#: A NOAA number of SDO's time; a column of such numbers that repeat is likely to be one of regions, whatever its heading.
+SDO_NUMBER = re.compile(r"1[1-5]\d{3}(\.0+)?")
+
+
+def unit(noaa: Iterable[int], harp: int | None) -> str:
+    """What tells which region a row shows: ``ar11158 ar11162 harp377``; '' if nothing does."""
+    return " ".join([*(f"ar{number}" for number in noaa), *([f"harp{harp}"] if harp else [])])
+
+
+def groups(units: Sequence[str], frames: Sequence[str]) -> NDArray[np.object_]:
+    """The independent unit of each row: its region, else its HARP, else its image, ``frame-NAME``.
+
+    ``units`` are those of `unit`. A row of several regions makes them one, and so does a HARP of which some image gives no
+    region: that may show any of those that others of its images give. Such a unit has the name of its lowest number.
+    """
+    parent: dict[str, str] = {}
+
+    def first(key: str) -> str:
+        while parent.setdefault(key, key) != key:
+            key = parent[key]
+        return key
+
+    def join(keys: Sequence[str]) -> None:
+        for key in keys[1:]:
+            one, other = sorted((first(keys[0]), first(key)), key=_by_number)
+            parent[other] = one
+
+    named = [text.split() for text in units]
+    alone = {keys[0] for keys in named if len(keys) == 1 and keys[0].startswith("harp")}
+    for keys in named:
+        join([key for key in keys if key.startswith("ar") or key in alone])
+    return np.array(
+        [first(keys[0]) if keys else f"frame-{frame}" for keys, frame in zip(named, frames, strict=True)], object
+    )
+
+
+def _by_number(key: str) -> tuple[bool, int]:
+    return key.startswith("harp"), int(key.lstrip("arhp"))
+
+
+def lacking(rows: pd.DataFrame, scheme: LabelScheme) -> NDArray[np.bool_]:
+    """Which rows (columns group, label) name no region although rows of their class have one."""
+    return (rows["group"].str.startswith("frame-") & ~rows["label"].isin(scheme.without_region)).to_numpy(bool)
+
+
+def said_of_missing(missing: int | None, rows: int) -> str:
+    """The sentence on rows without a region; '' if there are none."""
+    if not missing:
+        return ""
+    return f"{missing} of {rows} rows name no region, so it is not known whether a region they show lies in two parts"
+
+
+def refuse_unknown(study: Study, rows: pd.DataFrame, scheme: LabelScheme) -> None:
+    """Raise `BadInput` if the split rests on region numbers and too many ``rows`` have none."""
+    should = ~rows["label"].isin(scheme.without_region)
+    missing, of = int(lacking(rows, scheme).sum()), int(should.sum())
+    if not study.split.needs_regions or study.split.allow_missing_regions or missing <= MAX_MISSING * of:
+        return
+    how = study.split.method + (f", gap {study.split.gap:g} days" if study.split.gap is not None else "")
+    hint = (
+        "name the column in source.columns.noaa_ar and fill it in, use split.method = 'temporal' with a gap of 14 days or "
+        "more, or set split.allow_missing_regions = true"
+    )
+    raise BadInput(Problem(f"split ({how}): {said_of_missing(missing, of)}", hint))
+
+
+def refuse_unmapped(study: Study) -> None:
+    """Raise `BadInput` if no column is mapped to noaa_ar although one of the workbook looks like region numbers."""
+    source = study.source
+    if source.reader != DEFAULT_READER or source.columns.noaa_ar or study.split.allow_missing_regions:
+        return
+    taken = set(source.columns.mapped().values())
+    problems = [
+        Problem(
+            "holds region numbers, but the study does not use them: a region could lie in two parts",
+            f"set source.columns.noaa_ar = {heading!r}, or split.allow_missing_regions = true",
+            source.workbook,
+            sheet.name,
+            column=heading,
+        )
+        for sheet in read_sheets(source.root / source.workbook, source.sheets or None)
+        for heading, cells in _columns(sheet).items()
+        if heading not in taken and _look_like_regions(heading, cells)
+    ]
+    if problems:
+        raise BadInput(problems)
+
+
+def _columns(sheet: Sheet) -> Mapping[str, list[str]]:
+    """Heading -> the cells of its column."""
+    return {
+        heading: [cells[i] for _, cells in sheet.rows if i < len(cells)]
+        for i, heading in enumerate(sheet.headings)
+        if heading
+    }
+
+
+def _look_like_regions(heading: str, cells: Sequence[str]) -> bool:
+    """Whether nearly all filled cells are region numbers, and heading, spelling or repetition says that they are meant so."""
+    filled = [cell for cell in cells if not is_nothing(cell) and cell != "0"]
+    if sum(map(_is_region, filled)) < max(0.9 * len(filled), 1):
+        return False
+    repeated = len(set(filled)) <= len(filled) / 2 and all(map(SDO_NUMBER.fullmatch, filled))
+    return repeated or HEADING.search(heading) is not None or all(map(named_as_region, filled))
+
+
+def _is_region(cell: str) -> bool:
+    try:
+        return bool(regions(cell))
+    except BadInput:
+        return False
