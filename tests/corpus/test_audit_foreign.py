@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from sdovis.cli import run_command
-from sdovis.corpus import audit_foreign as foreign
+from sdovis.corpus import foreign
 from sdovis.corpus.audit_foreign import DatasetColumns, audit_foreign
 from sdovis.corpus.duplicates import near_duplicates, perceptual_hash
 from sdovis.errors import BadInput, HubFailure
@@ -197,7 +197,7 @@ def test_our_own_corpus_is_clean(simulated, tmp_path):
     [
         (DatasetColumns("ar"), "--group 'ar': there is no such column; did you mean 'AR'?"),
         (DatasetColumns("AR", "clas"), "--label 'clas': there is no such column; did you mean 'class'?"),
-        (DatasetColumns("AR", time="class"), "column 'class': is not a time"),
+        (DatasetColumns("AR", time="class"), "column 'class': time 'alpha' cannot be read (2 such rows)"),
         (DatasetColumns("AR", image="class"), "an image cannot be read"),
     ],
 )

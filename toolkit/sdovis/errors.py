@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 EXIT_OK = 0
@@ -86,6 +86,17 @@ class Conflict(SdovisError):
     """Something is in the way; it was left as it is."""
 
     exit_code = EXIT_CONFLICT
+
+
+def once(problems: Iterable[Problem]) -> list[Problem]:
+    """The problems, of each kind in a column only the first, with the number of rows that have it."""
+    kinds: dict[tuple[object, ...], list[Problem]] = {}
+    for number, problem in enumerate(problems):
+        same = (problem.file, problem.sheet, problem.column, problem.kind) if problem.kind else (number,)
+        kinds.setdefault(same, []).append(problem)
+    return [
+        replace(of[0], what=f"{of[0].what} ({len(of)} such rows)") if len(of) > 1 else of[0] for of in kinds.values()
+    ]
 
 
 def nearest(name: str, choices: Sequence[str]) -> str:

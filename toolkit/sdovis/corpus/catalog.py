@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from sdovis.channels.channel import channel
 from sdovis.corpus import examples, units
 from sdovis.corpus.observations import Observation, Reject, Sorted, understand
 from sdovis.corpus.shards import HEAVY, Looked, Shards, chunks
-from sdovis.errors import BadInput, Problem, UnreadableImage
+from sdovis.errors import BadInput, Problem, UnreadableImage, once
 from sdovis.images import isolation
 from sdovis.images.images import inside
 from sdovis.labels import schemes as label_schemes
@@ -76,7 +76,7 @@ def catalog(
     problems = understood.problems + seen.problems
     rejects = understood.rejects + seen.rejects
     if problems and study.source.on_problem == "error":
-        raise BadInput(_once(problem for _, problem in sorted(problems, key=lambda p: (p[0].sheet, p[0].row))))
+        raise BadInput(once(problem for _, problem in sorted(problems, key=lambda p: (p[0].sheet, p[0].row))))
     faults: dict[tuple[object, ...], list[tuple[RawRow, Problem]]] = {}
     for raw, problem in problems:
         faults.setdefault((raw.file, raw.sheet, raw.row, raw.images), []).append((raw, problem))
@@ -89,17 +89,6 @@ def catalog(
             Problem(f"no row is left: {reasons}", "check [images] and [labels] in the study", study.source.rows_from)
         )
     return Catalog(table, left_out, scheme)
-
-
-def _once(problems: Iterable[Problem]) -> list[Problem]:
-    """The problems, of each kind in a column only the first, with the number of rows that have it."""
-    kinds: dict[tuple[object, ...], list[Problem]] = {}
-    for number, problem in enumerate(problems):
-        same = (problem.file, problem.sheet, problem.column, problem.kind) if problem.kind else (number,)
-        kinds.setdefault(same, []).append(problem)
-    return [
-        replace(of[0], what=f"{of[0].what} ({len(of)} such rows)") if len(of) > 1 else of[0] for of in kinds.values()
-    ]
 
 
 Frame = tuple[Observation, ...]

@@ -117,7 +117,8 @@ def _judged(images: Images, view: View, row: Observation, layers: Sequence[Layer
         return problem
     if limit is not None and row.longitude_deg is None:
         hint = "set source.columns.longitude_deg, or x_px and y_px with images.center_px"
-        return row.raw.problem("the longitude is unknown, and images.max_longitude_deg is set", hint)
+        what = "the longitude is unknown, and images.max_longitude_deg is set"
+        return row.raw.problem(what, hint, kind="no position")
     if limit is not None and row.longitude_deg is not None and abs(row.longitude_deg) > limit:
         return _too_far(row.longitude_deg, limit)
     if view.cutout_deg and row.longitude_deg is None:

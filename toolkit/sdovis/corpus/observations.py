@@ -147,11 +147,10 @@ def _take_out_shared_images(out: Sorted) -> None:
     shared = {images: of for images, of in of_image.items() if differ(of)}
     if not shared:
         return
-    count = sum(map(len, shared.values()))
     two = sum(len({row.label for row in of}) > 1 for of in shared.values())
     what = (
-        f"{count} rows are {len(shared)} whole images, {two} of them with rows of several classes: nothing is cut out, so "
-        "each row would show the same picture"
+        f"{len(shared)} whole images have rows of several regions or classes ({two} of several classes): nothing is cut "
+        "out, so the rows of an image would show the same picture"
     )
     hint = (
         "set images.cutout_arcsec or images.cutout_deg, and give each row a position (source.columns.latitude_deg and "
@@ -164,9 +163,8 @@ def _take_out_shared_images(out: Sorted) -> None:
 
 def no_position(raw: RawRow) -> Problem:
     """The problem of a row whose cutout has no position."""
-    return raw.problem(
-        "no position to cut out", "fill in latitude and longitude, or x and y; [source.columns] names the columns"
-    )
+    hint = "fill in latitude and longitude, x and y, or a location; [source.columns] names the columns"
+    return raw.problem("no position to cut out", hint, kind="no position")
 
 
 def _has_position(row: Observation) -> bool:

@@ -60,6 +60,48 @@ def _by_number(key: str) -> tuple[bool, int]:
     return key.startswith("harp"), int(key.lstrip("arhp"))
 
 
+def named_units(cells: Iterable[str], column: str) -> list[tuple[str, ...]]:
+    """What each cell of a ``column`` of groups names: numbers of regions, however they are written; else the cell itself.
+
+    A column is one of regions if its heading says so, or if a cell has NOAA or AR before a number.
+    """
+    cells = list(cells)
+    if not _of_regions(cells, column):
+        return [(cell,) if cell else () for cell in cells]
+    found = {
+        cell: tuple(map(str, numbers)) if (numbers := _regions(cell)) is not None else (cell,) for cell in set(cells)
+    }
+    return [found[cell] for cell in cells]
+
+
+def strange_regions(cells: Iterable[str], column: str) -> list[str]:
+    """The spellings in a column of regions, by its heading, that are neither a region's number nor say that there is none."""
+    if not HEADING.search(column):
+        return []
+    return sorted(cell for cell in set(cells) if _regions(cell) is None)
+
+
+def cell_text(value: object) -> str:
+    """A cell of any type as text; '' if it is missing. A whole number stored as a float is that number."""
+    if value is None or value != value:  # NaN
+        return ""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(cell_text, value))
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
+def _of_regions(cells: Iterable[str], column: str) -> bool:
+    return HEADING.search(column) is not None or any(map(named_as_region, set(cells)))
+
+
+def _regions(cell: str) -> tuple[int, ...] | None:
+    """The regions that a cell names; None if it cannot be read."""
+    try:
+        return regions(cell)
+    except BadInput:
+        return None
+
+
 def lacking(rows: pd.DataFrame, scheme: LabelScheme) -> NDArray[np.bool_]:
     """Which rows (columns group, label) name no region although rows of their class have one."""
     return (rows["group"].str.startswith("frame-") & ~rows["label"].isin(scheme.without_region)).to_numpy(bool)
@@ -120,14 +162,7 @@ def _columns(sheet: Sheet) -> Mapping[str, list[str]]:
 def _look_like_regions(heading: str, cells: Sequence[str]) -> bool:
     """Whether nearly all filled cells are region numbers, and heading, spelling or repetition says that they are meant so."""
     filled = [cell for cell in cells if not is_nothing(cell) and cell != "0"]
-    if sum(map(_is_region, filled)) < max(0.9 * len(filled), 1):
+    if sum(bool(_regions(cell)) for cell in filled) < max(0.9 * len(filled), 1):
         return False
     repeated = len(set(filled)) <= len(filled) / 2 and all(map(SDO_NUMBER.fullmatch, filled))
     return repeated or HEADING.search(heading) is not None or all(map(named_as_region, filled))
-
-
-def _is_region(cell: str) -> bool:
-    try:
-        return bool(regions(cell))
-    except BadInput:
-        return False
