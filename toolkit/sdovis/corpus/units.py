@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from sdovis.errors import BadInput, Problem
 from sdovis.labels.schemes import LabelScheme
-from sdovis.readers.spreadsheet import Sheet, read_sheets
-from sdovis.study import Study
+from sdovis.readers.spreadsheet import read_sheets
+from sdovis.study import Source, Study
 from sdovis.study.source import DEFAULT_READER
 from sdovis.sun.notation import is_nothing, named_as_region, regions
 
@@ -139,24 +139,22 @@ def refuse_unmapped(study: Study) -> None:
             "holds region numbers, but the study does not use them: a region could lie in two parts",
             f"set source.columns.noaa_ar = {heading!r}, or split.allow_missing_regions = true",
             source.workbook,
-            sheet.name,
+            sheet,
             column=heading,
         )
-        for sheet in read_sheets(source.root / source.workbook, source.sheets or None)
-        for heading, cells in _columns(sheet).items()
+        for sheet, heading, cells in _columns(source)
         if heading not in taken and _look_like_regions(heading, cells)
     ]
     if problems:
         raise BadInput(problems)
 
 
-def _columns(sheet: Sheet) -> Mapping[str, list[str]]:
-    """Heading -> the cells of its column."""
-    return {
-        heading: [cells[i] for _, cells in sheet.rows if i < len(cells)]
-        for i, heading in enumerate(sheet.headings)
-        if heading
-    }
+def _columns(source: Source) -> Iterator[tuple[str, str, list[str]]]:
+    """Sheet, heading and cells of each column of the workbook that has a heading."""
+    for sheet in read_sheets(source.root / source.workbook, source.sheets or None):
+        for i, heading in enumerate(sheet.headings):
+            if heading:
+                yield sheet.name, heading, [cells[i] for _, cells in sheet.rows if i < len(cells)]
 
 
 def _look_like_regions(heading: str, cells: Sequence[str]) -> bool:
