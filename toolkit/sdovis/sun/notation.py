@@ -36,6 +36,8 @@ def plain(text: str) -> str:
 
     Raised digits stay as they are: a footnote's mark is not part of a number.
     """
+    if text.isascii():
+        return " ".join(text.split()).lower()
     kept = []
     for character in text.translate(_DASHES):
         if "\uff01" <= character <= "\uff5e":
