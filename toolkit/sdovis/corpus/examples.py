@@ -252,19 +252,22 @@ def _time(images: Images, row: Observation, layers: Sequence[Layer]) -> tuple[da
 
 def _other_time(images: Images, row: Observation, said: datetime, layers: Sequence[Layer]) -> Problem | None:
     """The problem of a row's time that is not that of an image's header or, where that gives none, of its name."""
+    name = "the image's name"
     for layer in layers:
-        header, mend = layer.image.header, "correct the row or name the right image"
-        seen = {"the image's header": headers.observed(header)}
+        image = layer.image
+        seen = {"the image's header": headers.observed(image.header)}
         if not any(seen.values()):
-            seen["the image's header" if header else "another row of the image"] = layer.image.observed
-            if images.check_names and layer.image.path:
-                seen["the image's name"] = time_in_name(layer.image.path.name)
-                mend += ", or set images.check_names = false if the name's time is another"
+            seen["the image's header" if image.header else "another row of the image"] = image.observed
+            seen[name] = time_in_name(image.path.name) if images.check_names and image.path else None
         for where, time in seen.items():
-            if time is not None and abs(said - time) > MAX_TIME_GAP:
-                gap = _gap(said - time)
-                what = f"the row says {said:%Y-%m-%d %H:%M:%S}, {where} {time:%Y-%m-%d %H:%M:%S} UTC: {gap}"
-                return row.raw.problem(what, mend, field="observed", kind=f"{where} {gap}")
+            if time is None or abs(said - time) <= MAX_TIME_GAP:
+                continue
+            gap = _gap(said - time)
+            what = f"the row says {said:%Y-%m-%d %H:%M:%S}, {where} {time:%Y-%m-%d %H:%M:%S} UTC: {gap}"
+            hint = "correct the row or name the right image"
+            if where == name:
+                hint += ", or set images.check_names = false if the name's time is another"
+            return row.raw.problem(what, hint, field="observed", kind=f"{where} {gap}")
     return None
 
 

@@ -57,6 +57,12 @@ def _read_as(kind: str, **files: str) -> dict[str, Any]:
         return parts
     # A CSV file does not say its columns, and types guessed from it would turn 012192 into a number.
     names = dict.fromkeys(name for data in parts.values() for row in data.take(1) for name in row)
+    if any(name.startswith("__index_level_") for name in names):  # pandas takes the first cells for the rows' names
+        raise BadInput(
+            Problem(
+                "has rows of more cells than headings", "save the table again as CSV", files.get("data_files", kind)
+            )
+        )
     text = datasets.Features({name: datasets.Value("string") for name in names})
     return dict(datasets.load_dataset(kind, streaming=True, features=text, keep_default_na=False, **files))
 
@@ -71,7 +77,7 @@ def rows_of(data: Any, where: str) -> Iterator[Mapping[str, Any]]:
             row = next(rows)
         except StopIteration:
             return
-        except (DatasetsError, OSError, ValueError) as error:
+        except (DatasetsError, KeyError, OSError, ValueError) as error:
             raise BadInput(Problem(f"a row cannot be read: {in_words(error)}", "save it again", where)) from error
         yield row
 
