@@ -342,6 +342,21 @@ def test_one_csv_file_with_a_column_of_parts_is_audited(tmp_path):
     assert _audit(file, DatasetColumns("noaa_ar")).facts["leaks"] == {"groups": 1}
 
 
+@pytest.mark.parametrize(
+    "text", ["noaa_ar;label\n{};alpha\n", "noaa_ar\tlabel\n{}\talpha\n", "\ufeffnoaa_ar,label\n{},alpha\n"]
+)
+def test_csv_files_of_other_programs_are_read(tmp_path, text):
+    where = _csv(tmp_path / "data", train=text.format(11158), test=text.format("AR 11158"))
+    assert _audit(where, DatasetColumns("noaa_ar", "label")).facts["leaks"] == {"groups": 1}
+
+
+def test_files_that_datasets_passes_over_are_named(tmp_path):
+    where = _fits_folder(tmp_path / "data", {"train": [0, 1], "test": [2, 3]})
+    (tmp_path / "data" / "test" / "4.fts").write_bytes((tmp_path / "data" / "test" / "2.fits").read_bytes())
+    notes = _audit(where, DatasetColumns("noaa_ar")).notes
+    assert "1 files were not opened, as datasets does not know them: 4.fts" in notes
+
+
 def test_a_csv_file_with_more_cells_than_headings_is_not_shifted(tmp_path):
     where = _csv(tmp_path / "data", train="noaa_ar,label\n11158,alpha,\n", test="noaa_ar,label\n11158,beta,\n")
     with pytest.raises(BadInput, match="has rows of more cells than headings"):

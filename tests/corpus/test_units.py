@@ -169,6 +169,22 @@ def test_a_column_of_regions_that_nobody_mapped_is_told(small_study, capfd, head
     assert _said(capfd, "check", str(small_study), "--set", "split.allow_missing_regions=true")[0] == 0
 
 
+def test_a_sheet_whose_column_has_another_heading_is_told(small_study, capfd):
+    from openpyxl import load_workbook
+
+    file = small_study.parent / "data" / "SDO_Simulated_Active_Regions.xlsx"
+    book = load_workbook(file)
+    other = book.copy_worksheet(book["Active regions"])
+    other.title = "More"
+    for cell in other[1]:
+        cell.value = {"NOAA AR": "Active region number"}.get(cell.value, cell.value)
+    book.save(file)
+    code, _, (line,) = _said(capfd, "check", str(small_study), "--set", 'source.sheets=["Active regions", "More"]')
+    assert code == 2
+    assert "sheet 'More', column 'Active region number': holds region numbers" in line
+    assert "rename it 'NOAA AR', as in the other sheets" in line
+
+
 def test_other_numbers_are_not_taken_for_regions(small_study, capfd):
     def change(table) -> None:
         table["Frame"] = np.arange(11000, 11000 + len(table))

@@ -25,7 +25,7 @@ from sdovis.corpus.duplicates import (
     perceptual_hash,
     thumbnails,
 )
-from sdovis.corpus.foreign import codes_of, parts_of, rows_of, undecoded
+from sdovis.corpus.foreign import codes_of, parts_of, rows_of, undecoded, unopened
 from sdovis.corpus.shortcuts import shortcuts
 from sdovis.corpus.units import cell_text, named_units, strange_regions
 from sdovis.errors import BadInput, Problem, nearest, once
@@ -73,6 +73,10 @@ def audit_foreign(where: str, columns: DatasetColumns, *, progress: bool = True)
     facts: dict[str, Any] = {"dataset": where, "columns": vars(columns), "parts": _parts(rows, columns)}
     facts["leaks"] = {kind: count for kind, count, _ in found}
     notes = list(_notes(rows, columns))
+    if others := unopened(where):
+        notes.append(
+            f"{len(others)} files were not opened, as datasets does not know them: {', '.join(others[:EXAMPLES])}"
+        )
     if columns.label:
         classes = sorted(rows["label"].unique())
         facts["classes"] = classes

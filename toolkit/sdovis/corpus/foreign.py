@@ -56,7 +56,10 @@ def _read_as(kind: str, **files: str) -> dict[str, Any]:
     if any(data.column_names for data in parts.values()):
         return parts
     # A CSV file does not say its columns, and types guessed from it would turn 012192 into a number.
-    names = dict.fromkeys(name for data in parts.values() for row in data.take(1) for name in row)
+    names = _first_names(parts)
+    if len(names) == 1 and (found := re.search(r"[;\t|]", next(iter(names)))):
+        names = _first_names(datasets.load_dataset(kind, streaming=True, sep=found[0], **files))
+        files["sep"] = found[0]
     if any(name.startswith("__index_level_") for name in names):  # pandas takes the first cells for the rows' names
         raise BadInput(
             Problem(
@@ -65,6 +68,18 @@ def _read_as(kind: str, **files: str) -> dict[str, Any]:
         )
     text = datasets.Features({name: datasets.Value("string") for name in names})
     return dict(datasets.load_dataset(kind, streaming=True, features=text, keep_default_na=False, **files))
+
+
+def _first_names(parts: Mapping[str, Any]) -> dict[str, None]:
+    """The columns of the parts' first rows."""
+    return dict.fromkeys(name for data in parts.values() for row in data.take(1) for name in row)
+
+
+def unopened(where: str) -> list[str]:
+    """The files of a folder that hold images of the Sun and that `datasets` passes over, as it does not know their names."""
+    return sorted(
+        path.name for path in Path(where).rglob("*") if path.name.lower().endswith((".fts", ".fts.gz", ".fz"))
+    )
 
 
 def rows_of(data: Any, where: str) -> Iterator[Mapping[str, Any]]:
@@ -84,6 +99,8 @@ def rows_of(data: Any, where: str) -> Iterator[Mapping[str, Any]]:
 
 def in_words(error: Exception) -> str:
     """The first line of an error, without the addresses of objects."""
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]!r}"
     return re.sub(r"\s*<[^<>]* at 0x[0-9a-fA-F]+>", "", str(error).partition("\n")[0])
 
 

@@ -129,32 +129,38 @@ def refuse_unknown(study: Study, rows: pd.DataFrame, scheme: LabelScheme) -> Non
 
 
 def refuse_unmapped(study: Study) -> None:
-    """Raise `BadInput` if no column is mapped to noaa_ar although one of the workbook looks like region numbers."""
+    """Raise `BadInput` if a sheet has no column mapped to noaa_ar, but one that looks like region numbers."""
     source = study.source
-    if source.reader != DEFAULT_READER or source.columns.noaa_ar or study.split.allow_missing_regions:
+    mapped = source.columns.noaa_ar
+    if source.reader != DEFAULT_READER or study.split.allow_missing_regions or (mapped and len(source.sheets) < 2):
         return
     taken = set(source.columns.mapped().values())
     problems = [
         Problem(
             "holds region numbers, but the study does not use them: a region could lie in two parts",
-            f"set source.columns.noaa_ar = {heading!r}, or split.allow_missing_regions = true",
+            f"{_mend(mapped, heading)}, or set split.allow_missing_regions = true",
             source.workbook,
             sheet,
             column=heading,
         )
-        for sheet, heading, cells in _columns(source)
+        for sheet, columns in _sheets(source)
+        if mapped not in columns
+        for heading, cells in columns.items()
         if heading not in taken and _look_like_regions(heading, cells)
     ]
     if problems:
         raise BadInput(problems)
 
 
-def _columns(source: Source) -> Iterator[tuple[str, str, list[str]]]:
-    """Sheet, heading and cells of each column of the workbook that has a heading."""
+def _mend(mapped: str, heading: str) -> str:
+    return f"rename it {mapped!r}, as in the other sheets" if mapped else f"set source.columns.noaa_ar = {heading!r}"
+
+
+def _sheets(source: Source) -> Iterator[tuple[str, dict[str, list[str]]]]:
+    """Each sheet's name and its columns: heading -> cells."""
     for sheet in read_sheets(source.root / source.workbook, source.sheets or None):
-        for i, heading in enumerate(sheet.headings):
-            if heading:
-                yield sheet.name, heading, [cells[i] for _, cells in sheet.rows if i < len(cells)]
+        headings = {heading: i for i, heading in enumerate(sheet.headings) if heading}
+        yield sheet.name, {h: [cells[i] for _, cells in sheet.rows if i < len(cells)] for h, i in headings.items()}
 
 
 def _look_like_regions(heading: str, cells: Sequence[str]) -> bool:

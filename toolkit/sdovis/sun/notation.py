@@ -110,8 +110,10 @@ def angle(text: str, *, letters: str = "", limit: float = 90.0) -> float:
 
     The sign may be any dash. Raises `BadInput` beyond ``limit`` on either side.
     """
-    found = _ANGLE.fullmatch(_without_degrees(text))
-    wrong = BadInput(Problem(f"{text!r} is not a number between {-limit:g} and {limit:g}", "correct the cell"))
+    said = _without_degrees(text)
+    found = _ANGLE.fullmatch(said)
+    hint = "name its column in source.columns.location" if _LOCATION.fullmatch(said) else "correct the cell"
+    wrong = BadInput(Problem(f"{text!r} is not a number between {-limit:g} and {limit:g}", hint))
     if found is None:
         raise wrong
     before, sign, size, after = found.groups()
