@@ -58,7 +58,7 @@ def test_rows_of_one_whole_image_that_differ_are_one_line(study, others):
     )
     if "noaa_ar" in others or "label" not in others:
         (line,) = _lines(found)
-        assert "1 whole images have rows of several regions or classes" in line and "(2 such rows)" in line
+        assert "whole images with rows of several regions or classes: 1," in line and "(2 such rows)" in line
         assert "images.cutout_arcsec" in line
         assert [row.image for row in found.kept] == ["b.png"]
     else:  # the older message names both rows

@@ -149,8 +149,8 @@ def _take_out_shared_images(out: Sorted) -> None:
         return
     two = sum(len({row.label for row in of}) > 1 for of in shared.values())
     what = (
-        f"{len(shared)} whole images have rows of several regions or classes ({two} of several classes): nothing is cut "
-        "out, so the rows of an image would show the same picture"
+        f"whole images with rows of several regions or classes: {len(shared)}, {two} of them of several classes; nothing "
+        "is cut out, so the rows of an image would show the same picture"
     )
     hint = (
         "set images.cutout_arcsec or images.cutout_deg, and give each row a position (source.columns.latitude_deg and "

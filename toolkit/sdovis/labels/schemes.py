@@ -271,6 +271,9 @@ _PLACEHOLDERS = {"na", "n/a", "nan", "none", "null", "nil", "unknown", "-", "--"
 _NO_REGIONS = {
     "quiet",
     "quietsun",
+    "noar",
+    "nonar",
+    "noactiveregion",
     "quietregion",
     "qs",
     "coronalhole",
