@@ -134,7 +134,7 @@ def read_rows(study: Study) -> list[RawRow]:
     Raises `BadInput`, also if the study does not name the column of regions that its workbook has.
     """
     rows = list(reader(study.source.reader).read(study.source, study.source.settings))
-    units.refuse_unmapped(study)
+    units.refuse_unmapped(study, rows)
     return rows
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sdovis.errors import BadInput, Problem
 from sdovis.labels.schemes import LabelScheme
+from sdovis.readers.rows import RawRow
 from sdovis.readers.spreadsheet import read_sheets
 from sdovis.study import Source, Study
 from sdovis.study.source import DEFAULT_READER
@@ -128,13 +129,13 @@ def refuse_unknown(study: Study, rows: pd.DataFrame, scheme: LabelScheme) -> Non
     raise BadInput(Problem(f"split ({how}): {said_of_missing(missing, of)}", hint))
 
 
-def refuse_unmapped(study: Study) -> None:
-    """Raise `BadInput` if a sheet has no column mapped to noaa_ar, but one that looks like region numbers."""
+def refuse_unmapped(study: Study, rows: Iterable[RawRow]) -> None:
+    """Raise `BadInput` if a sheet of ``rows`` has no column mapped to noaa_ar, but one that looks like region numbers."""
     source = study.source
-    mapped = source.columns.noaa_ar
-    if source.reader != DEFAULT_READER or study.split.allow_missing_regions or (mapped and len(source.sheets) < 2):
+    sheets = list(dict.fromkeys(row.sheet for row in rows if "noaa_ar" not in row.headings))
+    if source.reader != DEFAULT_READER or study.split.allow_missing_regions or not sheets:
         return
-    taken = set(source.columns.mapped().values())
+    mapped, taken = source.columns.noaa_ar, set(source.columns.mapped().values())
     problems = [
         Problem(
             "holds region numbers, but the study does not use them: a region could lie in two parts",
@@ -143,8 +144,7 @@ def refuse_unmapped(study: Study) -> None:
             sheet,
             column=heading,
         )
-        for sheet, columns in _sheets(source)
-        if mapped not in columns
+        for sheet, columns in _columns(source, sheets)
         for heading, cells in columns.items()
         if heading not in taken and _look_like_regions(heading, cells)
     ]
@@ -156,9 +156,9 @@ def _mend(mapped: str, heading: str) -> str:
     return f"rename it {mapped!r}, as in the other sheets" if mapped else f"set source.columns.noaa_ar = {heading!r}"
 
 
-def _sheets(source: Source) -> Iterator[tuple[str, dict[str, list[str]]]]:
-    """Each sheet's name and its columns: heading -> cells."""
-    for sheet in read_sheets(source.root / source.workbook, source.sheets or None):
+def _columns(source: Source, sheets: Sequence[str]) -> Iterator[tuple[str, dict[str, list[str]]]]:
+    """The name of each of the ``sheets`` and its columns: heading -> cells."""
+    for sheet in read_sheets(source.root / source.workbook, sheets):
         headings = {heading: i for i, heading in enumerate(sheet.headings) if heading}
         yield sheet.name, {h: [cells[i] for _, cells in sheet.rows if i < len(cells)] for h, i in headings.items()}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from sdovis.errors import BadInput, Problem
 
@@ -60,6 +61,7 @@ def named_as_region(text: str) -> bool:
     return _NAMED.match(plain(text)) is not None
 
 
+@lru_cache(maxsize=2**16)  # many rows name one region
 def regions(text: str) -> tuple[int, ...]:
     """The NOAA numbers that ``text`` names, five digits each, in their order; none for an empty cell, 0 or a dash.
 
@@ -131,7 +133,10 @@ def angle(text: str, *, letters: str = "", limit: float = 90.0) -> float:
 
 def _without_degrees(text: str) -> str:
     """The text as `plain`, without signs and words for degrees; those before a digit stay: minutes of arc follow."""
-    return re.sub(r"\s*(?:°|º|˚|degrees|degree|deg)(?!\s*\d)\s*", " ", plain(text)).strip()
+    said = plain(text)
+    if said.isascii() and "d" not in said:
+        return said
+    return re.sub(r"\s*(?:°|º|˚|degrees|degree|deg)(?!\s*\d)\s*", " ", said).strip()
 
 
 def latitude(text: str) -> float:

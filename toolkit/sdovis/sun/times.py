@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import warnings
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 
 from sdovis.errors import BadInput, Problem
@@ -39,6 +40,7 @@ _TIMES = tuple(re.compile(rf"{date}(?:(?:t| ?[t_]? ?|_)?{_CLOCK}{_ZONE})?") for 
 _LOCAL = re.compile(r"\b(jst|kst|cet|cest|msk|ist|est|edt|cst|cdt|mst|mdt|pst|pdt|hst|local|civil)\b", re.IGNORECASE)
 
 
+@lru_cache(maxsize=2**16)  # many rows are of one image
 def time(text: str, *, scale: str = "UTC", order: DateOrder | None = None) -> datetime:
     """The moment in UTC that ``text`` names; ``scale`` (UTC, TAI, TT) is that of a clock whose scale is not written.
 
@@ -106,6 +108,7 @@ def _offset(zone: str) -> timedelta:
     return -ahead if zone[0] == "-" else ahead
 
 
+@lru_cache
 def scale_of(heading: str) -> str:
     """The time scale that a column's heading names: TAI, or UTC where it names none; T_REC and T_OBS are JSOC's, in TAI.
 
