@@ -112,12 +112,9 @@ def angle(text: str, *, letters: str = "", limit: float = 90.0) -> float:
 
     The sign may be any dash. Raises `BadInput` beyond ``limit`` on either side.
     """
-    said = _without_degrees(text)
-    found = _ANGLE.fullmatch(said)
-    hint = "name its column in source.columns.location" if _LOCATION.fullmatch(said) else "correct the cell"
-    wrong = BadInput(Problem(f"{text!r} is not a number between {-limit:g} and {limit:g}", hint))
+    found = _ANGLE.fullmatch(_without_degrees(text))
     if found is None:
-        raise wrong
+        raise _no_angle(text, limit)
     before, sign, size, after = found.groups()
     letter = before or after
     if letter and (sign or (before and after) or letter not in letters):
@@ -127,8 +124,14 @@ def angle(text: str, *, letters: str = "", limit: float = 90.0) -> float:
     if sign == "-" or (letter and letter == letters[1]):
         value = -value
     if not abs(value) <= limit:
-        raise wrong
+        raise _no_angle(text, limit)
     return value + 0.0  # no negative zero
+
+
+def _no_angle(text: str, limit: float) -> BadInput:
+    is_location = _LOCATION.fullmatch(_without_degrees(text))
+    hint = "name its column in source.columns.location" if is_location else "correct the cell"
+    return BadInput(Problem(f"{text!r} is not a number between {-limit:g} and {limit:g}", hint))
 
 
 def _without_degrees(text: str) -> str:
