@@ -140,6 +140,7 @@ def rows(spellings: dict[str, list[str]], colours: int = 1, first: datetime = FI
                 "header": "{}",
                 "extra": "",
                 "simulated": False,
+                "unit": "",
             }
         )
     return found

@@ -228,6 +228,15 @@ def test_the_sums_credit_is_not_given_twice(facts):
     assert said("courtesy", replace(facts, provenance=replace(facts.provenance, credit=credit))) == ""
 
 
+@pytest.mark.parametrize("missing", [1, 30])
+def test_rows_that_name_no_region_are_said_where_the_audit_is(facts, missing):
+    assert "name no region" not in said("audit", facts)
+    told = (
+        f"But {missing} of {facts.rows} rows name no region, so it is not known whether a region they show lies in two"
+    )
+    assert told in said("audit", divided(facts, rows_without_region=missing))
+
+
 def test_every_sentence_and_every_table_is_markdown_of_its_own(facts):
     for make in [*SENTENCES.values(), *TABLES.values()]:
         assert isinstance(make(facts), Markdown)

@@ -156,5 +156,15 @@ def test_the_disc_of_images_without_a_header_is_measured_from_the_limb(tmp_path,
 
 
 def test_a_cell_is_read_as_the_study_would_read_it():
-    assert why_unread("noaa_ar", "11158") == why_unread("label", "anything") == ""
-    assert why_unread("latitude_deg", "95") == "'95' is not a number between -90 and 90"
+    for field, heading, text in (
+        ("noaa_ar", "NOAA", "AR 11158"),
+        ("noaa_ar", "NOAA", "11158.0"),
+        ("label", "Class", "anything"),
+        ("location", "Location", "N12W34"),
+        ("latitude_deg", "Lat", "S12"),
+        ("observed", "T_REC", "2011.02.15_01:30:00_TAI"),
+        ("longitude_deg", "Lon", "n/a"),
+    ):
+        assert why_unread(field, heading, text) == "", text
+    assert why_unread("latitude_deg", "Lat", "95") == "'95' is not a number between -90 and 90"
+    assert "names the clock 'JST'" in why_unread("observed", "Time (JST)", "2011-02-15 01:30")

@@ -172,6 +172,7 @@ def rows(**columns) -> pd.DataFrame:
     count = len(next(iter(columns.values())))
     usual = {"noaa_ar": [None] * count, "image_sha256": [f"x{n}" for n in range(count)]}
     usual |= {"observed": ["2020-01-01"] * count}
+    usual["group"] = [f"ar{n}" if n else f"frame-{i}" for i, n in enumerate(columns.get("noaa_ar", usual["noaa_ar"]))]
     found = pd.DataFrame(usual | columns)
     return found.assign(observed=pd.to_datetime(found["observed"], utc=True))
 
@@ -181,7 +182,7 @@ def test_rows_count_as_seen_by_region_image_or_if_they_have_no_region_by_time(fi
     train, test = corpus.part("train").iloc[0], corpus.part("test").iloc[-1]
     strange = rows(
         noaa_ar=[train["noaa_ar"], test["noaa_ar"], None, None, 99999, None],
-        observed=["2030-01-01", "2030-01-01", train["observed"] + pd.Timedelta(hours=20), "2030-01-01", train["observed"],
+        observed=["2030-01-01", "2030-01-01", train["observed"] + pd.Timedelta(days=13), "2030-01-01", train["observed"],
                   "2030-01-01"],
         image_sha256=["a", "b", "c", "d", "e", train["image_sha256"]],
     )  # fmt: skip

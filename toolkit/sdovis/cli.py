@@ -121,6 +121,8 @@ def check(
         if not changes:
             typer.echo(f"{study_file}: already in the newest format; nothing was changed")
         return
+    from sdovis.corpus.units import lacking, said_of_missing
+
     study = studies.load(study_file, sets or ())
     found = stages.check(study)
     for notice in found.notices:
@@ -128,6 +130,8 @@ def check(
     typer.echo(f"{study.name}: {len(found.rows)} rows accepted, {len(found.rejects)} rejected")
     for reason, count in found.rejects["reason"].value_counts().head(10).items():
         typer.echo(f"  {count:6d}  {reason}")
+    if warning := said_of_missing(int(lacking(found.rows, found.scheme).sum()), len(found.rows)):
+        typer.echo(f"  {warning}")
 
 
 @app.command()
@@ -174,6 +178,8 @@ def prepare(
     ] = None,
 ) -> None:
     """Join rows and images, split them, and write the corpus. If interrupted, run it again to continue."""
+    from sdovis.corpus.units import said_of_missing
+
     study = studies.load(study_file, sets or ())
     with stages.opened(study) as folders:
         corpus = stages.prepare(study, folders, say)
@@ -184,6 +190,8 @@ def prepare(
         typer.echo(f"wrote {xlsx}")
     counts = ", ".join(f"{name} {n}" for name, n in corpus.rows["split"].value_counts(sort=False).items())
     typer.echo(f"{folders.corpus}: {counts}; {corpus.facts.rejects} rejected (rejects.csv)")
+    if warning := said_of_missing(corpus.facts.rows_without_region, corpus.facts.rows):
+        typer.echo(warning)
 
 
 @app.command()

@@ -76,6 +76,7 @@ class SplitFacts:
 
     ``folds`` and ``fold`` apply to the method kfold, ``year`` to leave-year-out. ``links`` is the number of returning
     regions that were linked to their first number, ``links_by_chance`` the number of links expected by chance alone.
+    ``rows_without_region`` counts the rows of which nobody knows whether their region lies in two parts.
     """
 
     method: str
@@ -92,6 +93,7 @@ class SplitFacts:
     parts: Mapping[str, Part]
     shortcuts: Mapping[str, Shortcut]
     seed: int
+    rows_without_region: int
 
 
 @dataclass(frozen=True)
@@ -262,6 +264,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
             {name: audit.parts[name] for name in PARTS},
             audit.shortcuts,
             study.study.seed,
+            corpus.rows_without_region or 0,
         ),
         rejects=rejects(corpus.rejects_by_reason),
         columns=COLUMNS,

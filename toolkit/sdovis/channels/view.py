@@ -9,9 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +30,7 @@ from sdovis.channels.channel import (
 from sdovis.channels.place import Position, pixel_of, sun_position
 from sdovis.errors import BadInput, Problem
 from sdovis.images.images import SolarImage
+from sdovis.images.timestamps import time_in_name
 from sdovis.sun.geometry import DiscFrame, MapGrid, cutout, directions, heliographic_cutout, project, unproject
 
 if TYPE_CHECKING:
@@ -222,7 +221,7 @@ class View:
         if zoom is None or (saved and not of_study):
             return Layer(image, None)
         scale = self.arcsec_per_px / zoom
-        when = image.observed or (None if of_study else _time_in_name(image.path))
+        when = image.observed or (None if of_study else time_in_name(image.path.name if image.path else ""))
         if when is None:
             return Layer(image, None, scale)
         x, y = ((c + 0.5) * zoom - 0.5 for c in self.center_px)
@@ -507,12 +506,3 @@ def _on_sun(position: Position, first: SolarImage) -> tuple[float, float] | None
 
 def _nothing_there() -> BadInput:
     return BadInput("there is nothing to see at that position; choose one on the solar disc")
-
-
-def _time_in_name(path: Path | None) -> datetime | None:
-    """The time that SDO's browse pictures have in their names: 20110215_013000_512_0211.jpg."""
-    found = re.search(r"(?<!\d)(20\d{6})_(\d{6})(?!\d)", path.name if path else "")
-    try:
-        return datetime.strptime(f"{found[1]}{found[2]}", "%Y%m%d%H%M%S").replace(tzinfo=UTC) if found else None
-    except ValueError:
-        return None

@@ -19,6 +19,7 @@ from PIL import Image
 
 from sdovis import manifests, plugins
 from sdovis.corpus import audit as audits
+from sdovis.corpus import units
 from sdovis.corpus.audit import Audit
 from sdovis.corpus.catalog import REJECT_COLUMNS, Catalog, catalog, image_inventory
 from sdovis.corpus.columns import COLUMNS
@@ -128,8 +129,13 @@ class Corpus:
 
 
 def read_rows(study: Study) -> list[RawRow]:
-    """The rows of the study's source, through its reader. Raises `BadInput`."""
-    return list(reader(study.source.reader).read(study.source, study.source.settings))
+    """The rows of the study's source, through its reader.
+
+    Raises `BadInput`, also if the study does not name the column of regions that its workbook has.
+    """
+    rows = list(reader(study.source.reader).read(study.source, study.source.settings))
+    units.refuse_unmapped(study, rows)
+    return rows
 
 
 def made_from(study: Study, rows: Sequence[RawRow]) -> dict[str, str]:
@@ -258,6 +264,7 @@ def _written(
 
 def _divided(study: Study, found: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, CorpusFacts, Audit]:
     """Rows kept, with their part; rejects; facts; audit. Raises `BadInput` if the split or its audit fails."""
+    units.refuse_unknown(study, found.rows, found.scheme)
     footprint = footprint_deg(cutout_arcsec=study.images.cutout_arcsec, cutout_deg=study.images.cutout_deg)
     assignment = assign(found.rows, study.split, seed=study.study.seed, footprint_deg=footprint)
     part, gone = assignment.part, assignment.part == ""

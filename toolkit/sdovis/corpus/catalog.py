@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from sdovis.channels.channel import channel
-from sdovis.corpus import examples
+from sdovis.corpus import examples, units
 from sdovis.corpus.observations import Observation, Reject, Sorted, understand
 from sdovis.corpus.shards import HEAVY, Looked, Shards, chunks
-from sdovis.errors import BadInput, Problem, UnreadableImage
+from sdovis.errors import BadInput, Problem, UnreadableImage, once
 from sdovis.images import isolation
 from sdovis.images.images import inside
 from sdovis.labels import schemes as label_schemes
@@ -79,7 +79,7 @@ def catalog(
     problems = understood.problems + seen.problems
     rejects = understood.rejects + seen.rejects
     if problems and study.source.on_problem == "error":
-        raise BadInput(problem for _, problem in sorted(problems, key=lambda p: (p[0].sheet, p[0].row)))
+        raise BadInput(once(problem for _, problem in sorted(problems, key=lambda p: (p[0].sheet, p[0].row))))
     faults: dict[tuple[object, ...], list[tuple[RawRow, Problem]]] = {}
     for raw, problem in problems:
         faults.setdefault((raw.file, raw.sheet, raw.row, raw.images), []).append((raw, problem))
@@ -176,7 +176,10 @@ def _gathered(frames: Sequence[Frame], parts: Iterable[Part]) -> tuple[pd.DataFr
                 out.rejects += [Reject(row.raw, f"the image is the same file as {first}") for row in frame]
         if any(new):
             tables.append(table[np.array(new)])
-    return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), out
+    if not tables:
+        return pd.DataFrame(), out
+    rows = pd.concat(tables, ignore_index=True)
+    return rows.assign(group=units.groups(rows["unit"].tolist(), rows["frame"].tolist())), out
 
 
 def _reject_row(reject: Reject) -> dict[str, Any]:

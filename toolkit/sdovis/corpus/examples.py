@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,20 @@ from sdovis.channels.channel import MAX_TIME_GAP
 from sdovis.channels.place import Position
 from sdovis.channels.view import Layer, View
 from sdovis.corpus.duplicates import perceptual_hashes
-from sdovis.corpus.observations import Observation, Reject, Sorted, no_position, stem_of
+from sdovis.corpus.observations import MAX_LONGITUDE_DEG, Observation, Reject, Sorted, no_position, stem_of
 from sdovis.corpus.png import png_files
+from sdovis.corpus.units import unit
 from sdovis.errors import BadInput, Problem
+from sdovis.images import headers
 from sdovis.images.images import inside, pointing_problem, read_image
 from sdovis.images.quality import quality_problem
+from sdovis.images.timestamps import time_in_name
 from sdovis.study import IMAGE_FIELDS, Images
-from sdovis.sun.geometry import DiscFrame, project, unproject
+from sdovis.sun.geometry import DiscFrame, central_meridian, project, unproject
+from sdovis.sun.notation import regions
 
 #: The two ways to give a position may differ by this share of the disc radius; a flipped axis differs by more.
 MAX_POSITION_GAP = 0.1
-#: Rotating a day-old position may carry it just beyond the limb: far from the meridian, but not a mistake.
-MAX_LONGITUDE_DEG = 105.0
 MAX_DISC_DISTANCE = 1.05
 #: Pixels of examples made at once: seven cutouts of a disc cost less together than one by one, whole discs only memory.
 PIXELS = 2**20
@@ -60,7 +61,7 @@ def look(root: Path, images: Images, rows: Sequence[Observation]) -> tuple[str, 
         return sha, out
     usable = []
     for row in rows:
-        judged = _judged(view, row, layers)
+        judged = _judged(images, view, row, layers)
         if isinstance(judged, Problem):
             out.problems.append((row.raw, judged))
         elif isinstance(judged, str):
@@ -93,14 +94,18 @@ def _bad_pointing(layer: Layer) -> str | None:
     return pointing_problem(layer.values, frame) if full_disc else None
 
 
-def _judged(view: View, row: Observation, layers: Sequence[Layer]) -> Observation | str | Problem:
+def _judged(images: Images, view: View, row: Observation, layers: Sequence[Layer]) -> Observation | str | Problem:
     """The observation with its time and position filled in, the reason to reject it, or its problem."""
     first = layers[0].image
-    time, problem = _time(row, layers)
-    problem = problem or _other_region(row, layers) or _off_disc(row, first.frame)
+    time, problem = _time(images, row, layers)
     if problem is not None:
         return problem
-    row = replace(row, observed=time)
+    known = _with_region(view, row, layers)
+    if isinstance(known, Problem):
+        return known
+    row = _in_stonyhurst(replace(known, observed=time))
+    if (problem := _off_disc(row, first.frame)) is not None:
+        return problem
     if first.grid is not None and row.longitude_deg is None:  # a map is about its region
         row = replace(row, latitude_deg=first.grid.latitude_deg, longitude_deg=first.grid.longitude_deg)
     limit = view.max_longitude_deg
@@ -112,7 +117,8 @@ def _judged(view: View, row: Observation, layers: Sequence[Layer]) -> Observatio
         return problem
     if limit is not None and row.longitude_deg is None:
         hint = "set source.columns.longitude_deg, or x_px and y_px with images.center_px"
-        return row.raw.problem("the longitude is unknown, and images.max_longitude_deg is set", hint)
+        what = "the longitude is unknown, and images.max_longitude_deg is set"
+        return row.raw.problem(what, hint, kind="no position")
     if limit is not None and row.longitude_deg is not None and abs(row.longitude_deg) > limit:
         return _too_far(row.longitude_deg, limit)
     if view.cutout_deg and row.longitude_deg is None:
@@ -156,7 +162,8 @@ def _examples(view: View, rows: Sequence[Observation], layers: Sequence[Layer]) 
     }
     own = (dict(zip(traits, found, strict=True)) for found in zip(*traits.values(), strict=True))
     return [
-        None if empty else _described(row) | shared | of for row, of, empty in zip(rows, own, cut.blank, strict=True)
+        None if empty else _described(row) | {"unit": unit(row.regions, row.harp)} | shared | of
+        for row, of, empty in zip(rows, own, cut.blank, strict=True)
     ]
 
 
@@ -167,7 +174,7 @@ def _described(row: Observation) -> dict[str, Any]:
         "label": row.label,
         "noaa_ar": row.noaa_ar,
         "observed": row.observed,
-        "group": row.group,
+        "group": "",  # known once all rows are
         "frame": stem_of(row.image),
         "latitude_deg": row.latitude_deg,
         "longitude_deg": row.longitude_deg,
@@ -190,15 +197,32 @@ def _headers(layers: Sequence[Layer]) -> str:
     return json.dumps(said, sort_keys=True, default=str)
 
 
-def _other_region(row: Observation, layers: Sequence[Layer]) -> Problem | None:
-    """A HARP may hold several regions: NOAA_ARS lists them, NOAA_AR is the first."""
+def _with_region(view: View, row: Observation, layers: Sequence[Layer]) -> Observation | Problem:
+    """The row with the region and the HARP that the images' headers give; where the row names one, they must agree.
+
+    A HARP may hold several regions: NOAA_ARS lists them, NOAA_AR is the first.
+    """
+    said: list[int] = []
     for layer in layers:
-        header = layer.image.header
-        said = {int(n) for key in ("NOAA_AR", "NOAA_ARS") for n in re.findall(r"\d+", str(header.get(key, "")))} - {0}
-        if row.noaa_ar and said and row.noaa_ar not in said:
-            what = f"the row says region {row.noaa_ar}, the image's header says {' and '.join(map(str, sorted(said)))}"
-            return row.raw.problem(what, "correct one of them", field="noaa_ar")
-    return None
+        for key in ("NOAA_AR", "NOAA_ARS"):
+            try:
+                said += regions(str(layer.image.header.get(key, "")))
+            except BadInput as error:
+                what = f"the image's header: {key}: {error.problems[0].what}"
+                return row.raw.problem(what, "correct the header", field="noaa_ar")
+    found = tuple(dict.fromkeys(said))
+    harps = (headers.number(layer.image.header, "HARPNUM") for layer in layers)
+    row = replace(row, harp=next((int(harp) for harp in harps if harp and harp > 0), None))
+    if row.regions:
+        if not found or set(row.regions) <= set(found):
+            return row
+        named, others = (" and ".join(map(str, sorted(of))) for of in (row.regions, found))
+        what = f"the row says region {named}, the image's header says {others}"
+        return row.raw.problem(what, "correct one of them", field="noaa_ar")
+    if len(found) > 1 and view.cuts_out:
+        what = f"the image's header names {len(found)} regions ({', '.join(map(str, found))}), and the row none of them"
+        return row.raw.problem(what, "name the one that is cut out", field="noaa_ar", kind="several regions")
+    return replace(row, noaa_ar=found[0]) if len(found) == 1 else replace(row, several=found)
 
 
 def _no_coordinates(row: Observation) -> Problem:
@@ -206,23 +230,60 @@ def _no_coordinates(row: Observation) -> Problem:
     return row.raw.problem("the image has no coordinates, so positions in it are meaningless", hint, field="image")
 
 
-def _time(row: Observation, layers: Sequence[Layer]) -> tuple[datetime | None, Problem | None]:
-    """When it was observed: the image's own time if it has one, otherwise the row's; they must agree."""
-    known = [layer.image.observed for layer in layers if layer.image.observed]
+def _time(images: Images, row: Observation, layers: Sequence[Layer]) -> tuple[datetime | None, Problem | None]:
+    """When it was observed: the image's own time if its header has one, otherwise the row's; they must agree.
+
+    Where the header has none, the row's time must agree with that in the image's name.
+    """
+    known = [time for layer in layers if (time := headers.observed(layer.image.header) or layer.image.observed)]
     if known and max(known) - min(known) > MAX_TIME_GAP:
         times = " and ".join(f"{time:%Y-%m-%d %H:%M:%S}" for time in known)
         return None, row.raw.problem(
             f"the channels' images were taken at {times} UTC", "name images of one time", field="image"
         )
-    seen = known[0] if known else None
-    if row.observed and seen and abs(row.observed - seen) > MAX_TIME_GAP:
-        what = f"the row says {row.observed:%Y-%m-%d %H:%M:%S}, the image's header {seen:%Y-%m-%d %H:%M:%S} UTC"
-        return None, row.raw.problem(what, "correct the row or name the right image", field="observed")
-    time = seen or row.observed
+    if row.observed and (problem := _other_time(images, row, row.observed, layers)):
+        return None, problem
+    time = known[0] if known else row.observed
     if time is None:
         hint = "set source.columns.observed: the image has no time of its own"
         return None, row.raw.problem("the time of observation is unknown", hint, field="observed")
     return time, None
+
+
+def _other_time(images: Images, row: Observation, said: datetime, layers: Sequence[Layer]) -> Problem | None:
+    """The problem of a row's time that is not that of an image's header or, where that gives none, of its name."""
+    name = "the image's name"
+    for layer in layers:
+        image = layer.image
+        seen = {"the image's header": headers.observed(image.header)}
+        if not any(seen.values()):
+            seen["the image's header" if image.header else "another row of the image"] = image.observed
+            seen[name] = time_in_name(image.path.name) if images.check_names and image.path else None
+        for where, time in seen.items():
+            if time is None or abs(said - time) <= MAX_TIME_GAP:
+                continue
+            gap = _gap(said - time)
+            what = f"the row says {said:%Y-%m-%d %H:%M:%S}, {where} {time:%Y-%m-%d %H:%M:%S} UTC: {gap}"
+            hint = "correct the row or name the right image"
+            if where == name:
+                hint += ", or set images.check_names = false if the name's time is another"
+            return row.raw.problem(what, hint, field="observed", kind=f"{where} {gap}")
+    return None
+
+
+def _gap(gap: timedelta) -> str:
+    """How much later or earlier, in the largest fitting unit."""
+    units = {"day": timedelta(days=1), "hour": timedelta(hours=1), "minute": timedelta(minutes=1)}
+    name, size = next((name, size) for name, size in units.items() if abs(gap) >= size)
+    value = f"{abs(gap) / size:.1f}".removesuffix(".0")
+    return f"{value} {name}{'' if value == '1' else 's'} {'later' if gap > timedelta() else 'earlier'}"
+
+
+def _in_stonyhurst(row: Observation) -> Observation:
+    """The row with a Carrington longitude converted at its time."""
+    if row.carrington_deg is None or row.observed is None:
+        return row
+    return replace(row, longitude_deg=(row.carrington_deg - central_meridian(row.observed) + 180) % 360 - 180)
 
 
 def _too_far(longitude_deg: float, limit: float) -> str:

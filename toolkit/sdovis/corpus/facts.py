@@ -10,6 +10,7 @@ import pandas as pd
 
 from sdovis import records
 from sdovis.channels.view import View, ViewFacts, with_a_view
+from sdovis.corpus import units
 from sdovis.errors import BadInput
 from sdovis.labels.schemes import LabelScheme, SchemeFacts
 from sdovis.readers.rows import FlareFacts
@@ -24,7 +25,8 @@ class CorpusFacts:
     """Classes (name -> meaning) in the order of the labels, where labels and pixels come from, and counts of rows.
 
     ``spellings`` counts how each class is written; ``view`` says what a picture shows; ``flares`` is given if the labels
-    were made from a flare list, ``notices`` if the reader has something to say of the rows.
+    were made from a flare list, ``notices`` if the reader has something to say of the rows, ``rows_without_region`` if
+    rows name no region though those of their class have one.
     """
 
     study: str
@@ -38,6 +40,7 @@ class CorpusFacts:
     rejects_by_reason: Mapping[str, int]
     flares: FlareFacts | None = None
     notices: tuple[str, ...] | None = None
+    rows_without_region: int | None = None
 
     @classmethod
     def of(
@@ -49,7 +52,7 @@ class CorpusFacts:
         notices: tuple[str, ...] = (),
         classes: Sequence[str] | None = None,
     ) -> CorpusFacts:
-        """The facts of rows ``kept`` (columns label, a class name, label_text, simulated, observed) and ``rejects``.
+        """The facts of rows ``kept`` (columns label, a class name, label_text, group, simulated, observed) and ``rejects``.
 
         ``classes`` are those of a model that the rows are shown to; by default the scheme's that occur. Raises
         `BadInput` if there are fewer than two classes, or a flare list cannot be read.
@@ -73,6 +76,7 @@ class CorpusFacts:
             rejects_by_reason=count_reasons(rejects["reason"]),
             flares=reader(study.source.reader).flares(study.source, study.source.settings, kept["observed"]),
             notices=notices or None,
+            rows_without_region=int(units.lacking(kept, scheme).sum()) or None,
         )
 
     def save(self, folder: Path) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from statistics import median
 
 from sdovis import formats
-from sdovis.corpus import observations
 from sdovis.errors import BadInput, Conflict, Problem, UnreadableImage
 from sdovis.images.images import SolarImage, read_image
 from sdovis.images.pointing import limb
@@ -21,8 +20,8 @@ from sdovis.images.timestamps import SUFFIXES, name_pattern, taken_at
 from sdovis.labels import schemes as label_schemes
 from sdovis.readers import tables
 from sdovis.readers.grid import Sheet, matching
-from sdovis.readers.rows import RawRow
 from sdovis.study import Columns
+from sdovis.sun import notation, times
 from sdovis.sun.constants import AIA_PIXEL_ARCSEC, CAMERA_PX, MEAN_RADIUS_ARCSEC
 from sdovis.sun.geometry import DiscFrame
 
@@ -42,11 +41,12 @@ HEADINGS: Mapping[str, Sequence[str]] = {
     "observed": (r"observ", r"t_rec|t_obs|date.obs", r"\bdate\b|\btime\b|\but\b"),
     "latitude_deg": (r"^lat",),
     "longitude_deg": (r"^lon", r"^cmd\b"),
+    "location": (r"^location", r"^position", r"^loc\b"),
     "x_px": (r"^x\b",),
     "y_px": (r"^y\b",),
 }
 #: Columns that together give a position.
-POSITIONS = ({"x_px", "y_px"}, {"latitude_deg", "longitude_deg"})
+POSITIONS = ({"x_px", "y_px"}, {"latitude_deg", "longitude_deg"}, {"location"})
 #: How many filled cells of a column are looked at to tell whether it holds the names of images.
 FIRST_CELLS = 200
 #: How many images the disc is measured in.
@@ -77,23 +77,27 @@ class _Disc:
     images: int
 
 
-_Parser = Callable[[RawRow, list[Problem]], object]
-_PARSERS: Mapping[str, _Parser] = {
-    "noaa_ar": observations._noaa_ar,
-    "observed": observations._observed,
-    "latitude_deg": lambda raw, problems: observations._number(raw, "latitude_deg", problems, -90, 90),
-    "longitude_deg": lambda raw, problems: observations._number(raw, "longitude_deg", problems, -180, 180),
-    "x_px": lambda raw, problems: observations._number(raw, "x_px", problems),
-    "y_px": lambda raw, problems: observations._number(raw, "y_px", problems),
+#: What reads the cells of each field; the label is read by its scheme, and a time in the scale that its heading names.
+_PARSERS: Mapping[str, Callable[[str], object]] = {
+    "noaa_ar": notation.regions,
+    "latitude_deg": notation.latitude,
+    "longitude_deg": notation.longitude,
+    "location": notation.location,
+    "x_px": notation.pixel,
+    "y_px": notation.pixel,
 }
 
 
-def why_unread(name: str, text: str) -> str:
-    """Why ``text`` cannot be read as the field ``name``; '' if it can, or nothing reads that field but a label scheme."""
-    problems: list[Problem] = []
-    if name in _PARSERS:
-        _PARSERS[name](RawRow("", "", 0, {name: text}, {}), problems)
-    return problems[0].what if problems else ""
+def why_unread(name: str, heading: str, text: str) -> str:
+    """Why ``text``, below ``heading``, cannot be read as the field ``name``; '' if it can, or only a label scheme reads it."""
+    try:
+        if name == "observed":
+            times.time(text, scale=times.scale_of(heading))
+        elif name in _PARSERS and not notation.is_nothing(text):
+            _PARSERS[name](text)
+    except BadInput as error:
+        return error.problems[0].what
+    return ""
 
 
 def init(workbook: Path, output: Path) -> None:
@@ -179,7 +183,7 @@ def _tried(sheet: Sheet, name: str, heading: str) -> tuple[str, bool]:
     if len(matching(sheet.headings, heading)) > 1:
         return f"the heading {heading!r} occurs more than once, so it was not taken as {name}", False
     texts = Counter(_cells(sheet, heading))
-    wrong = {text: why for text in texts if (why := why_unread(name, text))}
+    wrong = {text: why for text in texts if (why := why_unread(name, heading, text))}
     index = sheet.headings.index(heading)
     faults = [line.faults[index].what for line in sheet.rows if index in line.faults]
     unread, cells = sum(texts[text] for text in wrong) + len(faults), texts.total() + len(faults)
@@ -263,7 +267,7 @@ def _write(
     workbook: Path, folder: Path, found: _Found, images: str, first: SolarImage | None, disc: _Disc | None
 ) -> str:
     quote = partial(json.dumps, ensure_ascii=False)
-    limit = "" if {"longitude_deg", "x_px"} & found.columns.keys() else "# "
+    limit = "" if {"longitude_deg", "location", "x_px"} & found.columns.keys() else "# "
     columns = "\n".join(f"{name} = {quote(heading)}" for name, heading in found.columns.items())
     unknown = [name for name in Columns.model_fields if name not in found.columns]
     if unknown:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from sdovis import manifests, records
 from sdovis.corpus import build
 from sdovis.corpus.build import Corpus
+from sdovis.corpus.duplicates import PASSAGE_DAYS
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation import baselines, scores
 from sdovis.evaluation.facts import ScoreFacts
@@ -29,13 +30,14 @@ from sdovis.study import Images, Study
 #: The folder of a run that holds a folder for each other source.
 PLACE = "on"
 FILE = "source.json"
-#: Rows without a region, such as those of the quiet Sun, count as seen in training within this time of a training row.
-SEEN_WITHIN = pd.Timedelta(days=1)
+#: Rows without a region, such as those of the quiet Sun, count as seen in training within this time of a training row: a
+#: region is on the disc for so long.
+SEEN_WITHIN = pd.Timedelta(days=PASSAGE_DAYS)
 #: Why a row is left out although it is a good example: what training may have seen.
 REGION, IMAGE, TIME = SEEN = (
     "its region is one of training",
     "its image is one of training",
-    "it has no region and was observed within a day of training",
+    f"it has no region and was observed within {PASSAGE_DAYS:g} days of training",
 )
 
 
@@ -146,19 +148,19 @@ def evaluate(
 def seen(rows: pd.DataFrame, corpus: Corpus) -> NDArray[np.object_]:
     """Why training may have seen each row: its region, its image file or, if it has no region, its time; else ''.
 
-    ``rows`` has the columns noaa_ar, observed and image_sha256. Training includes the validation part, which chose the
+    ``rows`` has the columns noaa_ar, group, observed and image_sha256. Training includes the validation part, which chose the
     model.
     """
     used = corpus.rows[corpus.rows["split"].isin(["train", "validation"])]
-    known = rows["noaa_ar"].notna().to_numpy()
+    known = ~rows["group"].str.startswith("frame-").to_numpy(bool)
     reasons = np.full(len(rows), "", dtype=object)
     times = pd.DatetimeIndex(used["observed"].sort_values().unique())
     nearest = times[times.get_indexer(pd.DatetimeIndex(rows["observed"]), method="nearest")]
     near = np.abs((pd.DatetimeIndex(rows["observed"]) - nearest).to_numpy()) <= SEEN_WITHIN.to_timedelta64()
     reasons[~known & near] = TIME
     reasons[rows["image_sha256"].isin(set(used["image_sha256"])).to_numpy()] = IMAGE
-    regions = set(used["noaa_ar"].dropna().astype(int))
-    reasons[known & rows["noaa_ar"].isin(regions).to_numpy()] = REGION
+    same = rows["group"].isin(set(used["group"])) | rows["noaa_ar"].isin(set(used["noaa_ar"].dropna()))
+    reasons[same.to_numpy()] = REGION
     return reasons
 
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from sdovis.errors import UnreadableImage
 from sdovis.sun.constants import ARCSEC, NOMINAL_RADIUS_M
 from sdovis.sun.geometry import DiscFrame, MapGrid, unturned
+from sdovis.sun.times import utc
 
 Cards: TypeAlias = Mapping[str, Any]
 
@@ -71,29 +71,10 @@ def observed(cards: Cards) -> datetime | None:
         unstated = "TAI" if hmi and key.startswith("T_") else str(cards.get("TIMESYS", "UTC")).strip().upper()
         scale = {"": unstated, "Z": "UTC"}.get(match[7], match[7])
         try:
-            return _utc(year, month, day, hour, minute, float(match[6] or 0), scale)
+            return utc(year, month, day, hour, minute, float(match[6] or 0), scale)
         except ValueError:  # an invalid date, such as month 13: the next keyword may be valid
             continue
     return None
-
-
-def _utc(year: int, month: int, day: int, hour: int, minute: int, second: float, scale: str) -> datetime:
-    """A date in ``scale`` (TAI, TT, any other being UTC) as UTC; a leap second is the last before it."""
-    start = datetime(year, month, day, hour, minute, tzinfo=UTC)
-    if scale in ("TAI", "TT") and second < 60:
-        import erfa  # type: ignore[import-untyped]
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # ERFA warns that years after its newest leap second are dubious
-            date = erfa.dtf2d(scale, year, month, day, hour, minute, second)
-            if scale == "TT":
-                date = erfa.tttai(*date)
-            year, month, day, clock = erfa.d2dtf("UTC", 6, *erfa.taiutc(*date))
-        start = datetime(int(year), int(month), int(day), int(clock["h"]), int(clock["m"]), tzinfo=UTC)
-        second = int(clock["s"]) + int(clock["f"]) / 1e6
-    if not second < 61:
-        raise ValueError(f"{second} seconds")
-    return start + timedelta(seconds=min(second, 59.999999))
 
 
 def disc_frame(

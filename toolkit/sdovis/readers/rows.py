@@ -42,9 +42,9 @@ class RawRow:
         known = Columns.model_fields.keys() | set(IMAGE_FIELDS)
         return {self.headings[f]: text for f, text in self.cells.items() if f not in known and text}
 
-    def problem(self, what: str, hint: str = "", *, field: str = "") -> Problem:
+    def problem(self, what: str, hint: str = "", *, field: str = "", kind: str = "") -> Problem:
         """A problem that points at this row and, if ``field`` is given, at its column."""
-        return Problem(what, hint, self.file, self.sheet, self.row, self.headings.get(field, ""))
+        return Problem(what, hint, self.file, self.sheet, self.row, self.headings.get(field, ""), kind)
 
 
 @dataclass(frozen=True)

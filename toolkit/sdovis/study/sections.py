@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 #: The fields of a row that name its image files, in the order of the study's channels.
 IMAGE_FIELDS = ("image", "image_2", "image_3")
+#: From a region's first day on the disc to its last: half a synodic rotation, rounded up.
+PASSAGE_DAYS = 14.0
 
 
 #: Sizes that the configurations of vision transformers share.
@@ -46,6 +48,9 @@ class Columns(Section):
     )
     x_px: str = Field("", description="Position in the image: pixels from the left edge; the first pixel is 0.")
     y_px: str = Field("", description="Position in the image: pixels from the top edge; the first pixel is 0.")
+    location: str = Field(
+        "", description="Instead of latitude and longitude: position in one cell, as NOAA writes it, N12W34."
+    )
 
     def mapped(self) -> dict[str, str]:
         """Field name -> heading for the columns the study names; ``image_2`` and ``image_3`` are the other two channels'."""
@@ -88,6 +93,9 @@ class Images(Section):
     )
     check_pointing: bool = Field(True, description="Reject full-disc images whose disc is not where it should be.")
     check_quality: bool = Field(True, description="Reject images whose QUALITY bits mark them as unusable.")
+    check_names: bool = Field(
+        True, description="Compare each row's time with that in the image's file name if the header gives none."
+    )
 
     @model_validator(mode="after")
     def _one_scale(self) -> Images:
@@ -157,6 +165,11 @@ class Split(Section):
         le=16,
         description="Images whose perceptual hashes differ in at most this many of 64 bits count as near-duplicates.",
     )
+    allow_missing_regions: bool = Field(
+        False,
+        description="Split by region although more than a tenth of the rows name none, so that nobody can tell whether "
+        "one lies in two parts.",
+    )
 
     @model_validator(mode="after")
     def _fits_the_method(self) -> Split:
@@ -172,6 +185,11 @@ class Split(Section):
     def gap(self) -> float | None:
         """Days between any two parts; None if the parts overlap in time."""
         return self.gap_days if self.method in ("temporal", "leave-year-out") else None
+
+    @property
+    def needs_regions(self) -> bool:
+        """Whether only region numbers keep a region in one part: no gap outlasts its passage across the disc."""
+        return self.gap is None or self.gap < PASSAGE_DAYS
 
 
 class Backbone(Section):

@@ -91,6 +91,14 @@ class _Entries(Section):
     )
     images: str = Field(".", description="Folder of the images, relative to root. Images outside it are not read.")
     columns: Columns = Columns()
+    longitude_system: Literal["stonyhurst", "carrington"] | None = Field(
+        None,
+        description="Where the rows' longitudes begin: at the central meridian (stonyhurst, west positive), or turning with "
+        "the Sun (carrington, 0 to 360; converted with the image's time). Required where they may be Carrington's.",
+    )
+    date_order: Literal["day-first", "month-first"] | None = Field(
+        None, description="Which comes first in dates that do not begin with the year; without it they are refused."
+    )
     on_problem: Literal["error", "reject"] = Field(
         "error", description="A faulty row stops the study (error) or goes to rejects.csv with the reason (reject)."
     )
