@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sdovis.errors import UnreadableImage
 from sdovis.images.bounds import MAX_BYTES, MAX_HDUS, MAX_HEADER_BYTES, check_size
-from sdovis.images.headers import Cards
+from sdovis.images.headers import Cards, restored
 
 ROWS = 64  # this many rows of a large image and its float64 copy fit in the cache
 BLOCK = 2880  # FITS is written in blocks of this many bytes
@@ -81,7 +81,7 @@ def _scaled(stored: NDArray[Any], header: Any) -> NDArray[np.float32]:
 
 
 def _cards(fits: Any, header: Any) -> dict[str, Any]:
-    """The header's readable values, comments and history joined under COMMENT."""
+    """The header's readable values under FITS' own names, comments and history joined under COMMENT."""
     cards: dict[str, Any] = {}
     remarks = []
     for card in header.cards:
@@ -93,7 +93,7 @@ def _cards(fits: Any, header: Any) -> dict[str, Any]:
             remarks.append(str(value))
         elif isinstance(value, str | int | float):
             cards.setdefault(key, value)
-    return cards | {"COMMENT": " ".join(remarks)}
+    return restored(cards) | {"COMMENT": " ".join(remarks)}
 
 
 def _first_image(fits: Any, data: bytes, path: Path) -> int:
