@@ -20,8 +20,7 @@ from sdovis.corpus.duplicates import perceptual_hashes
 from sdovis.corpus.observations import Observation, Reject, Sorted, no_position, stem_of
 from sdovis.corpus.png import png_files
 from sdovis.errors import BadInput, Problem
-from sdovis.images.images import inside, pointing_problem, read_image
-from sdovis.images.quality import quality_problem
+from sdovis.images.images import inside, read_image
 from sdovis.study import IMAGE_FIELDS, Images
 from sdovis.sun.geometry import DiscFrame, project, unproject
 
@@ -55,7 +54,7 @@ def look(root: Path, images: Images, rows: Sequence[Observation]) -> tuple[str, 
     if out.problems:
         return "", out
     sha = "; ".join(layer.image.sha256 for layer in layers)
-    if reason := next(filter(None, (_unusable(images, layer) for layer in layers)), None):
+    if reason := view.unusable(layers):
         out.rejects = [Reject(row.raw, reason) for row in rows]
         return sha, out
     usable = []
@@ -76,21 +75,6 @@ def look(root: Path, images: Images, rows: Sequence[Observation]) -> tuple[str, 
             else:
                 out.kept.append(example)
     return sha, out
-
-
-def _unusable(images: Images, layer: Layer) -> str | None:
-    reason = quality_problem(layer.image) if images.check_quality else None
-    return reason or (_bad_pointing(layer) if images.check_pointing else None)
-
-
-def _bad_pointing(layer: Layer) -> str | None:
-    """Why a full-disc image is unusable; images that show only some of the disc are not judged."""
-    frame = layer.image.frame
-    if frame is None:
-        return None
-    (height, width), (x, y) = layer.values.shape, frame.center_px
-    full_disc = 0 <= x < width and 0 <= y < height and 2 * frame.radius_px < 1.2 * min(height, width)
-    return pointing_problem(layer.values, frame) if full_disc else None
 
 
 def _judged(view: View, row: Observation, layers: Sequence[Layer]) -> Observation | str | Problem:

@@ -80,6 +80,11 @@ class Images(Section):
         description="Width and height of the images that center_px and arcsec_per_px refer to, if the disc is not in "
         "their middle. Images 2, 3, ... times that size are taken to show the same field at a finer scale.",
     )
+    orientation: Literal["north-up", "rotated-180"] | None = Field(
+        None,
+        description="Which way FITS files without any WCS run. JSOC's as-is files of HMI's and AIA's full discs are "
+        "rotated-180, those of SHARP CEA maps north-up. If absent, such files are refused.",
+    )
     check_pointing: bool = Field(True, description="Reject full-disc images whose disc is not where it should be.")
     check_quality: bool = Field(True, description="Reject images whose QUALITY bits mark them as unusable.")
 
