@@ -32,6 +32,7 @@ from sdovis.channels.channel import (
 from sdovis.channels.place import Position, pixel_of, sun_position
 from sdovis.errors import BadInput, Problem
 from sdovis.images.images import SolarImage, pointing_problem
+from sdovis.images.pointing import limb
 from sdovis.images.quality import quality_problem
 from sdovis.sun.geometry import DiscFrame, MapGrid, cutout, directions, heliographic_cutout, project, unproject
 
@@ -587,7 +588,12 @@ def _bad_pointing(layer: Layer) -> str | None:
         return None
     (height, width), (x, y) = layer.values.shape, frame.center_px
     full_disc = 0 <= x < width and 0 <= y < height and 2 * frame.radius_px < 1.2 * min(height, width)
-    return pointing_problem(layer.values, frame) if full_disc else None
+    if full_disc or "CTYPE1" in layer.image.header:
+        return pointing_problem(layer.values, frame) if full_disc else None
+    shown = limb(layer.values)  # only the study says that the disc is larger than the image
+    if shown is None or abs(shown.radius_px / frame.radius_px - 1) < 0.05:
+        return None
+    return f"off-pointed: the disc's radius is {shown.radius_px:.0f} px, not {frame.radius_px:.0f} px"
 
 
 def _one_code(layers: Codes) -> NDArray[np.bool_]:

@@ -19,8 +19,10 @@ from sdovis.channels.view import Layer, View
 from sdovis.corpus.duplicates import perceptual_hashes
 from sdovis.corpus.observations import Observation, Reject, Sorted, no_position, stem_of
 from sdovis.corpus.png import png_files
-from sdovis.errors import BadInput, Problem
+from sdovis.errors import BadInput, Problem, UnreadableImage
 from sdovis.images.images import inside, read_image
+from sdovis.images.keywords import Keywords
+from sdovis.images.pointing import limb
 from sdovis.study import IMAGE_FIELDS, Images
 from sdovis.sun.geometry import DiscFrame, project, unproject
 
@@ -33,11 +35,13 @@ MAX_DISC_DISTANCE = 1.05
 PIXELS = 2**20
 
 
-def look(root: Path, images: Images, rows: Sequence[Observation]) -> tuple[str, Sorted]:
+def look(
+    root: Path, images: Images, rows: Sequence[Observation], keywords: Keywords | None = None
+) -> tuple[str, Sorted]:
     """Open the images that all ``rows`` share, one for each channel, and make each row's example.
 
     Returns the files' sha256 ('' if one cannot be used) and what became of the rows; ``kept`` holds one dictionary per
-    corpus row, with its PNG under ``image``.
+    corpus row, with its PNG under ``image``. ``keywords`` holds those of files that were exported without.
     """
     out = Sorted()
     view = View.of_study(images)
@@ -45,7 +49,13 @@ def look(root: Path, images: Images, rows: Sequence[Observation]) -> tuple[str, 
     layers = []
     for number, (field, name) in enumerate(zip(IMAGE_FIELDS, rows[0].images, strict=False)):
         try:
-            image = read_image(inside(root, name), root=root, observed=observed)
+            cards = keywords.cards_of(name) if keywords else None
+            image = read_image(inside(root, name), root=root, observed=observed, keywords=cards)
+            if keywords and not image.oriented:
+                hint = (
+                    "rows are joined by a column with the file's name, or by T_REC, HARPNUM and WAVELNTH in that name"
+                )
+                raise UnreadableImage(name, f"has no WCS, and {keywords.file} has no row for it", hint)
             layers.append(view.study_layer(image, number))
         except BadInput as error:  # every row of the image has the problem
             problem = error.problems[0]
@@ -75,6 +85,21 @@ def look(root: Path, images: Images, rows: Sequence[Observation]) -> tuple[str, 
             else:
                 out.kept.append(example)
     return sha, out
+
+
+def disc_shown(root: Path, images: Images, rows: Sequence[Observation]) -> DiscFrame | None:
+    """The disc that the limb draws in the first channel's image, in that image's pixels; None if it shows no limb."""
+    try:
+        observed = next((row.observed for row in rows if row.observed), None)
+        image = read_image(inside(root, rows[0].images[0]), root=root, observed=observed)
+        layer = View.of_study(images).study_layer(image, 0)
+    except BadInput:
+        return None
+    found = limb(layer.values) if image.frame is None else None  # a header's frame is not the study's to correct
+    if found is None or layer.image.observed is None:
+        return None
+    radius = DiscFrame.at(layer.image.observed, found.center_px, 1.0).radius_arcsec
+    return DiscFrame.at(layer.image.observed, found.center_px, radius / found.radius_px)
 
 
 def _judged(view: View, row: Observation, layers: Sequence[Layer]) -> Observation | str | Problem:

@@ -42,7 +42,7 @@ _ALIASES = {
 FINEST_ARCSEC = 0.1
 _WORD = re.compile(r"[A-Za-z]+")
 
-#: The keywords that give pixels a place: without any of them nothing says which way is up.
+#: The keywords that give pixels a place.
 PLACING = (
     "CDELT1",
     "CDELT2",
@@ -58,6 +58,11 @@ _TIME = re.compile(r"(\d{4})[-./](\d\d)[-./](\d\d)[T_ ](\d\d):(\d\d)(?::(\d\d(?:
 def provenance(cards: Cards) -> dict[str, Any]:
     """The cards worth keeping with the image: those of `PROVENANCE` that are present and not empty."""
     return {key: cards[key] for key in PROVENANCE if cards.get(key, "") != ""}
+
+
+def places(cards: Cards) -> bool:
+    """Whether a header says anything of where its pixels are: without a WCS nobody knows which way is up."""
+    return any(key in cards for key in PLACING)
 
 
 def restored(cards: Cards) -> dict[str, Any]:

@@ -119,15 +119,15 @@ def read_image(
 
     The headers of FITS and Helioviewer's JPEG2000 give time and coordinates; for other pictures, and if the header lacks
     them, ``observed`` may give the time and a `channels.view.View` the coordinates. ``keywords`` are the cards of a FITS
-    file that was exported without them; the file's own come first. Pictures without a header are assumed to be north up.
-    Raises `UnreadableImage` with the reason, also if memory runs out.
+    file that was exported without them; a file with a WCS of its own needs none. Pictures without a header are assumed
+    to be north up. Raises `UnreadableImage` with the reason, also if memory runs out.
     """
     path = Path(path)
     try:
         data = _bytes(path, inside(root, path) if root is not None else path)
         digest = hashlib.sha256(data).hexdigest()
         values, cards, kind = _decoded(data, path)
-        if keywords and kind == "FITS":
+        if keywords and kind == "FITS" and not headers.places(cards):
             cards = {**keywords, **cards}
         return _understood(values, cards, kind, path, digest, observed)
     except MemoryError as error:
@@ -191,7 +191,7 @@ def _understood(
         frame = headers.disc_frame(cards, center, scale, observed, path)
         grid = headers.map_grid(cards, values.shape[0], path)
         values, unit = headers.in_units(values, cards, path)
-        oriented = any(key in cards for key in headers.PLACING)
+        oriented = headers.places(cards)
     else:
         if "CTYPE1" in cards:
             values, center, scale = _picture_north_up(values, cards, path)

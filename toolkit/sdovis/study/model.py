@@ -124,6 +124,11 @@ class Study(Section):
         return self.source.root / self.source.workbook
 
     @property
+    def keywords(self) -> Path | None:
+        """The table of the keywords that the FITS files lack; None if they have them."""
+        return self.source.root / self.source.keywords if self.source.keywords else None
+
+    @property
     def image_root(self) -> Path:
         return self.source.root / self.source.images
 

@@ -82,6 +82,11 @@ class _Entries(Section):
     )
     sheets: tuple[str, ...] = Field((), description="Sheets of the table to read; if empty, the first.")
     images: str = Field(".", description="Folder of the images, relative to root. Images outside it are not read.")
+    keywords: str = Field(
+        "",
+        description="Table of the keywords of FITS files that were exported without them (JSOC's as-is protocol), "
+        "relative to root: .csv as drms' query gives it.",
+    )
     columns: Columns = Columns()
     on_problem: Literal["error", "reject"] = Field(
         "error", description="A faulty row stops the study (error) or goes to rejects.csv with the reason (reject)."
