@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from sdovis import formats
 from sdovis.study import arguments
 from sdovis.study.method import Method, Range, Search
+from sdovis.study.names import LONGEST_ID
 from sdovis.study.problems import problems_of
 from sdovis.study.sections import (
     About,
@@ -70,6 +71,16 @@ class Study(Section):
             raise ValueError(
                 f"images.channel: {len(channels)} channel(s) need as many columns of image files, but {files} are named; "
                 "write source.columns.image and images.channel as lists of three"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fits_into_a_repositorys_id(self) -> Study:
+        id = f"{self.publish.namespace}/{self.name}"
+        if len(id) > LONGEST_ID:
+            raise ValueError(
+                f"publish.namespace and study.name: {id} has {len(id)} characters, and the Hub allows {LONGEST_ID}; "
+                f"make study.name shorter by {len(id) - LONGEST_ID}"
             )
         return self
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from sdovis.study import licences, names
 
 #: The fields of a row that name its image files, in the order of the study's channels.
 IMAGE_FIELDS = ("image", "image_2", "image_3")
@@ -18,11 +20,13 @@ class Section(BaseModel):
 class About(Section):
     """What the study is called."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="Folder and repository name.")
+    name: str = Field(json_schema_extra={"pattern": f"^{names.STUDY}$"}, description="Folder and repository name.")
     title: str = Field("", description="Title shown to readers; if empty, the name.")
     description: str = Field("", description="A paragraph for the cards.")
     seed: int = Field(0, ge=0, description="Seeds the weights, the batches, the augmentation and the bootstrap.")
     simulated: bool = Field(False, description="The images are simulated; the cards and the Space say so.")
+
+    _names_a_repository = field_validator("name", mode="before")(names.repository)
 
 
 class Columns(Section):
@@ -206,7 +210,9 @@ class Publish(Section):
     """Where a release goes."""
 
     namespace: str = Field("", description="User or organisation on the Hub.")
-    licence: str = Field("", description="Licence of the model and of the dataset's annotations.")
+    licence: str = Field(
+        "", description="Licence of the model and of the dataset's annotations, as an SPDX or Hub identifier."
+    )
     authors: tuple[str, ...] = Field((), description="Authors, for the citation.")
     notes: tuple[str, ...] = Field(
         (), description="Remarks for the model card's limitations, one or two sentences each."
@@ -216,3 +222,6 @@ class Publish(Section):
         description="Folder of your own card templates: dataset.md.j2, model.md.j2, space.md.j2, each replacing the "
         "built-in one. To start from copies, run: sdovis card STUDY.toml --write-templates FOLDER",
     )
+
+    _names_an_account = field_validator("namespace")(names.namespace)
+    _is_known_to_the_hub = field_validator("licence")(licences.on_the_hub)

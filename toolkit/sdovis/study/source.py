@@ -9,10 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ModelWrapValidatorHandler, create_model, model_validator
+from pydantic import BaseModel, Field, ModelWrapValidatorHandler, create_model, field_validator, model_validator
 
 from sdovis import formats, plugins
 from sdovis.errors import BadInput, Problem
+from sdovis.study.licences import on_the_hub
 from sdovis.study.sections import Columns, Section
 
 READERS = "sdovis.readers"
@@ -93,6 +94,8 @@ class _Entries(Section):
     )
     licence: str = Field("", description="Licence of the images, as an SPDX or Hub identifier.")
     credit: str = Field("", description="Who is to be credited for the images.")
+
+    _is_known_to_the_hub = field_validator("licence")(on_the_hub)
 
 
 class Source(_Entries, extra="allow"):
