@@ -333,11 +333,15 @@ def matched(images: Sequence[SolarImage], channels: Sequence[Channel]) -> tuple[
 
 
 def together(images: Sequence[SolarImage]) -> None:
-    """Raise `BadInput` if the images of a composite are more than `MAX_TIME_GAP` apart."""
+    """Raise `BadInput` if the images of a composite are more than `MAX_TIME_GAP` apart, or of different HARPs."""
     times = sorted(image.observed for image in images if image.observed is not None)
     if times and times[-1] - times[0] > MAX_TIME_GAP:
         what = f"the channels' images were taken at {times[0]:%Y-%m-%d %H:%M:%S} and {times[-1]:%Y-%m-%d %H:%M:%S} UTC"
         raise BadInput(Problem(what, "give images taken at the same time"))
+    harps = sorted({number for image in images if isinstance(number := image.header.get("HARPNUM"), int) and number})
+    if len(harps) > 1:
+        what = f"the channels' images are of HARPs {' and '.join(map(str, harps))}"
+        raise BadInput(Problem(what, "give images of one region"))
 
 
 def _refusal(image: SolarImage, channel: Channel) -> str:
