@@ -108,7 +108,7 @@ def _quiet_sun_ratio(image: SolarImage) -> Floats:
         raise wrong(image, "no quiet Sun to normalise the continuum by")
     if level < DARKEST_QUIET_SUN and image.unit in ("DN/s", "DN"):
         raise wrong(
-            image, f"the quiet Sun has {level:g} {image.unit}, which HMI cannot have measured; is this a picture?"
+            image, f"the quiet Sun has {level:g} {image.unit}, which HMI cannot have measured: grey levels or ratios"
         )
     return np.asarray(values / np.float32(level))
 

@@ -28,7 +28,9 @@ SERIES = {
 }  # fmt: skip
 #: Segments whose names mean one thing even where nothing else says that the file is HMI's.
 PLAIN = ("magnetogram", "continuum", "dopplergram")
-_SERIES = re.compile(r"(?:^|[^a-z0-9])(?:hmi|lm_jps)[._](m|ic|v|ld|lw|b|me|s)_(?:\d|nolimbdark|fulldisk)")
+_SERIES = re.compile(
+    r"(?:^|[^a-z0-9])(?:hmi|lm_jps)[._](m|ic|v|ld|lw|b|me|s)(?:_(?:\d|nolimbdark|fulldisk)|(?=20\d\d))"
+)
 _FLATTENED = "nolimbdark"
 _SUFFIXES = re.compile(r"(\.(fits|fit|fts|fz|gz|jp2|jpe?g|png|tiff?))+$")
 _SEGMENT_AT_THE_END = re.compile(rf"(?:^|[._])({'|'.join(sorted(SEGMENTS, key=len, reverse=True))})$")

@@ -147,7 +147,7 @@ class View:
     ``center_px`` and ``arcsec_per_px`` place the disc in images without a header whose size is ``native_px`` (width,
     height); if that is None, about twice the centre. ``max_longitude_deg`` is the study's limit on the distance from
     the central meridian, None for no limit. ``orientation`` says which way FITS files without any WCS run, None where
-    such files are refused: "north-up" or "rotated-180", as JSOC keeps HMI's and AIA's. ``check_pointing`` and
+    such files are refused: "north-up" or "rotated-180", as JSOC keeps HMI's full discs. ``check_pointing`` and
     ``check_quality`` say whether images whose disc is elsewhere, and those that their QUALITY warns against, are unusable.
     """
 
@@ -251,7 +251,7 @@ class View:
         if image.oriented:
             return image
         if self.orientation is None:
-            what = "has no WCS, so nothing says which way is north: JSOC's as-is files of HMI and AIA are turned by 180 degrees"
+            what = "has no WCS, so nothing says which way is north: JSOC's as-is files of HMI's discs are turned by 180 degrees"
             hint = "export it with protocol='fits', name drms' table of keywords in source.keywords, or set images.orientation"
             raise BadInput(Problem(what, hint, file=str(image.path or "")))
         values = image.values if self.orientation == "north-up" else np.ascontiguousarray(image.values[::-1, ::-1])

@@ -86,8 +86,8 @@ class Images(Section):
     )
     orientation: Literal["north-up", "rotated-180"] | None = Field(
         None,
-        description="Which way FITS files without any WCS run. JSOC's as-is files of HMI's and AIA's full discs are "
-        "rotated-180, those of SHARP CEA maps north-up. If absent, such files are refused.",
+        description="Which way FITS files without any WCS run. JSOC's as-is files of HMI's full discs are rotated-180, "
+        "those of SHARP CEA maps north-up. If absent, such files are refused.",
     )
     check_pointing: bool = Field(True, description="Reject full-disc images whose disc is not where it should be.")
     check_quality: bool = Field(True, description="Reject images whose QUALITY bits mark them as unusable.")
