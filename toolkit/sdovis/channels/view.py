@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdovis import records
+from sdovis.channels import usable
 from sdovis.channels.channel import (
     PUBLISHED,
     Channel,
@@ -31,9 +32,7 @@ from sdovis.channels.channel import (
 )
 from sdovis.channels.place import Position, pixel_of, sun_position
 from sdovis.errors import BadInput, Problem
-from sdovis.images.images import SolarImage, pointing_problem
-from sdovis.images.pointing import limb
-from sdovis.images.quality import quality_problem
+from sdovis.images.images import SolarImage
 from sdovis.sun.geometry import DiscFrame, MapGrid, cutout, directions, heliographic_cutout, project, unproject
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 WIDER_THAN_A_CUTOUT = 1.1
 #: Used if the study set no limit: classes are unreliable farther than this from the central meridian (projection).
 LIMB_LONGITUDE_DEG = 60.0
-BLANK = "the image is blank: one value everywhere"
 #: The disc's centre may lie this share of the image's side from its middle and still imply the size it refers to.
 OFF_CENTRE = 0.02
 #: Widths in which archives publish browse pictures, given in their names: 20110215_013000_512_0211.jpg.
@@ -371,15 +369,7 @@ class View:
                 raise BadInput(Problem(reason, "use one that shows the Sun", file=str(layer.image.path or "")))
 
     def _fault(self, layer: Layer) -> str | None:
-        off_disc = layer.image.off_disc
-        if self.check_quality and (reason := quality_problem(layer.image)):
-            return reason
-        if off_disc is not None and off_disc.all():
-            return "shows no part of the solar disc"
-        known = layer.values[np.isfinite(layer.values)]
-        if not known.size or known.min() == known.max():
-            return BLANK
-        return _bad_pointing(layer) if self.check_pointing else None
+        return usable.fault(layer.image, layer.values, quality=self.check_quality, pointing=self.check_pointing)
 
     # --- how much an image shows --------------------------------------------------------------------------------------
 
@@ -577,23 +567,8 @@ def _as_trained(saved: Mapping[str, Any]) -> Channel:
 def shown(codes: Codes) -> Coded:
     """``codes`` for the network. Raises `BadInput` if one of their channels is blank."""
     if _one_code((codes if codes.ndim == 3 else codes[..., None])[None]).any():
-        raise BadInput(Problem(BLANK, "use one that shows the Sun"))
+        raise BadInput(Problem(usable.BLANK, "use one that shows the Sun"))
     return Coded(codes)
-
-
-def _bad_pointing(layer: Layer) -> str | None:
-    """Why a full-disc image is unusable; images that show only some of the disc are not judged."""
-    frame = layer.image.frame
-    if frame is None or layer.channel is None:
-        return None
-    (height, width), (x, y) = layer.values.shape, frame.center_px
-    full_disc = 0 <= x < width and 0 <= y < height and 2 * frame.radius_px < 1.2 * min(height, width)
-    if full_disc or "CTYPE1" in layer.image.header:
-        return pointing_problem(layer.values, frame) if full_disc else None
-    shown = limb(layer.values)  # only the study says that the disc is larger than the image
-    if shown is None or abs(shown.radius_px / frame.radius_px - 1) < 0.05:
-        return None
-    return f"off-pointed: the disc's radius is {shown.radius_px:.0f} px, not {frame.radius_px:.0f} px"
 
 
 def _one_code(layers: Codes) -> NDArray[np.bool_]:
