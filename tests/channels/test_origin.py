@@ -88,6 +88,12 @@ def test_another_instruments_name_is_refused_by_name(name: str, file: str, who: 
     assert who in _refusal(name, _image(name, file))
 
 
+@pytest.mark.parametrize("wave", [6768.0, 171, 5250.2])
+def test_another_spectral_line_is_not_hmis(wave: float) -> None:
+    assert f"WAVELNTH is {wave!r}" in _refusal("hmi-magnetogram", _image("hmi-magnetogram", WAVELNTH=wave))
+    assert channel("hmi-magnetogram").values(_image("hmi-magnetogram", WAVELNTH=617.3)).shape == (40, 40)
+
+
 def test_hmi_and_aia_are_not_taken_for_each_other() -> None:
     assert "TELESCOP is 'SDO/AIA'" in _refusal("hmi-magnetogram", _image("hmi-magnetogram", TELESCOP="SDO/AIA"))
     assert "says SDO/HMI" in _refusal(

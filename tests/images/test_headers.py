@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 from sdovis.errors import UnreadableImage
@@ -57,6 +58,17 @@ def test_the_keywords_that_jsoc_renames_are_read_under_their_own_names(tmp_path:
     assert headers.restored({"_BUNIT": "G", "_DATAMIN": -6, "BUNIT": ""}) == {
         "BUNIT": "G", "_BUNIT": "G", "DATAMIN": -6, "_DATAMIN": -6,
     }  # fmt: skip
+
+
+def test_what_the_first_header_says_of_the_file_holds_for_an_image_in_an_extension(tmp_path: Path) -> None:
+    first = fits.PrimaryHDU(
+        header=fits.Header({"TELESCOP": "SOHO", "_BUNIT": "Gauss", "CRPIX1": 7.0, "INSTRUME": "MDI"})
+    )
+    second = fits.ImageHDU(FIELD, header=fits.Header({"INSTRUME": "HMI_SIDE1"}))
+    fits.HDUList([first, second]).writeto(tmp_path / "a.fits")
+    image = read_image(tmp_path / "a.fits")
+    assert (image.unit, image.header["TELESCOP"], image.header["INSTRUME"]) == ("G", "SOHO", "HMI_SIDE1")
+    assert not image.oriented, "where pixels are is said by the image's own header"
 
 
 def test_a_name_that_stands_as_it_is_outranks_a_renamed_one_unless_they_disagree(tmp_path: Path) -> None:

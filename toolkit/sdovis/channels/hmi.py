@@ -14,10 +14,16 @@ from sdovis.channels.channel import Channel, Floats, Limits, wrong
 from sdovis.images.images import SolarImage
 from sdovis.sun.geometry import disc_mu
 
+#: HMI's spectral line, in angstrom and in nm.
+LINE = (6173.3, 617.33)
+
 
 def contradictions(image: SolarImage, wanted: str, units: tuple[str, ...]) -> Sequence[str]:
     """What in the header or name contradicts the segment ``wanted``; a missing keyword does not count."""
     found = [*origin.foreign(image, "HMI"), *origin.of_another_segment(image, wanted)]
+    length = image.header.get("WAVELNTH")
+    if isinstance(length, int | float) and length and not any(abs(length - line) < 1 for line in LINE):
+        found.append(f"WAVELNTH is {length!r}")
     if image.unit not in units and (image.unit or image.header.get("INSTRUME")):
         found.append(f"the unit is {image.unit!r}" if image.unit else "BUNIT is absent")
     return found

@@ -19,6 +19,11 @@ from sdovis.images.headers import Cards, restored
 
 ROWS = 64  # this many rows of a large image and its float64 copy fit in the cache
 BLOCK = 2880  # FITS is written in blocks of this many bytes
+#: Cards of the first header that hold for an image in an extension, unless that has its own.
+OF_THE_FILE = (
+    "TELESCOP INSTRUME OBSRVTRY DETECTOR ORIGIN CONTENT SEGMENT DRMS_ID BUNIT WAVELNTH EXPTIME QUALITY T_REC T_OBS DATE-OBS "
+    "HARPNUM NOAA_AR NOAA_ARS"
+).split()
 BITPIX = (8, 16, 32, 64, -32, -64)
 
 
@@ -49,7 +54,8 @@ def fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Cards]:
                 if header.get("BSCALE", 1) == 0:
                     raise UnreadableImage(path, "BSCALE is 0: all values are lost")
                 values = _scaled(file[index].data, header)
-                cards = _cards(fits, header)
+                of_the_file = _cards(fits, file[0].header)
+                cards = {key: of_the_file[key] for key in OF_THE_FILE if key in of_the_file} | _cards(fits, header)
     except (UnreadableImage, MemoryError):
         raise
     except OverflowError as error:
