@@ -150,7 +150,7 @@ def of_another_wave(image: SolarImage, wave: int) -> Sequence[str]:
     named = nasa[1] if nasa else ""
     if nasa is None and "AIA" in _words(name):
         waves = [match[1] for match in _AIA_WAVE.finditer(name)]
-        if length == wave:  # HHMM of a time may be 1600 or 1700
+        if length == wave < 1000:  # HHMM of a time may be 1600 or 1700
             waves = [each for each in waves if len(each) < 4]
         named = waves[-1] if waves and str(wave) not in waves else ""
     if named and named.lstrip("0") != str(wave):
@@ -161,7 +161,7 @@ def of_another_wave(image: SolarImage, wave: int) -> Sequence[str]:
 def _words(text: str) -> list[str]:
     """The words of ``text`` in upper case, with their numbers left off: AIA_3, GOES-16 and fsi174 are AIA, GOES and FSI."""
     found = re.findall(r"[A-Za-z]+\d*", text.replace("-", "_").upper())
-    return [word for each in found for word in {each, each.rstrip("0123456789")}]
+    return list(dict.fromkeys(word for each in found for word in (each, each.rstrip("0123456789"))))
 
 
 def _joined(text: str) -> str:

@@ -42,15 +42,8 @@ _ALIASES = {
 FINEST_ARCSEC = 0.1
 _WORD = re.compile(r"[A-Za-z]+")
 
-#: The keywords that give pixels a place.
-PLACING = (
-    "CDELT1",
-    "CDELT2",
-    "CROTA2",
-    "CRPIX1",
-    "CRPIX2",
-    *(f"{m}{i}_{j}" for m in ("PC", "CD") for i in "12" for j in "12"),
-)
+#: The keywords that say how an image is turned, or that it is not.
+PLACING = ("CDELT1", "CDELT2", "CROTA2", *(f"{name}{i}_{j}" for name in ("PC", "CD") for i in "12" for j in "12"))
 
 _TIME = re.compile(r"(\d{4})[-./](\d\d)[-./](\d\d)[T_ ](\d\d):(\d\d)(?::(\d\d(?:\.\d*)?))?_?(TAI|UTC|Z|)")
 
@@ -61,7 +54,7 @@ def provenance(cards: Cards) -> dict[str, Any]:
 
 
 def places(cards: Cards) -> bool:
-    """Whether a header says anything of where its pixels are: without a WCS nobody knows which way is up."""
+    """Whether a header says which way its image is turned: without a WCS nobody knows."""
     return any(key in cards for key in PLACING)
 
 
@@ -112,11 +105,13 @@ def _parsed(text: str) -> Any:
 
     if not text:
         return None
-    for words in (_WORD.sub(lambda word: _ALIASES.get(word[0].lower(), word[0]), text), text.lower()):
-        try:
-            return units.Unit(words)
-        except (ValueError, TypeError):
-            continue
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", units.UnitsWarning)  # of spellings that the standard discourages
+        for words in (_WORD.sub(lambda word: _ALIASES.get(word[0].lower(), word[0]), text), text.lower()):
+            try:
+                return units.Unit(words)
+            except (ValueError, TypeError):
+                continue
     return None
 
 
