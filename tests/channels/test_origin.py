@@ -82,6 +82,7 @@ def test_another_instruments_header_is_refused_by_its_card(name: str, card: str,
         ("20110215_013030_n4euA.fts", "STEREO/EUVI"), ("mrbqs110215t0104c2107_325.fits", "GONG"),
         ("fd_M_96m_01d.6620.0001.fits", "SOHO/MDI"), ("FG20110215_013000.3.fits", "Hinode/SOT"),
         ("XRT20110215_013000.1.fits", "Hinode/XRT"), ("swap_lv1_20110215_013000.fits", "PROBA2/SWAP"),
+        ("SUIT_NB03_20240515.png", "Aditya-L1/SUIT"), ("gong_20110215.jpg", "GONG"), ("eit195_20110215.gif", "SOHO/EIT"),
     ],
 )  # fmt: skip
 def test_another_instruments_name_is_refused_by_name(name: str, file: str, who: str) -> None:

@@ -24,7 +24,8 @@ FIELD = np.array([[-1500.0, 20.0], [3.0, 900.0]], np.float32)
         ("Mx cm-2", "G", 1), ("kG", "G", 1000), ("T", "G", 1e4), ("mT", "G", 10), ("uT", "G", 0.01), ("10-4T", "G", 1),
         ("ct", "DN", 1), ("counts", "DN", 1), ("DN", "DN", 1), ("dn", "DN", 1), ("adu", "DN", 1),
         ("ct / s", "DN/s", 1), ("ct/s", "DN/s", 1), ("count / s", "DN/s", 1), ("DN / s", "DN/s", 1), ("DN s-1", "DN/s", 1),
-        ("DN s^-1", "DN/s", 1), ("counts/s", "DN/s", 1), ("DN/ms", "DN/s", 1000),
+        ("DN s^-1", "DN/s", 1), ("counts/s", "DN/s", 1), ("DN/sec", "DN/s", 1), ("DN / (pix s)", "DN/s", 1),
+        ("ct / pix", "DN", 1), ("Tesla", "G", 1e4), ("Mx cm^-2", "G", 1), ("DN/ms", "DN/s", 1000),
         ("m/s", "m/s", 1), ("degree", "degree", 1), ("furlong", "furlong", 1), ("", "", 1), ("photon / s", "photon / s", 1),
     ],
 )  # fmt: skip

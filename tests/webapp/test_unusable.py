@@ -160,3 +160,13 @@ def test_an_array_with_nothing_in_it_is_refused_like_a_file() -> None:
     with pytest.raises(BadInput, match="blank"):
         inference.codes(np.stack([bipole().astype(np.float32), partly[:64, :64].repeat(2, 0)[:64].repeat(2, 1)[:, :64],
                                   np.ones((64, 64), np.float32)], axis=-1), View.of_study(THREE))  # fmt: skip
+
+
+def test_segments_of_two_harps_are_no_row_and_no_answer(tmp_path: Path) -> None:
+    files = sharp(tmp_path)
+    other = read_image(files[0])
+    files[0].unlink()
+    write_fits(files[0], other.values[::-1], **dict(other.header) | {"HARPNUM": 378})
+    for path in (_prepared, _predicted, _piped):
+        with pytest.raises(BadInput, match="are of HARPs 377 and 378"):
+            path(files, THREE, tmp_path)

@@ -333,11 +333,16 @@ def matched(images: Sequence[SolarImage], channels: Sequence[Channel]) -> tuple[
 
 
 def together(images: Sequence[SolarImage]) -> None:
-    """Raise `BadInput` if the images of a composite are more than `MAX_TIME_GAP` apart, or of different HARPs."""
+    """Raise `BadInput` if the images of a composite are more than `MAX_TIME_GAP` apart, or of different regions."""
     times = sorted(image.observed for image in images if image.observed is not None)
     if times and times[-1] - times[0] > MAX_TIME_GAP:
         what = f"the channels' images were taken at {times[0]:%Y-%m-%d %H:%M:%S} and {times[-1]:%Y-%m-%d %H:%M:%S} UTC"
         raise BadInput(Problem(what, "give images taken at the same time"))
+    of_one_harp(images)
+
+
+def of_one_harp(images: Sequence[SolarImage]) -> None:
+    """Raise `BadInput` if the headers of a composite's images name different HARPs."""
     harps = sorted({number for image in images if isinstance(number := image.header.get("HARPNUM"), int) and number})
     if len(harps) > 1:
         what = f"the channels' images are of HARPs {' and '.join(map(str, harps))}"

@@ -58,7 +58,7 @@ FOREIGN = {
     "IRIS": "IRIS", "HMI": "SDO/HMI", "AIA": "SDO/AIA", "EVE": "SDO/EVE",
 }  # fmt: skip
 #: Words that a file's name may have for other reasons: a flare of GOES' classes, the angle phi.
-_NOT_IN_NAMES = {"GOES", "PHI", "NSO", "CHASE", "EVE", "TRACE", "SUIT"}
+_NOT_IN_NAMES = {"GOES", "PHI", "NSO", "CHASE", "EVE", "TRACE"}
 #: Names that have no such word: EIT's efz20110215.013000, EUVI's 20110215_013000_n4euA.fts, MDI's fd_M_96m_01d.0001.fits,
 #: GONG's mrzqs110215t0104.fits and 20110215013000Lh.fits, Hinode's FG20110215_... and XRT20110215_...
 _NAMES = {

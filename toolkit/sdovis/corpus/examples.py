@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sdovis.channels.channel import MAX_TIME_GAP
+from sdovis.channels.channel import MAX_TIME_GAP, of_one_harp
 from sdovis.channels.place import Position
 from sdovis.channels.view import Layer, View
 from sdovis.corpus.duplicates import perceptual_hashes
@@ -61,6 +61,11 @@ def look(
             problem = error.problems[0]
             what = f"image {name!r}: {problem.what}"
             out.problems += [(row.raw, row.raw.problem(what, problem.hint, field=field)) for row in rows]
+    if not out.problems:
+        try:
+            of_one_harp([layer.image for layer in layers])
+        except BadInput as error:
+            out.problems += [(row.raw, row.raw.problem(error.problems[0].what, field="image")) for row in rows]
     if out.problems:
         return "", out
     sha = "; ".join(layer.image.sha256 for layer in layers)

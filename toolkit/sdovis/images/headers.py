@@ -34,7 +34,8 @@ PROVENANCE = (
 GAUSS, DN, DN_PER_SECOND = "G", "DN", "DN/s"
 #: Spellings that astropy does not know.
 _ALIASES = {
-    "counts": "ct", "dns": "ct", "adu": "ct", "dn": "ct", "gauss": "G", "g": "G", "kgauss": "kG", "mgauss": "mG",
+    "counts": "ct", "dns": "ct", "adu": "ct", "dn": "ct", "sec": "s", "secs": "s",
+    "gauss": "G", "g": "G", "kgauss": "kG", "mgauss": "mG",
     "degrees": "deg", "degs": "deg", "arcsecs": "arcsec", "arcseconds": "arcsec", "arcmins": "arcmin",
     "arcminutes": "arcmin", "radians": "rad",
 }  # fmt: skip
@@ -93,8 +94,8 @@ def _brought(text: str) -> tuple[float, str]:
 
     wanted = {GAUSS: units.G, DN: units.ct, DN_PER_SECOND: units.ct / units.s}
     for name, target in wanted.items():
-        if found.is_equivalent(target):
-            factor = float(found.to(target))
+        if scale := next((each for each in (target, target / units.pix) if found.is_equivalent(each)), None):
+            factor = float(found.to(scale))
             return (1.0 if math.isclose(factor, 1, rel_tol=1e-12) else factor), name
     return 1.0, text
 
