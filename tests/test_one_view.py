@@ -70,10 +70,10 @@ def test_a_disc_without_a_header_in_fits_is_cut_at_the_same_place_for_corpus_and
     frame = DiscFrame.at(WHEN, CENTRE_PX, ARCSEC_PER_PX)
     x, y, _ = project(*PLACE, frame)
     row, column = np.mgrid[:512, :512]
-    field = np.where(np.hypot(column - x, row - y) * ARCSEC_PER_PX < 60, 900.0, 30.0).astype(np.float32)
+    field = np.where(np.hypot(column - x, row - y) * ARCSEC_PER_PX < 60, 900.0, -30.0).astype(np.float32)
     file = tmp_path / "20110215_013000_magnetogram.fits"
     fits.writeto(file, field[::-1])  # FITS counts rows from the south
-    images = IMAGES.model_copy(update={"channel": "hmi-magnetogram"})
+    images = IMAGES.model_copy(update={"channel": "hmi-magnetogram", "orientation": "north-up"})
     corpus = _of_the_corpus(file, images)
     assert _bright_at_the_centre_only(corpus)
     assert np.array_equal(corpus, inference.gathered([file], View.of_study(images), Position(*PLACE)).codes)

@@ -9,6 +9,7 @@ import pytest
 from sdovis import study as studies
 from sdovis.errors import BadInput
 from sdovis.study import Images, arguments
+from sdovis.study.licences import ALSO, HUB, on_the_hub
 from transformers import TrainingArguments
 
 GOOD = """
@@ -85,7 +86,7 @@ def test_every_mistake_is_reported_at_once_with_the_nearest_name(study_file):
     )
     assert "images.sise is unknown" in text
     assert "images.size_px = 'large'" in text
-    assert "study.name = 'Not a Slug'" in text
+    assert "study.name: 'Not a Slug' cannot be the name of a study and its repositories" in text
 
 
 @pytest.mark.parametrize("name", ["output_dir", "hub_token", "push_to_hub", "remove_unused_columns", "seed"])
@@ -231,3 +232,48 @@ def test_what_would_only_fail_or_train_nothing_once_the_training_runs_is_found_a
 @pytest.mark.parametrize("setting", ["warmup_steps=0.1", "save_steps=0.5", "max_steps=-1", "max_grad_norm=0.0"])
 def test_shares_and_switches_of_transformers_stay_allowed(study_file, setting):
     assert studies.load(study_file, [f"training.{setting}"])
+
+
+@pytest.mark.parametrize(
+    ("assignment", "kept"),
+    [
+        ("publish.licence=CC-BY-4.0", "cc-by-4.0"),
+        ("publish.licence=Public-Domain", "cc0-1.0"),
+        ("publish.licence=CC0-1.0", "cc0-1.0"),
+        ("publish.licence=GPL-3.0-or-later", "gpl-3.0"),
+        ("publish.licence=MIT License", "mit"),
+        ("publish.licence=ODbL-1.0", "odbl"),
+        ("publish.licence=Other", "other"),
+        ("publish.licence=", ""),
+    ],
+)
+def test_a_licence_is_kept_under_its_name_on_the_hub(study_file, assignment, kept):
+    assert studies.load(study_file, [assignment]).publish.licence == kept
+    images = assignment.replace("publish", "source")
+    assert studies.load(study_file, [images]).source.licence == kept
+
+
+def test_every_licence_of_the_hub_names_itself():
+    assert [on_the_hub(name) for name in HUB] == list(HUB)
+    assert set(ALSO.values()) <= set(HUB)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("publish.licence=cc-by-4", "publish.licence: 'cc-by-4' is not .*; did you mean 'cc-by-4.0'"),
+        ("source.licence=apche-2.0", "source.licence: 'apche-2.0' is not .*; did you mean 'apache-2.0'"),
+        ("source.licence=ask Jane", "source.licence: 'ask Jane' is not .*repositories-licenses; write 'other'"),
+        ("study.name=sun--spots", "study.name: 'sun--spots' cannot be .*; write 'sun-spots'"),
+        ("study.name=sun..spots", "study.name: 'sun..spots' cannot be .*; write 'sun.spots'"),
+        ("study.name=sunspots.git", "study.name: 'sunspots.git' cannot be .*; write 'sunspots'"),
+        ("study.name=sunspots-", "study.name: 'sunspots-' cannot be .*; write 'sunspots'"),
+        ("study.name=Sun Spots", "study.name: 'Sun Spots' cannot be .*; write 'sun-spots'"),
+        *((f"publish.namespace={name}", "publish.namespace: .* cannot be the name of a user or organisation on the Hub")
+          for name in ("a/b", "a b", "-a", "a--", "{{ 7 }}")),
+        (f"publish.namespace={'a' * 95}", "has 101 characters, and the Hub allows 96; make study.name shorter by 5"),
+    ],
+)  # fmt: skip
+def test_what_the_hub_would_refuse_is_refused_when_the_study_is_read(study_file, assignment, said):
+    with pytest.raises(BadInput, match=said):
+        studies.load(study_file, [assignment])

@@ -130,7 +130,7 @@ def test_a_composite_is_blank_where_one_of_its_channels_is(root, tmp_path):
         (tmp_path / f"{name}.png").write_bytes((root / f"{name}.png").read_bytes())
     Image.fromarray(np.full((300, 320), 128, np.uint8)).save(tmp_path / "b.png")
     _, found = examples.look(tmp_path, THREE, _rows([(140, 80)], THREE))
-    assert [reject.reason for reject in found.rejects] == ["the cutout is blank"]
+    assert [reject.reason for reject in found.rejects] == ["the image is blank: one value everywhere"]
 
 
 def test_whole_images_of_a_composite_that_differ_in_size_are_a_problem_of_each_row(root, tmp_path):

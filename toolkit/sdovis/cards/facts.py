@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -322,8 +321,6 @@ def _other_classes(corpus: CorpusFacts, scores: ScoreFacts, config: ConfigFile, 
 
 def _repositories(study: Study, tag: str) -> Repositories:
     namespace = study.publish.namespace or PLACEHOLDER
-    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9]|[._-](?=[A-Za-z0-9])){0,95}", namespace):
-        raise BadInput(Problem(f"publish.namespace {namespace!r} is not a valid user or organisation name for the Hub"))
     where = f"{namespace}/{study.name}"
     return Repositories(where, where, where, tag, placeholder=not study.publish.namespace)
 

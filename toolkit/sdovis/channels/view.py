@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdovis import records
+from sdovis.channels import usable
 from sdovis.channels.channel import (
     PUBLISHED,
     Channel,
@@ -101,8 +102,10 @@ class Cutouts:
 
     @property
     def blank(self) -> NDArray[np.bool_]:
-        """(N,): whether any channel holds a single code. The network would see nothing, whatever the values are."""
-        return _one_code(self.layers)
+        """(N,): whether any channel holds a single code besides what is missing: the network would see nothing."""
+        codes, known = self.layers, self.known
+        least = codes.min(axis=(1, 2), where=known, initial=255)
+        return np.asarray((codes.max(axis=(1, 2), where=known, initial=0) <= least).any(axis=-1))
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,9 @@ class ViewFacts:
     arcsec_per_px: float | None
     native_px: tuple[int, int] | None
     max_longitude_deg: float | None
+    orientation: str | None = None
+    check_pointing: bool = True
+    check_quality: bool = True
 
 
 def with_a_view(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,7 +132,7 @@ def with_a_view(said: Mapping[str, Any]) -> dict[str, Any]:
     """
     if "view" in said:  # from between the two formats
         return dict(said)
-    names = [each.name for each in fields(ViewFacts)]
+    names = [each.name for each in fields(ViewFacts) if each.default is MISSING]
     rest = {key: value for key, value in said.items() if key not in names}
     return {**rest, "view": {name: said.get(name) for name in names}}
 
@@ -137,7 +143,9 @@ class View:
 
     ``center_px`` and ``arcsec_per_px`` place the disc in images without a header whose size is ``native_px`` (width,
     height); if that is None, about twice the centre. ``max_longitude_deg`` is the study's limit on the distance from
-    the central meridian, None for no limit.
+    the central meridian, None for no limit. ``orientation`` says which way FITS files without any WCS run, None where
+    such files are refused: "north-up" or "rotated-180", as JSOC keeps HMI's full discs. ``check_pointing`` and
+    ``check_quality`` say whether images whose disc is elsewhere, and those that their QUALITY warns against, are unusable.
     """
 
     channels: tuple[Channel, ...]
@@ -148,6 +156,9 @@ class View:
     arcsec_per_px: float | None = None
     native_px: tuple[int, int] | None = None
     max_longitude_deg: float | None = None
+    orientation: str | None = None
+    check_pointing: bool = True
+    check_quality: bool = True
 
     @classmethod
     def of_study(cls, images: Images) -> View:
@@ -180,6 +191,9 @@ class View:
             saved.get("arcsec_per_px"),
             (int(native[0]), int(native[1])) if native else None,
             saved.get("max_longitude_deg"),
+            saved.get("orientation"),
+            saved.get("check_pointing", True),
+            saved.get("check_quality", True),
         )
 
     @property
@@ -207,8 +221,10 @@ class View:
 
         An image ``of_study``, which a row names with its time, is known to show what the study says: raises `BadInput`
         if its size does not fit. Any other image whose size does not fit is left unchanged, as is one that may be a
-        cutout saved by sdovis; its name may give the time.
+        cutout saved by sdovis; its name may give the time. Raises `BadInput` for a file that does not say which way is
+        north if the study does not say it either.
         """
+        image = self._oriented(image)
         if image.frame is not None:
             return Layer(image, None, image.frame.arcsec_per_px)
         if self.center_px is None or self.arcsec_per_px is None or "CTYPE1" in image.header:
@@ -226,6 +242,17 @@ class View:
             return Layer(image, None, scale)
         x, y = ((c + 0.5) * zoom - 0.5 for c in self.center_px)
         return Layer(replace(image, observed=when, frame=DiscFrame.at(when, (x, y), scale)), None, scale)
+
+    def _oriented(self, image: SolarImage) -> SolarImage:
+        """The image north up, where its header says nothing: as the study says."""
+        if image.oriented:
+            return image
+        if self.orientation is None:
+            what = "has no WCS, so nothing says which way is north: JSOC's as-is files of HMI's discs are turned by 180 degrees"
+            hint = "export it with protocol='fits', name drms' table of keywords in source.keywords, or set images.orientation"
+            raise BadInput(Problem(what, hint, file=str(image.path or "")))
+        values = image.values if self.orientation == "north-up" else np.ascontiguousarray(image.values[::-1, ::-1])
+        return replace(image, values=values, oriented=True)
 
     @property
     def _native(self) -> tuple[float, float]:
@@ -257,17 +284,56 @@ class View:
         return BadInput(Problem(what, "set images.native_px to the width and height that center_px refers to"))
 
     def layers(self, images: Sequence[SolarImage]) -> list[Layer]:
-        """The files of one frame, channel by channel. Raises `BadInput` if they are not what the network looks at."""
+        """The files of one frame, channel by channel.
+
+        Raises `BadInput` if they are not what the network looks at, and if one is unusable.
+        """
+        found = self._layers(images)
+        self.refuse_unusable(found)
+        return found
+
+    def _layers(self, images: Sequence[SolarImage]) -> list[Layer]:
         if len(self.channels) < 2:
             if len(images) != 1:
                 raise BadInput(f"{len(images)} files were sent, but the model takes one image")
             return [self._layer(self.placed(images[0]), self.channels[0] if self.channels else None)]
         if len(images) == 1 and images[0].is_picture:
-            codes = composite(images[0], self.channels)
-            return [Layer(images[0], kind, None, codes[..., k]) for k, kind in enumerate(self.channels)]
+            return self._composite(images[0])
         placed = [self.placed(image) for image in matched(images, self.channels)]
         together([layer.image for layer in placed])
         return [self._layer(each, kind) for each, kind in zip(placed, self.channels, strict=True)]
+
+    def cut_already(self, source: SolarImage | NDArray[Any], number: int | None = 0) -> list[Layer]:
+        """The layer of a source that is a cutout of channel ``number``; of all channels, if that is None.
+
+        An array holds codes (uint8) or values in the channel's unit, north up. Raises `BadInput` as `layers` and
+        `refuse_other_span` do.
+        """
+        if number is None:
+            found = self._composite(source)
+        else:
+            kind = self.channels[number] if self.channels else None
+            found = [
+                self._of_array(source, kind)
+                if isinstance(source, np.ndarray)
+                else self._layer(self.placed(source), kind)
+            ]
+        self.refuse_other_span(found[0])
+        self.refuse_unusable(found)
+        return found
+
+    def _composite(self, source: SolarImage | NDArray[Any]) -> list[Layer]:
+        codes = composite(source, self.channels)
+        image = SolarImage(codes, "rgb") if isinstance(source, np.ndarray) else self.placed(source).image
+        return [Layer(image, kind, None, codes[..., k]) for k, kind in enumerate(self.channels)]
+
+    @staticmethod
+    def _of_array(values: NDArray[Any], kind: Channel | None) -> Layer:
+        if kind is not None and (codes := kind.held(values)) is None:
+            values = codes = kind.encode(kind.values(values))
+        else:
+            codes = values if values.dtype == np.uint8 else _encoded(values, kind)
+        return Layer(SolarImage(values, "grey" if values.ndim == 2 else "rgb"), kind, None, codes)
 
     def study_layer(self, image: SolarImage, number: int) -> Layer:
         """The image that a row names for channel ``number``.
@@ -284,6 +350,25 @@ class View:
         if layer.codes is None:
             _ = layer.values  # raises for an image of another kind now, not when the first cutout is made
         return layer
+
+    # --- what can be used ---------------------------------------------------------------------------------------------
+
+    def unusable(self, layers: Sequence[Layer]) -> str | None:
+        """Why nothing can be made of the images of one frame; None if they are usable.
+
+        The one judgement for corpus, predict, pipeline and page: QUALITY bits, a disc that is not where it should be or
+        not in the image at all, one value everywhere.
+        """
+        return next(filter(None, map(self._fault, layers)), None)
+
+    def refuse_unusable(self, layers: Sequence[Layer]) -> None:
+        """Raise `BadInput` if `unusable` finds a reason."""
+        for layer in layers:
+            if reason := self._fault(layer):
+                raise BadInput(Problem(reason, "use one that shows the Sun", file=str(layer.image.path or "")))
+
+    def _fault(self, layer: Layer) -> str | None:
+        return usable.fault(layer.image, layer.values, quality=self.check_quality, pointing=self.check_pointing)
 
     # --- how much an image shows --------------------------------------------------------------------------------------
 
@@ -344,7 +429,7 @@ class View:
         """
         for layer in layers:
             self.refuse_other_span(layer)
-        codes = shown(stacked([_coded(layer) for layer in layers])).codes
+        codes = shown(stacked([coded(layer) for layer in layers])).codes
         return Cutouts(tuple(layer.values[None] for layer in layers), codes[None])
 
     def cutouts(self, layers: Sequence[Layer], positions: Sequence[Position]) -> Cutouts:
@@ -354,7 +439,7 @@ class View:
         Raises `BadInput` if an image lacks what is needed to locate a position.
         """
         if not self.cuts_out:
-            held, count = stacked([_coded(layer) for layer in layers]), len(positions)
+            held, count = stacked([coded(layer) for layer in layers]), len(positions)
             values = tuple(np.repeat(layer.values[None], count, axis=0) for layer in layers)
             return Cutouts(values, np.repeat(held[None], count, axis=0))
         parts = tuple(np.stack([self._cut(layer, layers, each) for each in positions]) for layer in layers)
@@ -371,6 +456,9 @@ class View:
         height, width = layers[0].image.values.shape[:2]
         if not (-0.5 <= x < width and -0.5 <= y < height):
             raise BadInput("that position lies outside the image")
+        sun = sun_position(x, y, layers[0].image)
+        if sun is not None and not np.isfinite(sun).all():
+            raise _nothing_there()
         found = self.cutouts(layers, [position])
         if found.blank.any():
             raise _nothing_there()
@@ -478,7 +566,7 @@ def _as_trained(saved: Mapping[str, Any]) -> Channel:
 def shown(codes: Codes) -> Coded:
     """``codes`` for the network. Raises `BadInput` if one of their channels is blank."""
     if _one_code((codes if codes.ndim == 3 else codes[..., None])[None]).any():
-        raise BadInput(Problem("the image is blank: one value everywhere", "use one that shows the Sun"))
+        raise BadInput(Problem(usable.BLANK, "use one that shows the Sun"))
     return Coded(codes)
 
 
@@ -487,7 +575,8 @@ def _one_code(layers: Codes) -> NDArray[np.bool_]:
     return np.asarray((layers == layers[:, :1, :1]).all(axis=(1, 2)).any(axis=-1))
 
 
-def _coded(layer: Layer) -> Codes:
+def coded(layer: Layer) -> Codes:
+    """The codes of a whole image: those that its file holds, or those of its values."""
     return layer.codes if layer.codes is not None else _encoded(layer.values, layer.channel)
 
 

@@ -19,16 +19,20 @@ from sdovis.corpus.shards import HEAVY, Looked, Shards, chunks
 from sdovis.errors import BadInput, Problem, UnreadableImage, once
 from sdovis.images import isolation
 from sdovis.images.images import inside
+from sdovis.images.keywords import Keywords
 from sdovis.labels import schemes as label_schemes
 from sdovis.labels.schemes import LabelScheme
 from sdovis.manifests import sha256_file
 from sdovis.readers.rows import RawRow
 from sdovis.study import Images, Study, reader
+from sdovis.sun.geometry import DiscFrame
 
 REJECT_COLUMNS = ("file", "sheet", "row", "image", "noaa_ar", "label", "reason")
 #: Limits beyond which the decoder of an image is stopped: seconds, and bytes beyond those of an idle worker.
 DECODING_SECONDS = 60.0
 DECODING_BYTES = 2 * 2**30
+#: Images from whose limbs the place of the disc is proposed.
+LIMBS = 20
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,10 @@ def catalog(
     left_out = left_out.sort_values(["sheet", "row"], kind="stable", ignore_index=True)
     if not len(table):
         reasons = left_out["reason"].value_counts().head(3).to_dict()
-        raise BadInput(
-            Problem(f"no row is left: {reasons}", "check [images] and [labels] in the study", study.source.rows_from)
-        )
+        hint = "check [images] and [labels] in the study"
+        if study.images.center_px is not None and left_out["reason"].str.contains("off-pointed").all():
+            hint = _where_the_limb_is(study, frames, workers) or hint
+        raise BadInput(Problem(f"no row is left: {reasons}", hint, study.source.rows_from))
     notices = reader(study.source.reader).notices(study.source, study.source.settings, rows)
     return Catalog(table, left_out, scheme, tuple(notices))
 
@@ -111,8 +116,8 @@ Look = Callable[[Sequence[Frame]], Iterator[Looked]]
 Part = tuple[Sequence[Looked], pd.DataFrame]
 
 
-def _looked(root: Path, images: Images, frame: Frame) -> Looked:
-    return Looked(*examples.look(root, images, frame))
+def _looked(root: Path, images: Images, keywords: Keywords | None, frame: Frame) -> Looked:
+    return Looked(*examples.look(root, images, frame, keywords))
 
 
 def _look(
@@ -121,7 +126,8 @@ def _look(
     """Look at ``frames`` in child processes: an image that crashes its decoder becomes a problem of its rows."""
     from tqdm import tqdm
 
-    work = partial(_looked, study.image_root, study.images)
+    keywords = Keywords.read(study.keywords) if study.keywords else None
+    work = partial(_looked, study.image_root, study.images, keywords)
     imports = [*isolation.READING_IMPORTS, *(m for name in study.images.channels for m in channel(name).imports)]
     results = isolation.imap(
         work,
@@ -137,6 +143,28 @@ def _look(
             what = f"image {frame[0].image!r}: {result.why}"
             result = Looked("", Sorted(problems=[(r.raw, r.raw.problem(what, field="image")) for r in frame]))
         yield result
+
+
+def _where_the_limb_is(study: Study, frames: Sequence[Frame], workers: int | None) -> str:
+    """What the study should say of where the disc is: the median over some of the images; "" if they show no limb."""
+    some = frames[:: -(-len(frames) // LIMBS)]
+    found = isolation.imap(
+        partial(examples.disc_shown, study.image_root, study.images),
+        some,
+        workers=workers,
+        seconds=DECODING_SECONDS,
+        memory_bytes=DECODING_BYTES,
+        imports=isolation.READING_IMPORTS,
+    )
+    discs = [disc for disc in found if isinstance(disc, DiscFrame)]
+    if not discs:
+        return ""
+    x, y = np.median([disc.center_px for disc in discs], axis=0)
+    scale = np.median([disc.arcsec_per_px for disc in discs])
+    return (
+        f"the limb of {len(discs)} of them says images.center_px = [{x:.1f}, {y:.1f}] and "
+        f"images.arcsec_per_px = {scale:.4g}"
+    )
 
 
 def _only_looked_at(frames: Sequence[Frame], look: Look) -> Iterator[Part]:

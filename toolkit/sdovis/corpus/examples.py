@@ -12,17 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from sdovis.channels.channel import MAX_TIME_GAP
+from sdovis.channels.channel import MAX_TIME_GAP, of_one_harp
 from sdovis.channels.place import Position
 from sdovis.channels.view import Layer, View
 from sdovis.corpus.duplicates import perceptual_hashes
 from sdovis.corpus.observations import MAX_LONGITUDE_DEG, Observation, Reject, Sorted, no_position, stem_of
 from sdovis.corpus.png import png_files
 from sdovis.corpus.units import unit
-from sdovis.errors import BadInput, Problem
+from sdovis.errors import BadInput, Problem, UnreadableImage
 from sdovis.images import headers
-from sdovis.images.images import inside, pointing_problem, read_image
-from sdovis.images.quality import quality_problem
+from sdovis.images.images import inside, read_image
+from sdovis.images.keywords import Keywords
+from sdovis.images.pointing import limb
 from sdovis.images.timestamps import time_in_name
 from sdovis.study import IMAGE_FIELDS, Images
 from sdovis.sun.geometry import DiscFrame, central_meridian, project, unproject
@@ -35,11 +36,13 @@ MAX_DISC_DISTANCE = 1.05
 PIXELS = 2**20
 
 
-def look(root: Path, images: Images, rows: Sequence[Observation]) -> tuple[str, Sorted]:
+def look(
+    root: Path, images: Images, rows: Sequence[Observation], keywords: Keywords | None = None
+) -> tuple[str, Sorted]:
     """Open the images that all ``rows`` share, one for each channel, and make each row's example.
 
     Returns the files' sha256 ('' if one cannot be used) and what became of the rows; ``kept`` holds one dictionary per
-    corpus row, with its PNG under ``image``.
+    corpus row, with its PNG under ``image``. ``keywords`` holds those of files that were exported without.
     """
     out = Sorted()
     view = View.of_study(images)
@@ -47,16 +50,27 @@ def look(root: Path, images: Images, rows: Sequence[Observation]) -> tuple[str, 
     layers = []
     for number, (field, name) in enumerate(zip(IMAGE_FIELDS, rows[0].images, strict=False)):
         try:
-            image = read_image(inside(root, name), root=root, observed=observed)
+            cards = keywords.cards_of(name) if keywords else None
+            image = read_image(inside(root, name), root=root, observed=observed, keywords=cards)
+            if keywords and not image.oriented:
+                hint = (
+                    "rows are joined by a column with the file's name, or by T_REC, HARPNUM and WAVELNTH in that name"
+                )
+                raise UnreadableImage(name, f"has no WCS, and {keywords.file} has no row for it", hint)
             layers.append(view.study_layer(image, number))
         except BadInput as error:  # every row of the image has the problem
             problem = error.problems[0]
             what = f"image {name!r}: {problem.what}"
             out.problems += [(row.raw, row.raw.problem(what, problem.hint, field=field)) for row in rows]
+    if not out.problems:
+        try:
+            of_one_harp([layer.image for layer in layers])
+        except BadInput as error:
+            out.problems += [(row.raw, row.raw.problem(error.problems[0].what, field="image")) for row in rows]
     if out.problems:
         return "", out
     sha = "; ".join(layer.image.sha256 for layer in layers)
-    if reason := next(filter(None, (_unusable(images, layer) for layer in layers)), None):
+    if reason := view.unusable(layers):
         out.rejects = [Reject(row.raw, reason) for row in rows]
         return sha, out
     usable = []
@@ -79,19 +93,19 @@ def look(root: Path, images: Images, rows: Sequence[Observation]) -> tuple[str, 
     return sha, out
 
 
-def _unusable(images: Images, layer: Layer) -> str | None:
-    reason = quality_problem(layer.image) if images.check_quality else None
-    return reason or (_bad_pointing(layer) if images.check_pointing else None)
-
-
-def _bad_pointing(layer: Layer) -> str | None:
-    """Why a full-disc image is unusable; images that show only some of the disc are not judged."""
-    frame = layer.image.frame
-    if frame is None:
+def disc_shown(root: Path, images: Images, rows: Sequence[Observation]) -> DiscFrame | None:
+    """The disc that the limb draws in the first channel's image, in that image's pixels; None if it shows no limb."""
+    try:
+        observed = next((row.observed for row in rows if row.observed), None)
+        image = read_image(inside(root, rows[0].images[0]), root=root, observed=observed)
+        layer = View.of_study(images).study_layer(image, 0)
+    except BadInput:
         return None
-    (height, width), (x, y) = layer.values.shape, frame.center_px
-    full_disc = 0 <= x < width and 0 <= y < height and 2 * frame.radius_px < 1.2 * min(height, width)
-    return pointing_problem(layer.values, frame) if full_disc else None
+    found = limb(layer.values) if image.frame is None else None  # a header's frame is not the study's to correct
+    if found is None or layer.image.observed is None:
+        return None
+    radius = DiscFrame.at(layer.image.observed, found.center_px, 1.0).radius_arcsec
+    return DiscFrame.at(layer.image.observed, found.center_px, radius / found.radius_px)
 
 
 def _judged(images: Images, view: View, row: Observation, layers: Sequence[Layer]) -> Observation | str | Problem:

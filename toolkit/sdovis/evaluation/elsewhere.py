@@ -101,8 +101,9 @@ def seen_as_trained(study: Study, other: Study) -> Study:
         )
         raise BadInput(Problem(what, "name a study of images of the model's channel", other.name))
     limits = [limit for limit in (study.images.max_longitude_deg, other.images.max_longitude_deg) if limit is not None]
-    own = {"center_px", "arcsec_per_px", "native_px", "check_pointing", "check_quality"}
-    given = study.images.model_dump() | other.images.model_dump(include=own)
+    of_files = {"center_px", "arcsec_per_px", "native_px", "orientation"}
+    of_files |= {"check_pointing", "check_quality", "check_names"}
+    given = study.images.model_dump() | other.images.model_dump(include=of_files)
     images = Images.model_validate(given | {"max_longitude_deg": min(limits, default=None)})
     return other.model_copy(update={"images": images, "method": study.method})
 

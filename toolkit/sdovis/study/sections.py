@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from sdovis.study import licences, names
+
 #: The fields of a row that name its image files, in the order of the study's channels.
 IMAGE_FIELDS = ("image", "image_2", "image_3")
 #: From a region's first day on the disc to its last: half a synodic rotation, rounded up.
@@ -24,13 +26,15 @@ class Section(BaseModel):
 class About(Section):
     """What the study is called."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="Folder and repository name.")
+    name: str = Field(json_schema_extra={"pattern": f"^{names.STUDY}$"}, description="Folder and repository name.")
     title: str = Field("", description="Title shown to readers; if empty, the name.")
     description: str = Field("", description="A paragraph for the cards.")
     seed: int = Field(
         0, ge=0, lt=2**32, description="Seeds the weights, the batches, the augmentation and the bootstrap."
     )
     simulated: bool = Field(False, description="The images are simulated; the cards and the Space say so.")
+
+    _names_a_repository = field_validator("name", mode="before")(names.repository)
 
 
 class Columns(Section):
@@ -90,6 +94,11 @@ class Images(Section):
         None,
         description="Width and height of the images that center_px and arcsec_per_px refer to, if the disc is not in "
         "their middle. Images 2, 3, ... times that size are taken to show the same field at a finer scale.",
+    )
+    orientation: Literal["north-up", "rotated-180"] | None = Field(
+        None,
+        description="Which way FITS files without any WCS run. JSOC's as-is files of HMI's full discs are rotated-180, "
+        "those of SHARP CEA maps north-up. If absent, such files are refused.",
     )
     check_pointing: bool = Field(True, description="Reject full-disc images whose disc is not where it should be.")
     check_quality: bool = Field(True, description="Reject images whose QUALITY bits mark them as unusable.")
@@ -241,7 +250,9 @@ class Publish(Section):
     """Where a release goes."""
 
     namespace: str = Field("", description="User or organisation on the Hub.")
-    licence: str = Field("", description="Licence of the model and of the dataset's annotations.")
+    licence: str = Field(
+        "", description="Licence of the model and of the dataset's annotations, as an SPDX or Hub identifier."
+    )
     authors: tuple[str, ...] = Field((), description="Authors, for the citation.")
     notes: tuple[str, ...] = Field(
         (), description="Remarks for the model card's limitations, one or two sentences each."
@@ -251,3 +262,6 @@ class Publish(Section):
         description="Folder of your own card templates: dataset.md.j2, model.md.j2, space.md.j2, each replacing the "
         "built-in one. To start from copies, run: sdovis card STUDY.toml --write-templates FOLDER",
     )
+
+    _names_an_account = field_validator("namespace")(names.namespace)
+    _is_known_to_the_hub = field_validator("licence")(licences.on_the_hub)

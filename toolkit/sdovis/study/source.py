@@ -9,10 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ModelWrapValidatorHandler, create_model, model_validator
+from pydantic import BaseModel, Field, ModelWrapValidatorHandler, create_model, field_validator, model_validator
 
 from sdovis import formats, plugins
 from sdovis.errors import BadInput, Problem
+from sdovis.study.licences import on_the_hub
 from sdovis.study.sections import Columns, Section
 
 READERS = "sdovis.readers"
@@ -90,6 +91,11 @@ class _Entries(Section):
         None, ge=1, description="Row of the headings, counted from 1; if absent, the first row that is not blank."
     )
     images: str = Field(".", description="Folder of the images, relative to root. Images outside it are not read.")
+    keywords: str = Field(
+        "",
+        description="Table of the keywords of FITS files that were exported without them (JSOC's as-is protocol), "
+        "relative to root: .csv as drms' query gives it.",
+    )
     columns: Columns = Columns()
     longitude_system: Literal["stonyhurst", "carrington"] | None = Field(
         None,
@@ -104,6 +110,8 @@ class _Entries(Section):
     )
     licence: str = Field("", description="Licence of the images, as an SPDX or Hub identifier.")
     credit: str = Field("", description="Who is to be credited for the images.")
+
+    _is_known_to_the_hub = field_validator("licence")(on_the_hub)
 
 
 class Source(_Entries, extra="allow"):
