@@ -81,3 +81,8 @@ def test_a_letter_of_the_other_axis_is_named():
         longitude("N12")
     with pytest.raises(BadInput, match="'S-12' has two signs"):
         latitude("S-12")
+
+
+def test_a_location_in_a_column_of_latitudes_is_told_where_it_belongs():
+    with pytest.raises(BadInput, match=r"'N12W34' is not a number .*; name its column in source\.columns\.location"):
+        latitude("N12W34")
