@@ -166,7 +166,7 @@ print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - b
 # --- what headers and names say -------------------------------------------------------------------------------------
 
 
-PLAIN = Images(channel="hmi-magnetogram", size_px=40, check_pointing=False)
+PLAIN = Images(channel="hmi-magnetogram", size_px=40, check_pointing=False, orientation="north-up")
 CUT = PLAIN.model_copy(update={"cutout_deg": 12.0})
 
 
