@@ -227,7 +227,7 @@ def test_a_header_whose_region_cannot_be_read_is_a_problem(tmp_path):
 @pytest.mark.parametrize(
     ("name", "cards", "what"),
     [
-        ("20110813_000000_512_0211.fits", {}, "the image's name 2011-08-13 00:00:00 UTC: 179 days earlier"),
+        ("mag_20110813_000000.fits", {}, "the image's name 2011-08-13 00:00:00 UTC: 179 days earlier"),
         ("hmi.M_720s.20110215_040024_TAI.fits", {}, "the image's name 2011-02-15 03:59:50 UTC: 4 hours earlier"),
         ("2011-02-14T23_30_00.fits", {}, "the image's name 2011-02-14 23:30:00 UTC: 30 minutes later"),
         ("20110215_000000.fits", {"T_OBS": "2011.02.14_00:00:34_TAI"}, "header 2011-02-14 00:00:00 UTC: 1 day later"),
