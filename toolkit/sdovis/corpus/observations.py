@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sdovis.corpus import headings
 from sdovis.errors import BadInput, Problem, UnreadableImage
 from sdovis.images.images import inside
 from sdovis.labels.schemes import LabelScheme, UnknownLabel
@@ -26,10 +27,6 @@ SDO_FIRST_LIGHT = datetime(2010, 3, 1, tzinfo=UTC)
 MAX_LONGITUDE_DEG = 105.0
 #: A location in whole degrees may differ from latitude and longitude by so much.
 MAX_LOCATION_GAP_DEG = 1.0
-PLACES = ("latitude_deg", "longitude_deg", "location", "x_px", "y_px")
-#: Headings of longitudes that turn with the Sun, and of positions that are neither degrees nor pixels.
-CARRINGTON = re.compile(r"carrington|\bcrln|\bhgc\b|^lo$", re.IGNORECASE)
-OTHER_UNIT = re.compile(r"arc\s*sec\w*|\bhpc\b|helioprojective|\bsolar.?[xy]\b|\bradians?\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +95,7 @@ def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sor
     rows = list(rows)
     turning = _turning(study, rows)
     for raw in rows:
-        problems: list[Problem] = []
+        problems = _misnamed(raw)
         label = _label(raw, scheme, problems)
         named = _read(raw, "noaa_ar", regions, problems) or ()
         if len(named) > 1 and study.images.cuts_out:
@@ -159,6 +156,12 @@ def _take_out_shared_images(out: Sorted) -> None:
     taken = [row for row in out.kept if row.images in shared]
     out.problems += [(row.raw, row.raw.problem(what, hint, field="image", kind="shared image")) for row in taken]
     out.kept = [row for row in out.kept if row.images not in shared]
+
+
+def _misnamed(raw: RawRow) -> list[Problem]:
+    """The problems of cells whose heading says that they are not what the study takes them for."""
+    found = ((field, headings.fault(field, heading, raw.text(field))) for field, heading in raw.headings.items())
+    return [raw.problem(each.what, each.hint, field=field, kind=each.kind) for field, each in found if each]
 
 
 def no_position(raw: RawRow) -> Problem:
@@ -231,7 +234,7 @@ def _turning(study: Study, rows: Sequence[RawRow]) -> str:
     """The system of the rows' longitudes, ``stonyhurst`` or ``carrington``; '' if they may be either."""
     if study.source.longitude_system:
         return study.source.longitude_system
-    if any(CARRINGTON.search(heading) for heading in {row.headings.get("longitude_deg", "") for row in rows}):
+    if any(map(headings.says_carrington, {row.headings.get("longitude_deg", "") for row in rows})):
         return ""
     values = []
     for text in {row.text("longitude_deg") for row in rows}:
@@ -250,10 +253,6 @@ def _position(
         hint = "set source.longitude_system to carrington or stonyhurst"
         problems.append(raw.problem(what, hint, field="longitude_deg", kind="longitude system"))
         return None, None, None, None
-    for place in PLACES:
-        if found := OTHER_UNIT.search(raw.headings.get(place, "")):
-            what = f"the heading says {found[0]!r}, and positions are in degrees or pixels"
-            problems.append(raw.problem(what, "convert them, and rename the column", field=place, kind="unit"))
     north = _read(raw, "latitude_deg", latitude, problems)
     west = _read(raw, "longitude_deg", carrington if turning == "carrington" else longitude, problems)
     placed = _read(raw, "location", location, problems, "write it as N12W34")
