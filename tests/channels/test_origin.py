@@ -246,9 +246,10 @@ def test_names_of_other_observatories_are_known(name: str, file: str) -> None:
     ("name", "file"),
     [
         ("aia-193-browse", "20110215_013000_512_211193171.jpg"), ("aia-193-browse", "latest_1024_0193pfss.jpg"),
-        ("aia-193-browse", "20110215_013000_1024_HMI171.jpg"), ("aia-193-browse", "f_211_193_171.jpg"),
+        ("aia-193-browse", "latest_1024_HMI171.jpg"), ("aia-193-browse", "f_211_193_171.jpg"),
         ("aia-193-browse", "f0171.jpg"), ("aia-193-browse", "saia_00171_fd_20110215_013000.png"),
-        ("hmi-magnetogram-browse", "20110215_013000_512_HMIBpfss.jpg"), ("hmi-magnetogram-browse", "shmi_igram_fd_20110215.jpg"),
+        ("hmi-magnetogram-browse", "20110215_013000_512_HMIBpfss.jpg"),
+        ("hmi-magnetogram-browse", "shmi_igram_fd_20110215.jpg"),
         ("hmi-magnetogram-browse", "20110215_0000_hmiigr_1024.jpg"), ("hmi-magnetogram-browse", "hmi_continuum_20110215.jpg"),
         ("hmi-continuum-browse", "20110215_0000_hmimag_1024.jpg"), ("hmi-continuum-browse", "shmi_maglc_fd_20110215.jpg"),
         ("hmi-continuum-browse", "HMI_Mag_20110215.jpg"),
