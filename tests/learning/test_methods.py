@@ -57,7 +57,8 @@ def test_each_family_is_trained_by_each_method_and_opens_as_a_pipeline(
 
 
 def test_the_probe_learns_the_head_before_the_body_moves(corpus: Any, tmp_path: Path) -> None:
-    frozen = {"max_steps": 1, "per_device_train_batch_size": 8, "learning_rate": 0.0, "disable_tqdm": True}
+    # The rate of the first step of a warm-up is 0.
+    frozen = {"max_steps": 1, "warmup_steps": 1, "per_device_train_batch_size": 8, "disable_tqdm": True}
     probe = {"epochs": 20, "learning_rate": 1e-2}
     _train(corpus, tmp_path, training=frozen, method={"trainable": "head-then-all", "probe": probe})
     model = backbones.reload(tmp_path / "model")
@@ -66,7 +67,7 @@ def test_the_probe_learns_the_head_before_the_body_moves(corpus: Any, tmp_path: 
     assert set(fresh.state_dict()) - same == {"classifier.weight", "classifier.bias"}
     alone = _train(
         corpus, tmp_path / "alone", method={"trainable": "head", "keep": "last"},
-        training={"num_train_epochs": 20, "learning_rate": 1e-2, "per_device_train_batch_size": 8, "max_steps": -1},
+        training={"num_train_epochs": 20, "learning_rate": 1e-2, "per_device_train_batch_size": 8, "warmup_steps": 1},
     )  # fmt: skip
     assert torch.equal(backbones.reload(tmp_path / "alone" / "model").classifier.weight, model.classifier.weight)
     assert alone.kept_step == 20 * 4

@@ -50,7 +50,9 @@ def _logits(
     answers = loader.table(processor).to(device)
     model = model.eval().to(device)
     found = []
-    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+    # A network that was compiled for training would be compiled once more, for these batches alone.
+    eager = torch.compiler.set_stance("force_eager")
+    with eager, torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         for start in range(0, len(codes), batch_size):
             batch = torch.from_numpy(np.array(codes[start : start + batch_size])).to(device)
             found.append(model(loader.normalised(batch, answers)).logits.float().cpu().numpy())
