@@ -19,7 +19,7 @@ def fault(rows: pd.DataFrame) -> Problem | None:
     """
     known = rows.dropna(subset=["noaa_ar", "observed", "latitude_deg", "longitude_deg"]).sort_values("observed")
     ends = known.groupby("noaa_ar").agg(["first", "last"])[["observed", "latitude_deg", "longitude_deg"]]
-    days = (ends["observed", "last"] - ends["observed", "first"]) / pd.Timedelta(days=1)
+    days = (ends["observed", "last"] - ends["observed", "first"]).dt.total_seconds() / 86400
     followed = ends[(days >= 1) & (days <= MAX_DAYS)]
     if len(followed) < MIN_REGIONS:
         return None
