@@ -59,3 +59,13 @@ def test_one_region_with_a_slip_does_not_spoil_the_others():
     rows = _rows(lambda north, west: (north, west))
     rows.loc[rows["noaa_ar"] == 11158, "longitude_deg"] *= -1
     assert fault(rows) is None
+
+
+def test_rows_without_positions_or_times_tell_nothing():
+    nothing = [None, None]
+    assert (
+        fault(
+            pd.DataFrame({"noaa_ar": nothing, "observed": nothing, "latitude_deg": nothing, "longitude_deg": nothing})
+        )
+        is None
+    )

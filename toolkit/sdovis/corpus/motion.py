@@ -18,6 +18,8 @@ def fault(rows: pd.DataFrame) -> Problem | None:
     Each region's speed is that between its first and its last row, and the median over regions is judged.
     """
     known = rows.dropna(subset=["noaa_ar", "observed", "latitude_deg", "longitude_deg"]).sort_values("observed")
+    if known.empty:  # columns without a value have no type
+        return None
     ends = known.groupby("noaa_ar").agg(["first", "last"])[["observed", "latitude_deg", "longitude_deg"]]
     days = (ends["observed", "last"] - ends["observed", "first"]).dt.total_seconds() / 86400
     followed = ends[(days >= 1) & (days <= MAX_DAYS)]
