@@ -168,3 +168,17 @@ def test_a_cell_is_read_as_the_study_would_read_it():
         assert why_unread(field, heading, text) == "", text
     assert why_unread("latitude_deg", "Lat", "95") == "'95' is not a number between -90 and 90"
     assert "names the clock 'JST'" in why_unread("observed", "Time (JST)", "2011-02-15 01:30")
+
+
+@pytest.mark.parametrize(
+    ("field", "heading"),
+    [
+        ("longitude_deg", "Longitude (deg E)"),
+        ("latitude_deg", "Lat (rad)"),
+        ("x_px", "X (arcsec)"),
+        ("noaa_ar", "HARPNUM"),
+    ],
+)
+def test_a_heading_that_speaks_against_its_field_is_not_mapped(field, heading):
+    assert "the heading" in why_unread(field, heading, "1449" if field == "noaa_ar" else "12")
+    assert why_unread("longitude_deg", "Longitude (deg E)", "E12") == ""

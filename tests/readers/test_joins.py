@@ -82,7 +82,10 @@ def test_a_peak_written_with_the_day_of_its_start_is_after_midnight(flares):
         ("", "there is no column 'class'"),
         ("peak,class\n", "there is no column 'noaa_ar'"),
         ("peak,class,noaa_ar\n", "there are no rows"),
-        ("peak,class,noaa_ar\n2011-02-15 00:00,Q1,1\nsoon,C1,1\n", "row 2: the flare cannot be read(.|\n)*row 3"),
+        (
+            "peak,class,noaa_ar\n2011-02-15 00:00,Q1,11158\nsoon,C1,11158\n",
+            "row 2: the flare cannot be read(.|\n)*row 3",
+        ),
         ("peak,class,noaa_ar\n2011-02-15 00:00,C1\n", "fewer cells"),
         ("class,noaa_ar\nC1,1\n", "no column 'peak'"),
     ],
@@ -213,3 +216,36 @@ def test_keywords_of_the_real_table_join(shared_data):
     gap, keywords = sharps.nearest(11158, datetime(2011, 2, 15, 14, 0, tzinfo=UTC), 1.0) or (0, {})
     assert gap * 3600 == pytest.approx(12 * 60 - 34)  # T_REC 14:12 TAI
     assert float(keywords["totusjh"]) == pytest.approx(2993.3459999999995)
+
+
+@pytest.mark.parametrize("region", ["11158.0", "AR 11158", "NOAA 1158", "1158"])
+@pytest.mark.parametrize("peak", ["2011-02-15T01:56Z", "15-Feb-2011 01:56", "2011-02-15 02:56:00+01:00"])
+def test_regions_and_times_of_flares_are_read_as_everywhere(tmp_path, region, peak):
+    (tmp_path / "goes.csv").write_text(f"start,peak,class,noaa_ar\n2011-02-15 01:44,{peak},X2.2,{region}\n")
+    found = read_flares(tmp_path / "goes.csv")
+    assert found.noaa_ar.tolist() == [11158] and found.following(11158, T, flux("X"), 2) == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [("15/02/2011 01:56,X2.2,11158", "may be 15 February 2011"), ("2011-02-15 01:56,X2.2,11158*", "not a NOAA number"),
+     ('2011-02-15 01:56,X2.2,"11158, 11162"', "it has 2 regions")],
+)  # fmt: skip
+def test_flares_of_unclear_time_or_region_are_refused(tmp_path, row, why):
+    (tmp_path / "goes.csv").write_text(f"peak,class,noaa_ar\n{row}\n")
+    with pytest.raises(BadInput, match=f"goes.csv, row 2: .*{why}"):
+        read_flares(tmp_path / "goes.csv")
+
+
+@pytest.mark.parametrize("region", ["1158", "11158.0", "AR 11158", '"11158,11162"'])
+def test_regions_of_sharps_and_harps_are_read_as_everywhere(tmp_path, region):
+    (tmp_path / "sharp.csv").write_text(f"T_REC,NOAA_AR,USFLUX\n2011.02.15_00:00:00_TAI,{region},1\n")
+    assert read_sharps(tmp_path / "sharp.csv").nearest(11158, T, 1.0) is not None
+    (tmp_path / "harps.txt").write_text("HARPNUM NOAA_ARS\n377 1158\n393 1160,11166\n")
+    assert read_harps(tmp_path / "harps.txt") == {11158: (377,), 11160: (393,), 11166: (393,)}
+
+
+def test_a_region_of_sharps_that_cannot_be_read_is_refused(tmp_path):
+    (tmp_path / "sharp.csv").write_text("T_REC,NOAA_AR,USFLUX\n2011.02.15_00:00:00_TAI,11158*,1\n")
+    with pytest.raises(BadInput, match=r"sharp.csv, row 2: '11158\*' is not a NOAA number"):
+        read_sharps(tmp_path / "sharp.csv")

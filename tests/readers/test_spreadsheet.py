@@ -1,4 +1,4 @@
-from datetime import datetime
+from datetime import date, datetime, time
 from pathlib import Path
 
 import openpyxl
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sdovis.errors import BadInput
 from sdovis.readers import spreadsheet, workbooks
 from sdovis.study import Columns, Source
+from written import workbook
 
 HEADINGS = ["Image", "NOAA AR", "Mount Wilson"]
 
@@ -144,3 +145,26 @@ def test_the_real_workbook_is_read_with_both_sheets(shared_data):
 def test_a_whole_number_kept_as_a_fraction_is_read_without_its_point():
     # openpyxl writes 11076.0 as 11076; other programs do not.
     assert [workbooks._text(value) for value in (11076.0, 7.5, 3)] == ["11076", "7.5", "3"]
+
+
+@pytest.mark.parametrize("day", ["2011-02-15", date(2011, 2, 15), "15-Feb-2011", 20110215])
+@pytest.mark.parametrize(("heading", "clock"), [("Time", time(1, 30)), ("UT", "01:30"), ("Uhrzeit", "1:30:00")])
+def test_a_day_whose_time_stands_in_another_column_is_not_midnight(tmp_path, day, heading, clock):
+    workbook(tmp_path / "b.xlsx", [["Image", "Class", "Date", heading], *[["a.fits", "Beta", day, clock]] * 2])
+    columns = Columns(image="Image", label="Class", observed="Date")
+    with pytest.raises(BadInput) as caught:
+        spreadsheet.read(Source(root=tmp_path, workbook="b.xlsx", columns=columns))
+    (problem,) = caught.value.problems
+    assert f"column 'Date': the times of day stand in another column, '{heading}'" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("when", "heading", "other"),
+    [("2011-02-15 01:30", "Time", "01:30"), ("20110215_013000", "UT", "01:30"), ("2011-02-15", "Flare", "01:30"),
+     ("2011-02-15", "Time step", "2")],
+)  # fmt: skip
+def test_other_columns_of_times_change_nothing(tmp_path, when, heading, other):
+    workbook(tmp_path / "b.xlsx", [["Image", "Class", "Date", heading], ["a.fits", "Beta", when, other]])
+    columns = Columns(image="Image", label="Class", observed="Date")
+    (row,) = spreadsheet.read(Source(root=tmp_path, workbook="b.xlsx", columns=columns))
+    assert row.text("observed") == when

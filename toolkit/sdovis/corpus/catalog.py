@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from sdovis.channels.channel import channel
-from sdovis.corpus import examples, units
+from sdovis.corpus import examples, motion, units
 from sdovis.corpus.observations import Observation, Reject, Sorted, understand
 from sdovis.corpus.shards import HEAVY, Looked, Shards, chunks
 from sdovis.errors import BadInput, Problem, UnreadableImage, once
@@ -96,6 +96,8 @@ def catalog(
         if study.images.center_px is not None and left_out["reason"].str.contains("off-pointed").all():
             hint = _where_the_limb_is(study, frames, workers) or hint
         raise BadInput(Problem(f"no row is left: {reasons}", hint, study.source.rows_from))
+    if fault := motion.fault(table):
+        raise BadInput(replace(fault, file=study.source.rows_from))
     notices = reader(study.source.reader).notices(study.source, study.source.settings, rows)
     return Catalog(table, left_out, scheme, tuple(notices))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from sdovis import formats
+from sdovis.corpus import headings
 from sdovis.errors import BadInput, Conflict, Problem, UnreadableImage
 from sdovis.images.images import SolarImage, read_image
 from sdovis.images.pointing import limb
@@ -90,6 +91,8 @@ _PARSERS: Mapping[str, Callable[[str], object]] = {
 
 def why_unread(name: str, heading: str, text: str) -> str:
     """Why ``text``, below ``heading``, cannot be read as the field ``name``; '' if it can, or only a label scheme reads it."""
+    if wrong := headings.fault(name, heading, text):
+        return wrong.what
     try:
         if name == "observed":
             times.time(text, scale=times.scale_of(heading))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from sdovis.images.headers import observed
 from sdovis.readers import tables
 from sdovis.readers.rows import FlareFacts
 from sdovis.readers.srs_settings import SrsSettings
+from sdovis.sun import times
+from sdovis.sun.notation import regions
 
 #: Peak flux of each flare letter, W/m².
 _FLUX = {"A": 1e-8, "B": 1e-7, "C": 1e-6, "M": 1e-5, "X": 1e-4}
@@ -79,31 +81,34 @@ def read_flares(path: Path) -> Flares:
     Raises `BadInput` with every row that cannot be read.
     """
     rows = tables.rows(path, ("class", "noaa_ar"))
-    times = "peak" if "peak" in rows[0][1] else "start"
-    if times not in rows[0][1]:
+    column = "peak" if "peak" in rows[0][1] else "start"
+    if column not in rows[0][1]:
         raise BadInput(
             Problem("there is no column 'peak'", "rename the column with the flares' peak times to peak", path.name)
         )
     events, problems = set(), []
     for number, row in rows:
         try:
-            time = datetime.fromisoformat(row[times])
+            time = times.time(row[column])
             # A peak before its start comes just after midnight and was written with the start's date.
-            if "start" in row and (start := datetime.fromisoformat(row["start"])) > time:
+            if "start" in row and (start := times.time(row["start"])) > time:
                 time += timedelta(days=1) if start - time > timedelta(hours=12) else timedelta()
-            region = int(row["noaa_ar"] or 0)
-            region += 10000 if 0 < region < 10000 and time.year > 2003 else 0
-            events.add((_ns(time), flux(row["class"]), region))
+            named = regions(row["noaa_ar"])
+            if len(named) > 1:
+                raise ValueError(f"it has {len(named)} regions")
+            events.add((_ns(time), flux(row["class"]), named[0] if named else 0))
+        except BadInput as error:
+            problems += [replace(each, file=path.name, row=number) for each in error.problems]
         except ValueError as error:
             problems.append(Problem(f"the flare cannot be read: {error}", "correct the row", path.name, row=number))
     if problems:
         raise BadInput(problems)
-    named = {event[:2] for event in events if event[2]}
-    once = sorted(event for event in events if event[2] or event[:2] not in named)
-    peaks, fluxes, regions = zip(*once, strict=True)
+    with_region = {event[:2] for event in events if event[2]}
+    once = sorted(event for event in events if event[2] or event[:2] not in with_region)
+    peaks, fluxes, numbers = zip(*once, strict=True)
     first, last = (pd.Timestamp(ns, tz="UTC").floor("D").to_pydatetime() for ns in (peaks[0], peaks[-1]))
     return Flares(
-        np.array(peaks, np.int64), np.array(fluxes), np.array(regions, np.int64), first, last + timedelta(days=1)
+        np.array(peaks, np.int64), np.array(fluxes), np.array(numbers, np.int64), first, last + timedelta(days=1)
     )
 
 
@@ -158,8 +163,11 @@ def read_sharps(path: Path) -> Sharps:
             problems.append(Problem(what, "write it as JSOC does: 2011.02.15_00:00:00_TAI", path.name, row=number))
             continue
         keywords = {name: value for name, value in row.items() if name not in ("t_rec", "noaa_ar", "noaa_ars")}
-        for region in re.findall(r"\d+", row[number_of]):
-            by_region[int(region)].append((_ns(time), keywords))
+        try:
+            for region in regions(row[number_of]):
+                by_region[region].append((_ns(time), keywords))
+        except BadInput as error:
+            problems += [replace(each, file=path.name, row=number) for each in error.problems]
     if problems:
         raise BadInput(problems)
     for entries in by_region.values():
@@ -183,8 +191,8 @@ def read_harps(path: Path) -> dict[int, tuple[int, ...]]:
     for number, line in tables.plain_lines(path):
         match = re.fullmatch(r"\s*(\d+)[\s,;]+(\d{4,5}(?:\s*,\s*\d{4,5})*)\s*", line)
         if match:
-            for region in re.findall(r"\d+", match[2]):
-                found[int(region)].add(int(match[1]))
+            for region in regions(match[2]):
+                found[region].add(int(match[1]))
         elif line.strip() and not re.match(r"\s*(#|HARPNUM)", line, re.IGNORECASE):
             hint = "write it as 377 11158, or 393 11160,11166"
             problems.append(

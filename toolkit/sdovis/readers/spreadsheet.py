@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -14,6 +15,9 @@ from sdovis.study import IMAGE_FIELDS, Columns, Reader, Source
 
 #: Without these a row is meaningless; the others may be missing from a sheet.
 REQUIRED = (*IMAGE_FIELDS, "label")
+#: The heading and the cells of a column of times of day.
+_CLOCK_HEADING = re.compile(r"(?<![a-z])(?:time|utc?|hours?|clock|uhrzeit|heure)(?![a-z])", re.IGNORECASE)
+_CLOCK = re.compile(r"\d\d?:\d\d(?::\d\d(?:\.\d+)?)?(?: ?[ap]m)?", re.IGNORECASE)
 
 
 def read(source: Source, settings: None = None) -> list[RawRow]:
@@ -35,7 +39,7 @@ def read(source: Source, settings: None = None) -> list[RawRow]:
         problems += found
         if not found:
             indices, found = _columns(sheet, source.columns, file)
-            problems += found
+            problems += [*found, *_divided_times(sheet, indices, file)]
             headings += [heading for heading in sheet.headings if heading]
             rows += _rows(sheet, indices, file)
     if not problems:
@@ -87,6 +91,21 @@ def _columns(sheet: Sheet, columns: Columns, file: str) -> tuple[dict[str, int],
         elif field in REQUIRED or _looks_renamed(heading, sheet.headings, columns):
             problems.append(_missing(heading, field, sheet.headings, here))
     return indices, problems
+
+
+def _divided_times(sheet: Sheet, indices: Mapping[str, int], file: str) -> Iterator[Problem]:
+    """The problem of days without a time of day, which stands in a column of its own."""
+    index = indices.get("observed")
+    days = [] if index is None else [text for line in sheet.rows if (text := line.text(index))]
+    if not days or any(sum(map(str.isdecimal, day.removesuffix(" 00:00:00"))) > len("20110215") for day in days):
+        return
+    for other, heading in enumerate(sheet.headings):
+        cells = [line.text(other) for line in sheet.rows if line.text(other)]
+        clocks = len(cells) and _CLOCK_HEADING.search(heading) and all(map(_CLOCK.fullmatch, cells))
+        if other not in indices.values() and clocks:
+            what = f"the times of day stand in another column, {heading!r}"
+            hint = "write both in one column, as 2011-02-15 01:30:00"
+            yield Problem(what, hint, file, sheet.name, column=sheet.headings[index or 0])
 
 
 def _rows(sheet: Sheet, indices: Mapping[str, int], file: str) -> Iterator[RawRow]:
