@@ -274,8 +274,9 @@ def _euv(path: Path, values: np.ndarray, **cards: Any) -> Path:
 
     middle = (values.shape[0] + 1) / 2
     header = {
-        "BUNIT": "DN/s", "INSTRUME": "AIA_2", "TELESCOP": "SDO/AIA", "WAVELNTH": 193, "T_OBS": "2014-01-01T00:00:00Z", "CTYPE1": "HPLN-TAN", "CTYPE2": "HPLT-TAN", "CUNIT1": "arcsec",
-        "CUNIT2": "arcsec", "CDELT1": 19.5, "CDELT2": 19.5, "CRPIX1": middle, "CRPIX2": middle, "CROTA2": 0.0,
+        "BUNIT": "DN/s", "INSTRUME": "AIA_2", "TELESCOP": "SDO/AIA", "WAVELNTH": 193,
+        "T_OBS": "2014-01-01T00:00:00Z", "CTYPE1": "HPLN-TAN", "CTYPE2": "HPLT-TAN", "CUNIT1": "arcsec", "CUNIT2": "arcsec",
+        "CDELT1": 19.5, "CDELT2": 19.5, "CRPIX1": middle, "CRPIX2": middle, "CROTA2": 0.0,
         "RSUN_OBS": 975.0, "CRLT_OBS": -3.0,
     }  # fmt: skip
     fits.PrimaryHDU(values, fits.Header({k: v for k, v in (header | cards).items() if v is not None})).writeto(path)

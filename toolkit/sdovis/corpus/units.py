@@ -61,6 +61,10 @@ def _by_number(key: str) -> tuple[bool, int]:
     return key.startswith("harp"), int(key.lstrip("arhp"))
 
 
+#: A whole number, and the zeros by which it is written as a float.
+_FLOAT = re.compile(r"(-?\d+)\.0+")
+
+
 def named_units(cells: Iterable[str], column: str) -> list[tuple[str, ...]]:
     """What each cell of a ``column`` of groups names: numbers of regions, however they are written; else the cell itself.
 
@@ -68,7 +72,9 @@ def named_units(cells: Iterable[str], column: str) -> list[tuple[str, ...]]:
     """
     cells = list(cells)
     if not _of_regions(cells, column):
-        return [(cell,) if cell else () for cell in cells]
+        # A column in which some numbers are written as floats, as pandas does beside an empty cell, is one of numbers.
+        plain = {cell: match[1] if (match := _FLOAT.fullmatch(cell)) else cell for cell in set(cells)}
+        return [(plain[cell],) if plain[cell] else () for cell in cells]
     found = {
         cell: tuple(map(str, numbers)) if (numbers := _regions(cell)) is not None else (cell,) for cell in set(cells)
     }
