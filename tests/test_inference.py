@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent / "learning"))
 import tiny
 from sdovis import inference
 from sdovis.channels.channel import channel, to_picture
+from sdovis.channels.place import Position
 from sdovis.channels.view import View
 from sdovis.errors import BadInput, UnreadableImage
 from sdovis.learning import backbones
@@ -183,3 +184,153 @@ def test_a_blank_image_gets_no_answer(model: Path, tmp_path: Path) -> None:
 def test_importing_inference_does_not_import_torch() -> None:
     program = "import sys, sdovis.inference; assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+# --- what is no image, and what is one of something else ------------------------------------------------------------------
+
+WHOLE = View((channel("hmi-magnetogram"),), 32)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda values: values + 1j, lambda values: values.astype(object), lambda values: values.astype(str),
+        lambda values: values > 0, lambda values: values[:0], lambda values: values[0], lambda values: values[None],
+        lambda values: np.zeros((0, 0), np.uint8), lambda values: np.zeros((9, 9, 4), np.uint8),
+        lambda values: np.zeros((9, 9), "M8[s]"), lambda values: np.ma.array(np.ones((9, 9), np.uint8), mask=np.eye(9)),
+    ],
+)  # fmt: skip
+def test_an_array_that_is_no_image_of_numbers_is_refused(field: np.ndarray, change: Any) -> None:
+    with pytest.raises(BadInput) as caught:
+        inference.codes(change(field), WHOLE)
+    assert "an array of" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("unit", ["mT", "G", "kG"])
+def test_an_array_with_a_unit_is_refused_by_its_unit(field: np.ndarray, unit: str) -> None:
+    from astropy import units
+
+    with pytest.raises(BadInput, match=f"an array with the unit '{unit}' is not taken"):
+        inference.codes(field * units.Unit(unit), WHOLE)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_what_a_mask_hides_is_missing(field: np.ndarray, kind: Any) -> None:
+    hidden = np.ma.array(field.astype(kind), mask=np.abs(field) > 1000)
+    seen = inference.codes(hidden, WHOLE)
+    assert np.array_equal(seen, inference.codes(np.where(np.abs(field) > 1000, np.nan, field), WHOLE))
+    assert np.array_equal(inference.codes(np.ma.array(field), WHOLE), inference.codes(field, WHOLE))
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "HSV", "YCbCr", "1"])
+def test_a_pil_image_of_another_mode_is_refused_as_its_file_is(mode: str) -> None:
+    grey = Image.fromarray(np.arange(81, dtype=np.uint8).reshape(9, 9))
+    with pytest.raises(UnreadableImage, match=f"pixels of mode {mode}"):
+        inference.codes(grey.convert("RGB").convert(mode), WHOLE)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_a_transparent_pil_image_is_refused_and_an_opaque_one_is_not(mode: str) -> None:
+    grey = Image.fromarray(np.arange(81, dtype=np.uint8).reshape(9, 9)).convert(mode)
+    assert np.array_equal(inference.codes(grey, WHOLE), np.arange(81).reshape(9, 9))
+    grey.putalpha(Image.fromarray(np.eye(9, dtype=np.uint8) * 255))
+    with pytest.raises(UnreadableImage, match="transparent"):
+        inference.codes(grey, WHOLE)
+
+
+def test_a_pil_image_that_was_opened_is_judged_by_its_files_name_and_exif(tmp_path: Path) -> None:
+    grey = Image.fromarray(np.arange(81, dtype=np.uint8).reshape(9, 9))
+    for name in ("gong_20110215.png", "AIA_193.png", "a.continuum.tif"):
+        grey.save(tmp_path / name)
+        with pytest.raises(BadInput, match="the file's name says"):
+            inference.codes(Image.open(tmp_path / name), WHOLE)
+    turned = Image.Exif()
+    turned[0x0112] = 3
+    grey.save(tmp_path / "a.png", exif=turned)
+    with pytest.raises(UnreadableImage, match="rotation"):
+        inference.codes(Image.open(tmp_path / "a.png"), WHOLE)
+
+
+@pytest.mark.parametrize(
+    "values", [np.full((9, 9), 300.0), np.eye(9) - 1, np.eye(9) * 5000], ids=["above", "below", "DN"]
+)
+@pytest.mark.parametrize("name", ["aia-171-browse", "hmi-continuum-browse"])
+def test_an_array_of_other_numbers_is_no_browse_picture(name: str, values: np.ndarray) -> None:
+    with pytest.raises(BadInput, match=r"cannot be of channel|blank"):
+        inference.codes(values, View((channel(name),), 32))
+
+
+# --- whole discs, maps and headers of larger images -----------------------------------------------------------------------
+
+
+def _disc(side: int = 128, radius: float = 50.0) -> np.ndarray:
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    values = np.random.default_rng(0).normal(500, 5, (side, side))
+    return np.where(np.hypot(x, y) < radius, values, 0).astype(np.float32)
+
+
+def _euv(path: Path, values: np.ndarray, **cards: Any) -> Path:
+    from astropy.io import fits
+
+    middle = (values.shape[0] + 1) / 2
+    header = {
+        "BUNIT": "DN/s", "INSTRUME": "AIA_2", "TELESCOP": "SDO/AIA", "WAVELNTH": 193,
+        "T_OBS": "2014-01-01T00:00:00Z", "CTYPE1": "HPLN-TAN", "CTYPE2": "HPLT-TAN", "CUNIT1": "arcsec", "CUNIT2": "arcsec",
+        "CDELT1": 19.5, "CDELT2": 19.5, "CRPIX1": middle, "CRPIX2": middle, "CROTA2": 0.0,
+        "RSUN_OBS": 975.0, "CRLT_OBS": -3.0,
+    }  # fmt: skip
+    fits.PrimaryHDU(values, fits.Header({k: v for k, v in (header | cards).items() if v is not None})).writeto(path)
+    return path
+
+
+CUTOUTS = View((channel("aia-193"),), 32, cutout_arcsec=300.0)
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [{"CTYPE1": "SOLAR-X", "CTYPE2": "SOLAR-Y"}, {"CTYPE1": None, "CTYPE2": None}, {"HGLN_OBS": 40.0}],
+    ids=["the system of SolarSoft", "no system", "seen from elsewhere"],
+)
+def test_a_whole_disc_that_cannot_be_placed_is_no_cutout(tmp_path: Path, cards: dict[str, Any]) -> None:
+    file = _euv(tmp_path / "a.fits", _disc(), **cards)
+    with pytest.raises(BadInput, match="shows a whole disc, but the model was trained on cutouts of 300 arcsec"):
+        inference.codes(file, CUTOUTS)
+
+
+def test_a_png_of_a_whole_disc_is_no_cutout_and_one_of_a_cutout_is(tmp_path: Path) -> None:
+    Image.fromarray((_disc() / 4).astype(np.uint8)).save(tmp_path / "disc.png")
+    with pytest.raises(BadInput, match="shows a whole disc"):
+        inference.codes(tmp_path / "disc.png", CUTOUTS)
+    spots = np.random.default_rng(0).normal(160, 3, (128, 128))
+    y, x = np.mgrid[:128, :128]
+    spots[np.hypot(x - 60, y - 70) < 12] = 40  # a round spot
+    Image.fromarray(spots.astype(np.uint8)).save(tmp_path / "cutout.png")
+    assert inference.codes(tmp_path / "cutout.png", CUTOUTS).shape == (128, 128)
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [{"CTYPE1": "CRLN-CAR", "CTYPE2": "CRLT-CAR"}, {"CTYPE1": "CRLN-CEA", "CTYPE2": "CRLT-CEA", "CRLN_OBS": None}],
+)
+@pytest.mark.parametrize("cut", [{"cutout_deg": 15.0}, {"cutout_arcsec": 300.0}])
+def test_a_map_whose_grid_is_not_known_is_no_cutout(
+    tmp_path: Path, cards: dict[str, Any], cut: dict[str, float]
+) -> None:
+    values = np.random.default_rng(0).normal(500, 5, (40, 40)).astype(np.float32)
+    file = _euv(tmp_path / "a.fits", values, CUNIT1="deg", CUNIT2="deg", CDELT1=0.1, CDELT2=0.1, **cards)
+    with pytest.raises(BadInput, match="a heliographic map whose grid is not known"):
+        inference.codes(file, View((channel("aia-193"),), 32, **cut))
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"CDELT1": 19.5 / 4, "CDELT2": 19.5 / 4, "CRPIX1": 256.5, "CRPIX2": 256.5}, {"CDELT1": 19.5 / 2, "CDELT2": 19.5 / 2},
+        {"CDELT1": 19.5 / 4, "CDELT2": 19.5 / 4, "CRPIX1": 256.5, "CRPIX2": 256.5, "CROTA2": 180.0},
+        {"CDELT1": 19.5 / 2, "CDELT2": 19.5 / 2, "CRPIX1": 128.5, "CRPIX2": 128.5},
+    ],
+)  # fmt: skip
+def test_the_header_of_the_image_before_it_was_shrunk_is_refused(tmp_path: Path, cards: dict[str, Any]) -> None:
+    file = _euv(tmp_path / "a.fits", _disc(), **cards)
+    with pytest.raises(BadInput, match=r"the disc's radius is 50 px, not \d+ px"):
+        inference.gathered([file], CUTOUTS, Position(latitude_deg=5.0, longitude_deg=5.0))

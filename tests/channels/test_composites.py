@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sdovis.channels.channel import channels, decode, encode, matched, together
+from sdovis.channels import usable
+from sdovis.channels.channel import channels, decode, encode, matched, of_one_harp, together
 from sdovis.errors import BadInput
 from sdovis.images.images import SolarImage
+from sdovis.sun.geometry import DiscFrame, MapGrid
 
 NAMES = ("hmi-br", "hmi-magnetogram", "hmi-continuum")
 HMI = channels(NAMES)
@@ -107,3 +109,42 @@ def test_images_of_different_harps_make_no_composite() -> None:
     together([first, sharp("continuum"), replace(first, path=None)])
     with pytest.raises(BadInput, match="are of HARPs 377 and 378; give images of one region"):
         together([first, replace(first, header={**first.header, "HARPNUM": 378})])
+
+
+@pytest.mark.parametrize("harps", [(377.0, 378.0), ("377", "378"), (377, "378 "), (377, 378.0)])
+def test_harps_are_compared_however_they_are_written(harps: tuple[object, object]) -> None:
+    images = [SolarImage(np.zeros((2, 2), np.float32), "G", header={"HARPNUM": harp}) for harp in harps]
+    with pytest.raises(BadInput, match="HARPs 377 and 378"):
+        of_one_harp(images)
+    of_one_harp(
+        [SolarImage(np.zeros((2, 2), np.float32), "G", header={"HARPNUM": harp}) for harp in (377, 377.0, "377", 0)]
+    )
+
+
+MAP = MapGrid((50.0, 50.0), -21.0, 14.0, 0.03)
+DISC = DiscFrame((50.0, 50.0), 0.6, 970.0, -7.0)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(MAP, longitude_deg=44.0), replace(MAP, latitude_deg=-18.0), replace(MAP, deg_per_px=0.06),
+        replace(MAP, center_px=(10.0, 50.0)), DISC,
+    ],
+)  # fmt: skip
+def test_maps_of_different_parts_of_the_sun_are_not_laid_over_each_other(other: MapGrid | DiscFrame) -> None:
+    first = SolarImage(np.zeros((100, 100), np.float32), "G", grid=MAP)
+    second = replace(first, grid=other) if isinstance(other, MapGrid) else replace(first, grid=None, frame=other)
+    with pytest.raises(BadInput, match="different parts of the Sun"):
+        usable.refuse_apart([first, second])
+    # The same map told from another pixel, and an image of which nothing is known.
+    moved = replace(MAP, center_px=(150.0, 50.0), longitude_deg=17.0)
+    usable.refuse_apart([first, replace(first, grid=moved), replace(first, grid=None), first])
+
+
+@pytest.mark.parametrize("other", [replace(DISC, center_px=(300.0, 50.0)), replace(DISC, arcsec_per_px=2.4)])
+def test_discs_of_another_pointing_or_scale_are_not_laid_over_each_other(other: DiscFrame) -> None:
+    first = SolarImage(np.zeros((100, 100), np.float32), "G", frame=DISC)
+    with pytest.raises(BadInput, match="different parts of the Sun"):
+        usable.refuse_apart([first, replace(first, frame=other)])
+    usable.refuse_apart([first, replace(first, frame=replace(DISC, center_px=(50.8, 49.4)))])

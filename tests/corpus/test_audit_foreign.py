@@ -465,3 +465,46 @@ def test_names_of_groups_in_bytes_are_text(tmp_path):
     for part, name in (("train", b"11158"), ("test", b"AR 11158")):
         pd.DataFrame({"noaa_ar": [name]}).to_parquet(tmp_path / f"{part}-0.parquet")
     assert _audit(tmp_path, DatasetColumns("noaa_ar")).facts["leaks"] == {"groups": 1}
+
+
+@pytest.mark.parametrize("column", ["harp", "patient", "HARPNUM"])
+def test_a_whole_number_written_as_a_float_is_the_same_group_in_any_column(tmp_path, column):
+    where = _csv(tmp_path / "data", train=f"{column}\n377\n378\n", test=f"{column}\n377.0\n392.00\n")
+    (leak,) = _audit(where, DatasetColumns(column)).leaks
+    assert "377 in test and train (written '377', '377.0')" in str(leak)
+    apart = _csv(tmp_path / "apart", train=f"{column}\n377.5\n", test=f"{column}\n377\n")
+    assert _audit(apart, DatasetColumns(column)).leaks == ()
+
+
+@pytest.mark.parametrize("cells", ["0", "-", "nan", '""', "MISSING"])
+def test_a_dataset_in_which_no_row_has_a_group_is_not_called_clean(tmp_path, cells):
+    where = _csv(tmp_path / "data", train=f"noaa_ar,label\n{cells},a\n", test=f"noaa_ar,label\n{cells},a\n{cells},b\n")
+    with pytest.raises(BadInput, match="no row has a group, so whether any of the 3 leaks is unknown"):
+        _audit(where, DatasetColumns("noaa_ar"))
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        (("train", "Train", "test"), "writes one part in two ways"), (("train", "TEST", "test"), "writes one part in two ways"),
+        (("train", "", "test"), "1 rows name no part"),
+    ],
+)  # fmt: skip
+def test_parts_that_are_written_in_two_ways_or_not_at_all_are_refused(tmp_path, parts, said):
+    file = tmp_path / "all.csv"
+    file.write_text("noaa_ar,split\n" + "".join(f"{11158 + i},{part}\n" for i, part in enumerate(parts)))
+    with pytest.raises(BadInput, match=said):
+        _audit(file, DatasetColumns("noaa_ar"))
+    file.write_text("noaa_ar,split\n11158,train\n11159,train \n11160,test\n")
+    assert _audit(file, DatasetColumns("noaa_ar")).facts["parts"]["train"]["rows"] == 2
+
+
+@pytest.mark.parametrize("suffix", [".csv.gz", ".tsv", ".jsonl", ".CSV"])
+def test_one_file_of_any_table_that_datasets_reads_is_audited(tmp_path, suffix):
+    rows = pd.DataFrame({"noaa_ar": ["11158", "AR 11158"], "split": ["train", "test"]})
+    file = tmp_path / f"all{suffix}"
+    if "json" in suffix:
+        rows.to_json(file, orient="records", lines=suffix == ".jsonl")
+    else:
+        rows.to_csv(file, index=False, sep="\t" if suffix == ".tsv" else ",")
+    assert _audit(file, DatasetColumns("noaa_ar")).facts["leaks"] == {"groups": 1}

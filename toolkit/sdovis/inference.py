@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sdovis import allocation
-from sdovis.channels.channel import Channel, Codes, stacked, together
+from sdovis.channels.channel import Channel, Codes, together
 from sdovis.channels.place import Position
-from sdovis.channels.view import Coded, View, coded, shown
+from sdovis.channels.view import Coded, View, of_whole, shown
 from sdovis.errors import BadInput, Problem
 from sdovis.images.images import SolarImage, read_image
 from sdovis.images.isolation import read_isolated
+from sdovis.images.pictures import eight_bits
 from sdovis.learning import backbones, loader
 from sdovis.learning.description import view_of
 
@@ -72,7 +73,7 @@ def codes(source: Any, view: View) -> Codes:
         layers = [layer for number, each in enumerate(images) for layer in view.cut_already(each, number)]
     else:
         layers = view.cut_already(_opened(source), 0 if len(view.channels) < 2 else None)
-    return shown(stacked([coded(layer) for layer in layers])).codes
+    return shown(of_whole(layers)).codes
 
 
 def gathered(files: Sequence[str | Path], view: View, position: Position | None = None) -> Coded:
@@ -110,6 +111,8 @@ def _opened(source: Any) -> SolarImage | NDArray[Any]:
         source = read_image(source)
     elif isinstance(source, Image.Image):
         source = _from_pil(source)
+    elif isinstance(source, np.ndarray):
+        source = _from_array(source)
     if not isinstance(source, SolarImage | np.ndarray):
         raise BadInput(
             Problem(f"a {type(source).__name__} is not an image", "give a path, a PIL image or a numpy array")
@@ -188,9 +191,28 @@ def _from_pil(image: Image.Image) -> SolarImage:
         raise BadInput(
             Problem(f"values of a PIL image of mode {image.mode} would be clipped at 255", "pass it as an array")
         )
-    grey = image.mode == "L"
-    codes = np.asarray(image if grey else image.convert("RGB"))
-    return SolarImage(codes, "grey" if grey else "rgb", format=image.format or "")
+    name = getattr(image, "filename", "")  # of the file that it was opened from
+    codes = eight_bits(image, name or "the PIL image")
+    path = Path(name) if name else None
+    return SolarImage(codes, "grey" if codes.ndim == 2 else "rgb", path=path, format=image.format or "")
+
+
+def _from_array(values: NDArray[Any]) -> NDArray[Any]:
+    """A plain array of numbers, NaN where a mask hides one. Raises `BadInput` for what is no image of numbers."""
+    what = ""
+    if values.dtype.kind not in "uif":
+        what = f"an array of type {values.dtype} is not an image"
+    elif not values.size or not (values.ndim == 2 or (values.ndim == 3 and values.shape[2] == 3)):
+        what = f"an array of shape {values.shape} is not an image of shape (H, W) or (H, W, 3)"
+    elif (unit := getattr(values, "unit", None)) is not None:
+        what = f"an array with the unit {str(unit)!r} is not taken"
+    elif np.ma.is_masked(values) and values.dtype == np.uint8:
+        what = "an array of codes with a mask is not taken"
+    if what:
+        raise BadInput(Problem(what, "pass a plain array of the channel's values, or of uint8 codes"))
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(np.float32), np.nan) if np.ma.is_masked(values) else values.data
+    return np.asarray(values)
 
 
 @cache

@@ -9,13 +9,15 @@ from PIL import Image
 from scipy import ndimage
 
 from sdovis.channels import aia, hmi
-from sdovis.channels.channel import Channel, Codes, Floats
+from sdovis.channels.channel import Channel, Codes, Floats, Limits
 from sdovis.images.images import SolarImage
 
 NOT_SCIENCE = "8-bit browse pictures, not calibrated and not intended for science analysis"
 #: NASA's browse pictures and Helioviewer's files are scaled differently, and both have changed over the years.
 SCALE = "what a grey level means is its publisher's choice, so that NASA's JPEGs and Helioviewer's JPEG 2000 do not mix"
 GREY_LEVELS = np.arange(256, dtype=np.float32)
+#: No picture of 8 bits has others.
+LIMITS = {"grey level": Limits(0, 255)}
 #: ITU-R BT.601, the Y of a JPEG, as Pillow rounds it.
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -58,6 +60,7 @@ def _aia_browse(wave: int) -> Channel:
         f"a grey picture; {NOT_SCIENCE}; {SCALE}",
         colormap=f"sdoaia{wave}",
         levels=GREY_LEVELS,
+        limits=LIMITS,
         physical=partial(_table_index, wave=wave),
         contradictions=partial(aia.contradictions, wave=wave, units=("grey", "rgb")),
         imports=("sunpy.visualization.colormaps",),
@@ -79,6 +82,7 @@ HMI_CONTINUUM_BROWSE = Channel(
     source=f"luma (ITU-R BT.601) 0 to 255; {NOT_SCIENCE}; {SCALE}",
     colormap="gray",
     levels=GREY_LEVELS,
+    limits=LIMITS,
     physical=_grey,
     contradictions=partial(hmi.contradictions, wanted="continuum", units=("grey", "rgb")),
 )

@@ -358,7 +358,8 @@ def together(images: Sequence[SolarImage]) -> None:
 
 def of_one_harp(images: Sequence[SolarImage]) -> None:
     """Raise `BadInput` if the headers of a composite's images name different HARPs."""
-    harps = sorted({number for image in images if isinstance(number := image.header.get("HARPNUM"), int) and number})
+    said = (str(image.header.get("HARPNUM", "")).strip().removesuffix(".0") for image in images)
+    harps = sorted({int(number) for number in said if number.isdecimal() and int(number)})
     if len(harps) > 1:
         what = f"the channels' images are of HARPs {' and '.join(map(str, harps))}"
         raise BadInput(Problem(what, "give images of one region"))

@@ -405,6 +405,13 @@ class View:
                 what = f"is an image of the disc, not deprojected, but {trained}"
             elif span is not None and not 0.9 < span / self.cutout_deg < WIDER_THAN_A_CUTOUT:
                 what = f"spans {span:.1f} degrees, but {trained}"
+        if (
+            self.cuts_out
+            and not what
+            and layer.side != self.size_px
+            and (found := usable.unplaced(layer.image, layer.values))
+        ):
+            what = f"{found}, but {trained}"
         if what:
             raise BadInput(Problem(what, "cut the region out first", file=str(layer.image.path or "")))
 
@@ -429,7 +436,7 @@ class View:
         """
         for layer in layers:
             self.refuse_other_span(layer)
-        codes = shown(stacked([coded(layer) for layer in layers])).codes
+        codes = shown(of_whole(layers)).codes
         return Cutouts(tuple(layer.values[None] for layer in layers), codes[None])
 
     def cutouts(self, layers: Sequence[Layer], positions: Sequence[Position]) -> Cutouts:
@@ -439,7 +446,7 @@ class View:
         Raises `BadInput` if an image lacks what is needed to locate a position.
         """
         if not self.cuts_out:
-            held, count = stacked([coded(layer) for layer in layers]), len(positions)
+            held, count = of_whole(layers), len(positions)
             values = tuple(np.repeat(layer.values[None], count, axis=0) for layer in layers)
             return Cutouts(values, np.repeat(held[None], count, axis=0))
         parts = tuple(np.stack([self._cut(layer, layers, each) for each in positions]) for layer in layers)
@@ -573,6 +580,13 @@ def shown(codes: Codes) -> Coded:
 def _one_code(layers: Codes) -> NDArray[np.bool_]:
     """(N,): which of (N, H, W, C) hold a single code in any channel."""
     return np.asarray((layers == layers[:, :1, :1]).all(axis=(1, 2)).any(axis=-1))
+
+
+def of_whole(layers: Sequence[Layer]) -> Codes:
+    """The codes of whole images. Raises `BadInput` if they differ in size or show different parts of the Sun."""
+    codes = stacked([coded(layer) for layer in layers])
+    usable.refuse_apart([layer.image for layer in layers])
+    return codes
 
 
 def coded(layer: Layer) -> Codes:

@@ -125,9 +125,18 @@ def read(where: str, columns: DatasetColumns, *, progress: bool = True) -> tuple
         raise BadInput(Problem(f"{blank} rows name no part", "fill in the column split", where, column=inside))
     if rows["split"].nunique() < 2:
         raise BadInput(Problem(f"has rows in only one part ({rows['split'].iloc[0]})", file=where))
+    if blank := int((rows["split"] == "").sum()):
+        raise BadInput(Problem(f"{blank} rows name no part", "fill in the column split", where, column=inside))
+    spelled = {name.lower(): name for name in rows["split"].unique()}
+    if two := [(name, spelled[name.lower()]) for name in rows["split"].unique() if spelled[name.lower()] != name]:
+        what = f"the column split writes one part in two ways, {two[0][0]!r} and {two[0][1]!r}"
+        raise BadInput(Problem(what, "write each part in one way", where, column=inside))
     rows["written"] = rows["group"].map(cell_text)
     rows["units"] = named_units(rows["written"], columns.group)
     rows["group"] = [" and ".join(units) or None for units in rows["units"]]
+    if not rows["group"].notna().any():
+        what = f"no row has a group, so whether any of the {len(rows)} leaks is unknown"
+        raise BadInput(Problem(what, "name another column with --group", where, column=columns.group))
     if columns.time:
         rows["observed"] = _times(rows["observed"], where, columns.time)
     return rows, columns

@@ -21,7 +21,9 @@ MAX_PIXELS = 8192 * 8192
 #: How the files begin that our own reader opens: FITS, gzip, JPEG2000.
 SOLAR = (b"SIMPLE  =", b"\x1f\x8b", b"\x00\x00\x00\x0cjP  ")
 #: Formats of tables whose single file may be named.
-TABLES = {".parquet": "parquet", ".csv": "csv"}
+TABLES = {
+    ".parquet": "parquet", ".csv": "csv", ".csv.gz": "csv", ".tsv": "csv", ".jsonl": "json",
+}  # fmt: skip
 
 
 def parts_of(where: str) -> dict[str, Any]:
@@ -35,10 +37,11 @@ def parts_of(where: str) -> dict[str, Any]:
     path = Path(where)
     try:
         if path.is_file():
-            if path.suffix.lower() not in TABLES:
-                hint = "name a folder, a .parquet or .csv file, or a Hub id"
-                raise BadInput(Problem("is neither a Parquet nor a CSV file", hint, where))
-            return _read_as(TABLES[path.suffix.lower()], data_files=str(path))
+            kind = next((kind for suffix, kind in TABLES.items() if path.name.lower().endswith(suffix)), "")
+            if not kind:
+                hint = f"name a folder, a file that ends with {', '.join(TABLES)}, or a Hub id"
+                raise BadInput(Problem("is neither a Parquet, a CSV nor a JSON-lines file", hint, where))
+            return _read_as(kind, data_files=str(path))
         if (path / "dataset_dict.json").is_file():
             return dict(datasets.load_from_disk(str(path)))
         return _read_as(where)

@@ -37,15 +37,10 @@ def picture_pixels(data: bytes, kind: str, path: Path) -> NDArray[Any]:
             if kind == "TIFF":
                 _check_tiff(image, path)
             image.load()
+            if image.mode not in DEEP_GREY:
+                return eight_bits(image, path)
             _check_orientation(image, path)  # after load: a PNG may have its EXIF at the end
-            if image.mode in DEEP_GREY:
-                return _numbers(image, kind)
-            if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
-                raise UnreadableImage(path, "has transparent pixels", "save it without transparency")
-            mode = {"L": "L", "LA": "L", "RGB": "RGB", "RGBA": "RGB", "P": "RGB"}.get(image.mode)
-            if mode is None:
-                raise UnreadableImage(path, f"pixels of mode {image.mode}", "save it as 8-bit grey or RGB")
-            return np.asarray(image if image.mode == mode else image.convert(mode))
+            return _numbers(image, kind)
     except (UnreadableImage, MemoryError):
         raise
     except UnidentifiedImageError as error:
@@ -53,6 +48,17 @@ def picture_pixels(data: bytes, kind: str, path: Path) -> NDArray[Any]:
     # Pillow's plug-ins raise almost anything on damaged input; each means that this file cannot be decoded.
     except Exception as error:
         raise UnreadableImage(path, f"damaged {kind}: {error}") from error
+
+
+def eight_bits(image: Image.Image, path: Path | str) -> NDArray[np.uint8]:
+    """The grey levels (H, W) or colours (H, W, 3) of an opened picture. Raises `UnreadableImage` as `picture_pixels` does."""
+    _check_orientation(image, path)
+    if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
+        raise UnreadableImage(path, "has transparent pixels", "save it without transparency")
+    mode = {"L": "L", "LA": "L", "RGB": "RGB", "RGBA": "RGB", "P": "RGB"}.get(image.mode)
+    if mode is None:
+        raise UnreadableImage(path, f"pixels of mode {image.mode}", "save it as 8-bit grey or RGB")
+    return np.asarray(image if image.mode == mode else image.convert(mode))
 
 
 def _sixteen_bit_colour(path: Path) -> UnreadableImage:
@@ -67,7 +73,7 @@ def _has_more(image: Image.Image) -> bool:
     return True
 
 
-def _check_orientation(image: Image.Image, path: Path) -> None:
+def _check_orientation(image: Image.Image, path: Path | str) -> None:
     if image.getexif().get(ORIENTATION, 1) != 1:
         raise UnreadableImage(
             path, "its EXIF data requests a rotation", "apply the rotation and save it with solar north up"
