@@ -61,9 +61,6 @@ def _by_number(key: str) -> tuple[bool, int]:
     return key.startswith("harp"), int(key.lstrip("arhp"))
 
 
-#: A whole number, and the zeros by which it is written as a float.
-
-
 def named_units(cells: Iterable[str], column: str) -> list[tuple[str, ...]]:
     """What each cell of a ``column`` of groups names: numbers of regions or HARPs, however written; else the cell itself.
 
