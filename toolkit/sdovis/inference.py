@@ -15,8 +15,9 @@ from PIL import Image
 
 from sdovis import allocation
 from sdovis.channels.channel import Channel, Codes, composite, stacked, together
+from sdovis.channels.layers import Coded, shown
 from sdovis.channels.place import Position
-from sdovis.channels.view import Coded, View, shown
+from sdovis.channels.view import View
 from sdovis.errors import BadInput, Problem
 from sdovis.images.images import SolarImage, read_image
 from sdovis.images.isolation import read_isolated

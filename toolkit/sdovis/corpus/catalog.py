@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from sdovis.channels.channel import channel
+from sdovis.channels.place import Position
 from sdovis.corpus import examples
 from sdovis.corpus.observations import Observation, Reject, Sorted, understand
 from sdovis.corpus.shards import HEAVY, Looked, Shards, chunks
@@ -70,7 +71,7 @@ def catalog(
     )  # augmentations that break labels are refused before the work
     understood = understand(study, rows, scheme)
     frames = _frames(understood.kept)
-    look = partial(_look, study, workers=workers, progress=progress, total=len(frames))
+    look = partial(_look, study, understood.regions, workers=workers, progress=progress, total=len(frames))
     parts = _kept_on_disk(frames, shards, look) if shards else _only_looked_at(frames, look)
     table, seen = _gathered(frames, parts)
     problems = understood.problems + seen.problems
@@ -107,12 +108,22 @@ Look = Callable[[Sequence[Frame]], Iterator[Looked]]
 Part = tuple[Sequence[Looked], pd.DataFrame]
 
 
-def _looked(root: Path, images: Images, frame: Frame) -> Looked:
-    return Looked(*examples.look(root, images, frame))
+#: The numbered regions of each image: number -> position.
+Regions = Mapping[tuple[str, ...], Mapping[int, Position]]
+
+
+def _looked(root: Path, images: Images, frame: tuple[Frame, Mapping[int, Position]]) -> Looked:
+    return Looked(*examples.look(root, images, *frame))
 
 
 def _look(
-    study: Study, frames: Sequence[Frame], *, workers: int | None, progress: bool, total: int
+    study: Study,
+    regions: Regions,
+    frames: Sequence[Frame],
+    *,
+    workers: int | None,
+    progress: bool,
+    total: int,
 ) -> Iterator[Looked]:
     """Look at ``frames`` in child processes: an image that crashes its decoder becomes a problem of its rows."""
     from tqdm import tqdm
@@ -121,7 +132,7 @@ def _look(
     imports = [*isolation.READING_IMPORTS, *(m for name in study.images.channels for m in channel(name).imports)]
     results = isolation.imap(
         work,
-        frames,
+        [(frame, regions.get(frame[0].images, {})) for frame in frames],
         workers=workers,
         seconds=DECODING_SECONDS,
         memory_bytes=DECODING_BYTES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from sdovis.channels.channel import MAX_TIME_GAP
+from sdovis.channels.layers import Layer
 from sdovis.channels.place import Position
-from sdovis.channels.view import Layer, View
+from sdovis.channels.view import View
 from sdovis.corpus.duplicates import perceptual_hashes
 from sdovis.corpus.observations import Observation, Reject, Sorted, no_position, stem_of
 from sdovis.corpus.png import png_files
@@ -34,8 +35,12 @@ MAX_DISC_DISTANCE = 1.05
 PIXELS = 2**20
 
 
-def look(root: Path, images: Images, rows: Sequence[Observation]) -> tuple[str, Sorted]:
+def look(
+    root: Path, images: Images, rows: Sequence[Observation], regions: Mapping[int, Position] | None = None
+) -> tuple[str, Sorted]:
     """Open the images that all ``rows`` share, one for each channel, and make each row's example.
+
+    ``regions`` are all numbered regions of the disc, those of rows left out included: number -> position.
 
     Returns the files' sha256 ('' if one cannot be used) and what became of the rows; ``kept`` holds one dictionary per
     corpus row, with its PNG under ``image``.
@@ -70,7 +75,7 @@ def look(root: Path, images: Images, rows: Sequence[Observation]) -> tuple[str, 
     together = max(1, PIXELS // (view.size_px**2 if view.cuts_out else layers[0].values.size))
     for start in range(0, len(usable), together):
         some = usable[start : start + together]
-        for row, example in zip(some, _examples(view, some, layers), strict=True):
+        for row, example in zip(some, _examples(view, some, layers, regions or {}), strict=True):
             if example is None:
                 out.rejects.append(Reject(row.raw, "the cutout is blank"))
             else:
@@ -133,15 +138,18 @@ def _uncut(view: View, row: Observation, layers: Sequence[Layer]) -> Problem | N
     return row.raw.problem(f"the channels' images differ in size: {shapes} px", hint, field="image")
 
 
-def _examples(view: View, rows: Sequence[Observation], layers: Sequence[Layer]) -> list[dict[str, Any] | None]:
+def _examples(
+    view: View, rows: Sequence[Observation], layers: Sequence[Layer], regions: Mapping[int, Position]
+) -> list[dict[str, Any] | None]:
     """The corpus row of each observation; None if the cutout is blank in a channel."""
-    positions = [Position(row.latitude_deg, row.longitude_deg, row.x_px, row.y_px) for row in rows]
-    cut = view.cutouts(layers, positions)
+    others = [[place for number, place in regions.items() if number != row.noaa_ar] for row in rows]
+    cut = view.cutouts(layers, [row.position for row in rows], others)
     known = cut.known
     counts = np.count_nonzero(known, axis=(1, 2, 3))
     traits = {
         "image": png_files(cut.codes),
         "missing_share": (1 - counts / known[0].size).tolist(),
+        "masked_share": [None] * len(rows) if cut.masked_share is None else cut.masked_share.tolist(),
         "mean_code": ((cut.layers * known).sum(axis=(1, 2, 3)) / np.maximum(counts, 1)).tolist(),
         "perceptual_hash": perceptual_hashes(cut.codes),
         "pixels_sha256": [

@@ -9,14 +9,13 @@ from pathlib import Path
 import pandas as pd
 
 from sdovis import records
-from sdovis.channels.view import View, ViewFacts, with_a_view
+from sdovis.channels.view import STEPS, View, ViewFacts
 from sdovis.errors import BadInput
 from sdovis.labels.schemes import LabelScheme, SchemeFacts
 from sdovis.readers.rows import FlareFacts
 from sdovis.study import Study, reader
 
 FILE = "corpus.json"
-STEPS = (with_a_view,)
 
 
 @dataclass(frozen=True)

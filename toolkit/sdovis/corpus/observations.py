@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from sdovis.channels.place import Position
 from sdovis.errors import Problem, UnreadableImage
 from sdovis.images.images import inside
 from sdovis.labels.schemes import LabelScheme, UnknownLabel
@@ -42,6 +43,11 @@ class Observation:
         return self.images[0]
 
     @property
+    def position(self) -> Position:
+        """Where its region is, as far as the row says."""
+        return Position(self.latitude_deg, self.longitude_deg, self.x_px, self.y_px)
+
+    @property
     def id(self) -> str:
         """The image's name with the region's number or, if it has none, with the row."""
         stem = stem_of(self.image)
@@ -65,11 +71,16 @@ class Reject:
 
 @dataclass
 class Sorted:
-    """What becomes of rows while the catalog is made."""
+    """What becomes of rows while the catalog is made.
+
+    ``regions`` are the numbered regions of each image (one for each channel), whatever becomes of their rows: a region
+    without a class, or too near the limb, is a neighbour of the others.
+    """
 
     kept: list[Any] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     problems: list[tuple[RawRow, Problem]] = field(default_factory=list)
+    regions: dict[tuple[str, ...], dict[int, Position]] = field(default_factory=dict)
 
 
 def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sorted:
@@ -91,6 +102,8 @@ def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sor
             _number(raw, "x_px", problems),
             _number(raw, "y_px", problems),
         )
+        if observation.noaa_ar is not None and _has_position(observation):
+            out.regions.setdefault(observation.images, {}).setdefault(observation.noaa_ar, observation.position)
         # A heliographic map, recognised only once it is opened, may be cut out around its own centre.
         if study.images.cutout_arcsec and not problems and not _has_position(observation):
             problems.append(no_position(raw))

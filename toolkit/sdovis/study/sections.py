@@ -80,6 +80,14 @@ class Images(Section):
         description="Width and height of the images that center_px and arcsec_per_px refer to, if the disc is not in "
         "their middle. Images 2, 3, ... times that size are taken to show the same field at a finer scale.",
     )
+    neighbours: Literal["keep", "mask"] = Field(
+        "keep",
+        description="What a cutout shows of the disc's other numbered regions. keep: all. mask: quiet Sun in their place, "
+        "so that a region is judged by its own spots; every row with a number counts, also those that are rejected.",
+    )
+    flatten: bool = Field(
+        False, description="Divide browse pictures in white light by the limb darkening measured in each."
+    )
     check_pointing: bool = Field(True, description="Reject full-disc images whose disc is not where it should be.")
     check_quality: bool = Field(True, description="Reject images whose QUALITY bits mark them as unusable.")
 
@@ -87,6 +95,12 @@ class Images(Section):
     def _one_scale(self) -> Images:
         if self.cutout_arcsec is not None and self.cutout_deg is not None:
             raise ValueError("give cutout_arcsec (angular) or cutout_deg (heliographic), not both")
+        return self
+
+    @model_validator(mode="after")
+    def _masks_cutouts(self) -> Images:
+        if self.neighbours == "mask" and not self.cuts_out:
+            raise ValueError('neighbours = "mask" needs cutout_arcsec or cutout_deg: a whole image shows every region')
         return self
 
     @model_validator(mode="after")

@@ -13,8 +13,9 @@ from PIL import Image
 
 from sdovis import inference
 from sdovis.channels.channel import Channel
+from sdovis.channels.layers import Coded, Cutouts, Layer
 from sdovis.channels.place import Position, sun_position
-from sdovis.channels.view import Coded, Cutouts, Layer, View
+from sdovis.channels.view import View
 from sdovis.errors import BadInput, Problem
 from sdovis.images.images import SolarImage
 from sdovis.images.isolation import read_isolated
