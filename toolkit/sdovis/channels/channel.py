@@ -74,10 +74,10 @@ class Contrast:
     def excess(self, values: Floats, level: Floats) -> Floats:
         """How much each pixel stands out of the quiet Sun's ``level``; 0 where either is missing."""
         if self.kind == "field":
-            return np.nan_to_num(np.abs(values - level))
+            return np.asarray(np.nan_to_num(np.abs(values - level)), np.float32)
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(level > 0, values / level - 1, np.float32(0))
-        return np.nan_to_num(-share if self.kind == "dark" else share)
+        return np.asarray(np.nan_to_num(-share if self.kind == "dark" else share), np.float32)
 
 
 @dataclass(frozen=True, eq=False)

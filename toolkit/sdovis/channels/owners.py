@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +96,7 @@ class Owned:
         return float(SOLAR_RADIUS_MM * np.radians(self.geometry.deg_per_px))
 
     @cached_property
-    def _segments(self) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    def _segments(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """The core (H, W) that each pixel goes with, counted from 1, 0 for quiet Sun; and the cores' centres, (K, 3)."""
         excess = self.contrast.excess(self.values, self._level)
         excess[~(self._mu > LIMB_MU)] = 0
@@ -142,7 +143,11 @@ class Owned:
     def _pixels(self, places: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """The nearest pixels of places; -1 behind the limb."""
         where = self.geometry
-        x, y = project(*places.T, where)[:2] if isinstance(where, DiscFrame) else where.pixel(*places.T)
+        x, y = (
+            project(places[:, 0], places[:, 1], where)[:2]
+            if isinstance(where, DiscFrame)
+            else where.pixel(places[:, 0], places[:, 1])
+        )
         return (np.nan_to_num(np.rint(x), nan=-1).astype(int), np.nan_to_num(np.rint(y), nan=-1).astype(int))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from sdovis.channels.layers import Cutouts, Layer, coded, coded_each, shown
 from sdovis.channels.owners import Divided
 from sdovis.channels.place import Position
 from sdovis.channels.placing import Placement
+from sdovis.channels.surface import Surface, of_cutout
 from sdovis.channels.window import Window, nothing_there, on_sun, pixel
 from sdovis.errors import BadInput, Problem
 from sdovis.images.images import SolarImage
@@ -307,6 +309,10 @@ class View:
     def pixel(self, layers: Sequence[Layer], position: Position) -> tuple[float, float]:
         """Pixel x, y of a position in the first channel's image. Raises `BadInput` as `place.pixel_of` does."""
         return pixel(layers[0], layers, position)
+
+    def surface(self, latitude_deg: float, longitude_deg: float, observed: datetime) -> Surface:
+        """The Sun under the pixels of the cutout around a position, as seen from the Earth at that time (UTC)."""
+        return of_cutout(self.size_px, self.cutout_arcsec, self.cutout_deg, latitude_deg, longitude_deg, observed)
 
     def _cut(
         self,
