@@ -54,9 +54,13 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Coded:
-    """What the network is shown: codes (H, W), or (H, W, 3) for three channels. They are never coded again."""
+    """What the network is shown: codes (H, W), or (H, W, 3) for three channels. They are never coded again.
+
+    ``notes`` are sentences that a reader of the network's answer must know.
+    """
 
     codes: Codes
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

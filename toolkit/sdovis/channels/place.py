@@ -52,6 +52,12 @@ class Position:
             return cls(float(found[1] + found[2]), float(found[3] + found[4]))
         raise BadInput(Problem(f"{text!r} is not a position", "write it as S21W42, or as two numbers: --at=-21.5,42"))
 
+    @classmethod
+    def parse_several(cls, text: str) -> list[Position]:
+        """Positions as `parse` reads them: ``N12W34, S20E10``, or with semicolons between: ``12,34; -20,-10``."""
+        parts = re.split(r"[,\s]+(?=[NSns])", text.strip()) if ";" not in text else text.split(";")
+        return [cls.parse(part) for part in parts if part.strip()]
+
 
 def pixel_of(latitude_deg: float, longitude_deg: float, image: SolarImage) -> tuple[float, float]:
     """Pixel x, y of a position on the Sun in ``image``.

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sdovis import records
 from sdovis.channels.channel import Channel, ChannelFacts, channel, composite, matched, stacked, together
 from sdovis.channels.layers import Cutouts, Layer, coded, coded_each, shown
+from sdovis.channels.neighbours import UNMASKED, apart
 from sdovis.channels.owners import Divided
 from sdovis.channels.place import Position
 from sdovis.channels.placing import Placement
@@ -28,8 +29,6 @@ from sdovis.images.images import SolarImage
 if TYPE_CHECKING:
     from sdovis.study import Images
 
-#: An image wider than this many cutouts is not a cutout.
-WIDER_THAN_A_CUTOUT = 1.1
 #: Used if the study set no limit: classes are unreliable farther than this from the central meridian (projection).
 LIMB_LONGITUDE_DEG = 60.0
 
@@ -202,60 +201,39 @@ class View:
             return replace(placed, codes=placed.image.values if placed.image.is_picture else None)
         flat = self.flatten and _has_limb_darkening(kind)
         layer = replace(placed, channel=kind, codes=kind.held(placed.image), flat=flat)
-        if flat and layer.codes is None and placed.image.frame is None:
-            raise unflattened(placed.image)
+        if layer.codes is None and placed.image.frame is None:
+            self.refuse_unflattened(kind, placed.image)
         if layer.codes is None:
             _ = layer.values  # raises for an image of another kind now, not when the first cutout is made
         return layer
+
+    def refuse_unflattened(self, kind: Channel, image: SolarImage) -> None:
+        """Raise `BadInput` if an image in channel ``kind``, which does not show the disc, should have been flattened."""
+        if self.flatten and _has_limb_darkening(kind):
+            what = "the model was trained on discs over their limb darkening, which cannot be measured in this image"
+            hint = "give the whole disc with its position, or a cutout saved by sdovis"
+            raise BadInput(Problem(what, hint, str(image.path or "")))
 
     # --- how much an image shows --------------------------------------------------------------------------------------
 
     def is_exceeded_by(self, layer: Layer) -> bool:
         """Whether an image shows more than a cutout, or is not deprojected although the network looks at maps."""
-        if self.cutout_deg and layer.image.grid is not None:
-            return bool(layer.side * layer.image.grid.deg_per_px > WIDER_THAN_A_CUTOUT * self.cutout_deg)
-        if self.cutout_deg and layer.image.frame is None and layer.scale:
-            hint = "keep the archive's file name, which gives the time"
-            raise BadInput(Problem("without its time of observation the disc cannot be mapped", hint))
-        if self.cutout_deg:
-            return layer.image.frame is not None
-        return bool(
-            self.cutout_arcsec and layer.scale and layer.side * layer.scale > WIDER_THAN_A_CUTOUT * self.cutout_arcsec
-        )
+        return self._window.is_exceeded_by(layer)
 
     def refuse_other_span(self, layer: Layer) -> None:
         """Raise `BadInput` if an image is known to show more or less than a cutout, or a disc instead of a map.
 
         A whole disc would get probabilities like any picture, but they are meaningless: the network learned cutouts.
         """
-        grid, what = layer.image.grid, ""
-        if self.cutout_arcsec is not None:
-            trained = f"the model was trained on cutouts of {self.cutout_arcsec:.0f} arcsec"
-            span = layer.side * layer.scale if layer.scale else None
-            if grid is not None:
-                what = f"is a heliographic map, but {trained}"
-            elif span is not None and not 0.9 < span / self.cutout_arcsec < WIDER_THAN_A_CUTOUT:
-                what = f"spans {span:.0f} arcsec, but {trained}"
-        if self.cutout_deg is not None:
-            trained = f"the model was trained on heliographic maps of {self.cutout_deg:g} degrees"
-            span = layer.side * grid.deg_per_px if grid else None
-            if layer.scale:
-                what = f"is an image of the disc, not deprojected, but {trained}"
-            elif span is not None and not 0.9 < span / self.cutout_deg < WIDER_THAN_A_CUTOUT:
-                what = f"spans {span:.1f} degrees, but {trained}"
-        if what:
-            raise BadInput(Problem(what, "cut the region out first", file=str(layer.image.path or "")))
+        self._window.refuse_other_span(layer)
 
     def side_px(self, layer: Layer) -> float:
         """The side of a cutout in the image, pixels; on a disc, that at its centre. For whole images, their longer side."""
-        grid, frame = layer.image.grid, layer.image.frame
-        if self.cutout_arcsec and layer.scale:
-            return self.cutout_arcsec / layer.scale
-        if self.cutout_deg and grid is not None:
-            return self.cutout_deg / grid.deg_per_px
-        if self.cutout_deg and frame is not None:
-            return float(np.radians(self.cutout_deg)) * frame.radius_px
-        return float(layer.side)
+        return self._window.side_px(layer)
+
+    @property
+    def _window(self) -> Window:
+        return Window(self.size_px, self.cutout_arcsec, self.cutout_deg)
 
     # --- cutting and coding -------------------------------------------------------------------------------------------
 
@@ -310,6 +288,22 @@ class View:
         """Pixel x, y of a position in the first channel's image. Raises `BadInput` as `place.pixel_of` does."""
         return pixel(layers[0], layers, position)
 
+    def others(
+        self, layers: Sequence[Layer], position: Position, regions: Sequence[Position]
+    ) -> tuple[list[Position], list[str]]:
+        """Which of the disc's ``regions`` are neighbours of the one at a position, and what a reader must know.
+
+        Raises `BadInput` as `neighbours.apart` does, and if regions are given to a view that keeps neighbours.
+        """
+        if regions and not self.masks:
+            what = "the model was trained on cutouts with their neighbours and takes no other regions"
+            raise BadInput(Problem(what, "leave them out"))
+        return apart(position, regions, layers[0].image) if regions else ([], [UNMASKED] if self.masks else [])
+
+    def caution(self, layers: Sequence[Layer]) -> list[str]:
+        """What a reader must know of whole images: unless sdovis saved them, nobody has masked their neighbours."""
+        return [UNMASKED] if self.masks and any(layer.codes is None for layer in layers) else []
+
     def surface(self, latitude_deg: float, longitude_deg: float, observed: datetime) -> Surface:
         """The Sun under the pixels of the cutout around a position, as seen from the Earth at that time (UTC)."""
         return of_cutout(self.size_px, self.cutout_arcsec, self.cutout_deg, latitude_deg, longitude_deg, observed)
@@ -322,8 +316,8 @@ class View:
         neighbours: Sequence[Sequence[Position]],
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """One channel's cutouts (N, S, S), and the share of each that shows quiet Sun in place of others (N,)."""
-        window = Window(self.size_px, self.cutout_arcsec, self.cutout_deg)
-        cut, shares, divided = [], np.zeros(len(positions)), Divided(layer)
+        window, divided = self._window, Divided(layer)
+        cut, shares = [], np.zeros(len(positions))
         for number, (position, others) in enumerate(zip(positions, neighbours, strict=True)):
             own, *places = (on_sun(each, layers[0].image) for each in (position, *others))
             values, quiet = divided.without(own, places)
@@ -335,14 +329,6 @@ class View:
 
 def _has_limb_darkening(kind: Channel) -> bool:
     return kind.spotted and kind.browse
-
-
-def unflattened(image: SolarImage) -> BadInput:
-    """The error for an image whose limb darkening cannot be divided out, as the whole disc is not in it."""
-    what = "the model was trained on discs over their limb darkening, which cannot be measured in this image"
-    return BadInput(
-        Problem(what, "give the whole disc with its position, or a cutout saved by sdovis", str(image.path or ""))
-    )
 
 
 def _as_trained(saved: Mapping[str, Any]) -> Channel:

@@ -10,14 +10,20 @@ import numpy as np
 from sdovis.channels.channel import Floats
 from sdovis.channels.layers import Layer
 from sdovis.channels.place import Position, pixel_of, sun_position
-from sdovis.errors import BadInput
+from sdovis.errors import BadInput, Problem
 from sdovis.images.images import SolarImage
 from sdovis.sun.geometry import cutout, heliographic_cutout
+
+#: An image wider than this many cutouts is not a cutout.
+WIDER_THAN_A_CUTOUT = 1.1
 
 
 @dataclass(frozen=True)
 class Window:
-    """A square of ``cutout_arcsec`` or ``cutout_deg``, whichever is not None, in ``size_px`` pixels a side."""
+    """A square of ``cutout_arcsec`` or ``cutout_deg``, whichever is not None, in ``size_px`` pixels a side.
+
+    If both are None, whole images.
+    """
 
     size_px: int
     cutout_arcsec: float | None
@@ -40,6 +46,50 @@ class Window:
             raise BadInput("an image has no scale, so the region cannot be cut out of it")
         x, y = pixel(layer, layers, position)
         return cutout(values, x, y, self.cutout_arcsec, layer.scale, self.size_px, np.nan)
+
+    def is_exceeded_by(self, layer: Layer) -> bool:
+        """Whether an image shows more than a cutout, or is not deprojected although the network looks at maps."""
+        if self.cutout_deg and layer.image.grid is not None:
+            return bool(layer.side * layer.image.grid.deg_per_px > WIDER_THAN_A_CUTOUT * self.cutout_deg)
+        if self.cutout_deg and layer.image.frame is None and layer.scale:
+            hint = "keep the archive's file name, which gives the time"
+            raise BadInput(Problem("without its time of observation the disc cannot be mapped", hint))
+        if self.cutout_deg:
+            return layer.image.frame is not None
+        return bool(
+            self.cutout_arcsec and layer.scale and layer.side * layer.scale > WIDER_THAN_A_CUTOUT * self.cutout_arcsec
+        )
+
+    def refuse_other_span(self, layer: Layer) -> None:
+        """See `View.refuse_other_span`."""
+        grid, what = layer.image.grid, ""
+        if self.cutout_arcsec is not None:
+            trained = f"the model was trained on cutouts of {self.cutout_arcsec:.0f} arcsec"
+            span = layer.side * layer.scale if layer.scale else None
+            if grid is not None:
+                what = f"is a heliographic map, but {trained}"
+            elif span is not None and not 0.9 < span / self.cutout_arcsec < WIDER_THAN_A_CUTOUT:
+                what = f"spans {span:.0f} arcsec, but {trained}"
+        if self.cutout_deg is not None:
+            trained = f"the model was trained on heliographic maps of {self.cutout_deg:g} degrees"
+            span = layer.side * grid.deg_per_px if grid else None
+            if layer.scale:
+                what = f"is an image of the disc, not deprojected, but {trained}"
+            elif span is not None and not 0.9 < span / self.cutout_deg < WIDER_THAN_A_CUTOUT:
+                what = f"spans {span:.1f} degrees, but {trained}"
+        if what:
+            raise BadInput(Problem(what, "cut the region out first", file=str(layer.image.path or "")))
+
+    def side_px(self, layer: Layer) -> float:
+        """The side of a cutout in the image, pixels; on a disc, that at its centre. For whole images, their longer side."""
+        grid, frame = layer.image.grid, layer.image.frame
+        if self.cutout_arcsec and layer.scale:
+            return self.cutout_arcsec / layer.scale
+        if self.cutout_deg and grid is not None:
+            return self.cutout_deg / grid.deg_per_px
+        if self.cutout_deg and frame is not None:
+            return float(np.radians(self.cutout_deg)) * frame.radius_px
+        return float(layer.side)
 
 
 def pixel(layer: Layer, layers: Sequence[Layer], position: Position) -> tuple[float, float]:
