@@ -14,9 +14,12 @@ from sdovis.channels.view import View
 from sdovis.corpus import examples
 from sdovis.corpus.observations import Observation
 from sdovis.errors import BadInput
+from sdovis.images.images import read_image
 from sdovis.readers.rows import RawRow
 from sdovis.study import Images
-from sdovis.sun.geometry import DiscFrame, project
+from sdovis.sun.archives import read_archive
+from sdovis.sun.geometry import DiscFrame, disc_mu, project
+from sun.summaries import SUMMARY
 
 WHEN = datetime(2011, 2, 15, 1, 30, tzinfo=UTC)
 #: As a study gives them: of browse discs of 512 px.
@@ -88,3 +91,90 @@ def test_a_published_disc_smaller_than_the_studys_is_no_cutout(tmp_path):
     assert np.array_equal(_of_the_corpus(file, larger), inference.gathered([file], view, Position(*PLACE)).codes)
     with pytest.raises(BadInput, match="shows more than the model looks at"):
         inference.gathered([file], view)
+
+
+# --- neighbours -------------------------------------------------------------------------------------------------------
+
+MASKED = IMAGES.model_copy(update={"neighbours": "mask"})
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """A summary of three regions, two of which lie in one cutout."""
+    rows = "1158 S20W30   036  0450 Ekc  12   36 Beta-Gamma\n1159 S13W38   036  0450 Ekc  12   36 Beta"
+    text = SUMMARY.format(spotted=rows, plage="1160  N20E30   340", returning="None")
+    (tmp_path / "20110215SRS.txt").write_text(text)
+    return read_archive(tmp_path / "20110215SRS.txt")
+
+
+def _two_bright_regions(folder, places):
+    frame = DiscFrame.at(WHEN, CENTRE_PX, ARCSEC_PER_PX)
+    row, column = np.mgrid[:512, :512]
+    grey = np.random.default_rng(0).normal(90, 3, (512, 512))
+    for place in places:
+        x, y, _ = project(*place, frame)
+        grey[np.hypot(column - x, row - y) * ARCSEC_PER_PX < 40] = 220
+    file = folder / "20110215_013000_512_0211.jpg"
+    Image.fromarray(grey.astype(np.uint8)).save(file, quality=95)
+    return file
+
+
+@pytest.mark.parametrize("channel", ["aia-211-browse", "hmi-continuum-browse"])
+def test_predict_with_the_days_summary_sees_the_codes_of_the_corpus_byte_for_byte(tmp_path, listed, channel):
+    places = listed.at(WHEN)
+    file = _two_bright_regions(tmp_path, [places[11158], places[11159]])
+    if channel.startswith("hmi"):
+        dark = np.asarray(Image.open(file)).astype(int)
+        file = tmp_path / "20110215_013000_512_HMII.jpg"
+        Image.fromarray((310 - dark).clip(0, 255).astype(np.uint8)).save(file, quality=95)
+    images = MASKED.model_copy(update={"channel": channel})
+    regions = {number: Position(*place) for number, place in places.items()}
+    rows = [
+        Observation(RawRow("book", "s", n, {}, {}), (file.name,), "a", n, WHEN, *places[n], None, None)
+        for n in (11158, 11159)
+    ]
+    kept = examples.look(tmp_path, images, rows, regions)[1].kept
+    alone = examples.look(tmp_path, images, rows)[1].kept
+    for number, example, unmasked in zip((11158, 11159), kept, alone, strict=True):
+        found = inference.gathered([file], View.of_study(images), Position(*places[number]), listed)
+        assert np.array_equal(found.codes, np.asarray(Image.open(io.BytesIO(example["image"])))) and not found.notes
+        assert example["masked_share"] > 0.02 and example["pixels_sha256"] != unmasked["pixels_sha256"]
+        assert unmasked["masked_share"] == 0
+        page = View.of_study(images).others(_placed(file, images), Position(*places[number]), [*regions.values()])[0]
+        assert len(page) == 2 and regions[number] not in page
+
+
+def _placed(file, images):
+    return View.of_study(images).layers([read_image(file)])
+
+
+def test_a_study_that_keeps_neighbours_has_no_share_of_them_and_takes_no_regions(tmp_path, listed):
+    file = _two_bright_regions(tmp_path, listed.at(WHEN).values())
+    row = Observation(RawRow("book", "s", 2, {}, {}), (file.name,), "a", 11158, WHEN, *PLACE, None, None)
+    (example,) = examples.look(tmp_path, IMAGES, [row], {11159: Position(-13, 38)})[1].kept
+    assert example["masked_share"] is None
+    with pytest.raises(BadInput, match="takes no other regions"):
+        inference.gathered([file], VIEW, Position(*PLACE), listed)
+
+
+def test_a_model_that_masks_and_is_told_of_no_region_says_so(tmp_path, listed):
+    file, view = _two_bright_regions(tmp_path, listed.at(WHEN).values()), View.of_study(MASKED)
+    (note,) = inference.gathered([file], view, Position(*PLACE)).notes
+    assert "no others were named" in note
+    (said,) = inference.gathered([file], view, Position(PLACE[0] + 1.5, PLACE[1]), listed).notes
+    assert said.startswith("The region at latitude -20, longitude 30.8") and said.endswith(
+        "is taken for the one asked for."
+    )
+    assert not inference.gathered([file], view, Position(10, -40), listed).notes, "all three are neighbours"
+
+
+def test_flat_fields_are_one_for_corpus_and_predict(tmp_path):
+    mu = disc_mu((512, 512), DiscFrame.at(WHEN, CENTRE_PX, ARCSEC_PER_PX))
+    grey = np.nan_to_num(200 * (0.3 + 0.7 * mu)) + np.random.default_rng(0).normal(0, 2, mu.shape)
+    file = tmp_path / "20110215_013000_512_HMIIF.jpg"
+    Image.fromarray(grey.clip(0, 255).astype(np.uint8)).save(file, quality=95)
+    images = IMAGES.model_copy(update={"channel": "hmi-continuum-browse", "flatten": True})
+    flat, predicted = _of_the_corpus(file, images), inference.gathered([file], View.of_study(images), Position(*PLACE))
+    assert np.array_equal(flat, predicted.codes)
+    tilted = _of_the_corpus(file, images.model_copy(update={"flatten": False}))
+    assert np.ptp(tilted.mean(axis=0)[2:-2]) > 10 > 4 > np.ptp(flat.mean(axis=0)[2:-2])

@@ -200,3 +200,17 @@ def test_a_position_behind_the_limb_or_in_an_image_without_coordinates_is_refuse
         pixel_of(0, 130, _disc(_bipole()))
     with pytest.raises(BadInput, match="no coordinates"):
         pixel_of(0, 0, SolarImage(np.ones((4, 4), np.float32), "G"))
+
+
+@pytest.mark.parametrize(
+    "text", ["N12W34, S20E10", "N12W34 S20E10", "n12w34,s20e10", "12,34; -20,-10", "N12W34;-20,-10;"]
+)
+def test_several_positions_are_read_however_they_are_divided(text: str) -> None:
+    assert [each.on_sun for each in Position.parse_several(text)] == [(12, 34), (-20, -10)]
+
+
+@pytest.mark.parametrize("text", ["N12W34 and S20E10", "12,34,-20,-10", "N12"])
+def test_positions_that_cannot_be_told_apart_are_refused(text: str) -> None:
+    assert Position.parse_several("") == []
+    with pytest.raises(BadInput, match="is not a position"):
+        Position.parse_several(text)

@@ -183,3 +183,20 @@ def test_a_position_beside_a_picture_that_is_one_region_needs_no_coordinates(stu
     picture = RawRow("book", "s", 2, {**rows[0].cells, "image": "region.png"}, rows[0].headings)
     kept = catalog(study, [picture], progress=False).rows
     assert kept["longitude_deg"].iloc[0] == float(rows[0].text("longitude_deg"))
+
+
+def test_every_numbered_region_of_an_image_is_a_neighbour_whatever_becomes_of_its_row(study):
+    """Rejected for want of a class, repeated, or of a class that nobody knows: the region is on the Sun all the same."""
+    places = {"latitude_deg": "10", "longitude_deg": "75"}
+    rows = [
+        _raw(study, noaa_ar="11158"),
+        _raw(study, row=3, noaa_ar="1159", label="", **places),
+        _raw(study, row=4, noaa_ar="11160", label="Epsilon", **places),
+        _raw(study, row=5, noaa_ar="11159", label="", latitude_deg="-50", longitude_deg="0"),
+        _raw(study, row=6, noaa_ar="", label=""),
+        _raw(study, row=7, noaa_ar="11161", label="", latitude_deg="", longitude_deg="", x_px="", y_px=""),
+    ]
+    found = _understood(study, *rows)
+    (regions,) = found.regions.values()
+    assert [*regions] == [11158, 11159, 11160]
+    assert regions[11159].on_sun == regions[11160].on_sun == (10, 75), "the first row counts"

@@ -425,6 +425,8 @@ def predict(
         raise BadInput(
             Problem("--regions names the neighbours of a region, but not which one is asked for", "add --at")
         )
+    if regions is not None and not regions.exists():
+        raise BadInput(Problem("there is no such file of region summaries", file=str(regions)))
     listed = None if regions is None else read_archive(regions)
     named = {image: [image] if Path(image).is_file() else image.split(",") for image in images}
     missing = [path for paths in named.values() for path in paths if not Path(path).is_file()]

@@ -129,7 +129,7 @@ def neutral_line(radial: NDArray[np.float64], surface: Surface, weak: float) -> 
     length = steep = 0.0
     for axis in (0, 1):
         first, second = (np.take(smooth, range(k, smooth.shape[axis] - 1 + k), axis) for k in (0, 1))
-        close = np.take(near, range(smooth.shape[axis] - 1), axis)
+        close = np.logical_or(*(np.take(near, range(k, smooth.shape[axis] - 1 + k), axis) for k in (0, 1)))
         crossed = (first * second < 0) & close & (np.minimum(np.abs(first), np.abs(second)) > weak / 4)
         length += np.pi / 4 * surface.step_deg * crossed.sum()
         steep += np.pi / 4 * np.abs(first - second)[crossed].sum()
@@ -164,8 +164,12 @@ def mixing(flux: NDArray[np.float64], surface: Surface) -> float:
         return 0.0
     least = 0.5
     for angle in np.linspace(0, np.pi, 12, endpoint=False):
-        order = np.argsort(west * np.cos(angle) + north * np.sin(angle), kind="stable")
-        one, other = (np.cumsum(share[order]) / share.sum() for share in shares)
+        along = west * np.cos(angle) + north * np.sin(angle)
+        order = np.argsort(along, kind="stable")
+        between = np.append(
+            np.diff(along[order]) > surface.step_deg / 100, True
+        )  # a line does not divide a row of pixels
+        one, other = (np.cumsum(share[order])[between] / share.sum() for share in shares)
         wrong = (one + 1 - other) / 2  # the first polarity on this side, the second on that
         least = min(least, float(wrong.min()), float(1 - wrong.max()))
     return least

@@ -208,7 +208,10 @@ class Evaluation(Section):
     )
     bootstrap_samples: int = Field(2000, ge=100, description="Bootstrap resamples of the regions.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the intervals.")
-    baselines: bool = Field(True, description="Also score three baselines: majority class, raw pixels and brightness.")
+    baselines: bool = Field(
+        True,
+        description="Also score baselines: the majority class; raw pixels; brightness; measures of spots and polarities.",
+    )
 
 
 class Publish(Section):

@@ -36,13 +36,15 @@ class Archive:
         """The regions of the summary nearest to ``time`` (UTC), plages included: number -> latitude and longitude then.
 
         Those due to return are not on the disc. Longitudes are rotated to ``time`` and rounded as the reader `srs` does.
-        Raises `BadInput` if no summary is valid within `MAX_GAP`.
+        Raises `BadInput` if no summary is valid within `MAX_GAP`, or lines of it cannot be read: a region would be missing.
         """
         near = min(self.summaries, key=lambda summary: (abs(summary.valid - time), time - summary.valid))
         if abs(near.valid - time) > MAX_GAP:
             hours = MAX_GAP.total_seconds() / 3600
             what = f"no region summary lies within {hours:g} hours of {time:%Y-%m-%d %H:%M}"
             raise BadInput(Problem(what, f"the nearest is valid at {near.valid:%Y-%m-%d %H:%M}", near.file))
+        if near.faults:
+            raise BadInput(near.faults)
         return {
             region.noaa_ar: (float(latitude), round(float(rotated(latitude, longitude, near.valid, time)), 2))
             for region in near.regions
