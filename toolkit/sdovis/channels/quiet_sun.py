@@ -21,6 +21,10 @@ QUIET_SIGMA = 2.0
 ENOUGH_PX = 1024
 #: The weight of the disc's own level against the quiet Sun around a hole: it counts where little of that is near.
 PRIOR = 0.05
+#: The texture of a fill is what is finer than this share of the distance within which its level follows the surroundings.
+TEXTURE = 0.3
+#: Turns about the disc's centre by which texture is sought where mirrors and quarter turns find none, degrees.
+TURNS_DEG = tuple(turn for turn in range(15, 360, 15) if turn % 90)
 #: The texture is not taken from nearer the limb, where a pixel's error of the centre changes its level.
 LIMB_MU = 0.1
 
@@ -77,7 +81,7 @@ def quieted(
     """``values`` (H, W) with quiet Sun in the ``holes``, as it may look there: smooth across their edges, and textured.
 
     The level is that of the quiet Sun within about ``blend_px`` of the hole and, deep inside it, ``level``. The texture,
-    what is finer than that, is copied from where the image, mirrored or turned by quarters about ``centre`` (x, y), is
+    what is finer than `TEXTURE` of that, is copied from where the image, mirrored or turned about ``centre`` (x, y), is
     quiet: on a disc it has the same mu there, so that noise, granules and foreshortening are right. The same image always
     gives the same fill. Missing values stay missing.
     """
@@ -85,24 +89,32 @@ def quieted(
     seen = np.isfinite(values) & np.isfinite(level)
     known = seen & ~holes & (mu > LIMB_MU)
     beyond = np.where(known, values - level, np.float32(0))
-    smooth = blurred(beyond, blend_px) / (blurred(known.astype(np.float32), blend_px) + np.float32(PRIOR))
-    texture = np.where(known, beyond - smooth, np.float32(np.nan))
+    texture = np.where(known, beyond - _smooth(beyond, known, TEXTURE * blend_px), np.float32(np.nan))
     rows, columns = np.nonzero(holes & seen)
     fine = np.full(len(rows), np.nan, np.float32)
-    for x, y in _alike(columns, rows, centre):
-        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & np.isnan(fine)
-        fine[inside] = texture[y[inside], x[inside]]
+    for x, y in _alike(columns - centre[0], rows - centre[1]):
+        bare = np.flatnonzero(np.isnan(fine))
+        if not len(bare):
+            break
+        u, v = np.rint(centre[0] + x[bare]).astype(int), np.rint(centre[1] + y[bare]).astype(int)
+        inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
+        fine[bare[inside]] = texture[v[inside], u[inside]]
     filled = values.copy()
-    filled[rows, columns] = level[rows, columns] + smooth[rows, columns] + np.nan_to_num(fine)
+    filled[rows, columns] = (level + _smooth(beyond, known, blend_px))[rows, columns] + np.nan_to_num(fine)
     return filled
 
 
-def _alike(x: NDArray[Any], y: NDArray[Any], centre: tuple[float, float]) -> Iterator[tuple[Any, Any]]:
-    """The pixels to which mirrors and quarter turns about the centre carry (x, y)."""
-    east, south = x - centre[0], y - centre[1]
-    for a, b in ((east, south), (south, east)):
-        for sign_a, sign_b in ((-1, 1), (1, -1), (-1, -1), (1, 1)):
-            yield np.rint(centre[0] + sign_a * a).astype(int), np.rint(centre[1] + sign_b * b).astype(int)
+def _alike(x: NDArray[Any], y: NDArray[Any]) -> Iterator[tuple[Any, Any]]:
+    """The places to which mirrors and turns about the origin carry (x, y): first those that keep the grid of pixels."""
+    yield from ((-x, y), (x, -y), (-x, -y), (y, x), (-y, x), (y, -x), (-y, -x))
+    for turn in TURNS_DEG:
+        c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
+        yield from ((c * x - s * y, s * x + c * y), (-c * x - s * y, -s * x + c * y))
+
+
+def _smooth(beyond: Floats, known: NDArray[np.bool_], sigma: float) -> Floats:
+    """``beyond`` blurred over what is known; where little of that is near, it goes to 0."""
+    return blurred(beyond, sigma) / (blurred(known.astype(np.float32), sigma) + np.float32(PRIOR))
 
 
 def blurred(values: Floats, sigma: float) -> Floats:
