@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,11 +91,12 @@ def quieted(
     texture = np.where(known, beyond - _smooth(beyond, known, TEXTURE * blend_px), np.float32(np.nan))
     rows, columns = np.nonzero(holes & seen)
     fine = np.full(len(rows), np.nan, np.float32)
-    for x, y in _alike(columns - centre[0], rows - centre[1]):
+    for a, b, c, d in _alike():
         bare = np.flatnonzero(np.isnan(fine))
         if not len(bare):
             break
-        u, v = np.rint(centre[0] + x[bare]).astype(int), np.rint(centre[1] + y[bare]).astype(int)
+        x, y = columns[bare] - centre[0], rows[bare] - centre[1]
+        u, v = np.rint(centre[0] + a * x + b * y).astype(int), np.rint(centre[1] + c * x + d * y).astype(int)
         inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
         fine[bare[inside]] = texture[v[inside], u[inside]]
     filled = values.copy()
@@ -104,12 +104,20 @@ def quieted(
     return filled
 
 
-def _alike(x: NDArray[Any], y: NDArray[Any]) -> Iterator[tuple[Any, Any]]:
-    """The places to which mirrors and turns about the origin carry (x, y): first those that keep the grid of pixels."""
-    yield from ((-x, y), (x, -y), (-x, -y), (y, x), (-y, x), (y, -x), (-y, -x))
+def _alike() -> Iterator[tuple[float, float, float, float]]:
+    """Mirrors and turns of the plane, each as the rows of its matrix: first those that keep the grid of pixels."""
+    yield from (
+        (-1, 0, 0, 1),
+        (1, 0, 0, -1),
+        (-1, 0, 0, -1),
+        (0, 1, 1, 0),
+        (0, -1, 1, 0),
+        (0, 1, -1, 0),
+        (0, -1, -1, 0),
+    )
     for turn in TURNS_DEG:
-        c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
-        yield from ((c * x - s * y, s * x + c * y), (-c * x - s * y, -s * x + c * y))
+        c, s = float(np.cos(np.radians(turn))), float(np.sin(np.radians(turn)))
+        yield from ((c, -s, s, c), (-c, -s, -s, c))
 
 
 def _smooth(beyond: Floats, known: NDArray[np.bool_], sigma: float) -> Floats:

@@ -323,7 +323,7 @@ class View:
             values, quiet = divided.without(own, places)
             cut.append(window.cut(layer, layers, position, values))
             if quiet is not None:
-                shares[number] = np.nanmean(window.cut(layer, layers, position, quiet))
+                shares[number] = np.nanmean(np.clip(window.cut(layer, layers, position, quiet), 0, 1))  # bicubic rings
         return np.stack(cut), shares
 
 
