@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sdovis.channels import spots
+from sdovis.channels.hmi import limb_darkening
 from sdovis.channels.surface import UNKNOWN_SIDE_DEG, of_cutout
 
 SIDE = 112
@@ -93,3 +94,15 @@ def test_a_spot_has_one_area_and_extent_wherever_on_the_sun_it_lies(place, span)
     # A cap of 2.5 degrees: 1 - cos(2.5 degrees) of a hemisphere. Its r.m.s. distance along an axis is half its radius.
     assert found["spot area"] == pytest.approx(1e6 * (1 - np.cos(np.radians(2.5))), rel=0.03)
     assert found["extent"] == pytest.approx(1.25, rel=0.04) and found["elongation"] == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("longitude", [0.0, 45.0, 60.0, 75.0])
+def test_limb_darkening_is_no_spot_and_hides_none(longitude: float) -> None:
+    surface = of_cutout(SIDE, 300.0, None, 10.0, longitude, datetime(2011, 2, 15, tzinfo=UTC))
+    noise = np.random.default_rng(0).normal(0, 2, surface.mu.shape)
+    quiet = 220 * limb_darkening(np.nan_to_num(surface.mu)) + noise
+    quiet[np.isnan(surface.mu)] = 3  # the sky of a JPEG
+    assert spots.measures(quiet, surface)[0] == 0
+    spot = np.hypot(surface.west_deg, surface.north_deg) < 1.5
+    found = spots.measures(np.where(spot, 0.6 * quiet, quiet), surface)
+    assert found[0] == pytest.approx(1e6 * (1 - np.cos(np.radians(1.5))), rel=0.1) and found[2] == 1

@@ -10,6 +10,7 @@ from sdovis.channels.channel import channel
 from sdovis.corpus import build
 from sdovis.corpus.catalog import catalog
 from sdovis.corpus.observations import understand
+from sdovis.errors import BadInput
 from sdovis.images import isolation
 from sdovis.labels import schemes as labels
 from sdovis.readers.rows import RawRow
@@ -200,3 +201,14 @@ def test_every_numbered_region_of_an_image_is_a_neighbour_whatever_becomes_of_it
     (regions,) = found.regions.values()
     assert [*regions] == [11158, 11159, 11160]
     assert regions[11159].on_sun == regions[11160].on_sun == (10, 75), "the first row counts"
+
+
+def test_a_study_that_masks_neighbours_and_knows_of_none_is_refused(study):
+    masking = study.model_copy(
+        update={"images": study.images.model_copy(update={"neighbours": "mask", "cutout_arcsec": 100.0})}
+    )
+    nameless = [_raw(study, row=n, noaa_ar="", latitude_deg="1", longitude_deg="2") for n in (2, 3)]
+    with pytest.raises(
+        BadInput, match=r"no row has both a region's number and its position.*set source.columns.noaa_ar"
+    ):
+        catalog(masking, nameless, progress=False)

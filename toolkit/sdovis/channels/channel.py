@@ -60,7 +60,8 @@ class Contrast:
     quiet Sun, and clumps of less than ``smallest_msh`` millionths of a solar hemisphere are the quiet Sun's own: its
     network and its noise. Across an edge between two regions an image goes over into quiet Sun within about
     ``feather_mm``: spots and knots of field have edges of their own, the corona has none. ``source`` says where the limits
-    come from.
+    come from. Other limits show other pixels to a network that was trained with masks: they need another version of the
+    channel.
     """
 
     kind: Literal["field", "dark", "bright"]

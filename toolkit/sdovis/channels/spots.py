@@ -16,6 +16,8 @@ from sdovis.channels.surface import Surface, unknown
 SPOT, UMBRA = 0.9, 0.65
 #: The sky is darker than any umbra.
 SKY = 0.05
+#: Nearer the limb nothing is measured: an error of a pixel in the disc's place is a dark ring there.
+NEAR_LIMB_MU = 0.15
 #: Spots of fewer pixels are pores or noise and are not counted.
 SMALLEST_PX = 4
 
@@ -30,8 +32,9 @@ def measures(intensity: NDArray[Any], surface: Surface | None = None) -> NDArray
     distance from their centroid along the longest axis, in degrees of a great circle; and its ratio to the distance across
     that axis. Without spots, all but "darkest" are 0. Without a ``surface`` that of `surface.unknown`.
     """
-    ratio = _over_quiet_sun(np.asarray(intensity, dtype=np.float64))
-    ground = surface or unknown((ratio.shape[0], ratio.shape[1]))
+    values = np.asarray(intensity, dtype=np.float64)
+    ground = surface or unknown((values.shape[0], values.shape[1]))
+    ratio = _over_quiet_sun(np.where(ground.mu > NEAR_LIMB_MU, values, np.nan), ground.mu)
     labels, kept = _spots((ratio < SPOT) & (ground.area_msh > 0))  # False for NaN
     dark = kept[labels]
     finite = ratio[np.isfinite(ratio)]
@@ -55,10 +58,15 @@ def _spots(dark: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     return labels, kept
 
 
-def _over_quiet_sun(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ratio to the quiet Sun, whose limb darkening within the image is a quadratic surface fitted to what is not dark."""
+def _over_quiet_sun(values: NDArray[np.float64], mu: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ratio to the quiet Sun, whose limb darkening within the image is fitted to what is not dark.
+
+    It is a cubic in mu on a slope or, where mu is not known, a quadratic surface.
+    """
     y, x = (axis / max(values.shape) for axis in np.indices(values.shape, dtype=np.float64))
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+    known = np.nan_to_num(mu)
+    curved = (x * x, x * y, y * y) if (mu == 1).all() else (known, known**2, known**3)
+    terms = np.stack([np.ones_like(x), x, y, *curved], axis=-1)
     quiet = np.isfinite(values) & (values > 0)
     ratio = np.full(values.shape, np.nan)
     for _ in range(3):  # each time without the spots found so far

@@ -70,6 +70,11 @@ def catalog(
         study.method.augment, signed=signed
     )  # augmentations that break labels are refused before the work
     understood = understand(study, rows, scheme)
+    if study.images.neighbours == "mask" and not understood.regions:
+        what = (
+            "images.neighbours: no row has both a region's number and its position, so there are no neighbours to mask"
+        )
+        raise BadInput(Problem(what, "set source.columns.noaa_ar and those of the position", study.source.rows_from))
     frames = _frames(understood.kept)
     look = partial(_look, study, understood.regions, workers=workers, progress=progress, total=len(frames))
     parts = _kept_on_disk(frames, shards, look) if shards else _only_looked_at(frames, look)
