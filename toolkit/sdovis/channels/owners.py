@@ -15,6 +15,7 @@ from sdovis.channels.channel import Contrast, Floats
 from sdovis.channels.layers import Layer
 from sdovis.channels.quiet_sun import LIMB_MU, blurred, limb_distance, quiet_level, quieted
 from sdovis.errors import BadInput
+from sdovis.sun.constants import NOMINAL_RADIUS_M
 from sdovis.sun.geometry import DiscFrame, MapGrid, directions, project, unproject
 
 NOBODY = -1
@@ -22,7 +23,7 @@ NOBODY = -1
 _TOUCHING = np.ones((3, 3), bool)
 #: Within this distance the fill of a hole follows the quiet Sun around it, megametres: about a supergranule.
 BLEND_MM = 20.0
-SOLAR_RADIUS_MM = 695.7
+SOLAR_RADIUS_MM = NOMINAL_RADIUS_M / 1e6
 #: Shares of quiet Sun this near to none or all are none or all.
 FAINT = 1e-3
 

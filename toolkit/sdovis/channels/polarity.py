@@ -14,12 +14,13 @@ from scipy import ndimage
 
 from sdovis.channels.channel import Contrast
 from sdovis.channels.surface import LEAST_MU, Surface
+from sdovis.sun.constants import NOMINAL_RADIUS_M
 
 #: Knots of strong field this near to one of the other polarity may share a penumbra: the delta configuration (Künzel
 #: 1960, Astronomische Nachrichten 285, 271) in NOAA's usage.
 PAIR_DEG = 2.0
 #: Degrees of a great circle in a megametre.
-DEG_PER_MM = 360 / (2 * np.pi * 695.7)
+DEG_PER_MM = float(np.degrees(1e6 / NOMINAL_RADIUS_M))
 #: Full width at half maximum of the weights around a neutral line, megametres: Schrijver (2007).
 SCHRIJVER_MM = 15.0
 #: The field is smoothed by this much before its spots and its neutral line are drawn, and by this much before the

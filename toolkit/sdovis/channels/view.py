@@ -63,7 +63,7 @@ def _with_a_view(said: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_neighbours(said: Mapping[str, Any]) -> dict[str, Any]:
     """Format 2, which kept neighbours and limb darkening, in format 3, which says so."""
-    return {**said, "view": {"neighbours": "keep", "flatten": False, **said["view"]}}
+    return {**said, "view": {"neighbours": "keep", "flatten": False, **said.get("view", {})}}
 
 
 #: The steps from format to format of a corpus' or a model's description, which holds a view.
@@ -323,7 +323,8 @@ class View:
             values, quiet = divided.without(own, places)
             cut.append(window.cut(layer, layers, position, values))
             if quiet is not None:
-                shares[number] = np.nanmean(np.clip(window.cut(layer, layers, position, quiet), 0, 1))  # bicubic rings
+                # Bicubic interpolation overshoots, and what lies outside the image is not masked.
+                shares[number] = np.nan_to_num(window.cut(layer, layers, position, quiet)).clip(0, 1).mean()
         return np.stack(cut), shares
 
 
