@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
+from sdovis import plugins
 from sdovis.channels.channel import channel
 from sdovis.channels.layers import Layer
 from sdovis.channels.owners import NOBODY, Owned
@@ -123,6 +124,40 @@ def test_a_spot_across_the_boundary_is_whole_and_goes_to_the_nearer_region(name:
     mine, theirs = _cut(name, values, nearer, farther), _cut(name, values, farther, nearer)
     assert np.array_equal(mine.codes, _cut(name, values, nearer).codes)
     assert theirs.masked_share[0] > 0.02 > mine.masked_share[0] == 0
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**16))
+def test_of_any_spots_each_is_whole_and_belongs_to_one_of_the_regions(seed: int) -> None:
+    """Ten spots anywhere and three regions: the pixels of a spot are one region's, and no spot is nobody's."""
+    rng = np.random.default_rng(seed)
+    spots = np.zeros((SIDE, SIDE), bool)
+    for _ in range(10):
+        spots |= _spot((rng.uniform(-40, 40), rng.uniform(-50, 50)), rng.uniform(2.5, 7))
+    places = np.column_stack([rng.uniform(-40, 40, 3), rng.uniform(-50, 50, 3)])
+    values = _marked("hmi-magnetogram", spots)
+    owned = Owned(values, channel("hmi-magnetogram").contrast, FRAME)
+    owners = owned.owners(places)
+    labels, count = ndimage.label(spots, np.ones((3, 3)))
+    x, y, _ = project(places[:, 0], places[:, 1], FRAME)
+    inside = labels[np.rint(y).astype(int), np.rint(x).astype(int)]
+    for number in range(1, count + 1):
+        of = np.unique(owners[labels == number])
+        assert NOBODY not in of and (len(of) == 1 or (inside == number).sum() > 1)
+    quiet = np.abs(owned.quiet[spots])
+    assert np.percentile(quiet, 99) < 4 * 8 and np.array_equal(
+        owned.quiet[owners == NOBODY], values[owners == NOBODY], True
+    )
+    order = [2, 0, 1]
+    again = owned.owners(places[order])
+    assert np.array_equal(np.array([*order, NOBODY])[again], owners), "whatever the order of the regions"
+
+
+@pytest.mark.parametrize("name", plugins.names("sdovis.channels"))
+def test_every_built_in_channel_says_what_stands_out_of_the_quiet_sun_and_why(name: str) -> None:
+    contrast = channel(name).contrast
+    assert contrast is not None and 0 < contrast.weak < contrast.strong and contrast.source
+    assert (contrast.kind == "field") == channel(name).signed and (contrast.kind == "dark") == channel(name).spotted
 
 
 def test_knots_of_opposite_polarity_that_touch_are_two() -> None:
