@@ -14,7 +14,7 @@ from sdovis.channels.view import View
 from sdovis.corpus import examples
 from sdovis.corpus.observations import Observation
 from sdovis.errors import BadInput
-from sdovis.images.images import read_image
+from sdovis.images.images import SolarImage, read_image
 from sdovis.readers.rows import RawRow
 from sdovis.study import Images
 from sdovis.sun.archives import read_archive
@@ -166,6 +166,14 @@ def test_a_model_that_masks_and_is_told_of_no_region_says_so(tmp_path, listed):
         "is taken for the one asked for."
     )
     assert not inference.gathered([file], view, Position(10, -40), listed).notes, "all three are neighbours"
+
+
+def test_the_pipeline_warns_of_neighbours_unless_sdovis_saved_the_cutout():
+    view = View.of_study(MASKED)
+    saved = np.random.default_rng(0).integers(1, 255, (40, 40), np.uint8)
+    assert np.array_equal(inference.codes(saved, view), saved)
+    with pytest.warns(UserWarning, match="no others were named"):
+        inference.codes(SolarImage(saved, "grey", format="JPEG"), view)
 
 
 def test_flat_fields_are_one_for_corpus_and_predict(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -16,6 +17,7 @@ from PIL import Image
 from sdovis import allocation
 from sdovis.channels.channel import Channel, Codes, composite, stacked, together
 from sdovis.channels.layers import Coded, Layer, shown
+from sdovis.channels.neighbours import UNMASKED
 from sdovis.channels.place import Position
 from sdovis.channels.view import View
 from sdovis.errors import BadInput, Problem
@@ -37,7 +39,7 @@ def pipeline(model: str | Path, **kwargs: Any) -> ImageClassificationPipeline:
     the north; it sees them through the channel that the model was trained with. A model of three channels takes a tuple
     of three such sources in the channels' order, a mapping of channel names to sources, an array (H, W, 3), or the
     colour picture that sdovis saved; a list is a batch. Sources must already be cut out: it does not look for regions, and
-    it cannot tell a region from its neighbours. If the model masks those, give it cutouts from `sdovis prepare`.
+    it cannot tell a region from its neighbours: if the model masks those, it warns unless sdovis saved the cutout.
     Raises `BadInput` for a web address and for a blank image, and `UnreadableImage` for a file that is not an image.
     """
     from transformers import pipeline as stock
@@ -146,6 +148,8 @@ def _in_channel(source: SolarImage | NDArray[Any], kind: Channel, view: View) ->
     held = kind.held(source)
     if held is None and isinstance(source, SolarImage):
         view.refuse_unflattened(kind, source)
+    if held is None and view.masks:
+        warnings.warn(UNMASKED, stacklevel=2)
     return kind.encode(kind.values(source)) if held is None else held
 
 
