@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
+import re
+import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +23,8 @@ from studies import ROOT
 
 STUDY = ROOT / "examples" / "full_disc.toml"
 SHARP = "hmi.sharp_cea_720s.377.20110215_020000_TAI"
+SHARP_2025 = "hmi.sharp_cea_720s.13561.20250727_150000_TAI"
+SEGMENTS = {"Br image": "Br", "Magnetogram": "magnetogram", "Continuum": "continuum"}
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +133,52 @@ def test_what_cannot_be_joined_is_said(discs: Path, with_sharp: ModuleType, shar
             discs, shared_data / "fits_samples", shared_data / "noaa_srs" / "2014_SRS.tar.gz", tmp_path / "out"
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_sharps_of_both_exports_make_one_study_of_three_channels_to_its_release(
+    mixed: Path, shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The SHARP of 2025 has its units in _BUNIT; two regions alone cannot be split, so simulated discs are among them."""
+    import datasets
+
+    shutil.copytree(mixed, tmp_path / "all", copy_function=os.link)
+    for path in (shared_data / "sharp_2025").glob("*.fits"):
+        shutil.copyfile(path, tmp_path / "all" / "images" / path.name)
+    names = {column: f"{SHARP_2025}.{segment}.fits" for column, segment in SEGMENTS.items()}
+    row = names | {
+        "NOAA AR": 14159,
+        "Mount Wilson": "Beta",
+    }  # NOAA's summary of 2025-07-27; position and time are the map's
+    table = pd.concat([pd.read_excel(mixed / WORKBOOK), pd.DataFrame([row])], ignore_index=True)
+    (tmp_path / "all" / WORKBOOK).unlink()  # a link to that of the other tests
+    table.to_excel(tmp_path / "all" / WORKBOOK, sheet_name="Active regions", index=False)
+    tiny = 'config = { model_type = "vit", hidden_size = 16, num_hidden_layers = 1, num_attention_heads = 2, '
+    tiny += "intermediate_size = 32, patch_size = 16 }"
+    text = re.sub(r"(?m)^config = .*$", tiny, STUDY.read_text(encoding="utf-8"))
+    (tmp_path / "study.toml").write_text(
+        text.replace("num_train_epochs = 40", "num_train_epochs = 1"), encoding="utf-8"
+    )
+    monkeypatch.chdir(tmp_path)
+    sets = ["source.root=all", "split.gap_days=3", "evaluation.bootstrap_samples=100"]
+    assert run_command(["run", "study.toml", *(part for each in sets for part in ("--set", each))]) == 0
+    parts: Any = datasets.load_dataset(str(tmp_path / "runs" / "full-disc" / "corpus"))
+    rows = {row["noaa_ar"]: row for part in parts.values() for row in part if row["noaa_ar"] in (11158, 14159)}
+    assert {number: row["image"].size for number, row in rows.items()} == {11158: (96, 96), 14159: (96, 96)}
+    assert rows[14159]["latitude_deg"] == pytest.approx(-7.2, abs=0.1)
+    said = json.loads(rows[14159]["header"])
+    assert [said[name]["DRMS_ID"].rpartition(":")[2] for name in said] == ["Br", "continuum", "magnetogram"]
+    assert [said[name]["BUNIT"] for name in said] == ["Mx/cm^2", "DN/s", "Mx/cm^2"]
+
+
+def test_of_a_sharp_of_2025_each_segment_goes_to_its_channel_only(shared_data: Path) -> None:
+    from sdovis.channels.channel import channel
+
+    kinds = {"Br": "hmi-br", "magnetogram": "hmi-magnetogram", "continuum": "hmi-continuum"}
+    for segment, own in kinds.items():
+        image = read_image(shared_data / "sharp_2025" / f"{SHARP_2025}.{segment}.fits")
+        for name in kinds.values():
+            if name == own:
+                assert channel(name).values(image).shape == (172, 289)
+            else:
+                with pytest.raises(BadInput, match=f"DRMS_ID is 'hmi.sharp_cea_720s:9893803:{segment}'"):
+                    channel(name).values(image)

@@ -76,9 +76,11 @@ def write_map(path: Path, values: np.ndarray, unit: str, **cards: Any) -> Path:
 @pytest.fixture(scope="module")
 def files(region: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("maps")
-    units = ("Mx/cm^2", "Gauss", "DN/s")
+    units, scales = ("Mx/cm^2", "Gauss", "DN/s"), (1, 1, 2**15)
     return [
-        write_map(folder / f"hmi.sharp_cea_720s.377.20110215_020000_TAI.{name}.fits", region[..., i], units[i])
+        write_map(
+            folder / f"hmi.sharp_cea_720s.377.20110215_020000_TAI.{name}.fits", region[..., i] * scales[i], units[i]
+        )
         for i, name in enumerate(SEGMENTS)
     ]
 

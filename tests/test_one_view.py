@@ -73,10 +73,10 @@ def test_a_disc_without_a_header_in_fits_is_cut_at_the_same_place_for_corpus_and
     frame = DiscFrame.at(WHEN, CENTRE_PX, ARCSEC_PER_PX)
     x, y, _ = project(*PLACE, frame)
     row, column = np.mgrid[:512, :512]
-    field = np.where(np.hypot(column - x, row - y) * ARCSEC_PER_PX < 60, 900.0, 30.0).astype(np.float32)
+    field = np.where(np.hypot(column - x, row - y) * ARCSEC_PER_PX < 60, 900.0, -30.0).astype(np.float32)
     file = tmp_path / "20110215_013000_magnetogram.fits"
     fits.writeto(file, field[::-1])  # FITS counts rows from the south
-    images = IMAGES.model_copy(update={"channel": "hmi-magnetogram"})
+    images = IMAGES.model_copy(update={"channel": "hmi-magnetogram", "orientation": "north-up"})
     corpus = _of_the_corpus(file, images)
     assert _bright_at_the_centre_only(corpus)
     assert np.array_equal(corpus, inference.gathered([file], View.of_study(images), Position(*PLACE)).codes)
@@ -129,12 +129,10 @@ def test_predict_with_the_days_summary_sees_the_codes_of_the_corpus_byte_for_byt
         Image.fromarray((310 - dark).clip(0, 255).astype(np.uint8)).save(file, quality=95)
     images = MASKED.model_copy(update={"channel": channel})
     regions = {number: Position(*place) for number, place in places.items()}
-    rows = [
-        Observation(RawRow("book", "s", n, {}, {}), (file.name,), "a", n, WHEN, *places[n], None, None)
-        for n in (11158, 11159)
-    ]
-    kept = examples.look(tmp_path, images, rows, regions)[1].kept
-    alone = examples.look(tmp_path, images, rows)[1].kept
+    numbered = [_seen(file, number, *place) for number, place in places.items()]
+    rows = [row for row in numbered if row.noaa_ar in (11158, 11159)]
+    kept = examples.look(tmp_path, images, rows, numbered=numbered)[1].kept
+    alone = [examples.look(tmp_path, images, [row])[1].kept[0] for row in rows]
     for number, example, unmasked in zip((11158, 11159), kept, alone, strict=True):
         found = inference.gathered([file], View.of_study(images), Position(*places[number]), listed)
         assert np.array_equal(found.codes, np.asarray(Image.open(io.BytesIO(example["image"])))) and not found.notes
@@ -144,14 +142,19 @@ def test_predict_with_the_days_summary_sees_the_codes_of_the_corpus_byte_for_byt
         assert len(page) == 2 and regions[number] not in page
 
 
+def _seen(file, number, latitude_deg, longitude_deg):
+    raw = RawRow("book", "s", number, {}, {})
+    return Observation(raw, (file.name,), "a", number, WHEN, latitude_deg, longitude_deg, None, None)
+
+
 def _placed(file, images):
     return View.of_study(images).layers([read_image(file)])
 
 
 def test_a_study_that_keeps_neighbours_has_no_share_of_them_and_takes_no_regions(tmp_path, listed):
     file = _two_bright_regions(tmp_path, listed.at(WHEN).values())
-    row = Observation(RawRow("book", "s", 2, {}, {}), (file.name,), "a", 11158, WHEN, *PLACE, None, None)
-    (example,) = examples.look(tmp_path, IMAGES, [row], {11159: Position(-13, 38)})[1].kept
+    row = _seen(file, 11158, *PLACE)
+    (example,) = examples.look(tmp_path, IMAGES, [row], numbered=[_seen(file, 11159, -13, 38)])[1].kept
     assert example["masked_share"] is None
     with pytest.raises(BadInput, match="takes no other regions"):
         inference.gathered([file], VIEW, Position(*PLACE), listed)

@@ -9,6 +9,7 @@ import pytest
 from sdovis import study as studies
 from sdovis.errors import BadInput
 from sdovis.study import Images, arguments
+from sdovis.study.licences import ALSO, HUB, on_the_hub
 from transformers import TrainingArguments
 
 GOOD = """
@@ -85,7 +86,7 @@ def test_every_mistake_is_reported_at_once_with_the_nearest_name(study_file):
     )
     assert "images.sise is unknown" in text
     assert "images.size_px = 'large'" in text
-    assert "study.name = 'Not a Slug'" in text
+    assert "study.name: 'Not a Slug' cannot be the name of a study and its repositories" in text
 
 
 @pytest.mark.parametrize("name", ["output_dir", "hub_token", "push_to_hub", "remove_unused_columns", "seed"])
@@ -198,3 +199,81 @@ def test_the_training_arguments_are_read_as_transformers_has_them_without_import
 def test_what_places_the_disc_is_checked_together(images, said):
     with pytest.raises(ValueError, match=said):
         Images(channel="aia-211-browse", **images)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("training.per_device_train_batch_size", "0", "0 is less than 1"),
+        ("training.per_device_eval_batch_size", "-4", "-4 is less than 1"),
+        ("training.gradient_accumulation_steps", "0", "0 is less than 1"),
+        ("training.num_train_epochs", "0", "0 is not above 0"),
+        ("training.num_train_epochs", "-1", "-1 is not above 0"),
+        ("training.num_train_epochs", "nan", "nan is not a finite number"),
+        ("training.learning_rate", "nan", "nan is not a finite number"),
+        ("training.learning_rate", "inf", "inf is not a finite number"),
+        ("training.learning_rate", "-1e-3", "-0.001 is not above 0"),
+        ("training.max_steps", "0", "0 is no number of steps"),
+        ("training.dataloader_num_workers", "-1", "-1 is less than 0"),
+        ("training.adam_beta2", "1.0", "1.0 is not below 1"),
+        ("training.label_smoothing_factor", "1.5", "1.5 is not below 1"),
+        ("training.save_steps", "0", "0 is not above 0"),
+        ("study.seed", "4294967296", "less than 4294967296"),
+        ("backbone.config.patch_size", "0", "patch_size = 0 is not a whole number of at least 1"),
+        ("backbone.config.num_attention_heads", "0", "num_attention_heads = 0 is not a whole number of at least 1"),
+        ("backbone.config.num_attention_heads", "5", "hidden_size = 32 is not a multiple of num_attention_heads = 5"),
+        ("backbone.config.num_hidden_layers", "1.5", "num_hidden_layers = 1.5 is not a whole number"),
+    ],
+)
+def test_what_would_only_fail_or_train_nothing_once_the_training_runs_is_found_at_once(study_file, key, value, told):
+    assert any(told in problem for problem in _problems(study_file, f"{key}={value}"))
+
+
+@pytest.mark.parametrize("setting", ["warmup_steps=0.1", "save_steps=0.5", "max_steps=-1", "max_grad_norm=0.0"])
+def test_shares_and_switches_of_transformers_stay_allowed(study_file, setting):
+    assert studies.load(study_file, [f"training.{setting}"])
+
+
+@pytest.mark.parametrize(
+    ("assignment", "kept"),
+    [
+        ("publish.licence=CC-BY-4.0", "cc-by-4.0"),
+        ("publish.licence=Public-Domain", "cc0-1.0"),
+        ("publish.licence=CC0-1.0", "cc0-1.0"),
+        ("publish.licence=GPL-3.0-or-later", "gpl-3.0"),
+        ("publish.licence=MIT License", "mit"),
+        ("publish.licence=ODbL-1.0", "odbl"),
+        ("publish.licence=Other", "other"),
+        ("publish.licence=", ""),
+    ],
+)
+def test_a_licence_is_kept_under_its_name_on_the_hub(study_file, assignment, kept):
+    assert studies.load(study_file, [assignment]).publish.licence == kept
+    images = assignment.replace("publish", "source")
+    assert studies.load(study_file, [images]).source.licence == kept
+
+
+def test_every_licence_of_the_hub_names_itself():
+    assert [on_the_hub(name) for name in HUB] == list(HUB)
+    assert set(ALSO.values()) <= set(HUB)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("publish.licence=cc-by-4", "publish.licence: 'cc-by-4' is not .*; did you mean 'cc-by-4.0'"),
+        ("source.licence=apche-2.0", "source.licence: 'apche-2.0' is not .*; did you mean 'apache-2.0'"),
+        ("source.licence=ask Jane", "source.licence: 'ask Jane' is not .*repositories-licenses; write 'other'"),
+        ("study.name=sun--spots", "study.name: 'sun--spots' cannot be .*; write 'sun-spots'"),
+        ("study.name=sun..spots", "study.name: 'sun..spots' cannot be .*; write 'sun.spots'"),
+        ("study.name=sunspots.git", "study.name: 'sunspots.git' cannot be .*; write 'sunspots'"),
+        ("study.name=sunspots-", "study.name: 'sunspots-' cannot be .*; write 'sunspots'"),
+        ("study.name=Sun Spots", "study.name: 'Sun Spots' cannot be .*; write 'sun-spots'"),
+        *((f"publish.namespace={name}", "publish.namespace: .* cannot be the name of a user or organisation on the Hub")
+          for name in ("a/b", "a b", "-a", "a--", "{{ 7 }}")),
+        (f"publish.namespace={'a' * 95}", "has 101 characters, and the Hub allows 96; make study.name shorter by 5"),
+    ],
+)  # fmt: skip
+def test_what_the_hub_would_refuse_is_refused_when_the_study_is_read(study_file, assignment, said):
+    with pytest.raises(BadInput, match=said):
+        studies.load(study_file, [assignment])

@@ -7,7 +7,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from sdovis.corpus.duplicates import perceptual_hash
 from sdovis.corpus.observations import Sorted
 from sdovis.corpus.shards import Looked, Shards
 from sdovis.evaluation import scores
+from sdovis.evaluation.elsewhere import REGION, TIME, Elsewhere, OtherSource
 from sdovis.labels.schemes import MOUNT_WILSON_3
 from sdovis.learning.training import TrainingRecord
 from sdovis.study import Study
@@ -140,6 +141,7 @@ def rows(spellings: dict[str, list[str]], colours: int = 1, first: datetime = FI
                 "header": "{}",
                 "extra": "",
                 "simulated": False,
+                "unit": "",
             }
         )
     return found
@@ -263,6 +265,23 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def facts(finished: Run) -> Facts:
     """The facts of the finished run."""
     return gather(finished.study, finished.folder)
+
+
+@pytest.fixture
+def facts_elsewhere(facts: Facts) -> Facts:
+    """The same with scores on two other sources: on the first the model is better than the best baseline."""
+    scores, best = facts.scores, facts.headline.rival
+    better = {name: replace(each, estimate=0.2, low=0.1, high=0.3) for name, each in scores.difference_to[best].items()}
+    won = replace(scores, rows=90, difference_to=scores.difference_to | {best: better})
+    later = OtherSource(
+        "later", "Later years", 90, 31, "2013-01-02T00:00:00", "2014-05-31T12:00:00", {REGION: 12, TIME: 1}, 20, {},
+        3, (), False, "cc0-1.0", "Crafted for the tests",
+    )  # fmt: skip
+    other = replace(later, name="sim", title="Simulated", dropped={}, shared_with_test=0, missing_classes=("complex",))
+    lost = replace(
+        scores, difference_to=scores.difference_to | {best: {n: replace(e, low=-0.1) for n, e in better.items()}}
+    )
+    return replace(facts, elsewhere=(Elsewhere(later, won), Elsewhere(replace(other, simulated=True), lost)))
 
 
 @pytest.fixture

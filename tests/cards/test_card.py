@@ -96,6 +96,10 @@ def test_both_cards_tell_how_each_method_split_and_what_became_of_returns(make_r
     assert is_golden(told, f"split-{method}{'-linked' if linked else ''}")
 
 
+def test_the_model_card_tells_what_the_model_scored_on_other_data_and_where_no_better(facts_elsewhere):
+    assert is_golden(section(model_card(settled(facts_elsewhere)), "### On other data"), "elsewhere")
+
+
 @pytest.mark.parametrize(
     ("method", "told"),
     [
@@ -315,7 +319,7 @@ def test_every_picture_and_example_the_card_shows_is_beside_it(facts, run):
         w["src"] for w in metadata_load(folder / "README.md")["widget"]
     ]
     assert "figures/learning_curve.png" in shown
-    assert len(shown) == 4 + 3
+    assert len(shown) == 6 + 3
     for name in shown:
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
     assert manifests.read(folder.parent, made_by="card").stage == "card"

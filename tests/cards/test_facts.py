@@ -116,13 +116,6 @@ def test_without_a_namespace_a_placeholder_shows_as_one(finished):
     assert (where.dataset, where.placeholder) == (f"{PLACEHOLDER}/crafted", True)
 
 
-@pytest.mark.parametrize("name", ["a/b", "a b", "-a", "a--", "x\n", "{{ 7 }}"])
-def test_a_namespace_that_the_hub_would_refuse_is_refused(run, name):
-    publish = run.study.publish.model_copy(update={"namespace": name})
-    with pytest.raises(BadInput, match="namespace"):
-        gather(run.study.model_copy(update={"publish": publish}), run.folder)
-
-
 def test_the_pin_depends_on_all_three_manifests():
     made = [manifests.Manifest(stage, {}, {"a": "1"}) for stage in ("prepare", "train", "evaluate")]
     pins = {pin(*made)}

@@ -231,14 +231,23 @@ def test_the_sums_credit_is_not_given_twice(facts):
     assert said("courtesy", replace(facts, provenance=replace(facts.provenance, credit=credit))) == ""
 
 
+@pytest.mark.parametrize("missing", [1, 30])
+def test_rows_that_name_no_region_are_said_where_the_audit_is(facts, missing):
+    assert "name no region" not in said("audit", facts)
+    told = (
+        f"But {missing} of {facts.rows} rows name no region, so it is not known whether a region they show lies in two"
+    )
+    assert told in said("audit", divided(facts, rows_without_region=missing))
+
+
 def test_every_sentence_and_every_table_is_markdown_of_its_own(facts):
     for make in [*SENTENCES.values(), *TABLES.values()]:
         assert isinstance(make(facts), Markdown)
 
 
-def test_a_table_has_as_many_cells_in_each_row(facts):
+def test_a_table_has_as_many_cells_in_each_row(facts_elsewhere):
     for name, make in TABLES.items():
-        rows = [line for line in make(seeded_table(facts)).split("\n") if line.startswith("|")]
+        rows = [line for line in make(seeded_table(facts_elsewhere)).split("\n") if line.startswith("|")]
         assert rows, name
         assert len({len(re.findall(r"\|", row)) for row in rows}) == 1, name
 
@@ -248,3 +257,24 @@ def seeded_table(facts: Facts) -> Facts:
     seeds = {"chosen": 5, "chosen_by": "balanced_accuracy", "validation": {"4": {}, "5": {}}, "over_seeds": over}
     rejects = replace(facts.rejects, other_reasons=2, other_rows=1234)
     return replace(trained(facts, seeds=seeds), rejects=rejects)
+
+
+def test_the_card_says_whether_probabilities_were_calibrated_and_how(facts):
+    assert "The probabilities are not calibrated." in said("reliability", facts)
+    calibrated = trained(facts, temperature=1.7)
+    assert "The probabilities were calibrated on the validation part." in said("reliability", calibrated)
+    assert "| temperature | 1.7, fitted on the validation part and folded into the classifier |" in TABLES["training"](
+        calibrated
+    )
+    older = replace(facts, scores=replace(facts.scores, reliability=None))
+    assert said("reliability", older) == ""
+
+
+def test_the_weakest_stratum_is_named_and_uneven_regions_are_counted_for_what_they_are_worth(facts):
+    known = [s.balanced_accuracy.estimate for s in facts.scores.strata]
+    weakest = facts.scores.strata[known.index(min(known))]
+    told = said("strata", facts)
+    assert f"Weakest: {weakest.what}, {weakest.of}, with {min(known):.2f} [" in told
+    assert "unevenly" not in told
+    assert "the 12 regions weigh as much as 4 equal ones" in said("strata", scored(facts, effective_regions=4.2))
+    assert said("strata", scored(facts, strata=())) == ""

@@ -100,3 +100,10 @@ def test_images_of_different_times_make_no_composite() -> None:
     together([first, near, sharp("continuum")])
     with pytest.raises(BadInput, match=r"were taken at 2011-02-15 01:58:00 and 2011-02-15 02:10:01 UTC"):
         together([replace(near, observed=near.observed + timedelta(seconds=1)), first])
+
+
+def test_images_of_different_harps_make_no_composite() -> None:
+    first = replace(sharp("Br"), header={**sharp("Br").header, "HARPNUM": 377})
+    together([first, sharp("continuum"), replace(first, path=None)])
+    with pytest.raises(BadInput, match="are of HARPs 377 and 378; give images of one region"):
+        together([first, replace(first, header={**first.header, "HARPNUM": 378})])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def _disc(values: np.ndarray, arcsec: float = 9.0) -> SolarImage:
 
 
 def _layers(view: View, values: np.ndarray) -> list[Layer]:
-    return view.layers([_disc(values)])
+    return replace(view, check_pointing=False).layers([_disc(values)])
 
 
 # --- placing ----------------------------------------------------------------------------------------------------------
@@ -132,13 +133,14 @@ def test_many_positions_are_cut_as_each_alone() -> None:
 
 def test_a_field_beyond_the_top_code_is_blank_whoever_asks() -> None:
     view = View((FIELD,), 16, cutout_arcsec=144.0)
-    values = np.random.default_rng(0).uniform(4000, 9000, (256, 256))
+    values = np.random.default_rng(0).uniform(4000, 5000, (256, 256))
+    values[0, 0] = -10  # beside the cutout: a field has both signs
     layers = _layers(view, values)
     assert view.cutouts(layers, [Position(0, 0)]).blank.all()
     with pytest.raises(BadInput, match="nothing to see at that position"):
         view.cutout(layers, Position(0, 0))
     with pytest.raises(BadInput, match="the image is blank"):
-        View((FIELD,), 16).whole(layers)
+        View((FIELD,), 16).whole(_layers(view, values[64:79, 64:79]))
 
 
 def test_codes_that_a_file_holds_are_handed_on_and_never_decoded(monkeypatch: pytest.MonkeyPatch) -> None:

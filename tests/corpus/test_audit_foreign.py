@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from sdovis.cli import run_command
-from sdovis.corpus import audit_foreign as foreign
+from sdovis.corpus import foreign
 from sdovis.corpus.audit_foreign import DatasetColumns, audit_foreign
 from sdovis.corpus.duplicates import near_duplicates, perceptual_hash
 from sdovis.errors import BadInput, HubFailure
@@ -197,7 +197,7 @@ def test_our_own_corpus_is_clean(simulated, tmp_path):
     [
         (DatasetColumns("ar"), "--group 'ar': there is no such column; did you mean 'AR'?"),
         (DatasetColumns("AR", "clas"), "--label 'clas': there is no such column; did you mean 'class'?"),
-        (DatasetColumns("AR", time="class"), "column 'class': is not a time"),
+        (DatasetColumns("AR", time="class"), "column 'class': time 'alpha' cannot be read (2 such rows)"),
         (DatasetColumns("AR", image="class"), "an image cannot be read"),
     ],
 )
@@ -300,3 +300,117 @@ def test_nothing_is_copied_to_a_cache_and_no_network_is_asked(tmp_path, monkeypa
     monkeypatch.setattr(socket.socket, "connect", refuse)
     _audit(_parquet(tmp_path / "data", _tables()))
     assert not list((tmp_path / "cache").rglob("*.arrow"))
+
+
+# --- CSV, FITS, and regions however they are written ----------------------------------------------------------------
+
+
+def _csv(folder, **parts: str) -> str:
+    folder.mkdir(exist_ok=True)
+    for part, text in parts.items():
+        (folder / f"{part}.csv").write_text(text, encoding="utf-8")
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    "spelled", ["11158.0", "AR 11158", "NOAA-1158", '"11160, 11158"', "1.1158E4", "#11158", "１１１５８"]
+)
+def test_a_region_spelled_in_two_ways_in_two_parts_leaks(tmp_path, spelled):
+    where = _csv(
+        tmp_path / "data", train="noaa_ar,label\n11158,alpha\n11170,beta\n", test=f"noaa_ar,label\n{spelled},beta\n"
+    )
+    (leak,) = _audit(where, DatasetColumns("noaa_ar", "label")).leaks
+    assert "11158 in test and train (written '" in str(leak)
+    assert "1 of" in str(leak) and "2 rows" in str(leak)
+
+
+def test_numbers_of_another_column_stay_what_they_are(tmp_path):
+    where = _csv(tmp_path / "data", train="patient\n1158\n012192\n", test="patient\n11158\n12192\n")
+    assert _audit(where, DatasetColumns("patient")).leaks == ()
+
+
+def test_cells_that_name_no_region_are_counted_and_strange_ones_shown(tmp_path):
+    where = _csv(tmp_path / "data", train="noaa_ar\n11158\n0\n-\n", test="noaa_ar\n11160a\n11162\nnan\n")
+    found = _audit(where, DatasetColumns("noaa_ar"))
+    assert "3 rows have no group, so whether they leak is unknown" in found.notes
+    assert "1 spellings of noaa_ar are no region numbers: '11160a'" in found.notes
+
+
+def test_one_csv_file_with_a_column_of_parts_is_audited(tmp_path):
+    file = tmp_path / "all.csv"
+    file.write_text("noaa_ar,split\n11158,train\nAR11158,test\n")
+    assert _audit(file, DatasetColumns("noaa_ar")).facts["leaks"] == {"groups": 1}
+
+
+@pytest.mark.parametrize(
+    "text", ["noaa_ar;label\n{};alpha\n", "noaa_ar\tlabel\n{}\talpha\n", "\ufeffnoaa_ar,label\n{},alpha\n"]
+)
+def test_csv_files_of_other_programs_are_read(tmp_path, text):
+    where = _csv(tmp_path / "data", train=text.format(11158), test=text.format("AR 11158"))
+    assert _audit(where, DatasetColumns("noaa_ar", "label")).facts["leaks"] == {"groups": 1}
+
+
+def test_files_that_datasets_passes_over_are_named(tmp_path):
+    where = _fits_folder(tmp_path / "data", {"train": [0, 1], "test": [2, 3]})
+    (tmp_path / "data" / "test" / "4.fts").write_bytes((tmp_path / "data" / "test" / "2.fits").read_bytes())
+    notes = _audit(where, DatasetColumns("noaa_ar")).notes
+    assert "1 files were not opened, as datasets does not know them: 4.fts" in notes
+
+
+def test_a_csv_file_with_more_cells_than_headings_is_not_shifted(tmp_path):
+    where = _csv(tmp_path / "data", train="noaa_ar,label\n11158,alpha,\n", test="noaa_ar,label\n11158,beta,\n")
+    with pytest.raises(BadInput, match="has rows of more cells than headings"):
+        _audit(where, DatasetColumns("noaa_ar"))
+
+
+@pytest.mark.parametrize("last", ['11158,"alpha', "11158,alpha,beta,gamma"])
+def test_a_csv_file_that_breaks_off_is_told_in_words(tmp_path, last):
+    broken = "noaa_ar,label\n" + "11158,alpha\n" * 12000 + last + "\n"
+    with pytest.raises(BadInput) as caught:
+        _audit(_csv(tmp_path / "data", train=broken, test="noaa_ar,label\n11160,beta\n"), DatasetColumns("noaa_ar"))
+    assert "a row cannot be read" in str(caught.value) and "0x" not in str(caught.value)
+
+
+def _fits_folder(folder, pictures, suffix=".fits") -> str:
+    """An image folder of FITS files: part -> the seeds of its scenes, one region each."""
+    import gzip
+
+    from astropy.io import fits
+
+    for part, seeds in pictures.items():
+        path = folder / part
+        path.mkdir(parents=True)
+        for seed in seeds:
+            buffer = io.BytesIO()
+            fits.PrimaryHDU(_scene(seed).astype(np.float32) * 10 - 1000).writeto(buffer)
+            data = buffer.getvalue()
+            (path / f"{seed}{suffix}").write_bytes(gzip.compress(data) if suffix.endswith("gz") else data)
+        lines = [f"{seed}{suffix},{11158 + seed}" for seed in seeds]
+        (path / "metadata.csv").write_text("\n".join(["file_name,noaa_ar", *lines, ""]))
+    return str(folder)
+
+
+@pytest.mark.parametrize("suffix", [".fits", ".fits.gz"])
+def test_an_image_folder_of_fits_is_read(tmp_path, suffix):
+    where = _fits_folder(tmp_path / "data", {"train": [0, 1, 2, 3], "test": [4, 5]}, suffix)
+    (path,) = (tmp_path / "data" / "test").glob(f"5{suffix}")
+    path.write_bytes((tmp_path / "data" / "train" / f"2{suffix}").read_bytes())
+    found = _audit(where, DatasetColumns("noaa_ar"))
+    assert found.facts["leaks"] == {"groups": 0, "identical_images": 1, "near_duplicates": 0}
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"hello", "it is not FITS, JPEG2000, PNG, JPEG, TIFF, WEBP, GIF or BMP"),
+        (b"SIMPLE  =                    T", "an image cannot be read"),
+        (b"\x1f\x8bnothing", "an image cannot be read"),
+        (b"", "an image cannot be read"),
+    ],
+)
+def test_what_is_no_image_is_told_in_words(tmp_path, data, why):
+    where = _fits_folder(tmp_path / "data", {"train": [0, 1], "test": [2]})
+    (tmp_path / "data" / "test" / "2.fits").write_bytes(data)
+    with pytest.raises(BadInput) as caught:
+        _audit(where, DatasetColumns("noaa_ar"))
+    assert why in str(caught.value) and "0x" not in str(caught.value) and "/tmp/tmp" not in str(caught.value)

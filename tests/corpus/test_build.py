@@ -1,10 +1,13 @@
 import json
 
 import datasets
+import openpyxl
 import pandas as pd
 import pytest
 from sdovis import study as studies
+from sdovis.cli import run_command
 from sdovis.corpus import build
+from sdovis.corpus.facts import CorpusFacts
 from sdovis.errors import BadInput
 
 
@@ -90,3 +93,37 @@ def test_a_study_with_one_class_left_is_refused(small_study):
     with pytest.raises(BadInput):
         build.build(study, small_study.parent / "corpus", rows, progress=False)
     assert not (small_study.parent / "corpus").exists()
+
+
+def test_what_a_reader_should_know_of_the_rows_is_printed_and_kept_with_the_corpus(small_study, capfd):
+    book = small_study.parent / "data/SDO_Simulated_Active_Regions.xlsx"
+    workbook = openpyxl.load_workbook(book)
+    sheet = workbook.active
+    sheet.row_dimensions[3].hidden = True
+    sheet.row_dimensions[7].hidden = True
+    next(cell for cell in sheet[1] if cell.value == "NOAA AR").value = "noaa\nar"
+    workbook.save(book)
+    hidden = f"{book.name}, sheet '{sheet.title}': 2 of {sheet.max_row - 1} rows are hidden, and are used (rows 3, 7)"
+    assert run_command(["check", "study.toml"]) == 0
+    assert f"note: {hidden}" in capfd.readouterr().err
+    for _ in range(2):  # also where the corpus is kept as it is
+        assert run_command(["prepare", "study.toml"]) == 0
+        assert f"note: {hidden}" in capfd.readouterr().err
+    facts = CorpusFacts.load(small_study.parent / "runs/small/corpus")
+    assert facts.notices[0] == hidden and "is read as 'NOAA AR'" in facts.notices[1]
+
+
+def test_a_cell_without_a_value_stops_the_study_or_goes_to_the_rejects(small_study):
+    book = small_study.parent / "data/SDO_Simulated_Active_Regions.xlsx"
+    workbook = openpyxl.load_workbook(book)
+    sheet = workbook.active
+    column = next(cell.column for cell in sheet[1] if cell.value == "Mount Wilson")
+    sheet.cell(4, column).value = "#N/A"
+    sheet.cell(6, column).value = "=1+1"
+    workbook.save(book)
+    with pytest.raises(BadInput) as caught:
+        build.check(studies.load(small_study), progress=False)
+    assert len(caught.value.problems) == 2
+    found = build.check(studies.load(small_study, ["source.on_problem=reject"]), progress=False)
+    reasons = found.rejects.set_index("row")["reason"]
+    assert reasons[4] == "the cell shows the error #N/A" and reasons[6] == "the formula has no stored value"

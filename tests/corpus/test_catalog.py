@@ -1,10 +1,6 @@
-from datetime import UTC, datetime
-
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sdovis import study as studies
 from sdovis.channels.channel import channel
 from sdovis.corpus import build
@@ -37,31 +33,6 @@ def _understood(study, *rows):
 def test_noaa_numbers_are_understood_as_people_write_them(study, text, number):
     (row,) = _understood(study, _raw(study, noaa_ar=text)).kept
     assert row.noaa_ar == number
-
-
-@given(st.text(max_size=8))
-def test_no_text_is_ever_taken_for_a_number_it_does_not_show(text):
-    from sdovis.corpus.observations import _noaa_ar
-
-    problems = []
-    number = _noaa_ar(RawRow("f", "s", 2, {"noaa_ar": text}, {"noaa_ar": "AR"}), problems)
-    if number is None:
-        assert problems or not text
-    else:
-        assert not problems
-        assert str(number).endswith("".join(c for c in text if c.isdecimal())[-4:]) or not text.isascii()
-
-
-@pytest.mark.parametrize(
-    "text", ["2011-02-15 01:30:00", "2011/02/15 01:30", "2011-02-15T01:30:00Z", "2011-02-15T02:30:00+01:00"]
-)
-def test_times_are_understood_in_the_ways_people_write_them_and_are_utc(study, text):
-    from sdovis.corpus.observations import _observed
-
-    problems = []
-    time = _observed(RawRow("f", "s", 2, {"observed": text}, {}), problems)
-    assert time == datetime(2011, 2, 15, 1, 30, tzinfo=UTC)
-    assert not problems
 
 
 @pytest.mark.parametrize("text", ["15.02.2011", "02/15/2011", "40589", "yesterday", "1995-01-01", "2211-01-01"])
@@ -198,9 +169,9 @@ def test_every_numbered_region_of_an_image_is_a_neighbour_whatever_becomes_of_it
         _raw(study, row=7, noaa_ar="11161", label="", latitude_deg="", longitude_deg="", x_px="", y_px=""),
     ]
     found = _understood(study, *rows)
-    (regions,) = found.regions.values()
-    assert [*regions] == [11158, 11159, 11160]
-    assert regions[11159].on_sun == regions[11160].on_sun == (10, 75), "the first row counts"
+    (numbered,) = found.numbered.values()
+    assert [row.noaa_ar for row in numbered] == [11158, 11159, 11160, 11159]
+    assert [row.position.on_sun for row in numbered[1:]] == [(10, 75), (10, 75), (-50, 0)]
 
 
 def test_a_study_that_masks_neighbours_and_knows_of_none_is_refused(study):

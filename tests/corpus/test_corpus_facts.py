@@ -40,6 +40,11 @@ def test_only_a_study_of_flares_speaks_of_flares(tmp_path):
     assert list(json.loads((tmp_path / "corpus.json").read_text())) == [*entries, "flares"]
 
 
+def test_what_the_reader_says_of_rows_is_kept_if_it_says_anything(tmp_path):
+    replace(corpus_facts(), notices=("2 of 9 rows are hidden",)).save(tmp_path)
+    assert CorpusFacts.load(tmp_path).notices == ("2 of 9 rows are hidden",)
+
+
 def test_a_misspelt_entry_of_a_corpus_is_named_with_its_file(tmp_path):
     corpus_facts().save(tmp_path)
     text = (tmp_path / "corpus.json").read_text()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -129,7 +130,7 @@ def test_a_composite_is_blank_where_one_of_its_channels_is(root, tmp_path):
         (tmp_path / f"{name}.png").write_bytes((root / f"{name}.png").read_bytes())
     Image.fromarray(np.full((300, 320), 128, np.uint8)).save(tmp_path / "b.png")
     _, found = examples.look(tmp_path, THREE, _rows([(140, 80)], THREE))
-    assert [reject.reason for reject in found.rejects] == ["the cutout is blank"]
+    assert [reject.reason for reject in found.rejects] == ["the image is blank: one value everywhere"]
 
 
 def test_whole_images_of_a_composite_that_differ_in_size_are_a_problem_of_each_row(root, tmp_path):
@@ -160,3 +161,98 @@ print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - b
 """
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"sunpy", "matplotlib", "astropy"} & set(json.loads(said.stdout))
+
+
+# --- what headers and names say -------------------------------------------------------------------------------------
+
+
+PLAIN = Images(channel="hmi-magnetogram", size_px=40, check_pointing=False, orientation="north-up")
+CUT = PLAIN.model_copy(update={"cutout_deg": 12.0})
+
+
+def _fits(folder, name="ar.fits", **cards):
+    values = np.random.default_rng(1).normal(0, 200, (40, 40)).astype(np.float32)
+    header = fits.Header([("BUNIT", "Gauss"), ("INSTRUME", "HMI_SIDE1"), ("CONTENT", "MAGNETOGRAM")])
+    for key, value in cards.items():
+        header[key.replace("_OBS_", "-OBS")] = value
+    fits.PrimaryHDU(values, header).writeto(folder / name)
+    return name
+
+
+def _row(name, **changes) -> Observation:
+    raw = RawRow("book", "s", 2, {}, {"noaa_ar": "AR", "observed": "Time"})
+    return replace(Observation(raw, (name,), "alpha", None, WHEN, None, None, None, None), **changes)
+
+
+def _looked(folder, images, row):
+    return examples.look(folder, images, [row])[1]
+
+
+@pytest.mark.parametrize(
+    ("cards", "region", "unit"),
+    [
+        ({"NOAA_AR": 11158}, 11158, "ar11158"),
+        ({"NOAA_AR": 1158, "HARPNUM": 377}, 11158, "ar11158 harp377"),
+        ({"NOAA_ARS": "11158,11162"}, None, "ar11158 ar11162"),
+        ({"NOAA_AR": 11158, "NOAA_ARS": "11158,11162"}, None, "ar11158 ar11162"),
+        ({"NOAA_AR": 0, "NOAA_ARS": "MISSING", "HARPNUM": 377}, None, "harp377"),
+        ({"NOAA_AR": -2147483648}, None, ""),
+    ],
+)
+def test_a_row_without_a_region_has_those_of_the_header(tmp_path, cards, region, unit):
+    (kept,) = _looked(tmp_path, PLAIN, _row(_fits(tmp_path, **cards))).kept
+    assert (kept["noaa_ar"], kept["unit"]) == (region, unit)
+
+
+def test_a_row_that_names_a_region_of_its_harp_keeps_it(tmp_path):
+    name = _fits(tmp_path, NOAA_AR=11158, NOAA_ARS="11158,11162", HARPNUM=377)
+    (kept,) = _looked(tmp_path, PLAIN, _row(name, noaa_ar=11162)).kept
+    assert (kept["noaa_ar"], kept["unit"]) == (11162, "ar11162 harp377")
+    for row in (_row(name, noaa_ar=11160), _row(name, several=(11158, 11160))):
+        ((_, problem),) = _looked(tmp_path, PLAIN, row).problems
+        assert "the image's header says 11158 and 11162" in problem.what
+
+
+def test_a_header_of_several_regions_does_not_say_which_is_cut_out(tmp_path):
+    name = _fits(tmp_path, NOAA_ARS="11158,11162")
+    ((_, problem),) = _looked(tmp_path, CUT, _row(name)).problems
+    assert "header names 2 regions (11158, 11162), and the row none of them" in problem.what
+
+
+def test_a_header_whose_region_cannot_be_read_is_a_problem(tmp_path):
+    ((_, problem),) = _looked(tmp_path, PLAIN, _row(_fits(tmp_path, NOAA_AR="11158a"))).problems
+    assert "NOAA_AR: '11158a' is not a NOAA number" in problem.what
+
+
+@pytest.mark.parametrize(
+    ("name", "cards", "what"),
+    [
+        ("mag_20110813_000000.fits", {}, "the image's name 2011-08-13 00:00:00 UTC: 179 days earlier"),
+        ("hmi.M_720s.20110215_040024_TAI.fits", {}, "the image's name 2011-02-15 03:59:50 UTC: 4 hours earlier"),
+        ("2011-02-14T23_30_00.fits", {}, "the image's name 2011-02-14 23:30:00 UTC: 30 minutes later"),
+        ("20110215_000000.fits", {"T_OBS": "2011.02.14_00:00:34_TAI"}, "header 2011-02-14 00:00:00 UTC: 1 day later"),
+        ("a.fits", {"DATE_OBS": "2011-02-16T00:00:00"}, "the image's header 2011-02-16 00:00:00 UTC: 1 day earlier"),
+    ],
+)
+def test_a_row_of_another_time_than_its_image_says_by_how_much_and_where_it_stands(tmp_path, name, cards, what):
+    ((_, problem),) = _looked(tmp_path, PLAIN, _row(_fits(tmp_path, name, **cards))).problems
+    assert problem.what.startswith("the row says 2011-02-15 00:00:00, ") and what in problem.what
+    assert ("images.check_names" in problem.hint) == ("name" in problem.what)
+
+
+def test_a_name_may_be_of_another_time_if_the_study_or_the_header_says_so(tmp_path):
+    name = _fits(tmp_path, "20200101_000000.fits")
+    assert _looked(tmp_path, PLAIN.model_copy(update={"check_names": False}), _row(name)).kept
+    name = _fits(tmp_path, "20200101_000001.fits", T_OBS="2011.02.15_00:00:34_TAI")
+    assert _looked(tmp_path, PLAIN, _row(name)).kept
+
+
+@pytest.mark.parametrize("when", [WHEN, datetime(2014, 7, 3, 12, tzinfo=UTC), datetime(2022, 12, 31, tzinfo=UTC)])
+def test_a_carrington_longitude_is_counted_from_the_central_meridian_of_the_images_time(tmp_path, when):
+    from sunpy.coordinates import sun
+
+    meridian = sun.L0(when.replace(tzinfo=None)).to_value("deg")
+    row = _row(_fits(tmp_path, DATE_OBS_=f"{when:%Y-%m-%dT%H:%M:%S}"), latitude_deg=12.0, observed=None)
+    for west in (-60.0, 0.0, 45.0):
+        (kept,) = _looked(tmp_path, PLAIN, replace(row, carrington_deg=(meridian + west) % 360)).kept
+        assert kept["longitude_deg"] == pytest.approx(west, abs=0.002)

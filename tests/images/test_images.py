@@ -227,10 +227,11 @@ def test_a_map_of_the_projection_of_sharp_tells_its_grid_and_any_other_does_not(
     grid = read_image(write(tmp_path / "a.fits", values, **stonyhurst)).grid
     assert grid is not None and grid.longitude_deg == -30.0
     for other in (
-        {"CTYPE1": "CRLN-CAR", "CTYPE2": "CRLT-CAR"}, {"CRLN_OBS": None}, {"CDELT1": -0.03}, {"CUNIT2": "Sine Latitude"},
-        {"PV2_1": 0.5}, {"CRVAL2": 100.0},
+        {"CTYPE1": "CRLN-CAR", "CTYPE2": "CRLT-CAR"}, {"CRLN_OBS": None}, {"CDELT1": -0.03}, {"PV2_1": 0.5}, {"CRVAL2": 100.0},
     ):  # fmt: skip
         assert read_image(write(tmp_path / "a.fits", values, **(cards | other))).grid is None, other
+    with pytest.raises(UnreadableImage, match="CUNIT2 is 'Sine Latitude', which is not a unit of angle"):
+        read_image(write(tmp_path / "a.fits", values, **(cards | {"CUNIT2": "Sine Latitude"})))
 
 
 # --- the real samples -------------------------------------------------------------------------------------------------

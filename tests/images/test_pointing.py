@@ -12,6 +12,7 @@ import pytest
 from sdovis.channels.browse import AIA_211_BROWSE, HMI_CONTINUUM_BROWSE, HMI_MAGNETOGRAM_BROWSE
 from sdovis.channels.view import View
 from sdovis.images.images import SolarImage, pointing_problem, read_image
+from sdovis.images.pointing import limb
 from sdovis.sun.geometry import DiscFrame
 
 FRAME = DiscFrame((255.5, 255.5), 4.8, 960.0, 0.0)
@@ -153,3 +154,53 @@ def test_images_of_any_size_are_judged_alike(kind: str, side: int) -> None:
         if problem:
             found = [float(v) for v in re.findall(r"-?\d+", problem.split("not on")[0])]
             assert np.hypot(found[0] - middle - move * radius, found[1] - middle) < 0.02 * side
+
+
+@pytest.mark.parametrize("kind", ["continuum", "corona", "magnetogram", "zero-filled"])
+@pytest.mark.parametrize("move", [(0, 0), (30, 0), (-60.3, 40.7), (0, 80)])
+def test_the_limb_of_a_drawn_disc_is_found_wherever_the_disc_is(kind: str, move: tuple[float, float]) -> None:
+    found = limb(drawn(kind, *move))
+    assert found is not None
+    assert found.center_px == pytest.approx((255.5 + move[0], 255.5 + move[1]), abs=0.1)
+    assert found.radius_px == pytest.approx(200, abs=0.2)
+
+
+@pytest.mark.parametrize(("shape", "radius"), [((200, 200), 80.4), ((300, 420), 120.0), ((1000, 1000), 471.3)])
+def test_the_limb_is_found_in_images_of_any_size_and_shape(shape: tuple[int, int], radius: float) -> None:
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    r = np.hypot(x - shape[1] / 2, y - shape[0] / 2) / radius
+    values = np.where(r < 1, 4000 * (0.4 + 0.6 * np.sqrt(np.maximum(1 - r**2, 0))), 0)
+    found = limb(values + np.random.default_rng(5).normal(0, 20, shape))
+    assert found is not None
+    assert (*found.center_px, found.radius_px) == pytest.approx((shape[1] / 2, shape[0] / 2, radius), abs=0.3)
+
+
+@pytest.mark.parametrize("sky", [0.0, np.nan])
+def test_a_sky_without_light_does_not_move_the_limb_inwards(sky: float) -> None:
+    y, x = np.mgrid[:512, :512]
+    r = np.hypot(x - 240, y - 262.5) / 180
+    found = limb(np.where(r < 1, np.rint(250 * (0.4 + 0.6 * np.sqrt(np.maximum(1 - r**2, 0)))), sky))
+    assert found is not None and found.radius_px == pytest.approx(180, abs=0.2)
+
+
+def test_where_no_disc_stands_out_there_is_no_limb() -> None:
+    rng = np.random.default_rng(0)
+    spot = drawn("continuum")[156:356, 156:356]  # all of it on the disc
+    noise = [rng.normal(0, 1, shape) for shape in ((512, 512), (64, 64), (3000, 5), (1, 1))]
+    for values in (np.zeros((512, 512), np.uint8), np.full((90, 90), np.nan), spot, *noise):
+        assert limb(values) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "y", "radius"),
+    [("hmi_ic", 255.5, 255.5, 238.3), ("hmi_mag", 255.5, 255.5, 202.0), ("hmi_mag_2013_2014", 511.97, 511.02, 450.23)],
+)
+def test_the_limb_of_real_discs_is_where_their_archive_says(
+    shared_data: Path, name: str, x: float, y: float, radius: float
+) -> None:
+    for path in sorted((shared_data / name).glob("*.jpg"))[::40]:
+        values = read_image(path).values
+        found = limb(values if values.ndim == 2 else values.mean(axis=2))
+        assert found is not None
+        assert found.center_px == pytest.approx((x, y), abs=0.4)
+        assert found.radius_px == pytest.approx(radius, rel=0.02)  # the Sun's apparent size changes by 1.7 %

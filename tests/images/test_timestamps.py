@@ -28,7 +28,9 @@ def test_usual_names_tell_the_time(name, time):
     assert taken_at(Path("nowhere") / name, ANY) == time.replace(tzinfo=UTC)
 
 
-@pytest.mark.parametrize("name", ["sun.jpg", "20101399_000000.jpg", "4_0211.jpg", "20110215.jpg"])
+@pytest.mark.parametrize(
+    "name", ["sun.jpg", "20101399_000000.jpg", "4_0211.jpg", "20110215.jpg", "20110215_1024.jpg", "20110215_2048px.jpg"]
+)
 def test_a_name_without_a_time_tells_none(name):
     assert taken_at(Path(name), ANY) is None
 

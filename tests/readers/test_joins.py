@@ -10,6 +10,8 @@ import pytest
 from sdovis.errors import BadInput
 from sdovis.readers.joins import flare_facts, flux, joins, read_flares, read_harps, read_sharps
 from sdovis.readers.srs_settings import SrsSettings
+from sdovis.study import Source, reader
+from written import workbook
 
 T = datetime(2011, 2, 15, tzinfo=UTC)
 HEAD = "start;peak;end;class;noaa_ar\n"
@@ -114,6 +116,56 @@ def test_a_harp_may_hold_several_regions_and_a_region_lie_in_several_harps(tmp_p
     path.write_text("HARPNUM NOAA_ARS\n377\n")
     with pytest.raises(BadInput, match="row 2: '377' is not a HARP with"):
         read_harps(path)
+
+
+def test_joined_tables_are_read_from_workbooks_and_in_any_encoding(flares, tmp_path):
+    lines = [line.split(";") for line in (HEAD.strip(), *FLARES)]
+    as_book = read_flares(workbook(tmp_path / "goes.xlsx", lines, merged=["A8:A8"]))
+    flares.write_bytes((HEAD + "\n".join(FLARES)).replace(";", "\t").encode("utf-16"))
+    for found in (as_book, read_flares(flares)):
+        assert found.following(11158, T, flux("C"), 24) == 1 and len(found.peak) == 6
+    sharps = workbook(
+        tmp_path / "sharp.xlsx", [["T_REC", "NOAA_ARS", "USFLUX"], ["2011.02.15_00:00:34_TAI", "11158,11160", 1e22]]
+    )
+    assert set(read_sharps(sharps).times) == {11158, 11160}
+    harps = workbook(tmp_path / "harps.xlsx", [["HARPNUM", "NOAA_ARS"], [377, 11158], [393, "11160,11166"]])
+    assert read_harps(harps) == {11158: (377,), 11160: (393,), 11166: (393,)}
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ('2011-02-15 00:00,"C1,1\n2011-02-16 00:00,C1,1', "a quote in line 2 does not end where its cell ends"),
+        ("2011-02-15 00:00,C1,1,1", "row 2: the row has more cells than headings"),
+        ("2011-02-15 00:00,C1,#N/A", "row 2, column 'noaa_ar': the cell shows the error #N/A"),
+    ],
+)
+def test_rows_of_a_list_are_never_lost_or_shifted(flares, row, why):
+    flares.write_text(f"peak,class,noaa_ar\n{row}\n")
+    with pytest.raises(BadInput, match=why):
+        read_flares(flares)
+
+
+def test_marked_rows_of_a_joined_workbook_are_counted_and_titles_above_its_headings_skipped(tmp_path):
+    lines = [
+        ["GOES flares, by hand"],
+        ["peak", "Class", "NOAA AR"],
+        *([f"2011-02-1{n} 00:00", "C1.0", 11158] for n in range(3)),
+    ]
+    lines[1][2] = "NOAA_AR"
+    path = workbook(tmp_path / "goes.xlsx", lines, hidden=[4], struck=["A5"], merged=["A1:C1"])
+    assert len(read_flares(path).peak) == 3
+    source = Source.model_validate(
+        {
+            "reader": "srs",
+            "root": tmp_path,
+            "srs": {"summaries": "x", "flares": "goes.xlsx", "flare_class": "C1.0", "flare_hours": 24},
+        }
+    )
+    assert reader("srs").notices(source, source.settings, []) == [
+        "goes.xlsx: 1 of 5 rows are hidden, and are used (rows 4)",
+        "goes.xlsx: 1 of 5 rows are struck through, and are used (rows 5)",
+    ]
 
 
 def test_joined_columns_have_their_headings_and_are_blank_where_nothing_is_known(flares, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sdovis.errors import BadInput
-from sdovis.readers import spreadsheet
+from sdovis.readers import spreadsheet, workbooks
 from sdovis.study import Columns, Source
 
 HEADINGS = ["Image", "NOAA AR", "Mount Wilson"]
@@ -102,12 +102,6 @@ def test_a_missing_workbook_is_one_clear_line(tmp_path):
     assert "there is no such workbook" in _problems(_source(tmp_path / "none.xlsx"))[0]
 
 
-def test_a_workbook_that_would_unpack_beyond_the_limit_is_refused_before_it_is_read(tmp_path, monkeypatch):
-    path = _workbook(tmp_path / "b.xlsx", [["a", 1, "x"]])
-    monkeypatch.setattr(spreadsheet, "MAX_UNPACKED_BYTES", 100)
-    assert "unpacks to" in _problems(_source(path))[0]
-
-
 def test_headings_without_rows_are_refused(tmp_path):
     assert "there are no rows" in _problems(_source(_workbook(tmp_path / "b.xlsx", [])))[0]
 
@@ -147,11 +141,6 @@ def test_the_real_workbook_is_read_with_both_sheets(shared_data):
     assert {row.text("label") for row in rows} == {"spotted", "plage", "quiet"}
 
 
-def test_the_headings_of_a_file_that_is_not_there_are_one_clear_line(tmp_path):
-    with pytest.raises(BadInput, match="there is no such workbook"):
-        spreadsheet.headings_of(tmp_path / "none.csv")
-
-
 def test_a_whole_number_kept_as_a_fraction_is_read_without_its_point():
     # openpyxl writes 11076.0 as 11076; other programs do not.
-    assert [spreadsheet._text(value) for value in (11076.0, 7.5, 3)] == ["11076", "7.5", "3"]
+    assert [workbooks._text(value) for value in (11076.0, 7.5, 3)] == ["11076", "7.5", "3"]

@@ -153,3 +153,13 @@ def test_only_positive_values_over_two_decades_get_a_logarithmic_axis():
         True,
         *[False] * 3,
     ]
+
+
+def test_rows_that_name_no_region_are_counted_in_the_summary_and_its_workbook(made, tmp_path):
+    done, built, _ = made
+    assert done.facts["regions"]["rows_without"] == 0
+    facts = dataclasses.replace(built.facts, rows_without_region=4)
+    again = summary.summarise(crafted.study(), dataclasses.replace(built, facts=facts), tmp_path / "summary")
+    assert again.facts["regions"]["rows_without"] == 4
+    cells = [cell.value for row in openpyxl.load_workbook(again.folder / "summary.xlsx").worksheets[0] for cell in row]
+    assert any(str(cell).startswith("4 of ") and "name no region" in str(cell) for cell in cells)

@@ -141,9 +141,12 @@ def test_uploads_are_decoded_in_another_process(regions, uploads, monkeypatch):
     assert regions.answer(uploads / "region.fits").probabilities
 
 
-def test_an_image_that_its_header_warns_against_is_answered_with_a_caution(regions, tmp_path):
+def test_an_image_that_its_header_warns_against_is_refused_unless_the_study_took_such_images(regions, tmp_path):
     bad = write_fits(tmp_path / "bad.fits", bipole(), QUALITY=1 << 31)
-    assert "header warns against using it: QUALITY is 0x80000000" in regions.answer(bad).notes[0]
+    with pytest.raises(BadInput, match="QUALITY is 0x80000000"):
+        regions.answer(bad)
+    lenient = Classifier(save_model(tmp_path / "m", check_quality=False))
+    assert "header warns against using it: QUALITY is 0x80000000" in lenient.answer(bad).notes[0]
 
 
 def test_a_network_without_attention_shows_what_it_was_shown(tmp_path, uploads):

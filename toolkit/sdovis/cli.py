@@ -121,11 +121,17 @@ def check(
         if not changes:
             typer.echo(f"{study_file}: already in the newest format; nothing was changed")
         return
+    from sdovis.corpus.units import lacking, said_of_missing
+
     study = studies.load(study_file, sets or ())
     found = stages.check(study)
+    for notice in found.notices:
+        say(f"note: {notice}")
     typer.echo(f"{study.name}: {len(found.rows)} rows accepted, {len(found.rejects)} rejected")
     for reason, count in found.rejects["reason"].value_counts().head(10).items():
         typer.echo(f"  {count:6d}  {reason}")
+    if warning := said_of_missing(int(lacking(found.rows, found.scheme).sum()), len(found.rows)):
+        typer.echo(f"  {warning}")
 
 
 @app.command()
@@ -172,6 +178,8 @@ def prepare(
     ] = None,
 ) -> None:
     """Join rows and images, split them, and write the corpus. If interrupted, run it again to continue."""
+    from sdovis.corpus.units import said_of_missing
+
     study = studies.load(study_file, sets or ())
     with stages.opened(study) as folders:
         corpus = stages.prepare(study, folders, say)
@@ -182,6 +190,8 @@ def prepare(
         typer.echo(f"wrote {xlsx}")
     counts = ", ".join(f"{name} {n}" for name, n in corpus.rows["split"].value_counts(sort=False).items())
     typer.echo(f"{folders.corpus}: {counts}; {corpus.facts.rejects} rejected (rejects.csv)")
+    if warning := said_of_missing(corpus.facts.rows_without_region, corpus.facts.rows):
+        typer.echo(warning)
 
 
 @app.command()
@@ -271,12 +281,63 @@ def search(
 
 
 @app.command()
-def evaluate(study_file: StudyFile, sets: Sets = None) -> None:
-    """Score the model and its baselines on the test part, with confidence intervals by active region."""
+def evaluate(
+    study_file: StudyFile,
+    sets: Sets = None,
+    on: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--on",
+            metavar="OTHER.toml",
+            help="Also score the model on the source of another study; may be repeated. Results go to runs/NAME/on/OTHER.",
+        ),
+    ] = None,
+) -> None:
+    r"""Score the model and its baselines on the test part, with confidence intervals by active region.
+
+    With --on, also on other data: other years, another pipeline, another observer. OTHER.toml needs only \[study],
+    \[source], \[images] and \[labels]; its rows are not divided. Rows whose region or image was used in training are left
+    out and counted.
+    """
     study = studies.load(study_file, sets or ())
+    others = [studies.load(file, like=study) for file in on or ()]
     with stages.opened(study) as folders:
         scores = stages.evaluate(study, folders, say)
-    printing.scores(scores)
+        elsewhere = [stages.evaluate_on(study, folders, other, say) for other in others]
+    printing.scores(scores.facts)
+    for found in elsewhere:
+        printing.elsewhere(found)
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN RUN ...", help="Run folders, runs/NAME.", show_default=False)
+    ],
+    on: Annotated[
+        str, typer.Option("--on", metavar="NAME", help="Compare on this other source instead of the test part.")
+    ] = "",
+    metric: Annotated[str, typer.Option(help="Score to compare, a single number.")] = "balanced-accuracy",
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Compare on the images that all runs have, if their images differ.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FOLDER", help="Also write JSON, figure and sentences to FOLDER."),
+    ] = None,
+) -> None:
+    """Compare finished runs on the same images: which is better, and is it more than chance?
+
+    Differences are paired and their intervals are by active region; p-values come from a permutation test that swaps
+    whole regions, adjusted by Holm's method if there are more than two runs.
+    """
+    from sdovis.evaluation import comparison
+
+    found = comparison.compare(runs, on=on, metric=metric, shared=shared)
+    printing.comparison(found)
+    if output is not None:
+        found.save(output)
+        typer.echo(f"wrote {output}: {comparison.FILE}, comparison.png, comparison.txt")
 
 
 @app.command()
@@ -381,7 +442,7 @@ def run(study_file: StudyFile, sets: Sets = None) -> None:
     study = studies.load(study_file, sets or ())
     with stages.opened(study) as folders:
         scores, _ = stages.run(study, folders, say)
-    printing.scores(scores)
+    printing.scores(scores.facts)
     printing.ending(folders)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 EXIT_OK = 0
@@ -26,7 +26,10 @@ EXIT_INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, where it is, and how to fix it. ``str()`` gives one line."""
+    """One thing that is wrong, where it is, and how to fix it. ``str()`` gives one line.
+
+    Problems of one ``kind`` in one column are one mistake, made in many rows: they are reported once, with their number.
+    """
 
     what: str
     hint: str = ""
@@ -34,6 +37,7 @@ class Problem:
     sheet: str = ""
     row: int | None = None
     column: str = ""
+    kind: str = ""
 
     def __str__(self) -> str:
         location = [self.file] if self.file else []
@@ -82,6 +86,17 @@ class Conflict(SdovisError):
     """Something is in the way; it was left as it is."""
 
     exit_code = EXIT_CONFLICT
+
+
+def once(problems: Iterable[Problem]) -> list[Problem]:
+    """The problems, of each kind in a column only the first, with the number of rows that have it."""
+    kinds: dict[tuple[object, ...], list[Problem]] = {}
+    for number, problem in enumerate(problems):
+        same = (problem.file, problem.sheet, problem.column, problem.kind) if problem.kind else (number,)
+        kinds.setdefault(same, []).append(problem)
+    return [
+        replace(of[0], what=f"{of[0].what} ({len(of)} such rows)") if len(of) > 1 else of[0] for of in kinds.values()
+    ]
 
 
 def nearest(name: str, choices: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
@@ -57,18 +58,60 @@ def intervals(rows: Mapping[str, Estimate], quantity: str, *, chance: float | No
     """Estimates with their intervals, one per row, the first on top; ``chance`` is drawn as a dashed line."""
     figure = _figure(5.5, 0.9 + 0.42 * len(rows))
     axes = figure.subplots()
+    _bars(axes, rows)
+    if chance is not None:
+        axes.axvline(chance, color="grey", linestyle="--", linewidth=1)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel(quantity)
+    return figure
+
+
+def comparison(scores: Mapping[str, Estimate], differences: Mapping[str, Estimate], quantity: str) -> Figure:
+    """Scores and their intervals above, paired differences below, with a dashed line at no difference."""
+    heights = [0.9 + 0.42 * len(rows) for rows in (scores, differences)]
+    figure = _figure(6.5, sum(heights))
+    above, below = figure.subplots(2, 1, height_ratios=heights)
+    _bars(above, scores)
+    above.set_xlabel(quantity)
+    _bars(below, differences)
+    below.axvline(0, color="grey", linestyle="--", linewidth=1)
+    below.set_xlabel(f"difference in {quantity}, paired")
+    return figure
+
+
+def _bars(axes: Axes, rows: Mapping[str, Estimate]) -> None:
     for y, entry in enumerate(rows.values()):
         estimate, low, high = (np.nan if v is None else v for v in (entry.estimate, entry.low, entry.high))
         axes.plot([low, high], [y, y], color="tab:blue", linewidth=2)
         axes.plot(estimate, y, "o", color="tab:blue")
         axes.annotate(f"{estimate:.2f}", (estimate, y), (0, 6), textcoords="offset points", ha="center", fontsize=8)
-    if chance is not None:
-        axes.axvline(chance, color="grey", linestyle="--", linewidth=1)
     axes.set_yticks(range(len(rows)), [plain(name) for name in rows])
     axes.set_ylim(len(rows) - 0.5, -0.7)
-    axes.set_xlim(0, 1)
-    axes.set_xlabel(quantity)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def reliability(
+    confidence: Sequence[float], right: Sequence[Estimate], images: Sequence[int], title: str = ""
+) -> Figure:
+    """For each bin: share of ``right`` answers against the mean probability of the predicted class, and its ``images``.
+
+    On the dashed line both agree.
+    """
+    figure = _figure(4.6, 4.8)
+    above, below = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
+    above.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1)
+    for x, each in zip(confidence, right, strict=True):
+        if each.low is not None and each.high is not None:
+            above.plot([x, x], [each.low, each.high], color=INKS[0], linewidth=5, alpha=0.3, solid_capstyle="butt")
+    shares = [np.nan if each.estimate is None else each.estimate for each in right]
+    above.plot(confidence, shares, "o-", color=INKS[0], markersize=4)
+    above.set(xlim=(0, 1), ylim=(0, 1), ylabel="share of right answers")
+    above.set_title(title, fontsize=9, loc="left")
+    below.vlines(confidence, 0, images, color=INKS[0], linewidth=3)
+    below.set(xlabel="probability of the predicted class", ylabel="images")
+    below.set_ylim(bottom=0)
+    for axes in (above, below):
+        axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -15,9 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sdovis import allocation
-from sdovis.channels.channel import Channel, Codes, composite, stacked, together
-from sdovis.channels.layers import Coded, Layer, shown
-from sdovis.channels.neighbours import UNMASKED
+from sdovis.channels.channel import Channel, Codes, stacked, together
+from sdovis.channels.layers import Coded, Layer, coded, shown
 from sdovis.channels.place import Position
 from sdovis.channels.view import View
 from sdovis.errors import BadInput, Problem
@@ -67,20 +65,17 @@ def codes(source: Any, view: View) -> Codes:
 
     ``source`` is a path, a PIL image, a `SolarImage` or an array: uint8 is a picture, any other type physical values;
     for three channels also a tuple or a mapping of these. Returns (H, W) for one channel, (H, W, 3) for three. Raises
-    `BadInput` for a blank image, and if an image's header says that it spans something other than the view.
+    `BadInput` for an unusable image, and if an image's header says that it spans something other than the view.
     """
-    kinds = view.channels
     if isinstance(source, Coded):
         return source.codes
-    if not kinds:
-        return shown(_plain(_opened(source, view))).codes
-    if len(kinds) == 1:
-        return shown(_in_channel(_opened(source, view), kinds[0], view)).codes
-    if isinstance(source, Mapping | tuple | list):
-        images = [_opened(each, view) for each in _of_each(source, kinds)]
+    if len(view.channels) > 1 and isinstance(source, Mapping | tuple | list):
+        images = [_opened(each) for each in _of_each(source, view.channels)]
         together([image for image in images if isinstance(image, SolarImage)])
-        return shown(stacked([_in_channel(each, kind, view) for each, kind in zip(images, kinds, strict=True)])).codes
-    return shown(composite(_opened(source, view), kinds)).codes
+        layers = [layer for number, each in enumerate(images) for layer in view.cut_already(each, number)]
+    else:
+        layers = view.cut_already(_opened(source), 0 if len(view.channels) < 2 else None)
+    return shown(stacked([coded(layer) for layer in layers])).codes
 
 
 def gathered(
@@ -128,7 +123,7 @@ def _on_disc(regions: Archive | None, layers: Sequence[Layer]) -> list[Position]
     return [Position(*place) for place in regions.at(observed).values()]
 
 
-def _opened(source: Any, view: View) -> SolarImage | NDArray[Any]:
+def _opened(source: Any) -> SolarImage | NDArray[Any]:
     if isinstance(source, str) and source.startswith(("http://", "https://")):
         raise BadInput(Problem("web addresses are not opened", "download the image first", file=source))
     if isinstance(source, str | Path):
@@ -139,25 +134,7 @@ def _opened(source: Any, view: View) -> SolarImage | NDArray[Any]:
         raise BadInput(
             Problem(f"a {type(source).__name__} is not an image", "give a path, a PIL image or a numpy array")
         )
-    if isinstance(source, SolarImage):
-        view.refuse_other_span(view.placed(source))  # the size of a browse image says that it shows the disc
     return source
-
-
-def _in_channel(source: SolarImage | NDArray[Any], kind: Channel, view: View) -> Codes:
-    held = kind.held(source)
-    if held is None and isinstance(source, SolarImage):
-        view.refuse_unflattened(kind, source)
-    if held is None and view.masks:
-        warnings.warn(UNMASKED, stacklevel=2)
-    return kind.encode(kind.values(source)) if held is None else held
-
-
-def _plain(source: SolarImage | NDArray[Any]) -> Codes:
-    values = source.values if isinstance(source, SolarImage) else source
-    if values.dtype != np.uint8:
-        raise BadInput(Problem("this model does not say which channel it sees", "give it 8-bit pictures"))
-    return values
 
 
 def _of_each(source: Mapping[str, Any] | Sequence[Any], kinds: Sequence[Channel]) -> list[Any]:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from sdovis.corpus.audit_foreign import ForeignAudit
-    from sdovis.evaluation.scores import Scores
+    from sdovis.evaluation.comparison import Comparison
+    from sdovis.evaluation.elsewhere import Elsewhere
+    from sdovis.evaluation.facts import ScoreFacts
     from sdovis.learning.clock import Clock
     from sdovis.learning.record import TrainingRecord
     from sdovis.learning.search import Found
@@ -54,22 +56,50 @@ def plugins() -> None:
     _show(table)
 
 
-def scores(scores: Scores) -> None:
-    """Scores of the model and its baselines on the test part."""
-    facts = scores.facts
+def scores(facts: ScoreFacts, images: str = "test part") -> None:
+    """Scores of the model and its baselines on ``images``."""
     level = f"{facts.bootstrap.confidence:.0%}"
-    title = f"test part: {facts.rows} images of {facts.regions} regions; {level} intervals by region"
+    title = f"{images}: {facts.rows} images of {facts.regions} regions; {level} intervals by region"
     table = _table("", "balanced accuracy", "macro-F1", "model minus this, balanced accuracy", title=title)
-
-    def cell(entry: Estimate | None) -> str:
-        if entry is None or None in (entry.estimate, entry.low, entry.high):
-            return "-"
-        return f"{entry.estimate:.3f} [{entry.low:.3f}, {entry.high:.3f}]"
-
     for name, of in {"this model": facts.overall, **facts.baselines}.items():
         difference = facts.difference_to.get(name, {}).get("balanced-accuracy")
-        table.add_row(name, cell(of.get("balanced-accuracy")), cell(of.get("macro-f1")), cell(difference))
+        table.add_row(name, _cell(of.get("balanced-accuracy")), _cell(of.get("macro-f1")), _cell(difference))
     _show(table)
+
+
+def elsewhere(found: Elsewhere) -> None:
+    """Scores on another source, and which of its rows were left out."""
+    source = found.source
+    scores(found.facts, f"{source.name}, {source.first[:10]} to {source.last[:10]}")
+    for reason, count in {**source.dropped, **source.rejects_by_reason}.items():
+        typer.echo(f"  {count:6d} rows left out: {reason}")
+    if source.missing_classes:
+        typer.echo(f"  no row is {' or '.join(source.missing_classes)}: means over classes leave it out")
+    if source.shared_with_test:
+        typer.echo(f"  {source.shared_with_test} of the regions are also in the test part")
+
+
+def comparison(found: Comparison) -> None:
+    """Each run's score, each pair's difference, and the sentence for a paper."""
+    level = f"{found.bootstrap.confidence:.0%}"
+    title = f"{found.on or 'test part'}: {found.rows} images of {found.regions} regions; {level} intervals by region"
+    scores = _table("", found.quantity, title=title)
+    for name, entry in found.scores.items():
+        scores.add_row(name, _cell(entry))
+    _show(scores)
+    pairs = _table("", "difference", "p", "p (Holm)", title="paired differences")
+    for pair in found.pairs:
+        chances = ("-" if p is None else f"{p:.2g}" for p in (pair.p_value, pair.p_holm))
+        pairs.add_row(f"{pair.a} - {pair.b}", _cell(pair.difference), *chances)
+    _show(pairs)
+    for sentence in found.sentences:
+        typer.echo(sentence)
+
+
+def _cell(entry: Estimate | None) -> str:
+    if entry is None or entry.estimate is None or entry.low is None or entry.high is None:
+        return "-"
+    return f"{entry.estimate:.3f} [{entry.low:.3f}, {entry.high:.3f}]"
 
 
 def seeds(record: TrainingRecord) -> None:

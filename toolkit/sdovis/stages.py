@@ -18,6 +18,7 @@ from sdovis.study import Study
 if TYPE_CHECKING:
     from sdovis.corpus.build import Corpus
     from sdovis.corpus.catalog import Catalog
+    from sdovis.evaluation.elsewhere import Elsewhere
     from sdovis.evaluation.scores import Scores
     from sdovis.learning.clock import Clock
     from sdovis.learning.record import TrainingRecord
@@ -54,6 +55,10 @@ class Folders:
     @property
     def scores(self) -> Path:
         return self.run / "scores"
+
+    def on(self, other: str) -> Path:
+        """The scores of the model on another source."""
+        return self.run / "on" / other
 
     @property
     def summary(self) -> Path:
@@ -128,6 +133,8 @@ def prepare(study: Study, folders: Folders, say: Say) -> Corpus:
         corpus = build.Corpus.load(folders.corpus)
     else:
         corpus = _timed(say, "prepare", lambda: build.build(study, folders.corpus, rows, origin=origin))
+    for notice in corpus.facts.notices or ():
+        say(f"note: {notice}")
     augmentations(study, corpus)  # the corpus does not depend on these, so they may have changed since
     _resolve(study, folders)
     return corpus
@@ -156,8 +163,12 @@ def train(
     if study.method.trainable == "head" and study.method.augment:
         say("train: the backbone is frozen and sees each image once, so augmentation is not used")
     if study.method.seeds == 1:
-        return _timed(say, "train", lambda: _learn(study, corpus, folders, folders.run, restart=restart, clock=clock))
-    return _timed(say, "train", lambda: _learn_from_seeds(study, corpus, folders, made_from, say, restart, clock))
+        record = _timed(say, "train", lambda: _learn(study, corpus, folders, folders.run, restart=restart, clock=clock))
+    else:
+        record = _timed(say, "train", lambda: _learn_from_seeds(study, corpus, folders, made_from, say, restart, clock))
+    if record.never_above_chance:
+        say("train: no evaluation was above chance; try another learning rate, more epochs, or a pretrained backbone")
+    return record
 
 
 def _corpus_to_train_on(study: Study, folders: Folders) -> Corpus:
@@ -282,6 +293,26 @@ def evaluate(study: Study, folders: Folders, say: Say) -> Scores:
     if study.method.seeds > 1:
         _score_seeds(study, corpus, folders, say)
     return found
+
+
+def evaluate_on(study: Study, folders: Folders, other: Study, say: Say) -> Elsewhere:
+    """Model and another source -> scores on it, after those of the test part. See `sdovis.evaluation.elsewhere`."""
+    from sdovis.corpus import build
+    from sdovis.evaluation import elsewhere
+
+    evaluate(study, folders, say)
+    corpus = build.Corpus.load(folders.corpus)
+    model = manifests.read(folders.model, made_by="train")
+    shown, folder = elsewhere.seen_as_trained(study, other), folders.on(other.name)
+    origin = build.made_from(shown, build.read_rows(shown))
+    if manifests.finished(folder, elsewhere.made_from(study, corpus, model, origin)):
+        say(f"evaluate on {other.name}: nothing changed, keeping the scores")
+        return elsewhere.Elsewhere.load(folder)
+    return _timed(
+        say,
+        f"evaluate on {other.name}",
+        lambda: elsewhere.evaluate(study, corpus, folders.model, shown, folder),
+    )
 
 
 def _score_seeds(study: Study, corpus: Corpus, folders: Folders, say: Say) -> None:

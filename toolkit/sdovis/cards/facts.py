@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from sdovis.corpus.facts import CorpusFacts
 from sdovis.corpus.shortcuts import Shortcut
 from sdovis.corpus.split import PARTS
 from sdovis.errors import BadInput, Problem
+from sdovis.evaluation.elsewhere import PLACE, Elsewhere
 from sdovis.evaluation.facts import ScoreFacts
 from sdovis.labels.schemes import SchemeFacts
 from sdovis.learning.model_files import ConfigFile, ProcessorFile
@@ -75,6 +75,7 @@ class SplitFacts:
 
     ``folds`` and ``fold`` apply to the method kfold, ``year`` to leave-year-out. ``links`` is the number of returning
     regions that were linked to their first number, ``links_by_chance`` the number of links expected by chance alone.
+    ``rows_without_region`` counts the rows of which nobody knows whether their region lies in two parts.
     """
 
     method: str
@@ -91,6 +92,7 @@ class SplitFacts:
     parts: Mapping[str, Part]
     shortcuts: Mapping[str, Shortcut]
     seed: int
+    rows_without_region: int
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ class Facts:
     trainable: str
     training: TrainingRecord
     scores: ScoreFacts
+    elsewhere: tuple[Elsewhere, ...]
     examples: tuple[Example, ...]
     figures: tuple[str, ...]
     sdovis: str
@@ -154,16 +157,8 @@ class Facts:
     @property
     def headline(self) -> Headline:
         """The score that represents the model: balanced accuracy, or the first that is a single number."""
-        overall, baselines = self.scores.overall, self.scores.baselines
-        score = "balanced-accuracy" if "balanced-accuracy" in overall else next(iter(overall))
-        rivals = {name: scores[score].estimate for name, scores in baselines.items()}
-        known = {name: estimate for name, estimate in rivals.items() if estimate is not None}
-        if not known:
-            return Headline(score, overall[score], "", None, None, beats=False)
-        best = max(known, key=lambda name: known[name])
-        difference = self.scores.difference_to[best][score]
-        beats = difference.low is not None and difference.low > 0
-        return Headline(score, overall[score], best, baselines[best][score], difference, beats)
+        overall = self.scores.overall
+        return headline(self.scores, "balanced-accuracy" if "balanced-accuracy" in overall else next(iter(overall)))
 
     @property
     def browse(self) -> bool:
@@ -177,9 +172,28 @@ class Facts:
         return min(regions, key=lambda name: regions[name])
 
 
-def pin(corpus: Manifest, model: Manifest, scores: Manifest) -> str:
+def headline(scores: ScoreFacts, score: str) -> Headline:
+    """One score of the model, and the strongest baseline's."""
+    rivals = {name: of[score].estimate for name, of in scores.baselines.items()}
+    known = {name: estimate for name, estimate in rivals.items() if estimate is not None}
+    model = scores.overall[score]
+    if not known:
+        return Headline(score, model, "", None, None, beats=False)
+    best = max(known, key=lambda name: known[name])
+    difference = scores.difference_to[best][score]
+    beats = difference.low is not None and difference.low > 0
+    return Headline(score, model, best, scores.baselines[best][score], difference, beats)
+
+
+def pin(corpus: Manifest, model: Manifest, scores: Manifest, *elsewhere: Manifest) -> str:
     """The tag of a release, known before anything is published: a function of its contents."""
-    return "r-" + manifests.sha256_text("\n".join(m.digest for m in (corpus, model, scores)))[:12]
+    return "r-" + manifests.sha256_text("\n".join(m.digest for m in (corpus, model, scores, *elsewhere)))[:12]
+
+
+def elsewhere_of(run_dir: Path) -> dict[Path, Manifest]:
+    """The folders with scores on other sources, by name, and their manifests. Raises `BadInput` for a damaged one."""
+    folders = sorted(path for path in (run_dir / PLACE).glob("[!.]*") if path.is_dir())
+    return {folder: manifests.read(folder, made_by="evaluate --on") for folder in folders}
 
 
 def gather(study: Study, run_dir: Path) -> Facts:
@@ -194,12 +208,14 @@ def gather(study: Study, run_dir: Path) -> Facts:
         "model": manifests.read(model_folder, made_by="train"),
         "scores": manifests.read(scores_folder, made_by="evaluate"),
     }
+    elsewhere = elsewhere_of(run_dir)
     corpus, audit = CorpusFacts.load(corpus_folder), Audit.load(corpus_folder)
     scores = ScoreFacts.load(scores_folder)
     config, processor = ConfigFile.load(model_folder), ProcessorFile.load(model_folder)
     training = TrainingRecord.load(run_dir / "training")
     disagreements = [
         *_disagreements(study, made, training, corpus, run_dir),
+        *_other_model(made, elsewhere),
         *_other_classes(corpus, scores, config, run_dir),
     ]
     if not scores.overall:
@@ -217,7 +233,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
         licence=study.publish.licence,
         authors=study.publish.authors,
         notes=study.publish.notes,
-        repositories=_repositories(study, made),
+        repositories=_repositories(study, pin(*made.values(), *elsewhere.values())),
         classes=class_facts(corpus.classes, corpus.scheme, corpus.spellings),
         scheme=corpus.scheme,
         flares=corpus.flares,
@@ -251,6 +267,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
             {name: audit.parts[name] for name in PARTS},
             audit.shortcuts,
             study.study.seed,
+            corpus.rows_without_region or 0,
         ),
         rejects=rejects(corpus.rejects_by_reason),
         columns=COLUMNS,
@@ -259,6 +276,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
         trainable=study.method.trainable,
         training=training,
         scores=scores,
+        elsewhere=tuple(Elsewhere.load(folder) for folder in elsewhere),
         examples=sources.examples(run_dir, tuple(corpus.classes)),
         figures=tuple(sorted(f for f in made["scores"].files if f.startswith("figures/"))),
         sdovis=__version__,
@@ -285,6 +303,15 @@ def _disagreements(
         yield Problem("[evaluation] in the study is not what the scores were made with", rerun, str(run_dir / "scores"))
 
 
+def _other_model(made: Mapping[str, Manifest], elsewhere: Mapping[Path, Manifest]) -> Iterator[Problem]:
+    """Scores on other sources that belong to another corpus or model."""
+    digests = made["corpus"].digest, made["model"].digest
+    for folder, manifest in elsewhere.items():
+        if (manifest.made_from["corpus"], manifest.made_from["model"]) != digests:
+            what = "were not made from this corpus and this model"
+            yield Problem(what, "run sdovis evaluate --on again, or remove the folder", str(folder))
+
+
 def _other_classes(corpus: CorpusFacts, scores: ScoreFacts, config: ConfigFile, run_dir: Path) -> Iterator[Problem]:
     classes = tuple(corpus.classes)
     found = {
@@ -296,12 +323,10 @@ def _other_classes(corpus: CorpusFacts, scores: ScoreFacts, config: ConfigFile, 
             yield Problem("its classes differ from the corpus", "run sdovis run", str(run_dir / file))
 
 
-def _repositories(study: Study, made: Mapping[str, Manifest]) -> Repositories:
+def _repositories(study: Study, tag: str) -> Repositories:
     namespace = study.publish.namespace or PLACEHOLDER
-    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9]|[._-](?=[A-Za-z0-9])){0,95}", namespace):
-        raise BadInput(Problem(f"publish.namespace {namespace!r} is not a valid user or organisation name for the Hub"))
     where = f"{namespace}/{study.name}"
-    return Repositories(where, where, where, pin(**made), placeholder=not study.publish.namespace)
+    return Repositories(where, where, where, tag, placeholder=not study.publish.namespace)
 
 
 def class_facts(

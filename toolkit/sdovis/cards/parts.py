@@ -5,6 +5,7 @@ from __future__ import annotations
 from sdovis.cards.facts import Facts, SplitFacts
 from sdovis.cards.markdown import Markdown, count, lines, md, number
 from sdovis.corpus.returning import LATITUDE_TOLERANCE, LONGITUDE_TOLERANCE
+from sdovis.corpus.units import said_of_missing
 
 #: One synodic rotation, in days.
 ROTATION_DAYS = 27.0
@@ -76,9 +77,10 @@ def _returns(split: SplitFacts) -> str:
 
 
 def audit(facts: Facts) -> Markdown:
-    """How many regions, images and cutouts the audit found in more than one part."""
+    """How many regions, images and cutouts the audit found in more than one part, and how many rows name no region."""
     found = (f"{md(what.replace('_', ' '))} {shared}" for what, shared in facts.split.leaks.items())
-    return Markdown(f"Audit, found in more than one part: {', '.join(found)}.")
+    unknown = said_of_missing(facts.split.rows_without_region, facts.rows)
+    return Markdown(f"Audit, found in more than one part: {', '.join(found)}.{f' But {unknown}.' if unknown else ''}")
 
 
 def kept_apart(facts: Facts) -> Markdown:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sdovis.cards.facts import Facts
-from sdovis.cards.markdown import Markdown, code, count, difference, interval, lines, score
+from sdovis.cards import tables
+from sdovis.cards.facts import Facts, headline
+from sdovis.cards.markdown import Markdown, blocks, code, count, difference, interval, lines, md, score
 
 #: What each baseline of `sdovis.evaluation.baselines` is, in the order in which a card names them.
 BASELINES = {
@@ -44,6 +45,36 @@ def baselines(facts: Facts) -> Markdown:
     )
 
 
+def elsewhere(facts: Facts) -> Markdown:
+    """The section on other sources: which they are, what was left out, and where no better than a baseline."""
+    if not facts.elsewhere:
+        return Markdown("")
+    found = []
+    for each in facts.elsewhere:
+        source, best = each.source, headline(each.facts, facts.headline.score)
+        dropped = "; ".join(f"{count(n)} ({why})" for why, n in source.dropped.items())
+        absent = ", ".join(md(name) for name in source.missing_classes)
+        shared = f"{count(source.shared_with_test)} of its regions are also in the test part."
+        weaker = f"The model is **not shown to be better** than {code(best.rival)} there."
+        found.append(
+            lines(
+                f"- **{md(source.title)}**:",
+                f"Rows left out: {dropped}." if dropped else "No row of it was seen in training.",
+                shared if source.shared_with_test else "",
+                f"No image shows {absent}, so means leave these classes out." if absent else "",
+                "It is simulated." if source.simulated and not facts.simulated else "",
+                weaker if best.rival and not best.beats else "",
+            )
+        )
+    return blocks(
+        "### On other data",
+        "The same model and baselines, unchanged, on sources that took no part in training. Rows that training may have "
+        "seen are left out.",
+        tables.elsewhere(facts),
+        Markdown("\n".join(found)),
+    )
+
+
 def validation(facts: Facts) -> Markdown:
     """The score of the validation part, and whether that part chose the checkpoint."""
     chose = ", which chose the checkpoint" if facts.training.kept_by != "last" else ""
@@ -63,6 +94,25 @@ def recall_figure(facts: Facts) -> Markdown:
     """The figure of each class's recall, if scores by class were asked for."""
     shown = facts.scores.per_class
     return _figure(facts, "recall", "Recall of each class, with intervals") if shown else Markdown("")
+
+
+def reliability(facts: Facts) -> Markdown:
+    """How far the probability of the predicted class is from the share of right answers, and the figure of it."""
+    found = facts.scores.reliability
+    if found is None:
+        return Markdown("")
+    fitted = facts.training.temperature is not None
+    return blocks(
+        lines(
+            f"The predicted class has a mean probability of {score(found.confidence)}.",
+            f"Expected calibration error {score(found.ece)} ({count(len(found.bins))} bins of equally many images),",
+            f"classwise {score(found.classwise_ece)}; log loss {score(found.log_loss)}.",
+            "The probabilities were calibrated on the validation part."
+            if fitted
+            else "The probabilities are not calibrated.",
+        ),
+        _figure(facts, "reliability", "Share of right answers against the probability of the predicted class"),
+    )
 
 
 def _figure(facts: Facts, name: str, told: str) -> Markdown:
@@ -87,3 +137,25 @@ def by_longitude(facts: Facts) -> Markdown:
     if facts.scores.by_longitude:
         return Markdown("No intervals are given: a difference between rows with few images is noise.")
     return Markdown("The corpus holds no longitudes, so skill near the limb is unknown.")
+
+
+def strata(facts: Facts) -> Markdown:
+    """The section on strata: which is the weakest; empty if there are none."""
+    weakest, scores = facts.scores.weakest, facts.scores
+    if weakest is None:
+        return Markdown("")
+    worth = round(scores.effective_regions or scores.regions)
+    uneven = (
+        f"Images are unevenly spread: the {count(scores.regions)} regions weigh as much as {count(worth)} equal ones."
+    )
+    return blocks(
+        "### Where it is weakest",
+        lines(
+            f"Weakest: {md(weakest.what)}, {md(weakest.of)}, with {interval(weakest.balanced_accuracy)}",
+            f"on {count(weakest.rows)} images of {count(weakest.regions)} regions.",
+            "Strata in which a class does not occur, or with fewer than five regions, are left out.",
+            uneven if worth < scores.regions else "",
+        ),
+        tables.strata(facts),
+        _figure(facts, "strata", "Balanced accuracy in strata of the test part, with intervals"),
+    )

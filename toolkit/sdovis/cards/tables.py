@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sdovis.cards.facts import ClassFacts, Facts
+from sdovis.cards.facts import ClassFacts, Facts, headline
 from sdovis.cards.markdown import (
     Markdown,
     blocks,
@@ -174,6 +174,21 @@ def scores(facts: Facts) -> Markdown:
     return _table(["", *map(named, found.overall)], rows)
 
 
+def elsewhere(facts: Facts) -> Markdown:
+    """The score that represents the model on each other source, beside that of the best baseline there."""
+    shown = facts.headline.score
+    rows = []
+    for found in facts.elsewhere:
+        best = headline(found.facts, shown)
+        rival = f"{code(best.rival)} {interval(best.rival_score)}" if best.rival_score else "-"
+        times = f"{day(found.source.first)} to {day(found.source.last)}"
+        counts = count(found.source.rows), count(found.source.regions)
+        apart = difference(best.difference) if best.difference else "-"
+        rows.append([md(found.source.title), times, *counts, f"**{interval(best.model)}**", rival, apart])
+    head = ["source", "observed", "images", "regions", named(shown), "best baseline there", "difference"]
+    return _table(head, rows)
+
+
 def by_class(facts: Facts) -> Markdown:
     """The scores of each class against the rest; empty if none were asked for."""
     found, test = facts.scores.per_class, facts.split.parts["test"]
@@ -199,6 +214,16 @@ def by_longitude(facts: Facts) -> Markdown:
     bins = facts.scores.by_longitude
     rows = ([f"{number(b.from_deg)} to {number(b.to_deg)}", count(b.rows), score(b.balanced_accuracy)] for b in bins)
     return _table(["degrees", "test images", "balanced accuracy"], rows)
+
+
+def strata(facts: Facts) -> Markdown:
+    """Balanced accuracy in strata of the test part; empty if there are none."""
+    head = ["property", "", "test images", "regions", "balanced accuracy"]
+    rows = (
+        [md(s.what), md(s.of), count(s.rows), count(s.regions), interval(s.balanced_accuracy)]
+        for s in facts.scores.strata
+    )
+    return _table(head, rows)
 
 
 def parts_in_short(facts: Facts) -> Markdown:
@@ -247,6 +272,11 @@ def _trained(facts: Facts) -> Iterator[list[str]]:
     yield ["steps", f"{count(training.steps)} ({number(training.epochs)} epochs) in {processes}"]
     best = "" if training.kept_score is None else f": {score(training.kept_score)} on the validation part"
     yield ["kept", f"step {count(training.kept_step)}, by {_words(training.kept_by)}{best}"]
+    if training.temperature is not None:
+        yield [
+            "temperature",
+            f"{number(training.temperature)}, fitted on the validation part and folded into the classifier",
+        ]
     yield ["precision, seed", f"{md('fp32' if training.precision == 'no' else training.precision)}, {training.seed}"]
 
 
@@ -307,9 +337,11 @@ TABLES: Mapping[str, Callable[[Facts], Markdown]] = {
         columns,
         classes_and_merged,
         scores,
+        elsewhere,
         by_class,
         confusion,
         by_longitude,
+        strata,
         parts_in_short,
         training,
     )

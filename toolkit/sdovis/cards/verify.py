@@ -25,15 +25,18 @@ from sdovis.cards.card import README, dataset_card, merge, model_card
 from sdovis.cards.facts import Facts, class_facts, gather, rejects
 from sdovis.corpus.audit import Part
 from sdovis.corpus.build import Corpus
+from sdovis.corpus.duplicates import footprint_deg
 from sdovis.corpus.facts import count_reasons, count_spellings
 from sdovis.corpus.shortcuts import shortcuts
 from sdovis.corpus.split import PARTS
 from sdovis.errors import BadInput, Problem
-from sdovis.evaluation.facts import Latency, LongitudeBin, ScoreFacts, ValidationScore
+from sdovis.evaluation.elsewhere import PLACE, SEEN, Elsewhere, seen
+from sdovis.evaluation.facts import Latency, LongitudeBin, Reliability, ScoreFacts, ValidationScore
 from sdovis.evaluation.metrics import spec
-from sdovis.evaluation.scores import LONGITUDE_EDGES
+from sdovis.evaluation.strata import LONGITUDE_EDGES, effective_regions, strata
 from sdovis.statistics import skill
 from sdovis.statistics.bootstrap import Estimate, by_cluster, cluster_bootstrap, paired_difference
+from sdovis.statistics.calibration import calibration
 
 #: A probability's rounding in fp32, summed over classes.
 _SUM_TOLERANCE = 1e-4
@@ -56,6 +59,15 @@ class Mismatch:
         """The mismatch as the command line reports it."""
         what = f"printed {self.printed!r}, recomputed {self.recomputed!r}"
         return Problem(what, "run sdovis card", self.file, row=self.line)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What scores refer to beyond their rows: the training part's class shares, the validation score, a cutout's side."""
+
+    climatology: NDArray[np.float64]
+    validation: ValidationScore
+    footprint_deg: float | None
 
 
 def verify(run_dir: Path) -> list[Mismatch]:
@@ -95,7 +107,18 @@ def recomputed(facts: Facts, run_dir: Path) -> Facts:
     """``facts`` with every number that the rows of the run determine recomputed from them."""
     corpus = Corpus.load(run_dir / "corpus")
     rows = corpus.rows.assign(label_name=[corpus.classes[i] for i in corpus.rows["label"]])
-    predictions = _predictions(corpus, run_dir)
+    predictions = _predictions(corpus, run_dir / "scores")
+    parts = {name: (rows["split"] == name).to_numpy() for name in PARTS}
+    label = rows["label"].to_numpy()
+    climatology = np.bincount(label[parts["train"]], minlength=len(corpus.classes)) / parts["train"].sum()
+    validation = skill.confusion(
+        label[parts["validation"]], predictions.argmax(axis=1)[parts["validation"]], len(corpus.classes)
+    )
+    given = _Given(
+        climatology,
+        ValidationScore(float(skill.balanced_accuracy(validation)), int(parts["validation"].sum())),
+        footprint_deg(cutout_arcsec=facts.cutout_arcsec, cutout_deg=facts.cutout_deg),
+    )
     spellings = {str(name): count_spellings(of["label_text"]) for name, of in rows.groupby("label_name")}
     reasons = pd.read_csv(run_dir / "corpus" / "rejects.csv", dtype=str, keep_default_na=False)["reason"]
     keys = {"region": "group", "image": "frame", "identical_cutout": "pixels_sha256"}
@@ -114,8 +137,35 @@ def recomputed(facts: Facts, run_dir: Path) -> Facts:
         training=replace(
             facts.training, images={name: int((rows["split"] == name).sum()) for name in ("train", "validation")}
         ),
-        scores=_scores(facts.scores, rows, predictions, corpus.classes, run_dir / "scores"),
+        scores=_scores(facts.scores, rows, predictions, run_dir / "scores", given),
+        elsewhere=tuple(
+            _elsewhere(saved, corpus, run_dir / PLACE / saved.source.name, given) for saved in facts.elsewhere
+        ),
     )
+
+
+def _elsewhere(saved: Elsewhere, corpus: Corpus, folder: Path, given: _Given) -> Elsewhere:
+    """The scores on another source, and its counts, from the rows of its own corpus."""
+    found = Corpus.load(folder / "corpus")
+    if wrong := sorted(set(seen(found.rows, corpus)) - {""}):
+        raise BadInput(Problem(f"contains rows of which {wrong[0]}", "run sdovis evaluate --on again", str(folder)))
+    reasons = pd.read_csv(folder / "corpus" / "rejects.csv", dtype=str, keep_default_na=False)["reason"]
+    own = reasons.isin(list(SEEN))
+    occurring = set(found.rows["label"])
+    source = replace(
+        saved.source,
+        rows=len(found.rows),
+        regions=found.rows["group"].nunique(),
+        first=str(found.rows["observed"].min()),
+        last=str(found.rows["observed"].max()),
+        dropped=count_reasons(reasons[own]),
+        rejects=len(reasons),
+        rejects_by_reason=count_reasons(reasons[~own]),
+        shared_with_test=len(set(corpus.part("test")["group"]) & set(found.rows["group"])),
+        missing_classes=tuple(name for i, name in enumerate(corpus.classes) if i not in occurring),
+    )
+    scores = _scores(saved.facts, found.rows, _predictions(found, folder), folder, given)
+    return Elsewhere(source, scores)
 
 
 def _shared(rows: pd.DataFrame, column: str) -> int:
@@ -140,9 +190,9 @@ def _part(part: pd.DataFrame, classes: tuple[str, ...]) -> Part:
     )
 
 
-def _predictions(corpus: Corpus, run_dir: Path) -> NDArray[np.float64]:
+def _predictions(corpus: Corpus, folder: Path) -> NDArray[np.float64]:
     """Probabilities (N, K) in the corpus' order. Raises `BadInput` if they belong to other rows or are not probabilities."""
-    file = run_dir / "scores" / "predictions.parquet"
+    file = folder / "predictions.parquet"
     table = pd.read_parquet(file)
     for column in ("id", "group", "split", "label"):
         if table[column].tolist() != corpus.rows[column].tolist():
@@ -154,13 +204,16 @@ def _predictions(corpus: Corpus, run_dir: Path) -> NDArray[np.float64]:
 
 
 def _scores(
-    saved: ScoreFacts, rows: pd.DataFrame, probabilities: NDArray[np.float64], classes: tuple[str, ...], folder: Path
+    saved: ScoreFacts,
+    rows: pd.DataFrame,
+    probabilities: NDArray[np.float64],
+    folder: Path,
+    given: _Given,
 ) -> ScoreFacts:
+    classes = saved.classes
     k, predicted = len(classes), probabilities.argmax(axis=1)
-    label = rows["label"].to_numpy()
-    parts = {name: (rows["split"] == name).to_numpy() for name in PARTS}
-    test = parts["test"]
-    truth, groups = label[test], rows["group"][test]
+    test = (rows["split"] == "test").to_numpy()
+    truth, groups = rows["label"].to_numpy()[test], rows["group"][test]
     bootstrap = saved.bootstrap
     draws: dict[str, Any] = {
         "samples": bootstrap.samples,
@@ -183,9 +236,7 @@ def _scores(
             return Estimate.of(interval)
         return {each: Estimate.of(part) for each, part in zip(classes, interval.each(), strict=True)}
 
-    climatology = np.bincount(label[parts["train"]], minlength=k) / parts["train"].sum()
     seconds = pd.read_parquet(folder / "latency.parquet")["seconds"].to_numpy()
-    validation = skill.confusion(label[parts["validation"]], predicted[parts["validation"]], k)
     return replace(
         saved,
         rows=int(test.sum()),
@@ -205,9 +256,13 @@ def _scores(
             for rival, scores in saved.difference_to.items()
         },
         by_longitude=tuple(_by_longitude(rows[test], truth, predicted[test], k)),
-        validation=ValidationScore(float(skill.balanced_accuracy(validation)), int(parts["validation"].sum())),
-        brier_skill=skill.brier_skill(truth, probabilities[test], climatology),
+        validation=given.validation,
+        brier_skill=skill.brier_skill(truth, probabilities[test], given.climatology),
         latency_ms=Latency(float(np.median(seconds) * 1e3), float(np.percentile(seconds, 95) * 1e3)),
+        reliability=saved.reliability
+        and Reliability.of(calibration(truth, probabilities[test], groups.to_numpy(), **draws)),
+        strata=strata(rows[test], predicted[test], k, given.footprint_deg, **draws),
+        effective_regions=saved.effective_regions and effective_regions(groups),
     )
 
 

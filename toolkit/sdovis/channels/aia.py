@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sdovis.channels.channel import Channel, Contrast, Floats, wrong
+from sdovis.channels import origin
+from sdovis.channels.channel import Channel, Contrast, Floats, Limits, wrong
 from sdovis.errors import BadInput, Problem
 from sdovis.images.images import SolarImage
 
@@ -18,6 +19,10 @@ RANGES = {
     94: (0.1, 800), 131: (0.7, 1900), 171: (5, 3500), 193: (20, 5500), 211: (7, 3500), 304: (0.1, 3500),
     335: (0.4, 1000), 1600: (10, 800), 1700: (220, 5000),
 }  # fmt: skip
+#: AIA's cameras count to 14 bits, 16383 DN (Lemen et al. 2012, Solar Physics 275, 17), flat field and registration add
+#: some; the shortest exposures, in flares, are of milliseconds. The dark level is subtracted, with a noise of a few DN:
+#: less than one value in a thousand, beside saturated pixels, is far below zero.
+LIMITS = {"DN": Limits(-50, 33_000, 1e-3), "": Limits(-50, 33_000, 1e-3), "DN/s": Limits(-50, 7e6, 1e-3)}
 #: The version of AIA's calibration that the corrected channels are defined by.
 CALIBRATION = 10
 #: aiapy 0.10 knows the table of `CALIBRATION` by its sum, fetches it once and keeps it.
@@ -26,13 +31,7 @@ AIAPY = "aiapy>=0.10"
 
 def contradictions(image: SolarImage, wave: int, units: tuple[str, ...]) -> Sequence[str]:
     """What in the header contradicts AIA's channel at ``wave`` angstrom; a missing keyword does not count."""
-    header = image.header
-    found = []
-    instrument, length = str(header.get("INSTRUME", "")), header.get("WAVELNTH")
-    if instrument and not instrument.startswith("AIA"):
-        found.append(f"INSTRUME is {instrument!r}")
-    if length and length != wave:
-        found.append(f"WAVELNTH is {length!r}")
+    found = [*origin.foreign(image, "AIA"), *origin.of_another_wave(image, wave)]
     if image.unit not in units:
         found.append(f"the unit is {image.unit!r}")
     return found
@@ -119,6 +118,7 @@ def _aia(wave: int, *, corrected: bool = False) -> Channel:
         ),
         # Level 1 has no BUNIT.
         contradictions=partial(contradictions, wave=wave, units=("", "DN", "DN/s")),
+        limits=LIMITS,
         requires=(AIAPY,) if corrected else (),
     )
 

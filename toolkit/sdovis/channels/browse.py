@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from functools import lru_cache, partial
 
 import numpy as np
@@ -31,12 +29,6 @@ def _grey(image: SolarImage) -> Floats:
     return _luma(image).astype(np.float32)
 
 
-def _name_says(image: SolarImage, pattern: str) -> str:
-    """What the name of a browse picture says it shows: 20110215_013000_512_0211.jpg is AIA 211."""
-    found = re.search(rf"_(?:256|512|1024|2048|3072|4096)_({pattern})\.\w+$", image.path.name if image.path else "")
-    return found[1] if found else ""
-
-
 @lru_cache(maxsize=16)
 def _index_of_luma(wave: int) -> Floats:
     """For each luma from 0 to 255, the index into AIA's colour table; fractional between two entries.
@@ -55,14 +47,6 @@ def _table_index(image: SolarImage, wave: int) -> Floats:
     return _index_of_luma(wave).take(_luma(image), mode="clip")
 
 
-def _of_another_wave(image: SolarImage, wave: int) -> Sequence[str]:
-    found = list(aia.contradictions(image, wave, ("grey", "rgb")))
-    named = _name_says(image, r"\d{4}|HMI\w*")
-    if named not in ("", f"{wave:04d}"):
-        found.append(f"the file's name says {named!r}")
-    return found
-
-
 def _aia_browse(wave: int) -> Channel:
     return Channel(
         name=f"aia-{wave}-browse",
@@ -75,7 +59,6 @@ def _aia_browse(wave: int) -> Channel:
         colormap=f"sdoaia{wave}",
         levels=GREY_LEVELS,
         physical=partial(_table_index, wave=wave),
-        contradictions=partial(_of_another_wave, wave=wave),
         contrast=Contrast(
             kind="bright",
             weak=0.3,
@@ -85,6 +68,7 @@ def _aia_browse(wave: int) -> Channel:
             feather_mm=40.0,
             source="grey levels over those of the quiet corona at the same mu, as they lie in NASA's pictures",
         ),
+        contradictions=partial(aia.contradictions, wave=wave, units=("grey", "rgb")),
         imports=("sunpy.visualization.colormaps",),
     )
 
@@ -92,15 +76,6 @@ def _aia_browse(wave: int) -> Channel:
 AIA_94_BROWSE, AIA_131_BROWSE, AIA_171_BROWSE = _aia_browse(94), _aia_browse(131), _aia_browse(171)
 AIA_193_BROWSE, AIA_211_BROWSE, AIA_304_BROWSE = _aia_browse(193), _aia_browse(211), _aia_browse(304)
 AIA_335_BROWSE, AIA_1600_BROWSE, AIA_1700_BROWSE = _aia_browse(335), _aia_browse(1600), _aia_browse(1700)
-
-
-def _of_another_segment(image: SolarImage, wanted: str, names: str) -> Sequence[str]:
-    """``names`` is what NASA calls its pictures of the segment ``wanted``."""
-    found = list(hmi.contradictions(image, wanted, ("grey", "rgb")))
-    named = _name_says(image, r"\d{4}|HMI\w*")
-    if named and not re.fullmatch(names, named):
-        found.append(f"the file's name says {named!r}")
-    return found
 
 
 HMI_CONTINUUM_BROWSE = Channel(
@@ -115,7 +90,7 @@ HMI_CONTINUUM_BROWSE = Channel(
     colormap="gray",
     levels=GREY_LEVELS,
     physical=_grey,
-    contradictions=partial(_of_another_segment, wanted="continuum", names="HMII[CF]?"),
+    contradictions=partial(hmi.contradictions, wanted="continuum", units=("grey", "rgb")),
 )
 
 
@@ -139,7 +114,7 @@ HMI_MAGNETOGRAM_BROWSE = Channel(
     colormap="gray",
     levels=hmi.symmetric(np.arange(1.0, 128.0)),
     physical=_grey_from_zero,
-    contradictions=partial(_of_another_segment, wanted="magnetogram", names="HMIB"),
+    contradictions=partial(hmi.contradictions, wanted="magnetogram", units=("grey", "rgb")),
     signed=True,
     contrast=Contrast(
         kind="field",

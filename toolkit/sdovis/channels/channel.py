@@ -9,8 +9,8 @@ composite: a colour picture, one colour per channel. The built-in channels are i
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -34,6 +34,19 @@ MAX_TIME_GAP = timedelta(seconds=720)
 
 def _nothing_wrong(_: SolarImage) -> Sequence[str]:
     return ()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The least and the greatest value that an instrument can give; a ``share`` of the values may lie beyond."""
+
+    least: float
+    greatest: float
+    share: float = 0.0
+
+
+#: An image of a signed channel has both signs everywhere, if only in its noise; fewer values than this prove nothing.
+MANY_VALUES = 256
 
 
 @dataclass(frozen=True)
@@ -91,6 +104,7 @@ class Channel:
     ``browse`` channel reads published pictures in 8-bit grey or colour; the others read physical values. In a ``signed``
     channel code 128 is zero and 0 is missing. In a ``spotted`` channel sunspots are dark: see `channels.spots`.
     ``contrast`` says what stands out of the quiet Sun; without it, neighbours cannot be masked.
+    ``limits`` maps a unit to the values that the instrument can give in it: an image with others is of another kind.
     ``requires`` lists packages that ``physical`` needs beyond sdovis's own dependencies, ``imports`` the heavy modules
     that it loads when first called: preparation loads them once for all its processes.
     """
@@ -109,6 +123,7 @@ class Channel:
     spotted: bool = False
     contrast: Contrast | None = None
     missing: int = 0
+    limits: Mapping[str, Limits] = field(default_factory=dict)
     requires: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
 
@@ -133,7 +148,9 @@ class Channel:
         """
         if not isinstance(image, SolarImage):
             if image.dtype != np.uint8 and image.ndim == 2:
-                return np.asarray(image, np.float32)
+                image = SolarImage(np.asarray(image, np.float32), self.unit)
+                self._refuse_impossible(image)
+                return np.asarray(image.values)
             image = SolarImage(image, "grey" if image.ndim == 2 else "rgb")
         if image.values.ndim not in (2, 3) or (image.values.ndim == 3 and image.values.shape[2] != 3):
             raise wrong(image, f"an image of shape {image.values.shape}, not (H, W) or (H, W, 3)")
@@ -146,7 +163,29 @@ class Channel:
             raise wrong(image, f"{kind}, but channel {self.name} takes {want}")
         if found := self.contradictions(image):
             raise wrong(image, f"not an image for channel {self.name}: {', '.join(found)}")
-        return self.physical(image)
+        self._refuse_impossible(image)
+        values = self.physical(image)
+        if self.unit != image.unit:
+            self._refuse_impossible(replace(image, values=values, unit=self.unit))
+        return values
+
+    def _refuse_impossible(self, image: SolarImage) -> None:
+        """Raise `BadInput` for values that the channel's instrument cannot give: they are of another quantity."""
+        limits, values = self.limits.get(image.unit), image.values
+        if limits is None:
+            return
+        low, high = float(np.nanmin(values, initial=np.inf)), float(np.nanmax(values, initial=-np.inf))
+        name = image.unit or "DN"
+        if low < limits.least or high > limits.greatest:
+            beyond = np.count_nonzero((values < limits.least) | (values > limits.greatest))
+            if beyond > limits.share * np.count_nonzero(np.isfinite(values)):
+                what = f"values from {low:g} to {high:g} {name} cannot be of channel {self.name}"
+                hint = f"its instrument gives {limits.least:g} to {limits.greatest:g} {name}"
+                raise BadInput(Problem(what, hint, file=str(image.path or "")))
+        if self.signed and low < high and not low < 0 < high and np.count_nonzero(np.isfinite(values)) >= MANY_VALUES:
+            what = f"values from {low:g} to {high:g} {name}, all of one sign, cannot be of channel {self.name}"
+            hint = "a field has both polarities, if only in its noise: these may be grey levels or counts"
+            raise BadInput(Problem(what, hint, file=str(image.path or "")))
 
     def encode(self, values: Floats) -> Codes:
         """The code of the nearest level; NaN becomes ``missing``, values beyond the ends are clipped."""
@@ -327,11 +366,20 @@ def matched(images: Sequence[SolarImage], channels: Sequence[Channel]) -> tuple[
 
 
 def together(images: Sequence[SolarImage]) -> None:
-    """Raise `BadInput` if the images of a composite are more than `MAX_TIME_GAP` apart."""
+    """Raise `BadInput` if the images of a composite are more than `MAX_TIME_GAP` apart, or of different regions."""
     times = sorted(image.observed for image in images if image.observed is not None)
     if times and times[-1] - times[0] > MAX_TIME_GAP:
         what = f"the channels' images were taken at {times[0]:%Y-%m-%d %H:%M:%S} and {times[-1]:%Y-%m-%d %H:%M:%S} UTC"
         raise BadInput(Problem(what, "give images taken at the same time"))
+    of_one_harp(images)
+
+
+def of_one_harp(images: Sequence[SolarImage]) -> None:
+    """Raise `BadInput` if the headers of a composite's images name different HARPs."""
+    harps = sorted({number for image in images if isinstance(number := image.header.get("HARPNUM"), int) and number})
+    if len(harps) > 1:
+        what = f"the channels' images are of HARPs {' and '.join(map(str, harps))}"
+        raise BadInput(Problem(what, "give images of one region"))
 
 
 def _refusal(image: SolarImage, channel: Channel) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,44 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdovis.channels.channel import Channel, Contrast, Floats, wrong
+from sdovis.channels import origin
+from sdovis.channels.channel import Channel, Contrast, Floats, Limits, wrong
 from sdovis.images.images import SolarImage
 from sdovis.sun.geometry import disc_mu
 
-#: HMI's segments at JSOC, in lower case: those of the SHARPs and of the full-disc series.
-SEGMENTS = frozenset(
-    "magnetogram continuum br bp bt br_err bp_err bt_err dopplergram bitmap disambig conf_disambig field inclination "
-    "azimuth vlos_mag dop_width eta_0 damping src_continuum src_grad alpha_mag chisq conv_flag info_map linedepth "
-    "linewidth".split()
-)
-
-
-def segment(image: SolarImage) -> tuple[str, str]:
-    """Which of HMI's segments an image is, in lower case, and the evidence for it; two empty strings if there is none.
-
-    The header's SEGMENT or CONTENT decides, otherwise the file's name: the headers of SHARP's segments are alike, and
-    their CONTENT is "HMI observable".
-    """
-    for key in ("SEGMENT", "CONTENT"):
-        text = str(image.header.get(key, "")).strip().lower()
-        known = "continuum" if "intensity" in text else next((word for word in text.split() if word in SEGMENTS), "")
-        if known:
-            return known, f"{key} is {image.header[key]!r}"
-    name = image.path.name if image.path else ""
-    found = re.search(r"\.(\w+)\.fi?ts(?:\.gz)?$", name, re.IGNORECASE)
-    if found and found[1].lower() in SEGMENTS:
-        return found[1].lower(), f"the file's name says {found[1]!r}"
-    return "", ""
+#: HMI's spectral line, in angstrom and in nm.
+LINE = (6173.3, 617.33)
 
 
 def contradictions(image: SolarImage, wanted: str, units: tuple[str, ...]) -> Sequence[str]:
     """What in the header or name contradicts the segment ``wanted``; a missing keyword does not count."""
-    instrument = str(image.header.get("INSTRUME", ""))
-    found = [] if not instrument or instrument.startswith("HMI") else [f"INSTRUME is {instrument!r}"]
-    said, where = segment(image)
-    if said not in ("", wanted):
-        found.append(where)
-    if image.unit not in units and (image.unit or instrument):
+    found = [*origin.foreign(image, "HMI"), *origin.of_another_segment(image, wanted)]
+    length = image.header.get("WAVELNTH")
+    if isinstance(length, int | float) and length and not any(abs(length - line) < 1 for line in LINE):
+        found.append(f"WAVELNTH is {length!r}")
+    if image.unit not in units and (image.unit or image.header.get("INSTRUME")):
         found.append(f"the unit is {image.unit!r}" if image.unit else "BUNIT is absent")
     return found
 
@@ -56,6 +33,20 @@ def contradictions(image: SolarImage, wanted: str, units: tuple[str, ...]) -> Se
 def _as_it_is(image: SolarImage) -> Floats:
     values: Floats = image.values
     return values
+
+
+#: Gauss. The inversion of the vector field looks for strengths up to 5000 G (VFISV: Borrero et al. 2011, Solar Physics
+#: 273, 267; Centeno et al. 2014, Solar Physics 289, 3531), and the line-of-sight algorithm saturates at 4356 G in HMI's
+#: own files (Couvidat et al. 2016, Solar Physics 291, 1887, describe it). Noise of both polarities is everywhere.
+FIELD_LIMITS = {"G": Limits(-6000, 6000)}
+#: A filtergram of HMI's 4096 x 4096 px cameras has at most 14 bits, exposed for 0.1 s and more: 1.6e5 DN/s. The quiet
+#: disc's centre has 4e4 to 7e4 DN/s, and the ratio to it stays below 2 even in white-light flares.
+#: Beside the disc, scattered light less the dark level may be negative, and single hot pixels are real.
+INTENSITY_LIMITS = {
+    "DN/s": Limits(-200, 200_000, 1e-3), "DN": Limits(-200, 200_000, 1e-3), "quiet Sun": Limits(-0.05, 3, 1e-3)
+}  # fmt: skip
+#: The quiet Sun is never as dark as this in DN/s; grey levels of a picture are.
+DARKEST_QUIET_SUN = 1000.0
 
 
 def symmetric(positive: NDArray[Any]) -> Floats:
@@ -88,6 +79,7 @@ HMI_MAGNETOGRAM = Channel(
     levels=_GAUSS,
     physical=_as_it_is,
     contradictions=partial(contradictions, wanted="magnetogram", units=("G",)),
+    limits=FIELD_LIMITS,
     signed=True,
     contrast=_FIELD,
 )
@@ -104,6 +96,7 @@ HMI_BR = Channel(
     levels=_GAUSS,
     physical=_as_it_is,
     contradictions=partial(contradictions, wanted="br", units=("G",)),
+    limits=FIELD_LIMITS,
     signed=True,
     contrast=replace(
         _FIELD, weak=200.0, strong=500.0, source="200 G is twice the noise of HMI's inverted field strength"
@@ -135,6 +128,10 @@ def _quiet_sun_ratio(image: SolarImage) -> Floats:
     level = float(np.nanmedian(quiet)) if np.isfinite(quiet).any() else 0.0
     if not level > 0:
         raise wrong(image, "no quiet Sun to normalise the continuum by")
+    if level < DARKEST_QUIET_SUN and image.unit in ("DN/s", "DN"):
+        raise wrong(
+            image, f"the quiet Sun has {level:g} {image.unit}, which HMI cannot have measured: grey levels or ratios"
+        )
     return np.asarray(values / np.float32(level))
 
 
@@ -163,4 +160,5 @@ HMI_CONTINUUM = Channel(
     spotted=True,
     contrast=SPOTS,
     contradictions=partial(contradictions, wanted="continuum", units=("DN/s", "DN", "count")),
+    limits=INTENSITY_LIMITS,
 )

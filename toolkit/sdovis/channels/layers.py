@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sdovis.channels import usable
 from sdovis.channels.channel import Channel, Codes, Floats
 from sdovis.channels.quiet_sun import flattened
 from sdovis.errors import BadInput, Problem
@@ -32,14 +33,18 @@ class Layer:
     flat: bool = False
 
     @cached_property
-    def values(self) -> NDArray[Any]:
-        """(H, W) float32 in the channel's unit, NaN if missing; without a channel, the picture."""
+    def recorded(self) -> NDArray[Any]:
+        """(H, W) float32 in the channel's unit as the file has them, NaN if missing; without a channel, the picture."""
         if self.channel is None:
             return self.image.values
-        if self.codes is not None:
-            return self.channel.decode(self.codes)
-        values = self.channel.values(self.image)
-        return flattened(values, self.image.frame) if self.flat and self.image.frame is not None else values
+        return self.channel.values(self.image) if self.codes is None else self.channel.decode(self.codes)
+
+    @cached_property
+    def values(self) -> NDArray[Any]:
+        """`recorded`, in a flat layer over the limb darkening."""
+        if not self.flat or self.codes is not None or self.image.frame is None:
+            return self.recorded
+        return flattened(self.recorded, self.image.frame)
 
     @property
     def side(self) -> int:
@@ -87,20 +92,31 @@ class Cutouts:
 
     @property
     def blank(self) -> NDArray[np.bool_]:
-        """(N,): whether any channel holds a single code. The network would see nothing, whatever the values are."""
-        return _one_code(self.layers)
+        """(N,): whether any channel holds a single code besides what is missing: the network would see nothing."""
+        codes, known = self.layers, self.known
+        least = codes.min(axis=(1, 2), where=known, initial=255)
+        return np.asarray((codes.max(axis=(1, 2), where=known, initial=0) <= least).any(axis=-1))
 
 
 def shown(codes: Codes) -> Coded:
     """``codes`` for the network. Raises `BadInput` if one of their channels is blank."""
     if _one_code((codes if codes.ndim == 3 else codes[..., None])[None]).any():
-        raise BadInput(Problem("the image is blank: one value everywhere", "use one that shows the Sun"))
+        raise BadInput(Problem(usable.BLANK, "use one that shows the Sun"))
     return Coded(codes)
 
 
 def _one_code(layers: Codes) -> NDArray[np.bool_]:
     """(N,): which of (N, H, W, C) hold a single code in any channel."""
     return np.asarray((layers == layers[:, :1, :1]).all(axis=(1, 2)).any(axis=-1))
+
+
+def of_array(values: NDArray[Any], kind: Channel | None) -> Layer:
+    """The layer of an array of codes (uint8), or of values in the channel's unit. Raises `BadInput` as `encoded` does."""
+    if kind is not None and (codes := kind.held(values)) is None:
+        values = codes = kind.encode(kind.values(values))
+    else:
+        codes = values if values.dtype == np.uint8 else encoded(values, kind)
+    return Layer(SolarImage(values, "grey" if values.ndim == 2 else "rgb"), kind, None, codes)
 
 
 def coded(layer: Layer) -> Codes:

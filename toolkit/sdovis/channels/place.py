@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sdovis.errors import BadInput, Problem
+from sdovis.errors import BadInput
 from sdovis.images.images import SolarImage
 from sdovis.sun.geometry import project, unproject
-
-_NUMBER = r"([0-9]+(?:\.[0-9]*)?)"
+from sdovis.sun.notation import location
 
 
 @dataclass(frozen=True)
@@ -45,12 +44,7 @@ class Position:
 
         Raises `BadInput` for any other text.
         """
-        if found := re.fullmatch(rf"([NS]){_NUMBER} ?([EW]){_NUMBER}", text.strip(), re.IGNORECASE):
-            south, east = found[1] in "Ss", found[3] in "Ee"
-            return cls((-1) ** south * float(found[2]), (-1) ** east * float(found[4]))
-        if found := re.fullmatch(rf"([+-]?){_NUMBER} *, *([+-]?){_NUMBER}", text.strip()):
-            return cls(float(found[1] + found[2]), float(found[3] + found[4]))
-        raise BadInput(Problem(f"{text!r} is not a position", "write it as S21W42, or as two numbers: --at=-21.5,42"))
+        return cls(*location(text))
 
     @classmethod
     def parse_several(cls, text: str) -> list[Position]:

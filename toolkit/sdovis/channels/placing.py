@@ -1,16 +1,17 @@
-"""Where the disc lies in images without a header, as a study says."""
+"""Where the disc lies in images without a header, and which way is north in them, as a study says."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
+
+import numpy as np
 
 from sdovis.channels.channel import PUBLISHED
 from sdovis.channels.layers import Layer
 from sdovis.errors import BadInput, Problem
 from sdovis.images.images import SolarImage
+from sdovis.images.timestamps import time_in_name
 from sdovis.sun.geometry import DiscFrame
 
 #: The disc's centre may lie this share of the image's side from its middle and still imply the size it refers to.
@@ -41,7 +42,7 @@ class Placement:
         if zoom is None or (saved and not of_study):
             return Layer(image, None)
         scale = self.arcsec_per_px / zoom
-        when = image.observed or (None if of_study else _time_in_name(image.path))
+        when = image.observed or (None if of_study else time_in_name(image.path.name if image.path else ""))
         if when is None:
             return Layer(image, None, scale)
         x, y = ((c + 0.5) * zoom - 0.5 for c in self.center_px)
@@ -76,10 +77,15 @@ class Placement:
         return BadInput(Problem(what, "set images.native_px to the width and height that center_px refers to"))
 
 
-def _time_in_name(path: Path | None) -> datetime | None:
-    """The time that SDO's browse pictures have in their names: 20110215_013000_512_0211.jpg."""
-    found = re.search(r"(?<!\d)(20\d{6})_(\d{6})(?!\d)", path.name if path else "")
-    try:
-        return datetime.strptime(f"{found[1]}{found[2]}", "%Y%m%d%H%M%S").replace(tzinfo=UTC) if found else None
-    except ValueError:
-        return None
+def oriented(image: SolarImage, orientation: str | None) -> SolarImage:
+    """The image north up, where its header says nothing: as the study says. See `View.placed`."""
+    if image.oriented:
+        return image
+    if orientation is None:
+        what = "has no WCS, so nothing says which way is north: JSOC's as-is files of HMI's discs are turned by 180 degrees"
+        hint = (
+            "export it with protocol='fits', name drms' table of keywords in source.keywords, or set images.orientation"
+        )
+        raise BadInput(Problem(what, hint, file=str(image.path or "")))
+    values = image.values if orientation == "north-up" else np.ascontiguousarray(image.values[::-1, ::-1])
+    return replace(image, values=values, oriented=True)

@@ -6,6 +6,7 @@ network, so that the same region of the same image always gives the same codes.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -15,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdovis import records
+from sdovis.channels import usable
 from sdovis.channels.channel import Channel, ChannelFacts, channel, composite, matched, stacked, together
-from sdovis.channels.layers import Cutouts, Layer, coded, coded_each, shown
+from sdovis.channels.layers import Cutouts, Layer, coded, coded_each, of_array, shown
 from sdovis.channels.neighbours import UNMASKED, apart
 from sdovis.channels.owners import Divided
-from sdovis.channels.place import Position
-from sdovis.channels.placing import Placement
+from sdovis.channels.place import Position, sun_position
+from sdovis.channels.placing import Placement, oriented
 from sdovis.channels.surface import Surface, of_cutout
 from sdovis.channels.window import Window, nothing_there, on_sun, pixel
 from sdovis.errors import BadInput, Problem
@@ -47,6 +49,9 @@ class ViewFacts:
     max_longitude_deg: float | None
     neighbours: Literal["keep", "mask"]
     flatten: bool
+    orientation: str | None = None
+    check_pointing: bool = True
+    check_quality: bool = True
 
 
 #: What a view said in format 2.
@@ -77,7 +82,10 @@ class View:
     ``center_px`` and ``arcsec_per_px`` place the disc in images without a header whose size is ``native_px`` (width,
     height); if that is None, about twice the centre. ``max_longitude_deg`` is the study's limit on the distance from
     the central meridian, None for no limit. With ``neighbours`` "mask" a cutout shows quiet Sun in place of what belongs
-    to other regions; with ``flatten``, browse discs in white light are shown over their limb darkening.
+    to other regions; with ``flatten``, browse discs in white light are shown over their limb darkening. ``orientation``
+    says which way FITS files without any WCS run, None where such files are refused: "north-up" or "rotated-180", as JSOC
+    keeps HMI's full discs. ``check_pointing`` and ``check_quality`` say whether images whose disc is elsewhere, and those
+    that their QUALITY warns against, are unusable.
     """
 
     channels: tuple[Channel, ...]
@@ -90,6 +98,9 @@ class View:
     max_longitude_deg: float | None = None
     neighbours: Literal["keep", "mask"] = "keep"
     flatten: bool = False
+    orientation: str | None = None
+    check_pointing: bool = True
+    check_quality: bool = True
 
     @classmethod
     def of_study(cls, images: Images) -> View:
@@ -135,6 +146,9 @@ class View:
             saved.get("max_longitude_deg"),
             saved.get("neighbours") or "keep",
             bool(saved.get("flatten")),
+            saved.get("orientation"),
+            saved.get("check_pointing", True),
+            saved.get("check_quality", True),
         )
 
     @property
@@ -167,8 +181,10 @@ class View:
 
         An image ``of_study``, which a row names with its time, is known to show what the study says: raises `BadInput`
         if its size does not fit. Any other image whose size does not fit is left unchanged, as is one that may be a
-        cutout saved by sdovis; its name may give the time.
+        cutout saved by sdovis; its name may give the time. Raises `BadInput` for a file that does not say which way is
+        north if the study does not say it either.
         """
+        image = oriented(image, self.orientation)
         if image.frame is not None:
             return Layer(image, None, image.frame.arcsec_per_px)
         if self.center_px is None or self.arcsec_per_px is None or "CTYPE1" in image.header:
@@ -177,17 +193,48 @@ class View:
         return Placement(self.center_px, self.arcsec_per_px, self.native_px, saved).placed(image, of_study=of_study)
 
     def layers(self, images: Sequence[SolarImage]) -> list[Layer]:
-        """The files of one frame, channel by channel. Raises `BadInput` if they are not what the network looks at."""
+        """The files of one frame, channel by channel.
+
+        Raises `BadInput` if they are not what the network looks at, and if one is unusable.
+        """
+        found = self._layers(images)
+        self.refuse_unusable(found)
+        return found
+
+    def _layers(self, images: Sequence[SolarImage]) -> list[Layer]:
         if len(self.channels) < 2:
             if len(images) != 1:
                 raise BadInput(f"{len(images)} files were sent, but the model takes one image")
             return [self._layer(self.placed(images[0]), self.channels[0] if self.channels else None)]
         if len(images) == 1 and images[0].is_picture:
-            codes = composite(images[0], self.channels)
-            return [Layer(images[0], kind, None, codes[..., k]) for k, kind in enumerate(self.channels)]
+            return self._composite(images[0])
         placed = [self.placed(image) for image in matched(images, self.channels)]
         together([layer.image for layer in placed])
         return [self._layer(each, kind) for each, kind in zip(placed, self.channels, strict=True)]
+
+    def cut_already(self, source: SolarImage | NDArray[Any], number: int | None = 0) -> list[Layer]:
+        """The layer of a source that is a cutout of channel ``number``; of all channels, if that is None.
+
+        An array holds codes (uint8) or values in the channel's unit, north up. Raises `BadInput` as `layers` and
+        `refuse_other_span` do, and warns where a view that masks neighbours cannot, as sdovis has not saved the cutout.
+        """
+        if number is None:
+            found = self._composite(source)
+        else:
+            kind = self.channels[number] if self.channels else None
+            found = [
+                of_array(source, kind) if isinstance(source, np.ndarray) else self._layer(self.placed(source), kind)
+            ]
+            if self.masks and kind is not None and kind.held(source) is None:
+                warnings.warn(UNMASKED, stacklevel=2)
+        self.refuse_other_span(found[0])
+        self.refuse_unusable(found)
+        return found
+
+    def _composite(self, source: SolarImage | NDArray[Any]) -> list[Layer]:
+        codes = composite(source, self.channels)
+        image = SolarImage(codes, "rgb") if isinstance(source, np.ndarray) else self.placed(source).image
+        return [Layer(image, kind, None, codes[..., k]) for k, kind in enumerate(self.channels)]
 
     def study_layer(self, image: SolarImage, number: int) -> Layer:
         """The image that a row names for channel ``number``.
@@ -202,17 +249,42 @@ class View:
         flat = self.flatten and _has_limb_darkening(kind)
         layer = replace(placed, channel=kind, codes=kind.held(placed.image), flat=flat)
         if layer.codes is None and placed.image.frame is None:
-            self.refuse_unflattened(kind, placed.image)
+            self._refuse_unflattened(kind, placed.image)
         if layer.codes is None:
-            _ = layer.values  # raises for an image of another kind now, not when the first cutout is made
+            _ = layer.recorded  # raises for an image of another kind now, not when the first cutout is made
         return layer
 
-    def refuse_unflattened(self, kind: Channel, image: SolarImage) -> None:
+    def _refuse_unflattened(self, kind: Channel, image: SolarImage) -> None:
         """Raise `BadInput` if an image in channel ``kind``, which does not show the disc, should have been flattened."""
         if self.flatten and _has_limb_darkening(kind):
             what = "the model was trained on discs over their limb darkening, which cannot be measured in this image"
             hint = "give the whole disc with its position, or a cutout saved by sdovis"
             raise BadInput(Problem(what, hint, str(image.path or "")))
+
+    # --- what can be used ---------------------------------------------------------------------------------------------
+
+    def unusable(self, layers: Sequence[Layer]) -> str | None:
+        """Why nothing can be made of the images of one frame; None if they are usable.
+
+        The one judgement for corpus, predict, pipeline and page: QUALITY bits, a disc that is not where it should be or
+        not in the image at all, one value everywhere. It is of the image as recorded, before anything is masked.
+        """
+        return next(filter(None, map(self._fault, layers)), None)
+
+    def refuse_unusable(self, layers: Sequence[Layer]) -> None:
+        """Raise `BadInput` if `unusable` finds a reason."""
+        for layer in layers:
+            if reason := self._fault(layer):
+                raise BadInput(Problem(reason, "use one that shows the Sun", file=str(layer.image.path or "")))
+
+    def _fault(self, layer: Layer) -> str | None:
+        reason = usable.fault(layer.image, layer.recorded, quality=self.check_quality, pointing=self.check_pointing)
+        if reason is None and layer.flat:
+            try:
+                _ = layer.values
+            except BadInput as error:
+                return error.problems[0].what
+        return reason
 
     # --- how much an image shows --------------------------------------------------------------------------------------
 
@@ -279,6 +351,9 @@ class View:
         height, width = layers[0].image.values.shape[:2]
         if not (-0.5 <= x < width and -0.5 <= y < height):
             raise BadInput("that position lies outside the image")
+        sun = sun_position(x, y, layers[0].image)
+        if sun is not None and not np.isfinite(sun).all():
+            raise nothing_there()
         found = self.cutouts(layers, [position], [neighbours])
         if found.blank.any():
             raise nothing_there()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import itertools
 import json
 from collections.abc import Iterator, Mapping
@@ -26,12 +25,13 @@ from sdovis.corpus.duplicates import (
     perceptual_hash,
     thumbnails,
 )
+from sdovis.corpus.foreign import codes_of, parts_of, rows_of, undecoded, unopened
 from sdovis.corpus.shortcuts import shortcuts
-from sdovis.errors import BadInput, HubFailure, Problem, nearest
+from sdovis.corpus.units import cell_text, named_units, strange_regions
+from sdovis.errors import BadInput, Problem, nearest, once
+from sdovis.sun.notation import is_nothing
+from sdovis.sun.times import HINT, scale_of, time
 
-#: Formats that Pillow may open, and the most pixels of an image: larger ones are not decoded.
-FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP")
-MAX_PIXELS = 8192 * 8192
 #: The most bits by which the hashes of near-duplicates differ, and the least correlation of their thumbnails. Round
 #: spots of the HMI continuum that have similar hashes mostly stay below it; nine in ten recompressed images lie above.
 NEAR_DUPLICATE_BITS, CORRELATION = 4, 0.95
@@ -73,6 +73,10 @@ def audit_foreign(where: str, columns: DatasetColumns, *, progress: bool = True)
     facts: dict[str, Any] = {"dataset": where, "columns": vars(columns), "parts": _parts(rows, columns)}
     facts["leaks"] = {kind: count for kind, count, _ in found}
     notes = list(_notes(rows, columns))
+    if others := unopened(where):
+        notes.append(
+            f"{len(others)} files were not opened, as datasets does not know them: {', '.join(others[:EXAMPLES])}"
+        )
     if columns.label:
         classes = sorted(rows["label"].unique())
         facts["classes"] = classes
@@ -93,7 +97,7 @@ def read(where: str, columns: DatasetColumns, *, progress: bool = True) -> tuple
     """
     from tqdm import tqdm
 
-    parts = _opened(where)
+    parts = parts_of(where)
     names = next(iter(parts.values())).column_names or []
     columns = _checked(where, columns, parts, names)
     inside = "split" if len(parts) == 1 and "split" in names else ""
@@ -104,49 +108,27 @@ def read(where: str, columns: DatasetColumns, *, progress: bool = True) -> tuple
     wanted = [name for name in (*vars(columns).values(), inside) if name]
     for part, data in parts.items():
         text = _class_names(data, columns.label)
-        stored = _undecoded(data, columns.image).select_columns(list(dict.fromkeys(wanted)))
-        for row in tqdm(stored, part, disable=not progress, leave=False):
+        stored = undecoded(data, columns.image).select_columns(list(dict.fromkeys(wanted)))
+        for row in tqdm(rows_of(stored, where), part, disable=not progress, leave=False):
             record = {"split": str(row[inside]) if inside else part, "group": row[columns.group]}
             if columns.label:
                 record["label"] = text(row[columns.label])
             if columns.time:
                 record["observed"] = row[columns.time]
             if columns.image:
-                record |= _traits(_codes(row[columns.image], where, len(records)))
+                record |= _traits(codes_of(row[columns.image], where, len(records)))
             records.append(record)
     rows = pd.DataFrame(records)
     if not len(rows):
         raise BadInput(Problem("has no rows", file=where))
     if rows["split"].nunique() < 2:
         raise BadInput(Problem(f"has rows in only one part ({rows['split'].iloc[0]})", file=where))
+    rows["written"] = rows["group"].map(cell_text)
+    rows["units"] = named_units(rows["written"], columns.group)
+    rows["group"] = [" and ".join(units) or None for units in rows["units"]]
     if columns.time:
         rows["observed"] = _times(rows["observed"], where, columns.time)
     return rows, columns
-
-
-def _opened(where: str) -> dict[str, Any]:
-    """Part -> its rows, read one after another; nothing is copied to a cache."""
-    import datasets
-    from datasets.exceptions import DatasetsError
-
-    path = Path(where)
-    try:
-        if path.is_file():
-            if path.suffix != ".parquet":
-                raise BadInput(Problem("is not a Parquet file", "name a folder, a .parquet file or a Hub id", where))
-            return dict(datasets.load_dataset("parquet", data_files=str(path), streaming=True))
-        if (path / "dataset_dict.json").is_file():
-            return dict(datasets.load_from_disk(str(path)))
-        return dict(datasets.load_dataset(where, streaming=True))
-    except ConnectionError as error:
-        raise HubFailure(f"{where}: not a local folder, and the Hub cannot be reached: {_first_line(error)}") from error
-    except (DatasetsError, FileNotFoundError, ValueError) as error:
-        hint = "name a folder, a .parquet file or a Hub id that datasets.load_dataset opens"
-        raise BadInput(Problem(f"cannot be opened as a dataset: {_first_line(error)}", hint, where)) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
 
 
 def _checked(where: str, columns: DatasetColumns, parts: Mapping[str, Any], names: list[str]) -> DatasetColumns:
@@ -165,53 +147,9 @@ def _checked(where: str, columns: DatasetColumns, parts: Mapping[str, Any], name
     return DatasetColumns(columns.group, columns.label, columns.time, images[0] if images else "")
 
 
-def _undecoded(data: Any, image: str) -> Any:
-    """``data`` with the image column as stored: pixels are decoded here, within limits."""
-    import datasets
-
-    feature = (data.features or {}).get(image)
-    return data.cast_column(image, datasets.Image(decode=False)) if isinstance(feature, datasets.Image) else data
-
-
 def _class_names(data: Any, label: str) -> Any:
     """Turns a value of the label column into text: class numbers become names."""
     return getattr((data.features or {}).get(label), "int2str", str)
-
-
-def _codes(stored: Any, where: str, row: int) -> NDArray[np.uint8]:
-    """The pixels of a stored image as 8 bits, (H, W) or (H, W, 3). Raises `BadInput` if it is not an image."""
-    from PIL import Image, UnidentifiedImageError
-
-    data = stored.get("bytes") or stored.get("path") if isinstance(stored, dict) else stored
-    try:
-        found = _file(data, where) if isinstance(data, str) else data
-        with Image.open(io.BytesIO(found or b""), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"{image.width} x {image.height} px are too many")
-            values = np.asarray(image.convert("RGB") if image.mode in ("P", "CMYK", "YCbCr", "RGBA", "LA") else image)
-    except (OSError, TypeError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise BadInput(Problem(f"an image cannot be read: {_first_line(error)}", "", where, row=row)) from error
-    if values.dtype == np.uint8:
-        return values
-    # 16 bits, floats or single bits: spread over 8 bits, as the hash needs them.
-    wide = np.nan_to_num(values.astype(np.float64))
-    spread = (wide - wide.min()) * (255 / max(np.ptp(wide), 1e-12))
-    return np.asarray(spread.round(), dtype=np.uint8)
-
-
-def _file(path: str, where: str) -> bytes:
-    """The bytes of a file in the dataset itself: a table may name any other file, which is not opened."""
-    import fsspec  # type: ignore[import-untyped]
-
-    if path.startswith(f"hf://datasets/{where}@"):
-        with fsspec.open(path, "rb") as file:
-            return bytes(file.read())
-    folder = Path(where).resolve()
-    folder = folder.parent if folder.is_file() else folder
-    local = (folder / path).resolve()
-    if not folder.is_dir() or not local.is_relative_to(folder):
-        raise ValueError(f"{path} lies outside the dataset")
-    return local.read_bytes()
 
 
 def _traits(codes: NDArray[np.uint8]) -> dict[str, Any]:
@@ -225,24 +163,43 @@ def _traits(codes: NDArray[np.uint8]) -> dict[str, Any]:
 
 
 def _times(values: pd.Series, where: str, column: str) -> pd.Series:
-    try:
-        return pd.to_datetime(values, utc=True, format=None if values.dtype.kind == "M" else "ISO8601")
-    except (ValueError, TypeError) as error:
-        hint = "write times as 2011-02-15T01:30:00"
-        raise BadInput(Problem(f"is not a time: {_first_line(error)}", hint, where, column=column)) from error
+    """The column as times in UTC. Raises `BadInput` with every text that is not a time."""
+    if values.dtype.kind == "M":
+        return pd.to_datetime(values, utc=True)
+    read: dict[Any, Any] = {}
+    problems = []
+    for value in dict.fromkeys(values):
+        try:
+            text = "" if value is None else str(value)
+            read[value] = None if is_nothing(text) else time(text, scale=scale_of(column))
+        except BadInput as error:
+            (problem,) = error.problems
+            problems.append(Problem(problem.what, HINT, where, column=column, kind=problem.kind or "time"))
+    if problems:
+        raise BadInput(once(problems))
+    return pd.to_datetime(values.map(read), utc=True)
 
 
 Kind = tuple[str, int, Problem]
 
 
 def _groups(rows: pd.DataFrame) -> Iterator[Kind]:
-    spread = in_two_parts(rows, "group")
+    # A row of several regions shows each of them.
+    each = rows[["split", "units", "written"]].explode("units")
+    spread = in_two_parts(each, "units")
     shown = ", ".join(
-        f"{value} in {' and '.join(parts)}" for value, parts in itertools.islice(spread.items(), EXAMPLES)
+        f"{value} in {' and '.join(parts)}{_spellings(each, value)}"
+        for value, parts in itertools.islice(spread.items(), EXAMPLES)
     )
-    affected = int(rows["group"].isin(list(spread)).sum())
+    affected = each.index[each["units"].isin(list(spread))].nunique()
     what = f"leak: {len(spread)} of {rows['group'].nunique()} groups lie in two parts, {affected} rows: {shown}"
     yield "groups", len(spread), Problem(what, "split by group")
+
+
+def _spellings(each: pd.DataFrame, unit: str) -> str:
+    """How the cells write a unit, if they do so in more than one way."""
+    found = sorted(each.loc[each["units"] == unit, "written"].unique())
+    return f" (written {', '.join(map(repr, found[:EXAMPLES]))})" if len(found) > 1 else ""
 
 
 def _pictures(rows: pd.DataFrame) -> Iterator[Kind]:
@@ -314,6 +271,8 @@ def _parts(rows: pd.DataFrame, columns: DatasetColumns) -> dict[str, Any]:
 
 
 def _notes(rows: pd.DataFrame, columns: DatasetColumns) -> Iterator[str]:
+    if strange := strange_regions(rows["written"], columns.group):
+        yield f"{len(strange)} spellings of {columns.group} are no region numbers: {', '.join(map(repr, strange[:EXAMPLES]))}"
     if unknown := int(rows["group"].isna().sum()):
         yield f"{unknown} rows have no group, so whether they leak is unknown"
     if not columns.image:

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -19,6 +19,7 @@ from PIL import Image
 
 from sdovis import manifests, plugins
 from sdovis.corpus import audit as audits
+from sdovis.corpus import units
 from sdovis.corpus.audit import Audit
 from sdovis.corpus.catalog import REJECT_COLUMNS, Catalog, catalog, image_inventory
 from sdovis.corpus.columns import COLUMNS
@@ -26,7 +27,8 @@ from sdovis.corpus.duplicates import footprint_deg
 from sdovis.corpus.facts import CorpusFacts
 from sdovis.corpus.shards import Shards, plain
 from sdovis.corpus.split import PARTS, assign
-from sdovis.errors import BadInput
+from sdovis.errors import BadInput, Problem
+from sdovis.images.keywords import Keywords
 from sdovis.manifests import Manifest
 from sdovis.readers.rows import RawRow
 from sdovis.study import Study, reader
@@ -128,8 +130,13 @@ class Corpus:
 
 
 def read_rows(study: Study) -> list[RawRow]:
-    """The rows of the study's source, through its reader. Raises `BadInput`."""
-    return list(reader(study.source.reader).read(study.source, study.source.settings))
+    """The rows of the study's source, through its reader.
+
+    Raises `BadInput`, also if the study does not name the column of regions that its workbook has.
+    """
+    rows = list(reader(study.source.reader).read(study.source, study.source.settings))
+    units.refuse_unmapped(study, rows)
+    return rows
 
 
 def made_from(study: Study, rows: Sequence[RawRow]) -> dict[str, str]:
@@ -139,6 +146,7 @@ def made_from(study: Study, rows: Sequence[RawRow]) -> dict[str, str]:
         "about": f"{study.name} seed {study.study.seed} simulated {study.study.simulated}",
         "rows": _sha256(rows),
         "images": manifests.sha256_text(image_inventory(study, rows)),
+        **({"keywords": Keywords.read(study.keywords).sha256} if study.keywords else {}),
         "reader": plugins.version("sdovis.readers", study.source.reader),
         "scheme": plugins.version("sdovis.labels", study.labels.scheme),
         "channels": " ".join(plugins.version("sdovis.channels", name) for name in study.images.channels),
@@ -176,39 +184,100 @@ def build(
     then leaves nothing behind.
     """
     origin = origin or made_from(study, rows)
-    # Examples do not depend on how rows are divided.
-    key = {name: value for name, value in origin.items() if name != "study"}
-    key["study"] = study.digest_of("source", "images", "labels")
-    shards = Shards.opened(folder.parent / f".shards-of-{folder.name}", json.dumps(key | {"sdovis": __version__}))
+    shards = _shards(study, folder, origin)
     try:
         found = catalog(study, rows, shards=shards, progress=progress, workers=workers)
         kept, rejects, facts, checked = _divided(study, found)
     except BadInput:
         shards.remove()
         raise
+    del found
+    return _written(folder, shards, kept, rejects, facts, checked, origin)
+
+
+def build_undivided(
+    study: Study,
+    folder: Path,
+    rows: Sequence[RawRow],
+    refused: Callable[[pd.DataFrame], NDArray[np.object_]],
+    *,
+    classes: tuple[str, ...],
+    origin: Mapping[str, str],
+    progress: bool = True,
+) -> Corpus:
+    """Make a corpus whose rows are all in the part test, to score a model that knows ``classes``.
+
+    ``refused`` gives the reason to leave out each row of a catalog, or ''. Otherwise as `build`. Raises `BadInput`
+    also for a class that is not among ``classes``, and if no row is left.
+    """
+    shards = _shards(study, folder, origin)
+    try:
+        found = catalog(study, rows, shards=shards, progress=progress)
+        _refuse_unknown(found, classes, study)
+        reasons = refused(found.rows)
+        kept = found.rows[reasons == ""].assign(split="test")
+        kept = kept.sort_values(["observed", "id"], kind="stable", ignore_index=True)
+        if kept.empty:
+            counts = ", ".join(f"{n} rows: {reason}" for reason, n in pd.Series(reasons).value_counts().items())
+            raise BadInput(Problem(f"no row is left: {counts}", "name a source of other regions", study.name))
+        rejects = pd.concat(
+            [t for t in (found.rejects, _left_out(found.rows[reasons != ""], reasons[reasons != ""])) if len(t)]
+            or [found.rejects]
+        )
+        facts = CorpusFacts.of(study, found.scheme, kept, rejects, found.notices, classes)
+    except BadInput:
+        shards.remove()
+        raise
+    return _written(folder, shards, kept, rejects, facts, None, origin)
+
+
+def _refuse_unknown(found: Catalog, classes: tuple[str, ...], study: Study) -> None:
+    if unknown := sorted(set(found.rows["label"]) - set(classes)):
+        what = f"has the classes {', '.join(unknown)}, which the model does not know: it knows {', '.join(classes)}"
+        raise BadInput(Problem(what, "use the label scheme that the model was trained with", study.name))
+
+
+def _shards(study: Study, folder: Path, origin: Mapping[str, str]) -> Shards:
+    """Where finished examples are kept until the corpus is whole. They do not depend on how rows are divided."""
+    key = {name: value for name, value in origin.items() if name != "study"}
+    key["study"] = study.digest_of("source", "images", "labels")
+    return Shards.opened(folder.parent / f".shards-of-{folder.name}", json.dumps(key | {"sdovis": __version__}))
+
+
+def _written(
+    folder: Path,
+    shards: Shards,
+    kept: pd.DataFrame,
+    rejects: pd.DataFrame,
+    facts: CorpusFacts,
+    checked: Audit | None,
+    origin: Mapping[str, str],
+) -> Corpus:
     with manifests.whole(folder, stage="prepare", made_from=origin) as beside:
         _write_parquet(kept, shards, tuple(facts.classes), beside / "data")
         facts.save(beside)
-        checked.save(beside)
+        if checked is not None:
+            checked.save(beside)
         rejects.to_csv(beside / "rejects.csv", index=False)
     shards.remove()
-    del found, kept, rejects  # they are read back below: not twice in memory
+    del kept, rejects  # they are read back below: not twice in memory
     return Corpus.load(folder)
 
 
 def _divided(study: Study, found: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, CorpusFacts, Audit]:
     """Rows kept, with their part; rejects; facts; audit. Raises `BadInput` if the split or its audit fails."""
+    units.refuse_unknown(study, found.rows, found.scheme)
     footprint = footprint_deg(cutout_arcsec=study.images.cutout_arcsec, cutout_deg=study.images.cutout_deg)
     assignment = assign(found.rows, study.split, seed=study.study.seed, footprint_deg=footprint)
     part, gone = assignment.part, assignment.part == ""
-    dropped = _dropped(found.rows[gone], assignment.dropped[gone])
+    dropped = _left_out(found.rows[gone], [f"split: {reason}" for reason in assignment.dropped[gone]])
     rejects = pd.concat([table for table in (found.rejects, dropped) if len(table)] or [found.rejects])
     # Within a part, rows are in order of time, so that the order does not depend on the machine.
     keys = found.rows[["observed", "id"]].assign(part=pd.Categorical(part, PARTS))[~gone]
     order = keys.sort_values(["part", "observed", "id"], kind="stable").index
     kept = found.rows.iloc[order].assign(split=part[order], group=assignment.group[order])
     kept = kept.reset_index(drop=True)
-    facts = CorpusFacts.of(study, found.scheme, kept, rejects)
+    facts = CorpusFacts.of(study, found.scheme, kept, rejects, found.notices)
     checked = audits.audit(
         kept,
         tuple(facts.classes),
@@ -221,12 +290,13 @@ def _divided(study: Study, found: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, 
     return kept, rejects, facts, checked
 
 
-def _dropped(rows: pd.DataFrame, reasons: Iterable[str]) -> pd.DataFrame:
+def _left_out(rows: pd.DataFrame, reasons: Sequence[str] | NDArray[np.object_]) -> pd.DataFrame:
+    """Rows of a catalog as `Catalog.rejects` has them."""
     renamed = rows.rename(
         columns={"source_file": "file", "source_sheet": "sheet", "source_row": "row", "label": "class"}
     ).rename(columns={"label_text": "label"})
     renamed["image"] = renamed["image_file"]
-    return renamed.assign(reason=[f"split: {reason}" for reason in reasons])[list(REJECT_COLUMNS)]
+    return renamed.assign(reason=reasons)[list(REJECT_COLUMNS)]
 
 
 def _write_parquet(rows: pd.DataFrame, shards: Shards, classes: tuple[str, ...], folder: Path) -> None:

@@ -13,35 +13,39 @@ import numpy as np
 import pandas as pd
 
 from sdovis.channels.channel import channel
-from sdovis.channels.place import Position
-from sdovis.corpus import examples
+from sdovis.corpus import examples, units
 from sdovis.corpus.observations import Observation, Reject, Sorted, understand
 from sdovis.corpus.shards import HEAVY, Looked, Shards, chunks
-from sdovis.errors import BadInput, Problem, UnreadableImage
+from sdovis.errors import BadInput, Problem, UnreadableImage, once
 from sdovis.images import isolation
 from sdovis.images.images import inside
+from sdovis.images.keywords import Keywords
 from sdovis.labels import schemes as label_schemes
 from sdovis.labels.schemes import LabelScheme
 from sdovis.manifests import sha256_file
 from sdovis.readers.rows import RawRow
-from sdovis.study import Images, Study
+from sdovis.study import Images, Study, reader
+from sdovis.sun.geometry import DiscFrame
 
 REJECT_COLUMNS = ("file", "sheet", "row", "image", "noaa_ar", "label", "reason")
 #: Limits beyond which the decoder of an image is stopped: seconds, and bytes beyond those of an idle worker.
 DECODING_SECONDS = 60.0
 DECODING_BYTES = 2 * 2**30
+#: Images from whose limbs the place of the disc is proposed.
+LIMBS = 20
 
 
 @dataclass(frozen=True)
 class Catalog:
     """``rows``: one row per example, without its picture; ``rejects``: one row per reject, with its reason.
 
-    With shards, the columns shard and place of ``rows`` say where the pictures are.
+    With shards, the columns shard and place of ``rows`` say where the pictures are. ``notices`` are the reader's.
     """
 
     rows: pd.DataFrame
     rejects: pd.DataFrame
     scheme: LabelScheme
+    notices: tuple[str, ...] = ()
 
 
 def scheme_of(study: Study, rows: Sequence[RawRow]) -> LabelScheme:
@@ -64,25 +68,26 @@ def catalog(
     `BadInput` with all problems of all rows and images; with ``source.on_problem = "reject"`` these become rejects, and
     it raises only if no row is left.
     """
-    scheme = scheme_of(study, rows)
+    scheme = scheme_of(study, [raw for raw in rows if not raw.faults])
     signed = any(channel(name).signed for name in study.images.channels)
     scheme.policy.chosen(
         study.method.augment, signed=signed
     )  # augmentations that break labels are refused before the work
     understood = understand(study, rows, scheme)
-    if study.images.neighbours == "mask" and not understood.regions:
+    if study.images.neighbours == "mask" and not understood.numbered:
         what = (
             "images.neighbours: no row has both a region's number and its position, so there are no neighbours to mask"
         )
-        raise BadInput(Problem(what, "set source.columns.noaa_ar and those of the position", study.source.rows_from))
+        hint = "set source.columns.noaa_ar and those of the position"
+        raise BadInput([*once(p for _, p in understood.problems), Problem(what, hint, study.source.rows_from)])
     frames = _frames(understood.kept)
-    look = partial(_look, study, understood.regions, workers=workers, progress=progress, total=len(frames))
+    look = partial(_look, study, understood.numbered, workers=workers, progress=progress, total=len(frames))
     parts = _kept_on_disk(frames, shards, look) if shards else _only_looked_at(frames, look)
     table, seen = _gathered(frames, parts)
     problems = understood.problems + seen.problems
     rejects = understood.rejects + seen.rejects
     if problems and study.source.on_problem == "error":
-        raise BadInput(problem for _, problem in sorted(problems, key=lambda p: (p[0].sheet, p[0].row)))
+        raise BadInput(once(problem for _, problem in sorted(problems, key=lambda p: (p[0].sheet, p[0].row))))
     faults: dict[tuple[object, ...], list[tuple[RawRow, Problem]]] = {}
     for raw, problem in problems:
         faults.setdefault((raw.file, raw.sheet, raw.row, raw.images), []).append((raw, problem))
@@ -91,10 +96,12 @@ def catalog(
     left_out = left_out.sort_values(["sheet", "row"], kind="stable", ignore_index=True)
     if not len(table):
         reasons = left_out["reason"].value_counts().head(3).to_dict()
-        raise BadInput(
-            Problem(f"no row is left: {reasons}", "check [images] and [labels] in the study", study.source.rows_from)
-        )
-    return Catalog(table, left_out, scheme)
+        hint = "check [images] and [labels] in the study"
+        if study.images.center_px is not None and left_out["reason"].str.contains("off-pointed").all():
+            hint = _where_the_limb_is(study, frames, workers) or hint
+        raise BadInput(Problem(f"no row is left: {reasons}", hint, study.source.rows_from))
+    notices = reader(study.source.reader).notices(study.source, study.source.settings, rows)
+    return Catalog(table, left_out, scheme, tuple(notices))
 
 
 Frame = tuple[Observation, ...]
@@ -113,17 +120,18 @@ Look = Callable[[Sequence[Frame]], Iterator[Looked]]
 Part = tuple[Sequence[Looked], pd.DataFrame]
 
 
-#: The numbered regions of each image: number -> position.
-Regions = Mapping[tuple[str, ...], Mapping[int, Position]]
+#: The rows of each image that number a region and say where it is: see `Sorted.numbered`.
+Numbered = Mapping[tuple[str, ...], Sequence[Observation]]
 
 
-def _looked(root: Path, images: Images, frame: tuple[Frame, Mapping[int, Position]]) -> Looked:
-    return Looked(*examples.look(root, images, *frame))
+def _looked(root: Path, images: Images, keywords: Keywords | None, task: tuple[Frame, Sequence[Observation]]) -> Looked:
+    frame, numbered = task
+    return Looked(*examples.look(root, images, frame, keywords, numbered))
 
 
 def _look(
     study: Study,
-    regions: Regions,
+    numbered: Numbered,
     frames: Sequence[Frame],
     *,
     workers: int | None,
@@ -133,11 +141,12 @@ def _look(
     """Look at ``frames`` in child processes: an image that crashes its decoder becomes a problem of its rows."""
     from tqdm import tqdm
 
-    work = partial(_looked, study.image_root, study.images)
+    keywords = Keywords.read(study.keywords) if study.keywords else None
+    work = partial(_looked, study.image_root, study.images, keywords)
     imports = [*isolation.READING_IMPORTS, *(m for name in study.images.channels for m in channel(name).imports)]
     results = isolation.imap(
         work,
-        [(frame, regions.get(frame[0].images, {})) for frame in frames],
+        [(frame, numbered.get(frame[0].images, ())) for frame in frames],
         workers=workers,
         seconds=DECODING_SECONDS,
         memory_bytes=DECODING_BYTES,
@@ -149,6 +158,28 @@ def _look(
             what = f"image {frame[0].image!r}: {result.why}"
             result = Looked("", Sorted(problems=[(r.raw, r.raw.problem(what, field="image")) for r in frame]))
         yield result
+
+
+def _where_the_limb_is(study: Study, frames: Sequence[Frame], workers: int | None) -> str:
+    """What the study should say of where the disc is: the median over some of the images; "" if they show no limb."""
+    some = frames[:: -(-len(frames) // LIMBS)]
+    found = isolation.imap(
+        partial(examples.disc_shown, study.image_root, study.images),
+        some,
+        workers=workers,
+        seconds=DECODING_SECONDS,
+        memory_bytes=DECODING_BYTES,
+        imports=isolation.READING_IMPORTS,
+    )
+    discs = [disc for disc in found if isinstance(disc, DiscFrame)]
+    if not discs:
+        return ""
+    x, y = np.median([disc.center_px for disc in discs], axis=0)
+    scale = np.median([disc.arcsec_per_px for disc in discs])
+    return (
+        f"the limb of {len(discs)} of them says images.center_px = [{x:.1f}, {y:.1f}] and "
+        f"images.arcsec_per_px = {scale:.4g}"
+    )
 
 
 def _only_looked_at(frames: Sequence[Frame], look: Look) -> Iterator[Part]:
@@ -188,7 +219,10 @@ def _gathered(frames: Sequence[Frame], parts: Iterable[Part]) -> tuple[pd.DataFr
                 out.rejects += [Reject(row.raw, f"the image is the same file as {first}") for row in frame]
         if any(new):
             tables.append(table[np.array(new)])
-    return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), out
+    if not tables:
+        return pd.DataFrame(), out
+    rows = pd.concat(tables, ignore_index=True)
+    return rows.assign(group=units.groups(rows["unit"].tolist(), rows["frame"].tolist())), out
 
 
 def _reject_row(reject: Reject) -> dict[str, Any]:

@@ -38,9 +38,11 @@ COLUMNS = (
         measured=True,
     ),
     CorpusColumn("label", "class", "class"),
-    CorpusColumn("noaa_ar", "integer", "NOAA active-region number, five digits; empty where there is none"),
+    CorpusColumn("noaa_ar", "integer", "NOAA active-region number, five digits; empty where there is none or several"),
     CorpusColumn("observed", "time", "time of observation", "UTC"),
-    CorpusColumn("group", "text", "the independent unit: the region, or the frame of an image without one"),
+    CorpusColumn(
+        "group", "text", "the independent unit: the region, else its HARP, else the frame of an image without one"
+    ),
     CorpusColumn("frame", "text", "the image file it was cut from"),
     CorpusColumn("latitude_deg", "number", "Stonyhurst latitude, north positive", "deg"),
     CorpusColumn("longitude_deg", "number", "Stonyhurst longitude from the central meridian, west positive", "deg"),
@@ -80,6 +82,8 @@ COLUMNS = (
 )
 #: Known for each row until the corpus is written; the corpus says it once for all rows.
 SIMULATED = CorpusColumn("simulated", "flag", "whether the image says that it was simulated", measured=True)
+#: Known for each row until the groups are made of it.
+UNIT = CorpusColumn("unit", "text", "every region and HARP that row and header name", measured=True)
 
 NAMES = tuple(column.name for column in COLUMNS)
 BY_NAME = {column.name: column for column in COLUMNS}

@@ -4,46 +4,51 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sdovis.channels.channel import MAX_TIME_GAP
+from sdovis.channels.channel import MAX_TIME_GAP, of_one_harp
 from sdovis.channels.layers import Layer
 from sdovis.channels.place import Position
 from sdovis.channels.view import View
 from sdovis.corpus.duplicates import perceptual_hashes
-from sdovis.corpus.observations import Observation, Reject, Sorted, no_position, stem_of
+from sdovis.corpus.observations import MAX_LONGITUDE_DEG, Observation, Reject, Sorted, no_position, stem_of
 from sdovis.corpus.png import png_files
-from sdovis.errors import BadInput, Problem
-from sdovis.images.images import inside, pointing_problem, read_image
-from sdovis.images.quality import quality_problem
+from sdovis.corpus.units import unit
+from sdovis.errors import BadInput, Problem, UnreadableImage
+from sdovis.images import headers
+from sdovis.images.images import inside, read_image
+from sdovis.images.keywords import Keywords
+from sdovis.images.pointing import limb
+from sdovis.images.timestamps import time_in_name
 from sdovis.study import IMAGE_FIELDS, Images
-from sdovis.sun.geometry import DiscFrame, project, unproject
+from sdovis.sun.geometry import DiscFrame, central_meridian, project, unproject
+from sdovis.sun.notation import regions
 
 #: The two ways to give a position may differ by this share of the disc radius; a flipped axis differs by more.
 MAX_POSITION_GAP = 0.1
-#: Rotating a day-old position may carry it just beyond the limb: far from the meridian, but not a mistake.
-MAX_LONGITUDE_DEG = 105.0
 MAX_DISC_DISTANCE = 1.05
 #: Pixels of examples made at once: seven cutouts of a disc cost less together than one by one, whole discs only memory.
 PIXELS = 2**20
 
 
 def look(
-    root: Path, images: Images, rows: Sequence[Observation], regions: Mapping[int, Position] | None = None
+    root: Path,
+    images: Images,
+    rows: Sequence[Observation],
+    keywords: Keywords | None = None,
+    numbered: Sequence[Observation] = (),
 ) -> tuple[str, Sorted]:
     """Open the images that all ``rows`` share, one for each channel, and make each row's example.
 
-    ``regions`` are all numbered regions of the disc, those of rows left out included: number -> position.
-
     Returns the files' sha256 ('' if one cannot be used) and what became of the rows; ``kept`` holds one dictionary per
-    corpus row, with its PNG under ``image``.
+    corpus row, with its PNG under ``image``. ``keywords`` holds those of files that were exported without.
+    ``numbered`` are all rows that number a region of the disc and say where it is, those left out included.
     """
     out = Sorted()
     view = View.of_study(images)
@@ -51,31 +56,43 @@ def look(
     layers = []
     for number, (field, name) in enumerate(zip(IMAGE_FIELDS, rows[0].images, strict=False)):
         try:
-            image = read_image(inside(root, name), root=root, observed=observed)
+            cards = keywords.cards_of(name) if keywords else None
+            image = read_image(inside(root, name), root=root, observed=observed, keywords=cards)
+            if keywords and not image.oriented:
+                hint = (
+                    "rows are joined by a column with the file's name, or by T_REC, HARPNUM and WAVELNTH in that name"
+                )
+                raise UnreadableImage(name, f"has no WCS, and {keywords.file} has no row for it", hint)
             layers.append(view.study_layer(image, number))
         except BadInput as error:  # every row of the image has the problem
             problem = error.problems[0]
             what = f"image {name!r}: {problem.what}"
             out.problems += [(row.raw, row.raw.problem(what, problem.hint, field=field)) for row in rows]
+    if not out.problems:
+        try:
+            of_one_harp([layer.image for layer in layers])
+        except BadInput as error:
+            out.problems += [(row.raw, row.raw.problem(error.problems[0].what, field="image")) for row in rows]
     if out.problems:
         return "", out
     sha = "; ".join(layer.image.sha256 for layer in layers)
-    if reason := next(filter(None, (_unusable(images, layer) for layer in layers)), None):
+    if reason := view.unusable(layers):
         out.rejects = [Reject(row.raw, reason) for row in rows]
         return sha, out
     usable = []
     for row in rows:
-        judged = _judged(view, row, layers)
+        judged = _judged(images, view, row, layers)
         if isinstance(judged, Problem):
             out.problems.append((row.raw, judged))
         elif isinstance(judged, str):
             out.rejects.append(Reject(row.raw, judged))
         else:
             usable.append(judged)
+    places = _places(usable, numbered) if view.masks and usable else {}
     together = max(1, PIXELS // (view.size_px**2 if view.cuts_out else layers[0].values.size))
     for start in range(0, len(usable), together):
         some = usable[start : start + together]
-        for row, example in zip(some, _examples(view, some, layers, regions or {}), strict=True):
+        for row, example in zip(some, _examples(view, some, layers, places), strict=True):
             if example is None:
                 out.rejects.append(Reject(row.raw, "the cutout is blank"))
             else:
@@ -83,29 +100,33 @@ def look(
     return sha, out
 
 
-def _unusable(images: Images, layer: Layer) -> str | None:
-    reason = quality_problem(layer.image) if images.check_quality else None
-    return reason or (_bad_pointing(layer) if images.check_pointing else None)
-
-
-def _bad_pointing(layer: Layer) -> str | None:
-    """Why a full-disc image is unusable; images that show only some of the disc are not judged."""
-    frame = layer.image.frame
-    if frame is None:
+def disc_shown(root: Path, images: Images, rows: Sequence[Observation]) -> DiscFrame | None:
+    """The disc that the limb draws in the first channel's image, in that image's pixels; None if it shows no limb."""
+    try:
+        observed = next((row.observed for row in rows if row.observed), None)
+        image = read_image(inside(root, rows[0].images[0]), root=root, observed=observed)
+        layer = View.of_study(images).study_layer(image, 0)
+    except BadInput:
         return None
-    (height, width), (x, y) = layer.values.shape, frame.center_px
-    full_disc = 0 <= x < width and 0 <= y < height and 2 * frame.radius_px < 1.2 * min(height, width)
-    return pointing_problem(layer.values, frame) if full_disc else None
+    found = limb(layer.recorded) if image.frame is None else None  # a header's frame is not the study's to correct
+    if found is None or layer.image.observed is None:
+        return None
+    radius = DiscFrame.at(layer.image.observed, found.center_px, 1.0).radius_arcsec
+    return DiscFrame.at(layer.image.observed, found.center_px, radius / found.radius_px)
 
 
-def _judged(view: View, row: Observation, layers: Sequence[Layer]) -> Observation | str | Problem:
+def _judged(images: Images, view: View, row: Observation, layers: Sequence[Layer]) -> Observation | str | Problem:
     """The observation with its time and position filled in, the reason to reject it, or its problem."""
     first = layers[0].image
-    time, problem = _time(row, layers)
-    problem = problem or _other_region(row, layers) or _off_disc(row, first.frame)
+    time, problem = _time(images, row, layers)
     if problem is not None:
         return problem
-    row = replace(row, observed=time)
+    known = _with_region(view, row, layers)
+    if isinstance(known, Problem):
+        return known
+    row = _in_stonyhurst(replace(known, observed=time))
+    if (problem := _off_disc(row, first.frame)) is not None:
+        return problem
     if first.grid is not None and row.longitude_deg is None:  # a map is about its region
         row = replace(row, latitude_deg=first.grid.latitude_deg, longitude_deg=first.grid.longitude_deg)
     limit = view.max_longitude_deg
@@ -117,7 +138,8 @@ def _judged(view: View, row: Observation, layers: Sequence[Layer]) -> Observatio
         return problem
     if limit is not None and row.longitude_deg is None:
         hint = "set source.columns.longitude_deg, or x_px and y_px with images.center_px"
-        return row.raw.problem("the longitude is unknown, and images.max_longitude_deg is set", hint)
+        what = "the longitude is unknown, and images.max_longitude_deg is set"
+        return row.raw.problem(what, hint, kind="no position")
     if limit is not None and row.longitude_deg is not None and abs(row.longitude_deg) > limit:
         return _too_far(row.longitude_deg, limit)
     if view.cutout_deg and row.longitude_deg is None:
@@ -138,11 +160,23 @@ def _uncut(view: View, row: Observation, layers: Sequence[Layer]) -> Problem | N
     return row.raw.problem(f"the channels' images differ in size: {shapes} px", hint, field="image")
 
 
+def _places(usable: Sequence[Observation], numbered: Sequence[Observation]) -> dict[tuple[int, ...], Position]:
+    """Where the numbered regions of the disc are, at the time of the image; the first row of each counts, usable ones first.
+
+    A row that names several regions places them together.
+    """
+    places: dict[tuple[int, ...], Position] = {}
+    for row in (*usable, *(replace(row, observed=usable[0].observed) for row in numbered)):
+        if row.regions:
+            places.setdefault(row.regions, _in_stonyhurst(row).position)
+    return places
+
+
 def _examples(
-    view: View, rows: Sequence[Observation], layers: Sequence[Layer], regions: Mapping[int, Position]
+    view: View, rows: Sequence[Observation], layers: Sequence[Layer], places: Mapping[tuple[int, ...], Position]
 ) -> list[dict[str, Any] | None]:
     """The corpus row of each observation; None if the cutout is blank in a channel."""
-    others = [[place for number, place in regions.items() if number != row.noaa_ar] for row in rows]
+    others = [[place for names, place in places.items() if not set(names) & set(row.regions)] for row in rows]
     cut = view.cutouts(layers, [row.position for row in rows], others)
     known = cut.known
     counts = np.count_nonzero(known, axis=(1, 2, 3))
@@ -164,7 +198,8 @@ def _examples(
     }
     own = (dict(zip(traits, found, strict=True)) for found in zip(*traits.values(), strict=True))
     return [
-        None if empty else _described(row) | shared | of for row, of, empty in zip(rows, own, cut.blank, strict=True)
+        None if empty else _described(row) | {"unit": unit(row.regions, row.harp)} | shared | of
+        for row, of, empty in zip(rows, own, cut.blank, strict=True)
     ]
 
 
@@ -175,7 +210,7 @@ def _described(row: Observation) -> dict[str, Any]:
         "label": row.label,
         "noaa_ar": row.noaa_ar,
         "observed": row.observed,
-        "group": row.group,
+        "group": "",  # known once all rows are
         "frame": stem_of(row.image),
         "latitude_deg": row.latitude_deg,
         "longitude_deg": row.longitude_deg,
@@ -198,15 +233,32 @@ def _headers(layers: Sequence[Layer]) -> str:
     return json.dumps(said, sort_keys=True, default=str)
 
 
-def _other_region(row: Observation, layers: Sequence[Layer]) -> Problem | None:
-    """A HARP may hold several regions: NOAA_ARS lists them, NOAA_AR is the first."""
+def _with_region(view: View, row: Observation, layers: Sequence[Layer]) -> Observation | Problem:
+    """The row with the region and the HARP that the images' headers give; where the row names one, they must agree.
+
+    A HARP may hold several regions: NOAA_ARS lists them, NOAA_AR is the first.
+    """
+    said: list[int] = []
     for layer in layers:
-        header = layer.image.header
-        said = {int(n) for key in ("NOAA_AR", "NOAA_ARS") for n in re.findall(r"\d+", str(header.get(key, "")))} - {0}
-        if row.noaa_ar and said and row.noaa_ar not in said:
-            what = f"the row says region {row.noaa_ar}, the image's header says {' and '.join(map(str, sorted(said)))}"
-            return row.raw.problem(what, "correct one of them", field="noaa_ar")
-    return None
+        for key in ("NOAA_AR", "NOAA_ARS"):
+            try:
+                said += regions(str(layer.image.header.get(key, "")))
+            except BadInput as error:
+                what = f"the image's header: {key}: {error.problems[0].what}"
+                return row.raw.problem(what, "correct the header", field="noaa_ar")
+    found = tuple(dict.fromkeys(said))
+    harps = (headers.number(layer.image.header, "HARPNUM") for layer in layers)
+    row = replace(row, harp=next((int(harp) for harp in harps if harp and harp > 0), None))
+    if row.regions:
+        if not found or set(row.regions) <= set(found):
+            return row
+        named, others = (" and ".join(map(str, sorted(of))) for of in (row.regions, found))
+        what = f"the row says region {named}, the image's header says {others}"
+        return row.raw.problem(what, "correct one of them", field="noaa_ar")
+    if len(found) > 1 and view.cuts_out:
+        what = f"the image's header names {len(found)} regions ({', '.join(map(str, found))}), and the row none of them"
+        return row.raw.problem(what, "name the one that is cut out", field="noaa_ar", kind="several regions")
+    return replace(row, noaa_ar=found[0]) if len(found) == 1 else replace(row, several=found)
 
 
 def _no_coordinates(row: Observation) -> Problem:
@@ -214,23 +266,60 @@ def _no_coordinates(row: Observation) -> Problem:
     return row.raw.problem("the image has no coordinates, so positions in it are meaningless", hint, field="image")
 
 
-def _time(row: Observation, layers: Sequence[Layer]) -> tuple[datetime | None, Problem | None]:
-    """When it was observed: the image's own time if it has one, otherwise the row's; they must agree."""
-    known = [layer.image.observed for layer in layers if layer.image.observed]
+def _time(images: Images, row: Observation, layers: Sequence[Layer]) -> tuple[datetime | None, Problem | None]:
+    """When it was observed: the image's own time if its header has one, otherwise the row's; they must agree.
+
+    Where the header has none, the row's time must agree with that in the image's name.
+    """
+    known = [time for layer in layers if (time := headers.observed(layer.image.header) or layer.image.observed)]
     if known and max(known) - min(known) > MAX_TIME_GAP:
         times = " and ".join(f"{time:%Y-%m-%d %H:%M:%S}" for time in known)
         return None, row.raw.problem(
             f"the channels' images were taken at {times} UTC", "name images of one time", field="image"
         )
-    seen = known[0] if known else None
-    if row.observed and seen and abs(row.observed - seen) > MAX_TIME_GAP:
-        what = f"the row says {row.observed:%Y-%m-%d %H:%M:%S}, the image's header {seen:%Y-%m-%d %H:%M:%S} UTC"
-        return None, row.raw.problem(what, "correct the row or name the right image", field="observed")
-    time = seen or row.observed
+    if row.observed and (problem := _other_time(images, row, row.observed, layers)):
+        return None, problem
+    time = known[0] if known else row.observed
     if time is None:
         hint = "set source.columns.observed: the image has no time of its own"
         return None, row.raw.problem("the time of observation is unknown", hint, field="observed")
     return time, None
+
+
+def _other_time(images: Images, row: Observation, said: datetime, layers: Sequence[Layer]) -> Problem | None:
+    """The problem of a row's time that is not that of an image's header or, where that gives none, of its name."""
+    name = "the image's name"
+    for layer in layers:
+        image = layer.image
+        seen = {"the image's header": headers.observed(image.header)}
+        if not any(seen.values()):
+            seen["the image's header" if image.header else "another row of the image"] = image.observed
+            seen[name] = time_in_name(image.path.name) if images.check_names and image.path else None
+        for where, time in seen.items():
+            if time is None or abs(said - time) <= MAX_TIME_GAP:
+                continue
+            gap = _gap(said - time)
+            what = f"the row says {said:%Y-%m-%d %H:%M:%S}, {where} {time:%Y-%m-%d %H:%M:%S} UTC: {gap}"
+            hint = "correct the row or name the right image"
+            if where == name:
+                hint += ", or set images.check_names = false if the name's time is another"
+            return row.raw.problem(what, hint, field="observed", kind=f"{where} {gap}")
+    return None
+
+
+def _gap(gap: timedelta) -> str:
+    """How much later or earlier, in the largest fitting unit."""
+    units = {"day": timedelta(days=1), "hour": timedelta(hours=1), "minute": timedelta(minutes=1)}
+    name, size = next((name, size) for name, size in units.items() if abs(gap) >= size)
+    value = f"{abs(gap) / size:.1f}".removesuffix(".0")
+    return f"{value} {name}{'' if value == '1' else 's'} {'later' if gap > timedelta() else 'earlier'}"
+
+
+def _in_stonyhurst(row: Observation) -> Observation:
+    """The row with a Carrington longitude converted at its time."""
+    if row.carrington_deg is None or row.observed is None:
+        return row
+    return replace(row, longitude_deg=(row.carrington_deg - central_meridian(row.observed) + 180) % 360 - 180)
 
 
 def _too_far(longitude_deg: float, limit: float) -> str:

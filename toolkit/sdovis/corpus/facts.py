@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from sdovis import records
 from sdovis.channels.view import STEPS, View, ViewFacts
+from sdovis.corpus import units
 from sdovis.errors import BadInput
 from sdovis.labels.schemes import LabelScheme, SchemeFacts
 from sdovis.readers.rows import FlareFacts
@@ -23,7 +24,8 @@ class CorpusFacts:
     """Classes (name -> meaning) in the order of the labels, where labels and pixels come from, and counts of rows.
 
     ``spellings`` counts how each class is written; ``view`` says what a picture shows; ``flares`` is given if the labels
-    were made from a flare list.
+    were made from a flare list, ``notices`` if the reader has something to say of the rows, ``rows_without_region`` if
+    rows name no region though those of their class have one.
     """
 
     study: str
@@ -36,16 +38,27 @@ class CorpusFacts:
     rejects: int
     rejects_by_reason: Mapping[str, int]
     flares: FlareFacts | None = None
+    notices: tuple[str, ...] | None = None
+    rows_without_region: int | None = None
 
     @classmethod
-    def of(cls, study: Study, scheme: LabelScheme, kept: pd.DataFrame, rejects: pd.DataFrame) -> CorpusFacts:
-        """The facts of rows ``kept`` (columns label, a class name, label_text, simulated, observed) and ``rejects``.
+    def of(
+        cls,
+        study: Study,
+        scheme: LabelScheme,
+        kept: pd.DataFrame,
+        rejects: pd.DataFrame,
+        notices: tuple[str, ...] = (),
+        classes: Sequence[str] | None = None,
+    ) -> CorpusFacts:
+        """The facts of rows ``kept`` (columns label, a class name, label_text, group, simulated, observed) and ``rejects``.
 
-        Raises `BadInput` if fewer than two classes are left, or a flare list cannot be read.
+        ``classes`` are those of a model that the rows are shown to; by default the scheme's that occur. Raises
+        `BadInput` if there are fewer than two classes, or a flare list cannot be read.
         """
         occurring = set(kept["label"])
         # A class that the data lacks would only add an output that never learns.
-        classes = [name for name in scheme.classes if name in occurring]
+        classes = [name for name in scheme.classes if name in occurring] if classes is None else classes
         if len(classes) < 2:
             raise BadInput(
                 f"only the class {classes[0]!r} is left, so there is nothing to classify; add rows of other classes"
@@ -61,6 +74,8 @@ class CorpusFacts:
             rejects=len(rejects),
             rejects_by_reason=count_reasons(rejects["reason"]),
             flares=reader(study.source.reader).flares(study.source, study.source.settings, kept["observed"]),
+            notices=notices or None,
+            rows_without_region=int(units.lacking(kept, scheme).sum()) or None,
         )
 
     def save(self, folder: Path) -> None:

@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, TypeVar
 
 from sdovis.channels.place import Position
-from sdovis.errors import Problem, UnreadableImage
+from sdovis.errors import BadInput, Problem, UnreadableImage
 from sdovis.images.images import inside
 from sdovis.labels.schemes import LabelScheme, UnknownLabel
 from sdovis.readers.rows import RawRow
 from sdovis.study import IMAGE_FIELDS, Study
+from sdovis.sun.notation import angle, carrington, is_nothing, latitude, location, longitude, pixel, regions
+from sdovis.sun.times import HINT, scale_of, time
 
+T = TypeVar("T")
 #: SDO's first public images; an earlier date is a typing error or an unformatted spreadsheet serial number.
 SDO_FIRST_LIGHT = datetime(2010, 3, 1, tzinfo=UTC)
+#: Rotating a day-old position may carry it just beyond the limb: far from the meridian, but not a mistake.
+MAX_LONGITUDE_DEG = 105.0
+#: A location in whole degrees may differ from latitude and longitude by so much.
+MAX_LOCATION_GAP_DEG = 1.0
+PLACES = ("latitude_deg", "longitude_deg", "location", "x_px", "y_px")
+#: Headings of longitudes that turn with the Sun, and of positions that are neither degrees nor pixels.
+CARRINGTON = re.compile(r"carrington|\bcrln|\bhgc\b|^lo$", re.IGNORECASE)
+OTHER_UNIT = re.compile(r"arc\s*sec\w*|\bhpc\b|helioprojective|\bsolar.?[xy]\b|\bradians?\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A parsed row: what was seen (``label``, a class), where, when, and in which images (one for each channel)."""
+    """A parsed row: what was seen (``label``, a class), where, when, and in which images (one for each channel).
+
+    ``noaa_ar`` is the region that the row or, if it names none, the image's header names; ``several`` if these are more than
+    one. ``harp`` is the header's HARP. ``carrington_deg`` is a longitude that becomes Stonyhurst's once the image's time is
+    known.
+    """
 
     raw: RawRow
     images: tuple[str, ...]
@@ -36,6 +51,9 @@ class Observation:
     longitude_deg: float | None
     x_px: float | None
     y_px: float | None
+    several: tuple[int, ...] = ()
+    harp: int | None = None
+    carrington_deg: float | None = None
 
     @property
     def image(self) -> str:
@@ -48,17 +66,17 @@ class Observation:
         return Position(self.latitude_deg, self.longitude_deg, self.x_px, self.y_px)
 
     @property
+    def regions(self) -> tuple[int, ...]:
+        """Every region that row or header names."""
+        return self.several if self.noaa_ar is None else (self.noaa_ar,)
+
+    @property
     def id(self) -> str:
         """The image's name with the region's number or, if it has none, with the row."""
         stem = stem_of(self.image)
         if self.noaa_ar is not None:
             return f"{stem}-ar{self.noaa_ar}"
         return "-".join(filter(None, [stem, re.sub(r"\W+", "-", self.raw.sheet.lower()), str(self.raw.row)]))
-
-    @property
-    def group(self) -> str:
-        """The independent unit: the region or, if it has no number, the image."""
-        return f"ar{self.noaa_ar}" if self.noaa_ar is not None else f"frame-{stem_of(self.image)}"
 
 
 @dataclass(frozen=True)
@@ -73,14 +91,14 @@ class Reject:
 class Sorted:
     """What becomes of rows while the catalog is made.
 
-    ``regions`` are the numbered regions of each image (one for each channel), whatever becomes of their rows: a region
-    without a class, or too near the limb, is a neighbour of the others.
+    ``numbered`` are the rows of each image (one for each channel) that number a region and say where it is, whatever becomes
+    of them: a region without a class, or too near the limb, is a neighbour of the others.
     """
 
     kept: list[Any] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     problems: list[tuple[RawRow, Problem]] = field(default_factory=list)
-    regions: dict[tuple[str, ...], dict[int, Position]] = field(default_factory=dict)
+    numbered: dict[tuple[str, ...], list[Observation]] = field(default_factory=dict)
 
 
 def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sorted:
@@ -88,22 +106,33 @@ def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sor
     out = Sorted()
     first: dict[str, Observation] = {}
     faults: dict[str, Problem | None] = {}
+    rows = list(rows)
+    turning = _turning(study, rows)
     for raw in rows:
         problems: list[Problem] = []
+        misplaced: list[Problem] = []
         label = _label(raw, scheme, problems)
+        named = _read(raw, "noaa_ar", regions, problems) or ()
+        if len(named) > 1 and study.images.cuts_out:
+            what = f"names {len(named)} regions ({', '.join(map(str, named))}), so it is unclear which one is shown"
+            problems.append(raw.problem(what, "write a row for each, with its position", field="noaa_ar"))
         observation = Observation(
             raw,
             _images(study, raw, faults, problems),
             label or "",
-            _noaa_ar(raw, problems),
-            _observed(raw, problems),
-            _number(raw, "latitude_deg", problems, -90, 90),
-            _number(raw, "longitude_deg", problems, -180, 180),
-            _number(raw, "x_px", problems),
-            _number(raw, "y_px", problems),
+            named[0] if len(named) == 1 else None,
+            _observed(study, raw, problems),
+            *_position(raw, turning, misplaced),
+            several=named if len(named) > 1 else (),
         )
-        if observation.noaa_ar is not None and _has_position(observation):
-            out.regions.setdefault(observation.images, {}).setdefault(observation.noaa_ar, observation.position)
+        if turning == "carrington":
+            observation = replace(observation, longitude_deg=None, carrington_deg=observation.longitude_deg)
+        if named and not misplaced and _has_position(observation) and not _hides_where(raw):
+            out.numbered.setdefault(observation.images, []).append(observation)
+        if raw.faults:  # then what else is wrong with the row may be due to them
+            out.problems += [(raw, fault) for fault in raw.faults]
+            continue
+        problems += misplaced
         # A heliographic map, recognised only once it is opened, may be cut out around its own centre.
         if study.images.cutout_arcsec and not problems and not _has_position(observation):
             problems.append(no_position(raw))
@@ -119,18 +148,53 @@ def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sor
             out.rejects.append(Reject(raw, f"repeats row {twin.raw.row}"))
         else:
             out.kept.append(observation)
+    if not study.images.cuts_out:
+        _take_out_shared_images(out)
     return out
+
+
+def _take_out_shared_images(out: Sorted) -> None:
+    """Make problems of the rows of one whole image that differ in class or region: nothing says which part each means."""
+    of_image: dict[tuple[str, ...], list[Observation]] = {}
+    for row in out.kept:
+        of_image.setdefault(row.images, []).append(row)
+
+    def differ(of: Sequence[Observation]) -> bool:
+        return len({row.label for row in of}) > 1 or len({row.regions for row in of if row.regions}) > 1
+
+    shared = {images: of for images, of in of_image.items() if differ(of)}
+    if not shared:
+        return
+    two = sum(len({row.label for row in of}) > 1 for of in shared.values())
+    what = (
+        f"whole images with rows of several regions or classes: {len(shared)}, {two} of them of several classes; nothing "
+        "is cut out, so the rows of an image would show the same picture"
+    )
+    hint = (
+        "set images.cutout_arcsec or images.cutout_deg, and give each row a position (source.columns.latitude_deg and "
+        "longitude_deg, x_px and y_px, or location)"
+    )
+    taken = [row for row in out.kept if row.images in shared]
+    out.problems += [(row.raw, row.raw.problem(what, hint, field="image", kind="shared image")) for row in taken]
+    out.kept = [row for row in out.kept if row.images not in shared]
 
 
 def no_position(raw: RawRow) -> Problem:
     """The problem of a row whose cutout has no position."""
-    return raw.problem(
-        "no position to cut out", "fill in latitude and longitude, or x and y; [source.columns] names the columns"
-    )
+    hint = "fill in latitude and longitude, x and y, or a location; [source.columns] names the columns"
+    return raw.problem("no position to cut out", hint, kind="no position")
 
 
 def _has_position(row: Observation) -> bool:
-    return None not in (row.x_px, row.y_px) or None not in (row.latitude_deg, row.longitude_deg)
+    longitude = row.longitude_deg if row.carrington_deg is None else row.carrington_deg
+    return None not in (row.x_px, row.y_px) or None not in (row.latitude_deg, longitude)
+
+
+def _hides_where(raw: RawRow) -> bool:
+    """Whether a cell of the region or of its position has a fault, or the whole row."""
+    return any(
+        not at or at in {raw.headings.get(f) for f in ("noaa_ar", *PLACES)} for at in (p.column for p in raw.faults)
+    )
 
 
 def _label(raw: RawRow, scheme: LabelScheme, problems: list[Problem]) -> str | None:
@@ -165,55 +229,71 @@ def _fault(study: Study, name: str) -> Problem | None:
     return None
 
 
-def _noaa_ar(raw: RawRow, problems: list[Problem]) -> int | None:
-    text = raw.text("noaa_ar")
-    if not text:
-        return None
-    digits = re.sub(r"^(NOAA)?\s*(AR)?\s*", "", text, flags=re.IGNORECASE)
-    if re.fullmatch(r"0\d+", digits):
-        what = f"NOAA number {text!r} begins with a zero, so it is unclear which region is meant"
-        problems.append(raw.problem(what, f"write it as {int(digits)} if that is the region", field="noaa_ar"))
-    elif not re.fullmatch(r"\d{4,5}", digits):
-        hint = "write four or five digits, like 11158"
-        problems.append(raw.problem(f"{text!r} is not a NOAA number", hint, field="noaa_ar"))
-    else:
-        number = int(digits)
-        # NOAA's own lists still use four digits after number 10000 (2002-06-15); every SDO region is later.
-        return number + 10000 if number < 10000 else number
-    return None
-
-
-def _observed(raw: RawRow, problems: list[Problem]) -> datetime | None:
-    text = raw.text("observed")
-    if not text:
-        return None
-    hint = "write it in UTC, as 2011-02-15 01:30:00"
-    try:
-        time = datetime.fromisoformat(text.replace("/", "-"))
-    except ValueError:
-        problems.append(raw.problem(f"time {text!r} cannot be read", hint, field="observed"))
-        return None
-    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    if not SDO_FIRST_LIGHT <= time <= datetime.now(UTC) + timedelta(days=1):
-        problems.append(raw.problem(f"time {text!r} lies outside the SDO era", hint, field="observed"))
-    return time
-
-
-def _number(
-    raw: RawRow, name: str, problems: list[Problem], low: float = -np.inf, high: float = np.inf
-) -> float | None:
-    text = raw.text(name)
-    if not text:
+def _read(raw: RawRow, field: str, reading: Callable[[str], T], problems: list[Problem], hint: str = "") -> T | None:
+    """What ``reading`` makes of a cell; None if it is empty, says that there is nothing, or has a problem."""
+    if is_nothing(raw.text(field)):
         return None
     try:
-        value = float(text)
-    except ValueError:
-        value = np.nan
-    if not (np.isfinite(value) and low <= value <= high):
-        limits = f"a number between {low:g} and {high:g}" if np.isfinite(low) else "a number"
-        problems.append(raw.problem(f"{text!r} is not {limits}", "correct the cell", field=name))
+        return reading(raw.text(field))
+    except BadInput as error:
+        (problem,) = error.problems
+        problems.append(raw.problem(problem.what, hint or problem.hint, field=field, kind=problem.kind))
         return None
-    return value
+
+
+def _observed(study: Study, raw: RawRow, problems: list[Problem]) -> datetime | None:
+    def reading(text: str) -> datetime:
+        return time(text, scale=scale_of(raw.headings.get("observed", "")), order=study.source.date_order)
+
+    found = _read(raw, "observed", reading, problems)
+    if found is not None and not SDO_FIRST_LIGHT <= found <= datetime.now(UTC) + timedelta(days=1):
+        what = f"time {raw.text('observed')!r} lies outside the SDO era"
+        problems.append(raw.problem(what, HINT, field="observed"))
+    return found
+
+
+def _turning(study: Study, rows: Sequence[RawRow]) -> str:
+    """The system of the rows' longitudes, ``stonyhurst`` or ``carrington``; '' if they may be either."""
+    if study.source.longitude_system:
+        return study.source.longitude_system
+    if any(CARRINGTON.search(heading) for heading in {row.headings.get("longitude_deg", "") for row in rows}):
+        return ""
+    values = []
+    for text in {row.text("longitude_deg") for row in rows}:
+        with suppress(BadInput):
+            values.append(angle(text, letters="we", limit=360.0))
+    # A single longitude behind the limb is a slip; where none is east, all may be counted from 0 to 360.
+    return "" if values and min(values) >= 0 and max(values) > MAX_LONGITUDE_DEG else "stonyhurst"
+
+
+def _position(
+    raw: RawRow, turning: str, problems: list[Problem]
+) -> tuple[float | None, float | None, float | None, float | None]:
+    """Latitude and longitude (in the system ``turning``), and pixel x and y."""
+    if not turning and not is_nothing(raw.text("longitude_deg")):
+        what = "the longitudes may be Carrington's, which turn with the Sun, or Stonyhurst's, from the central meridian"
+        hint = "set source.longitude_system to carrington or stonyhurst"
+        problems.append(raw.problem(what, hint, field="longitude_deg", kind="longitude system"))
+        return None, None, None, None
+    for place in PLACES:
+        if found := OTHER_UNIT.search(raw.headings.get(place, "")):
+            what = f"the heading says {found[0]!r}, and positions are in degrees or pixels"
+            problems.append(raw.problem(what, "convert them, and rename the column", field=place, kind="unit"))
+    north = _read(raw, "latitude_deg", latitude, problems)
+    west = _read(raw, "longitude_deg", carrington if turning == "carrington" else longitude, problems)
+    placed = _read(raw, "location", location, problems, "write it as N12W34")
+    if placed is not None and turning == "carrington":
+        what = "a location is in Stonyhurst's system, but source.longitude_system says carrington"
+        problems.append(
+            raw.problem(what, "leave out source.columns.location", field="location", kind="longitude system")
+        )
+    elif placed is not None:
+        for place, value, other in (("latitude_deg", north, placed[0]), ("longitude_deg", west, placed[1])):
+            if value is not None and abs(value - other) > MAX_LOCATION_GAP_DEG:
+                what = f"says {raw.text(place)!r}, but the location says {raw.text('location')!r}"
+                problems.append(raw.problem(what, "correct one of them", field=place))
+        north, west = placed if None in (north, west) else (north, west)
+    return north, west, _read(raw, "x_px", pixel, problems), _read(raw, "y_px", pixel, problems)
 
 
 @lru_cache(maxsize=4096)  # many rows name one image

@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sdovis.corpus.columns import COLUMNS, SIMULATED, Kind
+from sdovis.corpus.columns import COLUMNS, SIMULATED, UNIT, Kind
 from sdovis.corpus.observations import Reject, Sorted
 from sdovis.errors import Problem
 from sdovis.readers.rows import RawRow
@@ -34,7 +34,7 @@ _ARROW: Mapping[Kind, pa.DataType] = {
     "text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "time": pa.timestamp("us", tz="UTC"),
     "image": pa.binary(), "class": pa.string(), "flag": pa.bool_(),
 }  # fmt: skip
-SCHEMA = pa.schema({column.name: _ARROW[column.kind] for column in (*COLUMNS, SIMULATED)})
+SCHEMA = pa.schema({column.name: _ARROW[column.kind] for column in (*COLUMNS, SIMULATED, UNIT)})
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,8 @@ def _plain(image: Looked) -> dict[str, Any]:
 
 def plain(raw: RawRow) -> list[Any]:
     """The row as JSON can hold it: the arguments of `RawRow`, in order."""
-    return [raw.file, raw.sheet, raw.row, dict(raw.cells), dict(raw.headings)]
+    row = [raw.file, raw.sheet, raw.row, dict(raw.cells), dict(raw.headings)]
+    return [*row, raw.marks] if raw.marks else row  # rows without marks have the sum that they always had
 
 
 def _of_plain(entry: dict[str, Any]) -> Looked:

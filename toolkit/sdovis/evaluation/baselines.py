@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,8 @@ MEASURED = ("spot-measures", "polarity-measures")
 QUANTILES = (5, 25, 50, 75, 95, 99)
 
 
-def predictions(corpus: Corpus, channels: Sequence[Channel]) -> pd.DataFrame:
-    """One row per image of the corpus, in its order: id, and the class index that each baseline predicts.
+def predictions(corpus: Corpus, channels: Sequence[Channel], on: Corpus | None = None) -> pd.DataFrame:
+    """One row per image of ``on`` (by default the corpus itself), in its order: id, and each baseline's class index.
 
     ``majority``: the commonest class of the training part. ``raw-pixels``: a logistic regression on 14 x 14 means of
     the 8-bit codes of every channel. ``absolute-field`` (signed channels): one on 14 x 14 means of \\|B\\|.
@@ -41,18 +42,20 @@ def predictions(corpus: Corpus, channels: Sequence[Channel]) -> pd.DataFrame:
     weighted to balance the classes and fitted on the training part; the validation part, which shares no region with
     it, chooses penalty or trees.
     """
+    shown = on or corpus
     labels = corpus.rows["label"].to_numpy()
     parts = {name: (corpus.rows["split"] == name).to_numpy() for name in ("train", "validation")}
     tables = features(corpus, channels)
-    found: dict[str, Any] = {"id": corpus.rows["id"]}
-    found["majority"] = np.full(len(labels), np.bincount(labels[parts["train"]]).argmax())
+    asked = tables if on is None else features(on, channels)
+    fit = partial(_best, labels=labels, parts=parts, n_classes=len(corpus.classes))
+    found: dict[str, Any] = {"id": shown.rows["id"]}
+    found["majority"] = np.full(len(shown.rows), np.bincount(labels[parts["train"]]).argmax())
     for name, table in tables.items():
-        found[name] = _best(_linear(), table, labels, parts, len(corpus.classes))
+        found[name] = fit(_linear(), table, asked[name])
         if name in MEASURED:
-            found[f"{name}-boosted"] = _best(_boosted(), table, labels, parts, len(corpus.classes))
+            found[f"{name}-boosted"] = fit(_boosted(), table, asked[name])
     if any(name in MEASURED for name in tables):
-        together = np.concatenate(list(tables.values()), axis=1)
-        found["union-boosted"] = _best(_boosted(), together, labels, parts, len(corpus.classes))
+        found["union-boosted"] = fit(_boosted(), _union(tables), _union(asked))
     return pd.DataFrame(found)
 
 
@@ -78,6 +81,10 @@ def features(corpus: Corpus, channels: Sequence[Channel]) -> Mapping[str, NDArra
         for name, parts in of.items():
             rows.setdefault(name, []).append(np.concatenate(parts))
     return {name: np.stack(found) for name, found in rows.items()}
+
+
+def _union(tables: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    return np.concatenate(list(tables.values()), axis=1)
 
 
 def _surfaces(corpus: Corpus) -> Iterator[Surface | None]:
@@ -132,11 +139,16 @@ def _boosted() -> Iterator[Any]:
 def _best(
     candidates: Iterable[Any],
     table: NDArray[np.float64],
+    asked: NDArray[np.float64],
+    *,
     labels: NDArray[np.int64],
     parts: Mapping[str, NDArray[np.bool_]],
     n_classes: int,
 ) -> NDArray[np.int64]:
-    """Class of every row, predicted by the candidate that does best on the validation part; of equals the first."""
+    """Class of every row of ``asked``, predicted by the candidate that does best on the validation part; of equals the first.
+
+    Candidates are fitted on the training part of ``table``, whose rows have the ``labels``.
+    """
     train, validation = parts["train"], parts["validation"]
 
     def score(model: Any) -> float:
@@ -144,4 +156,4 @@ def _best(
         return float(skill.balanced_accuracy(matrix))
 
     fitted = [model.fit(table[train], labels[train]) for model in candidates]
-    return np.asarray(max(fitted, key=score).predict(table), dtype=np.int64)
+    return np.asarray(max(fitted, key=score).predict(asked), dtype=np.int64)

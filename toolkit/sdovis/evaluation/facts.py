@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from sdovis import records
 from sdovis.statistics.bootstrap import Estimate
+from sdovis.statistics.calibration import Calibration
 from sdovis.statistics.describe import over_seeds
 
 FILE = "scores.json"
@@ -31,6 +34,45 @@ class LongitudeBin:
     to_deg: float
     rows: int
     balanced_accuracy: float
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """The test rows that share a property: ``of`` is its value, such as 2012 of the property ``what``, year."""
+
+    what: str
+    of: str
+    rows: int
+    regions: int
+    balanced_accuracy: Estimate
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Some of the images, by the probability of their predicted class: its mean, and the share of right answers."""
+
+    rows: int
+    confidence: float
+    right: Estimate
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """What probabilities are worth, in ``bins`` of equally many images; see `sdovis.statistics.calibration`."""
+
+    ece: float
+    classwise_ece: float
+    log_loss: float
+    confidence: float
+    bins: tuple[ReliabilityBin, ...]
+
+    @classmethod
+    def of(cls, found: Calibration) -> Reliability:
+        """As a file holds it."""
+        rights = (Estimate.of(each) for each in found.right.each())
+        bins = zip(found.rows.tolist(), found.confidence.tolist(), rights, strict=True)
+        sure = float(np.average(found.confidence, weights=found.rows))
+        return cls(found.ece, found.classwise_ece, found.log_loss, sure, tuple(ReliabilityBin(*each) for each in bins))
 
 
 @dataclass(frozen=True)
@@ -84,6 +126,7 @@ class ScoreFacts:
 
     ``model`` maps each score to an estimate, or to one estimate per class; ``baselines`` and ``difference_to`` (the
     model minus each baseline) have the scores that are one number. ``prevalence`` is the share of each class.
+    ``reliability`` and ``effective_regions`` are None in scores of an older sdovis.
     """
 
     part: str
@@ -100,6 +143,15 @@ class ScoreFacts:
     validation: ValidationScore
     brier_skill: float
     latency_ms: Latency
+    reliability: Reliability | None = None
+    strata: tuple[Stratum, ...] = ()
+    effective_regions: float | None = None
+
+    @property
+    def weakest(self) -> Stratum | None:
+        """The stratum with the lowest score; None if there are no strata."""
+        known = [each for each in self.strata if each.balanced_accuracy.estimate is not None]
+        return min(known, key=lambda each: each.balanced_accuracy.estimate or 0.0, default=None)
 
     @property
     def overall(self) -> dict[str, Estimate]:

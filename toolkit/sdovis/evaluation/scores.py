@@ -13,18 +13,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sdovis import inference, manifests, plugins
-from sdovis.channels.channel import channel
+from sdovis.channels.channel import Channel, channel
 from sdovis.corpus.build import Corpus
+from sdovis.corpus.duplicates import footprint_deg
 from sdovis.errors import BadInput, Problem
-from sdovis.evaluation import baselines, metrics
-from sdovis.evaluation.facts import Latency, LongitudeBin, Resampling, ScoreFacts, ValidationScore
+from sdovis.evaluation import baselines, metrics, strata
+from sdovis.evaluation.facts import Latency, LongitudeBin, Reliability, Resampling, ScoreFacts, ValidationScore
 from sdovis.evaluation.metrics import MetricSpec
 from sdovis.statistics import skill
 from sdovis.statistics.bootstrap import Estimate, Interval, by_cluster, cluster_bootstrap, paired_difference
-from sdovis.study import Study
+from sdovis.statistics.calibration import calibration
+from sdovis.study import Images, Study
 
-#: Edges of the bins of distance from the central meridian, degrees: near the limb classes are unreliable.
-LONGITUDE_EDGES = (0.0, 20.0, 40.0, 60.0, 90.0)
 #: Images timed one at a time; enough for a stable median.
 LATENCY_IMAGES = 60
 
@@ -58,38 +58,85 @@ def made_from(study: Study, corpus: Corpus, model: manifests.Manifest) -> dict[s
 def evaluate(study: Study, corpus: Corpus, model_folder: Path, folder: Path, *, progress: bool = True) -> Scores:
     """Predict every image with the model as saved, score the test part, and write ``folder`` whole."""
     model = manifests.read(model_folder, made_by="train")
-    _specs(study, corpus)  # a metric that cannot be computed is refused before the network runs
+    specs = chosen(study, corpus)  # a metric that cannot be computed is refused before the network runs
+    table = predictions(corpus, model_folder, progress=progress)
+    rivals = baselines.predictions(corpus, channels(study)) if study.evaluation.baselines else None
+    validation = table[(table["split"] == "validation").to_numpy()]
+    timed = latency(corpus, model_folder)
+    facts = scored(
+        study, corpus.classes, specs, part="test", table=table, rows=corpus.rows, rivals=rivals,
+        climatology=shares(corpus), validation=_validation(validation, corpus.classes), seconds=timed["seconds"].to_numpy(),
+    )  # fmt: skip
+    with manifests.whole(folder, stage="evaluate", made_from=made_from(study, corpus, model)) as beside:
+        write(beside, facts, table, timed, rivals)
+    return Scores.load(folder)
+
+
+def footprint(images: Images) -> float | None:
+    """The side of a cutout on the Sun, degrees; None for whole images."""
+    return footprint_deg(cutout_arcsec=images.cutout_arcsec, cutout_deg=images.cutout_deg)
+
+
+def channels(study: Study) -> list[Channel]:
+    """What the study's images are seen through."""
+    return [channel(name) for name in study.images.channels]
+
+
+def predictions(corpus: Corpus, model_folder: Path, *, progress: bool = True) -> pd.DataFrame:
+    """One row per image of the corpus, in its order: id, group, split, label, and prob_CLASS for each class."""
     probabilities = inference.probabilities(model_folder, corpus.pictures, progress=progress)
     table = corpus.rows[["id", "group", "split", "label"]].copy()
     for index, name in enumerate(corpus.classes):
         table[f"prob_{name}"] = probabilities[:, index]
-    test = (table["split"] == "test").to_numpy()
-    timed = np.flatnonzero(test)[:LATENCY_IMAGES]
+    return table
+
+
+def latency(corpus: Corpus, model_folder: Path) -> pd.DataFrame:
+    """id and seconds of some test images, classified one at a time."""
+    timed = np.flatnonzero(corpus.rows["split"] == "test")[:LATENCY_IMAGES]
     seconds = inference.latency(model_folder, [corpus.pictures[i] for i in timed])
-    kinds = [channel(name) for name in study.images.channels]
-    rivals = baselines.predictions(corpus, kinds) if study.evaluation.baselines else None
-    facts = _score(study, corpus, probabilities, rivals, seconds)
-    with manifests.whole(folder, stage="evaluate", made_from=made_from(study, corpus, model)) as beside:
-        table.to_parquet(beside / "predictions.parquet", index=False)
-        pd.DataFrame({"id": table["id"].to_numpy()[timed], "seconds": seconds}).to_parquet(beside / "latency.parquet")
-        if rivals is not None:
-            rivals.to_parquet(beside / "baselines.parquet", index=False)
-        facts.save(beside)
-        _draw(facts, beside / "figures")
-    return Scores.load(folder)
+    return pd.DataFrame({"id": corpus.rows["id"].to_numpy()[timed], "seconds": seconds})
 
 
-def _score(
+def shares(corpus: Corpus) -> NDArray[np.float64]:
+    """(K,): each class's share of the training part."""
+    train = corpus.part("train")["label"]
+    return np.asarray(np.bincount(train, minlength=len(corpus.classes)) / len(train))
+
+
+def write(
+    folder: Path, facts: ScoreFacts, table: pd.DataFrame, timed: pd.DataFrame, rivals: pd.DataFrame | None
+) -> None:
+    """The files of a scores folder."""
+    table.to_parquet(folder / "predictions.parquet", index=False)
+    timed.to_parquet(folder / "latency.parquet")
+    if rivals is not None:
+        rivals.to_parquet(folder / "baselines.parquet", index=False)
+    facts.save(folder)
+    _draw(facts, folder / "figures")
+
+
+def scored(
     study: Study,
-    corpus: Corpus,
-    probabilities: NDArray[np.float32],
+    classes: Sequence[str],
+    specs: Sequence[MetricSpec],
+    *,
+    part: str,
+    table: pd.DataFrame,
+    rows: pd.DataFrame,
     rivals: pd.DataFrame | None,
+    climatology: NDArray[np.float64],
+    validation: ValidationScore,
     seconds: NDArray[np.float64],
 ) -> ScoreFacts:
-    test = (corpus.rows["split"] == "test").to_numpy()
-    rows, predicted = corpus.rows[test], probabilities.argmax(axis=1)
-    truth, groups, k = rows["label"].to_numpy(), rows["group"], len(corpus.classes)
-    train = corpus.part("train")["label"]
+    """The facts of the test rows of ``table`` (see `predictions`), ``rows`` and ``rivals``, which are in the same order.
+
+    ``part`` says what the test rows are; ``climatology`` has each class's share where the model learned.
+    """
+    test = (table["split"] == "test").to_numpy()
+    probabilities = table[[f"prob_{name}" for name in classes]].to_numpy()[test]
+    truth, predicted = table["label"].to_numpy()[test], probabilities.argmax(axis=1)
+    groups, k = table["group"][test], len(classes)
     resampling = Resampling("region", study.evaluation.bootstrap_samples, study.evaluation.confidence, study.study.seed)
     draws: dict[str, Any] = {
         "samples": resampling.samples,
@@ -97,22 +144,22 @@ def _score(
         "seed": resampling.seed,
     }
     # The confusion matrix is always given as counts: an interval on a count would say nothing.
-    specs = [spec for spec in _specs(study, corpus) if spec.name != "confusion-matrix"]
-    overall = [spec for spec in specs if not spec.per_class]
-    model = by_cluster(truth, predicted[test], groups, k)
+    told = [spec for spec in specs if spec.name != "confusion-matrix"]
+    overall = [spec for spec in told if not spec.per_class]
+    model = by_cluster(truth, predicted, groups, k)
     matrices = {
         str(name): by_cluster(truth, rival.to_numpy()[test], groups, k)
         for name, rival in (rivals.drop(columns="id").items() if rivals is not None else ())
     }
     return ScoreFacts(
-        part="test",
-        classes=corpus.classes,
-        rows=len(rows),
+        part=part,
+        classes=tuple(classes),
+        rows=len(truth),
         regions=int(groups.nunique()),
-        prevalence={name: float(np.mean(truth == i)) for i, name in enumerate(corpus.classes)},
+        prevalence={name: float(np.mean(truth == i)) for i, name in enumerate(classes)},
         bootstrap=resampling,
         confusion_matrix=tuple(map(tuple, model.sum(axis=0).tolist())),
-        model={s.name: _entry(cluster_bootstrap(model, s.function, **draws), s, corpus.classes) for s in specs},
+        model={s.name: _entry(cluster_bootstrap(model, s.function, **draws), s, classes) for s in told},
         baselines={
             name: {s.name: Estimate.of(cluster_bootstrap(rival, s.function, **draws)) for s in overall}
             for name, rival in matrices.items()
@@ -121,14 +168,18 @@ def _score(
             name: {s.name: Estimate.of(paired_difference(model, rival, s.function, **draws)) for s in overall}
             for name, rival in matrices.items()
         },
-        by_longitude=tuple(_by_longitude(rows, truth, predicted[test], k)),
-        validation=_validation(corpus, predicted),
-        brier_skill=skill.brier_skill(truth, probabilities[test], np.bincount(train, minlength=k) / len(train)),
+        by_longitude=tuple(_by_longitude(rows[test], truth, predicted, k)),
+        validation=validation,
+        brier_skill=skill.brier_skill(truth, probabilities, climatology),
         latency_ms=Latency(float(np.median(seconds) * 1e3), float(np.percentile(seconds, 95) * 1e3)),
+        reliability=Reliability.of(calibration(truth, probabilities, groups, **draws)),
+        strata=strata.strata(rows[test], predicted, k, footprint(study.images), **draws),
+        effective_regions=strata.effective_regions(groups),
     )
 
 
-def _specs(study: Study, corpus: Corpus) -> list[MetricSpec]:
+def chosen(study: Study, corpus: Corpus) -> list[MetricSpec]:
+    """The study's metrics. Raises `BadInput` for one that the corpus' classes do not allow."""
     specs = [metrics.spec(name) for name in study.evaluation.metrics]
     if not corpus.facts.scheme.ordered and (wrong := [spec.name for spec in specs if spec.ordered]):
         what = f"evaluation.metrics: {', '.join(wrong)} needs ordered classes; {corpus.facts.scheme.name} has none"
@@ -143,17 +194,17 @@ def _entry(interval: Interval, spec: MetricSpec, classes: Sequence[str]) -> Esti
     return Estimate.of(interval)
 
 
-def _validation(corpus: Corpus, predicted: NDArray[np.int64]) -> ValidationScore:
-    part = (corpus.rows["split"] == "validation").to_numpy()
-    matrix = skill.confusion(corpus.rows["label"].to_numpy()[part], predicted[part], len(corpus.classes))
-    return ValidationScore(float(skill.balanced_accuracy(matrix)), int(part.sum()))
+def _validation(table: pd.DataFrame, classes: Sequence[str]) -> ValidationScore:
+    predicted = table[[f"prob_{name}" for name in classes]].to_numpy().argmax(axis=1)
+    matrix = skill.confusion(table["label"].to_numpy(), predicted, len(classes))
+    return ValidationScore(float(skill.balanced_accuracy(matrix)), len(table))
 
 
 def _by_longitude(
     rows: pd.DataFrame, truth: NDArray[np.int64], predicted: NDArray[np.int64], k: int
 ) -> Iterator[LongitudeBin]:
     distance = np.abs(rows["longitude_deg"].to_numpy(dtype=float))
-    for low, high in itertools.pairwise(LONGITUDE_EDGES):
+    for low, high in itertools.pairwise(strata.LONGITUDE_EDGES):
         inside = (distance >= low) & (distance < high)
         if inside.any():
             score = skill.balanced_accuracy(skill.confusion(truth[inside], predicted[inside], k))
@@ -170,5 +221,18 @@ def _draw(facts: ScoreFacts, folder: Path) -> None:
     if rows := {name: entry["balanced-accuracy"] for name, entry in versus.items() if "balanced-accuracy" in entry}:
         figure = figures.intervals(rows, "balanced accuracy", chance=1 / len(facts.classes))
         figures.save(figure, folder / "against_baselines.png")
+    if facts.reliability is not None:
+        drawn = figures.reliability(
+            [each.confidence for each in facts.reliability.bins],
+            [each.right for each in facts.reliability.bins],
+            [each.rows for each in facts.reliability.bins],
+            f"expected calibration error {facts.reliability.ece:.3f}",
+        )
+        figures.save(drawn, folder / "reliability.png")
+    if facts.strata:
+        lines = {f"{each.what}: {each.of}": each.balanced_accuracy for each in facts.strata}
+        figures.save(
+            figures.intervals(lines, "balanced accuracy", chance=1 / len(facts.classes)), folder / "strata.png"
+        )
     if recall := facts.per_class.get("recall"):
         figures.save(figures.intervals(recall, "recall"), folder / "recall.png")

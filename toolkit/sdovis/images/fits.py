@@ -15,10 +15,15 @@ from numpy.typing import NDArray
 
 from sdovis.errors import UnreadableImage
 from sdovis.images.bounds import MAX_BYTES, MAX_HDUS, MAX_HEADER_BYTES, check_size
-from sdovis.images.headers import Cards
+from sdovis.images.headers import Cards, restored
 
 ROWS = 64  # this many rows of a large image and its float64 copy fit in the cache
 BLOCK = 2880  # FITS is written in blocks of this many bytes
+#: Cards of the first header that hold for an image in an extension, unless that has its own.
+OF_THE_FILE = (
+    "TELESCOP INSTRUME OBSRVTRY DETECTOR ORIGIN CONTENT SEGMENT DRMS_ID BUNIT WAVELNTH EXPTIME QUALITY T_REC T_OBS DATE-OBS "
+    "HARPNUM NOAA_AR NOAA_ARS"
+).split()
 BITPIX = (8, 16, 32, 64, -32, -64)
 
 
@@ -49,7 +54,8 @@ def fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Cards]:
                 if header.get("BSCALE", 1) == 0:
                     raise UnreadableImage(path, "BSCALE is 0: all values are lost")
                 values = _scaled(file[index].data, header)
-                cards = _cards(fits, header)
+                of_the_file = _cards(fits, file[0].header)
+                cards = {key: of_the_file[key] for key in OF_THE_FILE if key in of_the_file} | _cards(fits, header)
     except (UnreadableImage, MemoryError):
         raise
     except OverflowError as error:
@@ -81,7 +87,7 @@ def _scaled(stored: NDArray[Any], header: Any) -> NDArray[np.float32]:
 
 
 def _cards(fits: Any, header: Any) -> dict[str, Any]:
-    """The header's readable values, comments and history joined under COMMENT."""
+    """The header's readable values under FITS' own names, comments and history joined under COMMENT."""
     cards: dict[str, Any] = {}
     remarks = []
     for card in header.cards:
@@ -93,7 +99,7 @@ def _cards(fits: Any, header: Any) -> dict[str, Any]:
             remarks.append(str(value))
         elif isinstance(value, str | int | float):
             cards.setdefault(key, value)
-    return cards | {"COMMENT": " ".join(remarks)}
+    return restored(cards) | {"COMMENT": " ".join(remarks)}
 
 
 def _first_image(fits: Any, data: bytes, path: Path) -> int:

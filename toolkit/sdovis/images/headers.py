@@ -9,7 +9,8 @@ import math
 import re
 import warnings
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,20 +20,32 @@ from numpy.typing import NDArray
 from sdovis.errors import UnreadableImage
 from sdovis.sun.constants import ARCSEC, NOMINAL_RADIUS_M
 from sdovis.sun.geometry import DiscFrame, MapGrid, unturned
+from sdovis.sun.times import utc
 
 Cards: TypeAlias = Mapping[str, Any]
 
 PROVENANCE = (
-    "TELESCOP INSTRUME ORIGIN CONTENT SEGMENT BUNIT WAVELNTH WAVEUNIT EXPTIME QUALITY QUALLEV1 T_REC T_OBS DATE-OBS "
-    "TIMESYS CADENCE HARPNUM NOAA_AR NOAA_NUM NOAA_ARS CTYPE1 CTYPE2 CUNIT1 CUNIT2 CRPIX1 CRPIX2 CRVAL1 CRVAL2 CDELT1 "
-    "CDELT2 CROTA2 PC1_1 PC1_2 PC2_1 PC2_2 CD1_1 CD1_2 CD2_1 CD2_2 RSUN_OBS RSUN_REF DSUN_OBS CRLT_OBS CRLN_OBS "
-    "HGLN_OBS HGLT_OBS LVL_NUM"
+    "TELESCOP INSTRUME OBSRVTRY DETECTOR ORIGIN CONTENT SEGMENT DRMS_ID BUNIT WAVELNTH WAVEUNIT EXPTIME QUALITY "
+    "QUALLEV1 T_REC T_OBS DATE-OBS TIMESYS CADENCE HARPNUM NOAA_AR NOAA_NUM NOAA_ARS CTYPE1 CTYPE2 CUNIT1 CUNIT2 "
+    "CRPIX1 CRPIX2 CRVAL1 CRVAL2 CDELT1 CDELT2 CROTA2 PC1_1 PC1_2 PC2_1 PC2_2 CD1_1 CD1_2 CD2_1 CD2_2 RSUN_OBS "
+    "RSUN_REF DSUN_OBS CRLT_OBS CRLN_OBS HGLN_OBS HGLT_OBS LVL_NUM"
 ).split()
 
-UNITS = {
-    "gauss": "G", "g": "G", "mx/cm^2": "G", "mx/cm2": "G", "mx/cm**2": "G",
-    "dn/s": "DN/s", "dn s-1": "DN/s", "dn s^-1": "DN/s", "dn": "DN",
+#: Units of the field and of intensity that values are brought to. Cameras count in DN; FITS calls that "ct".
+GAUSS, DN, DN_PER_SECOND = "G", "DN", "DN/s"
+#: Spellings that astropy does not know.
+_ALIASES = {
+    "counts": "ct", "dns": "ct", "adu": "ct", "dn": "ct", "sec": "s", "secs": "s",
+    "gauss": "G", "g": "G", "kgauss": "kG", "mgauss": "mG",
+    "degrees": "deg", "degs": "deg", "arcsecs": "arcsec", "arcseconds": "arcsec", "arcmins": "arcmin",
+    "arcminutes": "arcmin", "radians": "rad",
 }  # fmt: skip
+#: Of the telescopes whose headers leave out CUNIT none has finer pixels: a smaller step may be one in degrees.
+FINEST_ARCSEC = 0.1
+_WORD = re.compile(r"[A-Za-z]+")
+
+#: The keywords that say how an image is turned, or that it is not.
+PLACING = ("CDELT1", "CDELT2", "CROTA2", *(f"{name}{i}_{j}" for name in ("PC", "CD") for i in "12" for j in "12"))
 
 _TIME = re.compile(r"(\d{4})[-./](\d\d)[-./](\d\d)[T_ ](\d\d):(\d\d)(?::(\d\d(?:\.\d*)?))?_?(TAI|UTC|Z|)")
 
@@ -42,10 +55,83 @@ def provenance(cards: Cards) -> dict[str, Any]:
     return {key: cards[key] for key in PROVENANCE if cards.get(key, "") != ""}
 
 
-def unit(cards: Cards) -> str:
-    """BUNIT in the spelling used here: G, DN/s, DN; any other unit as written."""
+def places(cards: Cards) -> bool:
+    """Whether a header says which way its image is turned: without a WCS nobody knows."""
+    return any(key in cards for key in PLACING)
+
+
+def restored(cards: Cards) -> dict[str, Any]:
+    """``cards`` under FITS' own names.
+
+    Since mid-2025 JSOC's exports write ``_BUNIT``, ``_DATAMIN`` and ``_DATAMAX`` for the keywords that FITS reserves.
+    """
+    known = dict(cards)
+    for key, value in cards.items():
+        if key.startswith("_") and known.get(key[1:], "") == "":
+            known[key[1:]] = value
+    return known
+
+
+def in_units(values: NDArray[Any], cards: Cards, path: Path) -> tuple[NDArray[Any], str]:
+    """``values`` in G, DN/s or DN if BUNIT is a unit of one of these kinds; in any other unit, which is named as written.
+
+    Raises `UnreadableImage` if two cards disagree on the unit.
+    """
     text = str(cards.get("BUNIT", "")).strip()
-    return UNITS.get(text.lower().replace(" / ", "/"), text)
+    factor, unit = _brought(text)
+    renamed = str(cards.get("_BUNIT", "")).strip()
+    if renamed and _brought(renamed) != (factor, unit):
+        raise UnreadableImage(path, f"its header contradicts itself: BUNIT is {text!r}, _BUNIT is {renamed!r}")
+    return (values if factor == 1 else values * np.float32(factor)), unit
+
+
+@lru_cache(maxsize=64)
+def _brought(text: str) -> tuple[float, str]:
+    """By what to multiply values in the unit ``text`` to have them in G, DN/s or DN; 1 and the text for any other unit."""
+    found = _parsed(text)
+    if found is None:
+        return 1.0, text
+    from astropy import units
+
+    wanted = {GAUSS: units.G, DN: units.ct, DN_PER_SECOND: units.ct / units.s}
+    for name, target in wanted.items():
+        if scale := next((each for each in (target, target / units.pix) if found.is_equivalent(each)), None):
+            factor = float(found.to(scale))
+            return (1.0 if math.isclose(factor, 1, rel_tol=1e-12) else factor), name
+    return 1.0, text
+
+
+def _parsed(text: str) -> Any:
+    """The unit that ``text`` names, DN counted as counts; None for what is not a unit."""
+    from astropy import units
+
+    if not text:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", units.UnitsWarning)  # of spellings that the standard discourages
+        for words in (_WORD.sub(lambda word: _ALIASES.get(word[0].lower(), word[0]), text), text.lower()):
+            try:
+                return units.Unit(words)
+            except (ValueError, TypeError):
+                continue
+    return None
+
+
+def _angles(cards: Cards, path: Path, *, absent: str) -> NDArray[np.float64]:
+    """Arc seconds in one CUNIT1 and in one CUNIT2, which may differ; ``absent`` is the unit where a card says nothing.
+
+    Raises `UnreadableImage` for what is not an angle.
+    """
+    from astropy import units
+
+    found = []
+    for key in ("CUNIT1", "CUNIT2"):
+        text = str(cards.get(key, "")).strip() or absent
+        unit = _parsed(text)
+        if unit is None or not unit.is_equivalent(units.arcsec):
+            raise UnreadableImage(path, f"{key} is {text!r}, which is not a unit of angle", "write arcsec or deg")
+        found.append(float(unit.to(units.arcsec)))
+    return np.array(found)
 
 
 def number(cards: Cards, key: str) -> float | None:
@@ -71,29 +157,10 @@ def observed(cards: Cards) -> datetime | None:
         unstated = "TAI" if hmi and key.startswith("T_") else str(cards.get("TIMESYS", "UTC")).strip().upper()
         scale = {"": unstated, "Z": "UTC"}.get(match[7], match[7])
         try:
-            return _utc(year, month, day, hour, minute, float(match[6] or 0), scale)
+            return utc(year, month, day, hour, minute, float(match[6] or 0), scale)
         except ValueError:  # an invalid date, such as month 13: the next keyword may be valid
             continue
     return None
-
-
-def _utc(year: int, month: int, day: int, hour: int, minute: int, second: float, scale: str) -> datetime:
-    """A date in ``scale`` (TAI, TT, any other being UTC) as UTC; a leap second is the last before it."""
-    start = datetime(year, month, day, hour, minute, tzinfo=UTC)
-    if scale in ("TAI", "TT") and second < 60:
-        import erfa  # type: ignore[import-untyped]
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # ERFA warns that years after its newest leap second are dubious
-            date = erfa.dtf2d(scale, year, month, day, hour, minute, second)
-            if scale == "TT":
-                date = erfa.tttai(*date)
-            year, month, day, clock = erfa.d2dtf("UTC", 6, *erfa.taiutc(*date))
-        start = datetime(int(year), int(month), int(day), int(clock["h"]), int(clock["m"]), tzinfo=UTC)
-        second = int(clock["s"]) + int(clock["f"]) / 1e6
-    if not second < 61:
-        raise ValueError(f"{second} seconds")
-    return start + timedelta(seconds=min(second, 59.999999))
 
 
 def disc_frame(
@@ -122,23 +189,25 @@ def disc_frame(
     return DiscFrame(center, scale, radius, b0)
 
 
-def map_grid(cards: Cards, height: int) -> MapGrid | None:
+def map_grid(cards: Cards, height: int, path: Path) -> MapGrid | None:
     """The grid of a cylindrical equal-area map of ``height`` rows, north up; None for other maps, or if keywords are missing.
 
     If CTYPE1 begins with CRLN, CRVAL1 is a Carrington longitude: CRLN_OBS, the central meridian's, is subtracted.
+    Raises `UnreadableImage` for coordinates that are not angles.
     """
     if (str(cards.get("CTYPE1", "")).strip(), str(cards.get("CTYPE2", "")).strip()) not in (
         ("CRLN-CEA", "CRLT-CEA"),
         ("HGLN-CEA", "HGLT-CEA"),
     ):
         return None
-    units = [str(cards.get(f"CUNIT{i}", "deg")).strip().lower() for i in (1, 2)]
+    across, up = _angles(cards, path, absent="deg") / 3600
     keys = ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CDELT1", "CDELT2")
     x, y, lon, lat, wide, high = (number(cards, key) for key in keys)
     meridian = number(cards, "CRLN_OBS") if str(cards["CTYPE1"]).startswith("CRLN") else 0.0
     if x is None or y is None or lon is None or lat is None or wide is None or high is None or meridian is None:
         return None
-    equal_area = number(cards, "PV2_1") in (None, 1.0) and abs(lat) <= 90 and set(units) <= {"deg", "degree", "degrees"}
+    lon, lat, wide, high = lon * across, lat * up, wide * across, high * up
+    equal_area = number(cards, "PV2_1") in (None, 1.0) and abs(lat) <= 90
     if not equal_area or not 0 < wide < 10 or abs(high / wide - 1) > 1e-6:
         return None
     return MapGrid((x - 1, height - y), lat, (lon - meridian + 180) % 360 - 180, wide)
@@ -160,11 +229,15 @@ def north_up(
         return np.ascontiguousarray(values[::-1]), None, math.nan
     if ctype and not ctype.startswith(("HPLN", "SOLARX", "SOLAR-X", "SOLAR_X")):
         raise UnreadableImage(path, f"not an image of the Sun: CTYPE1 = {ctype}")
+    if ctype and not ("CDELT1" in cards or "CD1_1" in cards):
+        raise UnreadableImage(path, f"CTYPE1 is {ctype}, but no CDELT1 gives the scale")
     try:
-        matrix, shift = _pixel_to_arcsec(cards)
+        matrix, shift = _pixel_to_arcsec(cards, path)
         scale = math.sqrt(abs(np.linalg.det(matrix)))
         if not (1e-3 < scale < 1e4 and np.linalg.cond(matrix) < 10 and np.isfinite(shift).all()):
             raise ValueError(f"{scale:.3g} arcsec per pixel")
+        if "CUNIT1" not in cards and scale < FINEST_ARCSEC:
+            raise ValueError(f"CUNIT1 is absent, and CDELT1 = {cards.get('CDELT1')} may be in degrees")
         middle = [(n + 1) / 2 for n in values.shape]
         origin = np.array([cards.get("CRPIX1", middle[1]), cards.get("CRPIX2", middle[0])], float) - 1
         center = origin - np.linalg.solve(matrix, shift)
@@ -175,15 +248,15 @@ def north_up(
     return np.ascontiguousarray(turned[::-1]), (float(x), float(turned.shape[0] - 1 - y)), scale
 
 
-def _pixel_to_arcsec(cards: Cards) -> tuple[NDArray[Any], NDArray[Any]]:
-    unit = 3600.0 if str(cards.get("CUNIT1", "")).strip().lower() in ("deg", "degree", "degrees") else 1.0
-    shift = np.array([cards.get("CRVAL1", 0.0), cards.get("CRVAL2", 0.0)], float) * unit
+def _pixel_to_arcsec(cards: Cards, path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    units = _angles(cards, path, absent="arcsec")
+    shift = np.array([cards.get("CRVAL1", 0.0), cards.get("CRVAL2", 0.0)], float) * units
     if "CD1_1" in cards:
-        return unit * np.array([[cards.get(f"CD{i}_{j}", 0.0) for j in (1, 2)] for i in (1, 2)], float), shift
-    step = np.array([cards.get("CDELT1", 1.0), cards.get("CDELT2", 1.0)], float)
+        return units[:, None] * np.array([[cards.get(f"CD{i}_{j}", 0.0) for j in (1, 2)] for i in (1, 2)], float), shift
+    step = np.array([cards.get("CDELT1", 1.0), cards.get("CDELT2", 1.0)], float) * units
     if any(f"PC{i}_{j}" in cards for i in (1, 2) for j in (1, 2)):
         turn = np.array([[cards.get(f"PC{i}_{j}", float(i == j)) for j in (1, 2)] for i in (1, 2)], float)
-        return unit * step[:, None] * turn, shift
+        return step[:, None] * turn, shift
     angle = math.radians(cards.get("CROTA2", 0.0))
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    return unit * turn * step, shift
+    return turn * step, shift

@@ -60,7 +60,8 @@ class SolarImage:
     which pixels those are. In a picture nothing can be missing: what a turned picture does not cover is 0, black.
 
     ``frame`` is the disc of a helioprojective image, ``grid`` the grid of a map in SHARP's projection; both are None if
-    neither is known. ``header`` holds the cards of `headers.PROVENANCE` as in the file, before any turn.
+    neither is known. ``oriented`` is False for a FITS file without any WCS: which way its rows run is not known, and a
+    `channels.view.View` has to say it. ``header`` holds the cards of `headers.PROVENANCE` as in the file, before any turn.
     """
 
     values: NDArray[Any]
@@ -73,6 +74,7 @@ class SolarImage:
     format: str = ""
     simulated: bool = False
     grid: MapGrid | None = None
+    oriented: bool = True
 
     @property
     def is_picture(self) -> bool:
@@ -111,18 +113,22 @@ def read_image(
     *,
     root: Path | None = None,
     observed: datetime | None = None,
+    keywords: headers.Cards | None = None,
 ) -> SolarImage:
     """Read a FITS (also gzipped), JPEG2000, JPEG, PNG or TIFF file, solar north up.
 
     The headers of FITS and Helioviewer's JPEG2000 give time and coordinates; for other pictures, and if the header lacks
-    them, ``observed`` may give the time and a `channels.view.View` the coordinates. Pictures without a header are
-    assumed to be north up. Raises `UnreadableImage` with the reason, also if memory runs out.
+    them, ``observed`` may give the time and a `channels.view.View` the coordinates. ``keywords`` are the cards of a FITS
+    file that was exported without them; a file with a WCS of its own needs none. Pictures without a header are assumed
+    to be north up. Raises `UnreadableImage` with the reason, also if memory runs out.
     """
     path = Path(path)
     try:
         data = _bytes(path, inside(root, path) if root is not None else path)
         digest = hashlib.sha256(data).hexdigest()
         values, cards, kind = _decoded(data, path)
+        if keywords and kind == "FITS" and not headers.places(cards):
+            cards = {**keywords, **cards}
         return _understood(values, cards, kind, path, digest, observed)
     except MemoryError as error:
         raise UnreadableImage(path, "reading it needs more memory than is available") from error
@@ -178,20 +184,21 @@ def _understood(
     observed: datetime | None,
 ) -> SolarImage:
     """The image north up, with what its header, or otherwise the caller, says about it."""
-    frame, grid = None, None
+    frame, grid, oriented = None, None, True
     observed = headers.observed(cards) or observed
     if kind == "FITS":
         values, center, scale = headers.north_up(values, cards, path)
         frame = headers.disc_frame(cards, center, scale, observed, path)
-        grid = headers.map_grid(cards, values.shape[0])
-        unit = headers.unit(cards)
+        grid = headers.map_grid(cards, values.shape[0], path)
+        values, unit = headers.in_units(values, cards, path)
+        oriented = headers.places(cards)
     else:
         if "CTYPE1" in cards:
             values, center, scale = _picture_north_up(values, cards, path)
             frame = headers.disc_frame(cards, center, scale, observed, path)
         unit = "count" if values.dtype != np.uint8 else "grey" if values.ndim == 2 else "rgb"
-    simulated = headers.says_simulated(cards)
-    return SolarImage(values, unit, frame, observed, headers.provenance(cards), path, digest, kind, simulated, grid)
+    simulated, kept = headers.says_simulated(cards), headers.provenance(cards)
+    return SolarImage(values, unit, frame, observed, kept, path, digest, kind, simulated, grid, oriented)
 
 
 def _picture_north_up(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,15 @@ from sdovis.errors import UnreadableImage
 from sdovis.images import headers
 from sdovis.images.bounds import MAX_BYTES, MAX_HEADER_BYTES
 from sdovis.images.jpeg2000 import checked_header
+from sdovis.sun.times import utc
 
-SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".jp2")
+#: How the names of images end, in lower case; what a file holds is determined by its content.
+SUFFIXES = tuple(f"{fits}{packed}" for packed in ("", ".gz", ".fz") for fits in (".fits", ".fit", ".fts"))
+SUFFIXES += (".jp2", ".jpx", ".jpg", ".jpeg", ".png", ".tif", ".tiff")
 #: AIA's and HMI's browse images, Helioviewer's and JSOC's files: 20110215_013000, 2011.02.15_01.30.00_TAI ...
+#: What follows a date may also be the picture's width: 20110215_1024.jpg.
 _USUAL_NAME = re.compile(
-    r"(?<!\d)(?P<Y>20\d\d)(?P<s>[-_.]?)(?P<m>\d\d)(?P=s)(?P<d>\d\d)[T_-]{1,2}"
+    r"(?<!\d)(?P<Y>20\d\d)(?P<s>[-_.]?)(?P<m>\d\d)(?P=s)(?P<d>\d\d)[T_-]{1,2}(?!(?:1024|2048)(?!\d))"
     r"(?P<H>\d\d)(?P<c>[-_.:]?)(?P<M>\d\d)(?:(?P=c)(?P<S>\d\d))?(?!\d)(?:[_.]\d+)?(?P<scale>_TAI)?"
 )
 _FIELDS = {"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d\d)", "%d": r"(?P<d>\d\d)", "%H": r"(?P<H>\d\d)"}
@@ -41,22 +45,23 @@ def taken_at(path: Path, pattern: re.Pattern[str]) -> datetime | None:
 
     None if none of these gives a time. A damaged file counts as having no header; opening it reports the damage.
     """
-    if (time := headers.observed(_cards(path))) is not None:
-        return time
-    named = pattern.fullmatch(path.name)
+    return headers.observed(_cards(path)) or time_in_name(path.name, pattern)
+
+
+def time_in_name(name: str, pattern: re.Pattern[str] | None = None) -> datetime | None:
+    """The time in UTC that a file's name gives by ``pattern``, or by a common naming scheme; None if it gives none."""
+    named = pattern.fullmatch(name) if pattern else None
     if named is None or not {"Y", "m", "d"} <= named.groupdict().keys():
-        named = _USUAL_NAME.search(path.name)
+        named = _USUAL_NAME.search(name)
     if named is None:
         return None
     parts = {"H": "0", "M": "0", "S": "0", **{k: v for k, v in named.groupdict().items() if v}}
+    scale = "TAI" if parts.get("scale") == "_TAI" else "UTC"
+    year, month, day, hour, minute, second = (int(parts[key]) for key in ("Y", "m", "d", "H", "M", "S"))
     try:
-        year, month, day, hour, minute, second = (int(parts[key]) for key in ("Y", "m", "d", "H", "M", "S"))
-        time = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+        return utc(year, month, day, hour, minute, second, scale)
     except ValueError:  # digits that are not a date
         return None
-    if parts.get("scale") != "_TAI":
-        return time
-    return headers.observed({"T_OBS": f"{time:%Y-%m-%dT%H:%M:%S}_TAI"})
 
 
 def _cards(path: Path) -> dict[str, Any]:

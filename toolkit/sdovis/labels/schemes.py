@@ -62,7 +62,8 @@ class LabelScheme:
     class; ``merged`` maps each class of the field that is folded into another to its target; ``accepts`` lists what a
     cell may name before merging (default: ``classes``, then what is merged); ``spellings`` maps other spellings to one
     of those; ``augmentations`` names those that keep the label, built-in or from a plug-in, and ``breaks`` says why
-    others do not; ``agreement`` says, with its source, how often human experts agree. Raises ValueError if the fields
+    others do not; ``agreement`` says, with its source, how often human experts agree; ``without_region`` names the classes
+    of what has no NOAA number, such as the quiet Sun. Raises ValueError if the fields
     do not fit together. Whether an augmentation is installed is checked when a study asks for it (`Policy.chosen`).
     """
 
@@ -77,6 +78,7 @@ class LabelScheme:
     accepts: tuple[str, ...] = ()
     agreement: str = ""
     breaks: Mapping[str, str] = field(default_factory=dict)
+    without_region: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         accepts = self.accepts or tuple(dict.fromkeys([*self.classes, *self.merged]))
@@ -230,6 +232,7 @@ ACTIVITY = LabelScheme(
     ordered=True,
     spellings={"quiet sun": "quiet", "plages": "plage", "plage without spots": "plage", "sunspots": "spotted"},
     augmentations=_ACTIVITY_KEEPS,
+    without_region=frozenset({"quiet"}),
 )
 
 FLARE = LabelScheme(
@@ -259,10 +262,26 @@ SDO_VT1 = LabelScheme(
     },
     ordered=False,
     spellings={"coronal holes": "coronal hole", "coronal loops": "coronal loop", "flares": "flare"},
+    without_region=frozenset({"coronal hole", "coronal loop"}),
 )
 
 # What spreadsheets write for a missing value. Never taken for a class unless the study lists it.
 _PLACEHOLDERS = {"na", "n/a", "nan", "none", "null", "nil", "unknown", "-", "--", "?"}
+# Classes of a column that have no NOAA number, as `normalise` writes them.
+_NO_REGIONS = {
+    "quiet",
+    "quietsun",
+    "noar",
+    "nonar",
+    "noactiveregion",
+    "quietregion",
+    "qs",
+    "coronalhole",
+    "coronalholes",
+    "filament",
+    "prominence",
+    "background",
+}
 
 
 def column(values: Iterable[str], classes: Sequence[str]) -> LabelScheme:
@@ -294,6 +313,7 @@ def column(values: Iterable[str], classes: Sequence[str]) -> LabelScheme:
             meanings={name: f"Rows whose label reads {name!r}." for name in names},
             ordered=False,
             spellings=spellings,
+            without_region=frozenset(name for name in names if normalise(name) in _NO_REGIONS),
         )
     except ValueError as error:
         raise BadInput(Problem(str(error), "correct labels.classes")) from error

@@ -89,6 +89,11 @@ def newest(root: Path) -> Path | None:
     return None
 
 
+def last_whole(root: Path) -> Path | None:
+    """The newest whole checkpoint; None if there is none. Nothing is moved."""
+    return next(filter(is_whole, sorted(_all(root), key=step, reverse=True)), None)
+
+
 def rotate(root: Path, *, limit: int | None, best: int | None) -> None:
     """Delete the oldest checkpoints beyond ``limit``, but neither the newest nor the best."""
     steps = sorted(map(step, _all(root)))

@@ -37,7 +37,8 @@ class TrainingRecord:
     ``curves`` are the Trainer's log entries without its timings. If the training was interrupted, ``seconds``,
     ``images_per_second`` and ``timings`` (seconds in each section) cover only the last session, which began after step
     ``resumed_from``. ``data`` is the corpus' manifest, path -> sha256. ``steps`` is less than ``planned_steps`` if
-    patience ended. ``seeds`` is filled if several seeds were trained: see `seeds`.
+    patience ended. ``seeds`` is filled if several seeds were trained: see `seeds`. ``temperature`` divided the logits
+    after the training; None if nothing did.
     """
 
     study: str
@@ -69,6 +70,13 @@ class TrainingRecord:
     planned_steps: int | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
     seeds: Mapping[str, Any] = field(default_factory=dict)
+    temperature: float | None = None
+
+    @property
+    def never_above_chance(self) -> bool:
+        """Whether no evaluation had a balanced accuracy above that of guessing, 1 / K."""
+        found = [entry["eval_balanced_accuracy"] for entry in self.curves if "eval_balanced_accuracy" in entry]
+        return bool(found) and max(found) <= 1 / len(self.class_weights) + 1e-9
 
     def save(self, folder: Path) -> None:
         """Write ``training.json``, whole or not at all."""
@@ -97,12 +105,14 @@ class Session:
     trainer: Any
     task: methods.Task
     pictures: loader.Pictures
+    validation: loader.Pictures
     shown: loader.Input
     loss: Loss
     trainable: int
     kept_step: int
     images_per_second: float
     seconds: float
+    temperature: float | None = None
 
     def draw(self) -> None:
         """Draw the learning curves and a batch into the plan's folder."""
@@ -151,6 +161,7 @@ def record_of(session: Session, model: Any) -> TrainingRecord:
         data=dict(corpus.manifest.files),
         planned_steps=trainer.state.max_steps,
         timings=plan.clock.table(),
+        temperature=session.temperature,
     )
 
 

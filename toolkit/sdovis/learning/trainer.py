@@ -99,6 +99,7 @@ class ExactTrainer(Trainer):
         self.checkpoint_limit = checkpoint_limit
         self.sampler, self.layer_decay, self.clock = sampler, layer_decay, clock or Clock()
         self.compiled = compiled
+        self._unseen: tuple[int, torch.Tensor] | None = None
         if compiled:
             # In place, so that tensors keep their names. All networks of a process share a limit of eight graphs,
             # beyond which torch silently stops compiling, so each training begins with none.
@@ -123,6 +124,19 @@ class ExactTrainer(Trainer):
 
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         return self.shown(super()._prepare_inputs(inputs))
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        norm = super()._clip_grad_norm(model)
+        # fp16 scales the loss until gradients overflow, and then leaves the step out.
+        if self.accelerator.scaler is None:
+            before, self._unseen = self._unseen, (self.state.global_step + 1, torch.as_tensor(norm))
+            # An accelerator must not be waited for: its norm is looked at when the next one is computed.
+            self._refuse_divergence(before if self.args.device.type != "cpu" else self._unseen)
+        return norm
+
+    def _refuse_divergence(self, seen: tuple[int, torch.Tensor] | None) -> None:
+        if seen is not None and not (norm := float(seen[1])) < float("inf"):
+            raise diverged(seen[0], f"gradient norm {norm:g}", self._get_learning_rate(), self.root)
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         return 0  # the Trainer would count the tokens of a text
@@ -164,6 +178,7 @@ class ExactTrainer(Trainer):
             self._save_whole(model, trial)
 
     def _save_whole(self, model: Any, trial: Any) -> None:
+        self._refuse_divergence(self._unseen)
         try:
             super()._save_checkpoint(model, trial)
             # Every process has written its random state before the checkpoint is declared whole.
@@ -217,13 +232,23 @@ class ExactTrainer(Trainer):
             output = super().evaluation_loop(*args, **kwargs)
         logits, labels = torch.as_tensor(output.predictions), torch.as_tensor(output.label_ids)
         with torch.no_grad():
-            output.metrics["eval_loss"] = float(self.compute_loss_func({"logits": logits}, labels))
+            loss = output.metrics["eval_loss"] = float(self.compute_loss_func({"logits": logits}, labels))
+        if not abs(loss) < float("inf"):
+            raise diverged(self.state.global_step, f"validation loss {loss:g}", self._get_learning_rate(), self.root)
         return output
 
     def _apart(self) -> AbstractContextManager[None]:
         devices = [torch.cuda.current_device()] if self.args.device.type == "cuda" else []
         apart: AbstractContextManager[None] = torch.random.fork_rng(devices=devices)
         return apart
+
+
+def diverged(step: int, sign: str, rate: float, root: Path) -> BadInput:
+    """The error of a training that diverged at ``step``, and how to go on."""
+    hint = "lower training.learning_rate, and run sdovis train --restart"
+    if (whole := checkpoints.last_whole(root)) is not None:
+        hint += f"; {whole.name} has the last weights that were saved, and backbone.id may name it"
+    return BadInput(Problem(f"the training diverged at step {step}: {sign}, learning rate {rate:g}", hint, str(root)))
 
 
 def restore(model: Any, checkpoint: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import functools
 import gc
 import hashlib
@@ -113,7 +114,9 @@ def _train(plan: TrainingPlan, arguments: Any, start: Path | None) -> Session:
     kept = trainer.keep(study.method.keep)
     _same_in_all_processes(trainer)
     seconds = time.monotonic() - began
-    return Session(plan, start, trainer, task, body.training, shown, loss, task.trainable, kept, speed, seconds)
+    return Session(
+        plan, start, trainer, task, body.training, body.validation, shown, loss, task.trainable, kept, speed, seconds
+    )
 
 
 def _import_all(clock: Clock) -> None:
@@ -181,6 +184,8 @@ def _fit(trainer: Any, start: Path | None, watchers: Sequence[Any], clock: Clock
         return 0.0
     with clock.part("first step"):
         summary = trainer.train(resume_from_checkpoint=str(start) if start else None).metrics
+    if not trainer.state.global_step:
+        raise BadInput(Problem("the training made no step", "raise training.num_train_epochs or training.max_steps"))
     return float(summary["train_samples_per_second"])
 
 
@@ -189,12 +194,27 @@ def _finish(session: Session) -> TrainingRecord:
     plan = session.plan
     with plan.clock.part("saving"):
         model = session.task.export()
+        session = dataclasses.replace(session, temperature=_calibrated(session, model))
         _save_model(model, session.trainer.processor, plan.model_folder, plan.made_from)
     with plan.clock.part("figures"):
         session.draw()
     record = record_of(session, model)
     record.save(plan.folder)
     return record
+
+
+def _calibrated(session: Session, model: Any) -> float | None:
+    """The temperature by which the model's logits are divided; None if they are not."""
+    from sdovis.learning import calibration
+
+    plan, arguments = session.plan, session.trainer.args
+    if not plan.study.method.calibrate:
+        return None
+    rows = plan.corpus.part("validation")
+    return calibration.calibrate(
+        model, session.validation.codes, rows["label"], rows["group"], session.trainer.processor,
+        batch_size=arguments.per_device_eval_batch_size, device=arguments.device,
+    )  # fmt: skip
 
 
 def _trainer(study: Study, task: methods.Task, processor: Any, arguments: Any, loss: Any, **others: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,12 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sdovis.errors import BadInput, Problem, nearest
+from sdovis.errors import BadInput, Problem
 from sdovis.images.headers import observed
+from sdovis.readers import tables
 from sdovis.readers.rows import FlareFacts
 from sdovis.readers.srs_settings import SrsSettings
 
-MAX_TABLE_BYTES = 512 * 2**20
 #: Peak flux of each flare letter, W/m².
 _FLUX = {"A": 1e-8, "B": 1e-7, "C": 1e-6, "M": 1e-5, "X": 1e-4}
 _CLASS = re.compile(r"([ABCMX])(\d*(?:\.\d+)?)", re.IGNORECASE)
@@ -74,12 +73,12 @@ def flux(flare_class: str) -> float:
 
 
 def read_flares(path: Path) -> Flares:
-    """Read a flare list: CSV with the columns start or peak, class and noaa_ar.
+    """Read a flare list: a table with the columns start or peak, class and noaa_ar.
 
     An event listed twice counts once, with its region if either row names it.
     Raises `BadInput` with every row that cannot be read.
     """
-    rows = _table(path, ("class", "noaa_ar"))
+    rows = tables.rows(path, ("class", "noaa_ar"))
     times = "peak" if "peak" in rows[0][1] else "start"
     if times not in rows[0][1]:
         raise BadInput(
@@ -144,8 +143,8 @@ class Sharps:
 
 
 def read_sharps(path: Path) -> Sharps:
-    """Read a CSV of SHARP keywords with T_REC (TAI, as JSOC writes it) and NOAA_AR or NOAA_ARS. Raises `BadInput`."""
-    rows = _table(path, ("t_rec",))
+    """Read a table of SHARP keywords with T_REC (TAI, as JSOC writes it) and NOAA_AR or NOAA_ARS. Raises `BadInput`."""
+    rows = tables.rows(path, ("t_rec",))
     number_of = next((name for name in ("noaa_ars", "noaa_ar") if name in rows[0][1]), None)
     if number_of is None:
         raise BadInput(Problem("there is no column 'NOAA_AR'", "add one: each row must name its region", path.name))
@@ -176,12 +175,12 @@ def read_sharps(path: Path) -> Sharps:
 def read_harps(path: Path) -> dict[int, tuple[int, ...]]:
     """NOAA region -> HARP numbers, from JSOC's ``all_harps_with_noaa_ars.txt``; a HARP may hold several regions.
 
-    Lines look like ``377 11158`` or ``393 11160,11166``; headings and blank lines are skipped. Raises `BadInput` for
-    any other line.
+    Lines look like ``377 11158`` or ``393 11160,11166``; headings and blank lines are skipped. A workbook has the two in
+    columns of its first sheet. Raises `BadInput` for any other line.
     """
     found: dict[int, set[int]] = defaultdict(set)
     problems = []
-    for number, line in enumerate(_text(path).splitlines(), 1):
+    for number, line in tables.plain_lines(path):
         match = re.fullmatch(r"\s*(\d+)[\s,;]+(\d{4,5}(?:\s*,\s*\d{4,5})*)\s*", line)
         if match:
             for region in re.findall(r"\d+", match[2]):
@@ -248,33 +247,3 @@ def _harp_join(path: Path, _: SrsSettings) -> Join:
 
 def _ns(time: datetime) -> int:
     return pd.Timestamp(time if time.tzinfo else time.replace(tzinfo=UTC)).as_unit("ns").value
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > MAX_TABLE_BYTES:
-            raise BadInput(Problem(f"is larger than {MAX_TABLE_BYTES // 2**20} MB", "split it", path.name))
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise BadInput(Problem("there is no such table", "paths are relative to source.root", path.name)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(Problem(f"cannot be read: {error}", "save it as UTF-8 text", path.name)) from error
-
-
-def _table(path: Path, needed: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """The rows of a CSV with their line numbers, headings in lower case. Raises `BadInput`."""
-    lines = _text(path).splitlines()
-    delimiter = max(",;\t", key=lines[0].count) if lines else ","
-    reader = csv.reader(lines, delimiter=delimiter)
-    headings = [heading.strip().casefold() for heading in next(reader, [])]
-    if missing := [name for name in needed if name not in headings]:
-        hint = nearest(missing[0], [h for h in headings if h])
-        raise BadInput(Problem(f"there is no column {missing[0]!r}", hint, path.name))
-    rows = [
-        (reader.line_num, dict(zip(headings, map(str.strip, cells), strict=False))) for cells in reader if any(cells)
-    ]
-    if not rows:
-        raise BadInput(Problem("there are no rows below the headings", file=path.name))
-    if short := next((number for number, row in rows if len(row) < len(headings)), None):
-        raise BadInput(Problem("the row has fewer cells than headings", "complete the row", path.name, row=short))
-    return rows

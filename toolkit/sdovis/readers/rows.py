@@ -15,7 +15,8 @@ class RawRow:
 
     ``cells`` maps a field of `sdovis.study.Columns` to the cell's text, unchanged except for surrounding white space (so
     ``012192`` and ``NA`` stay as they are); ``headings`` maps the field to the column's own heading. ``row`` counts from
-    1, as a spreadsheet does, including the heading row.
+    1, as a spreadsheet does, including the heading row. ``marks`` says how the row stands in its table besides its text,
+    such as "hidden"; ``faults`` are problems of cells that have no value to be parsed.
     """
 
     file: str
@@ -23,6 +24,8 @@ class RawRow:
     row: int
     cells: Mapping[str, str]
     headings: Mapping[str, str]
+    marks: tuple[str, ...] = ()
+    faults: tuple[Problem, ...] = ()
 
     def text(self, field: str) -> str:
         """The cell's text; empty if the cell or the whole column is missing."""
@@ -39,9 +42,9 @@ class RawRow:
         known = Columns.model_fields.keys() | set(IMAGE_FIELDS)
         return {self.headings[f]: text for f, text in self.cells.items() if f not in known and text}
 
-    def problem(self, what: str, hint: str = "", *, field: str = "") -> Problem:
+    def problem(self, what: str, hint: str = "", *, field: str = "", kind: str = "") -> Problem:
         """A problem that points at this row and, if ``field`` is given, at its column."""
-        return Problem(what, hint, self.file, self.sheet, self.row, self.headings.get(field, ""))
+        return Problem(what, hint, self.file, self.sheet, self.row, self.headings.get(field, ""), kind)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 
 from sdovis.errors import BadInput, Problem, nearest
 from sdovis.images.timestamps import SUFFIXES, name_pattern, taken_at
+from sdovis.readers import tables
 from sdovis.readers.joins import Join, flare_facts, joins
 from sdovis.readers.quiet import NEIGHBOUR_DAYS, quiet_positions
 from sdovis.readers.rows import FlareFacts, RawRow
@@ -249,11 +250,17 @@ def _flares(source: Source, settings: SrsSettings, times: Iterable[datetime]) ->
     return flare_facts(source.root, settings, times) if settings.flares else None
 
 
+def _notices(source: Source, settings: SrsSettings, rows: Sequence[RawRow]) -> list[str]:
+    named = [name for name in (settings.flares, settings.sharp, settings.harps) if name]
+    return [each for name in named for each in tables.said_of(source.root / name)]
+
+
 #: Registered in the entry-point group ``sdovis.readers``.
 READER = Reader(
     read,
     settings=SrsSettings,
     fills_in=fills_in,
     rows_from=lambda source, settings: settings.summaries,
+    notices=_notices,
     flares=_flares,
 )

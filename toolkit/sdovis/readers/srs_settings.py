@@ -42,7 +42,7 @@ class SrsSettings(SourceSettings):
         25.0, gt=0, lt=90, description="Least distance of a quiet position from every region, degrees on the Sun."
     )
     quiet_seed: int | None = Field(None, ge=0, description="Seed for drawing quiet positions; by default study.seed.")
-    flares: str = Field("", title="Flare list", description="GOES flare list (.csv), relative to source.root.")
+    flares: str = Field("", title="Flare list", description="GOES flare list (.csv or .xlsx), relative to source.root.")
     flare_class: str = Field(
         "",
         pattern=r"^([ABCMX]\d{0,2}(\.\d)?)?$",
@@ -55,7 +55,7 @@ class SrsSettings(SourceSettings):
     sharp: str = Field(
         "",
         title="SHARP keywords",
-        description="Table of SHARP keywords (.csv with T_REC, TAI, and NOAA_AR), relative to source.root.",
+        description="Table of SHARP keywords (.csv or .xlsx with T_REC, TAI, and NOAA_AR), relative to source.root.",
     )
     sharp_max_gap_hours: float = Field(12.0, gt=0, description="Most hours between T_REC and the image.")
     harps: str = Field(

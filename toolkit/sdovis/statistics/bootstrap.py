@@ -90,10 +90,20 @@ def cluster_bootstrap(
     ``confusions`` (n_clusters, K, K): one matrix per cluster. Empty clusters are left out. The same seed, clusters and
     ``samples`` give the same resamples, whatever the statistic.
     """
-    (kept,) = _kept(confusions)
-    estimate = np.asarray(statistic(kept.sum(axis=0, keepdims=True)))[0]
-    draws = np.concatenate([_values(statistic, block) for (block,) in _resampled((kept,), samples, seed)])
-    return _interval(estimate, draws, confidence, len(kept))
+    (kept,) = same_items(confusions)
+    return bootstrap_sums(kept, statistic, samples=samples, confidence=confidence, seed=seed)
+
+
+def bootstrap_sums(
+    sums: NDArray[np.float64], statistic: Statistic, *, samples: int = 2000, confidence: float = 0.95, seed: int
+) -> Interval:
+    """Percentile interval of a ``statistic`` of sums over clusters: ``sums`` has one entry per cluster, (n_clusters, ...).
+
+    Resamples are those of `cluster_bootstrap`.
+    """
+    estimate = np.asarray(statistic(sums.sum(axis=0, keepdims=True)))[0]
+    draws = np.concatenate([_values(statistic, block) for (block,) in _resampled((sums,), samples, seed)])
+    return _interval(estimate, draws, confidence, len(sums))
 
 
 def paired_difference(
@@ -110,14 +120,14 @@ def paired_difference(
     Both are (n_clusters, K, K) with the same clusters in the same order and made from the same items: raises
     ValueError if the true classes of a cluster differ.
     """
-    a, b = _kept(confusions_a, confusions_b)
+    a, b = same_items(confusions_a, confusions_b)
     estimate = np.asarray(statistic(a.sum(axis=0, keepdims=True)) - statistic(b.sum(axis=0, keepdims=True)))[0]
     blocks = _resampled((a, b), samples, seed)
     draws = np.concatenate([_values(statistic, of_a) - _values(statistic, of_b) for of_a, of_b in blocks])
     return _interval(estimate, draws, confidence, len(a))
 
 
-def _kept(*confusions: ArrayLike) -> tuple[NDArray[np.float64], ...]:
+def same_items(*confusions: ArrayLike) -> tuple[NDArray[np.float64], ...]:
     """The matrices as floats without empty clusters, after checking that they describe the same items."""
     stacks = [np.asarray(c, dtype=np.float64) for c in confusions]
     for stack in stacks:

@@ -158,7 +158,7 @@ def brier(truth: ArrayLike, probabilities: ArrayLike) -> float:
 
     ``truth`` (n,) class numbers, ``probabilities`` (n, K). For two classes it is twice the usual half score.
     """
-    p, observed = _probabilities(truth, probabilities)
+    p, observed = checked_probabilities(truth, probabilities)
     return float(((p - observed) ** 2).sum(axis=1).mean()) if len(p) else float("nan")
 
 
@@ -168,7 +168,7 @@ def brier_skill(truth: ArrayLike, probabilities: ArrayLike, climatology: ArrayLi
     Give the training part's shares for an honest reference: the default one has seen the answers. NaN if the
     reference is itself perfect. Wilks (2011), eq. 8.37.
     """
-    p, observed = _probabilities(truth, probabilities)
+    p, observed = checked_probabilities(truth, probabilities)
     if not len(p):
         return float("nan")
     shares = observed.mean(axis=0) if climatology is None else np.asarray(climatology, dtype=np.float64)
@@ -178,7 +178,8 @@ def brier_skill(truth: ArrayLike, probabilities: ArrayLike, climatology: ArrayLi
     return 1.0 - brier(truth, p) / reference if reference > 0 else float("nan")
 
 
-def _probabilities(truth: ArrayLike, probabilities: ArrayLike) -> tuple[Floats, Floats]:
+def checked_probabilities(truth: ArrayLike, probabilities: ArrayLike) -> tuple[Floats, Floats]:
+    """``probabilities`` (n, K), and 1 for the true class and 0 for the others, (n, K). ValueError if they are none."""
     p = np.asarray(probabilities, dtype=np.float64)
     if p.ndim != 2:
         raise ValueError(f"probabilities must have shape (n, K), not {p.shape}")

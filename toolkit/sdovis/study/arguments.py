@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,14 @@ OURS = frozenset(
     "load_best_model_at_end metric_for_best_model greater_is_better accelerator_config include_for_metrics "
     "save_only_model ignore_data_skip torch_compile torch_compile_backend torch_compile_mode".split()
 )
+#: The least value of arguments that would only fail, or train nothing, once the training runs.
+_LEAST = {
+    "per_device_train_batch_size": 1, "per_device_eval_batch_size": 1, "gradient_accumulation_steps": 1,
+    "dataloader_num_workers": 0, "weight_decay": 0, "max_grad_norm": 0, "warmup_steps": 0, "save_total_limit": 1,
+    "adam_beta1": 0, "adam_beta2": 0, "label_smoothing_factor": 0,
+}  # fmt: skip
+_POSITIVE = {"num_train_epochs", "learning_rate", "adam_epsilon", "save_steps", "eval_steps", "logging_steps"}
+_BELOW_1 = {"adam_beta1", "adam_beta2", "label_smoothing_factor"}
 TRACKERS = ("wandb", "tensorboard", "trackio", "none")
 
 
@@ -69,4 +78,18 @@ def problem_of(name: str, value: Any) -> str:
     number = isinstance(default, int | float) and not isinstance(default, bool)
     if number and (isinstance(value, bool) or not isinstance(value, int | float)):
         return f"training.{name}: {value!r} is not a number; write it without quotes, like {default}"
+    return _out_of_range(name, value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def _out_of_range(name: str, value: float) -> str:
+    if not math.isfinite(value):
+        return f"training.{name}: {value} is not a finite number"
+    if name in _POSITIVE and value <= 0:
+        return f"training.{name}: {value} is not above 0"
+    if name in _LEAST and value < _LEAST[name]:
+        return f"training.{name}: {value} is less than {_LEAST[name]}"
+    if name in _BELOW_1 and value >= 1:
+        return f"training.{name}: {value} is not below 1"
+    if name == "max_steps" and (value == 0 or value < -1):
+        return f"training.max_steps: {value} is no number of steps; remove it to train for num_train_epochs"
     return ""

@@ -91,9 +91,10 @@ def tables(text: str, file: str) -> dict[str, Any]:
         raise BadInput(Problem(f"not valid TOML: {error}", file=file)) from error
 
 
-def load(path: Path | str, overrides: Sequence[str] = ()) -> Study:
+def load(path: Path | str, overrides: Sequence[str] = (), *, like: Study | None = None) -> Study:
     """Read a study file and apply ``overrides`` (``section.key=value``).
 
+    The file may leave out its backbone if it is read to be evaluated ``like`` another study, whose model it is shown to.
     A file in an older format is upgraded in memory; an override may then name a key as that format does, or as the
     newest one does. Raises `BadInput` with every mistake of the file: TOML syntax, a format that is newer than this
     sdovis, unknown sections, keys, plug-ins and training arguments (each with the nearest valid name), missing keys,
@@ -117,6 +118,8 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Study:
             problems.append(problem)
         elif keys[assignment] in PATHS:
             _anchor(data, keys[assignment], Path())
+    if like is not None:
+        data.setdefault("backbone", like.backbone.model_dump(exclude_none=True))
     problems += _plugin_problems(data, str(path))
     try:
         study = Study.model_validate(data)

@@ -79,6 +79,12 @@ class Method(Section):
         "balanced_accuracy", description="Validation score that decides which checkpoint is best."
     )
 
+    calibrate: bool = Field(
+        True,
+        description="Divide the logits by a temperature fitted on the validation part, so that probabilities mean what "
+        "they say; it is folded into the classifier.",
+    )
+
     @field_validator("augment", mode="before")
     @classmethod
     def _true_false_or_names(cls, given: object) -> object:

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from sdovis import formats
 from sdovis.study import arguments
 from sdovis.study.method import Method, Range, Search
+from sdovis.study.names import LONGEST_ID
 from sdovis.study.problems import problems_of
 from sdovis.study.sections import (
     About,
@@ -74,6 +75,16 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _fits_into_a_repositorys_id(self) -> Study:
+        id = f"{self.publish.namespace}/{self.name}"
+        if len(id) > LONGEST_ID:
+            raise ValueError(
+                f"publish.namespace and study.name: {id} has {len(id)} characters, and the Hub allows {LONGEST_ID}; "
+                f"make study.name shorter by {len(id) - LONGEST_ID}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _is_evaluated_where_scores_decide(self) -> Study:
         if self.training.get("eval_strategy") == "no":
             asks = {"patience": self.method.patience is not None, "seeds": self.method.seeds > 1}
@@ -122,6 +133,11 @@ class Study(Section):
     @property
     def workbook(self) -> Path:
         return self.source.root / self.source.workbook
+
+    @property
+    def keywords(self) -> Path | None:
+        """The table of the keywords that the FITS files lack; None if they have them."""
+        return self.source.root / self.source.keywords if self.source.keywords else None
 
     @property
     def image_root(self) -> Path:

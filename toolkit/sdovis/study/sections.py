@@ -5,10 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from sdovis.study import licences, names
 
 #: The fields of a row that name its image files, in the order of the study's channels.
 IMAGE_FIELDS = ("image", "image_2", "image_3")
+#: From a region's first day on the disc to its last: half a synodic rotation, rounded up.
+PASSAGE_DAYS = 14.0
+
+
+#: Sizes that the configurations of vision transformers share.
+SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "patch_size")
 
 
 class Section(BaseModel):
@@ -18,15 +26,19 @@ class Section(BaseModel):
 class About(Section):
     """What the study is called."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="Folder and repository name.")
+    name: str = Field(json_schema_extra={"pattern": f"^{names.STUDY}$"}, description="Folder and repository name.")
     title: str = Field("", description="Title shown to readers; if empty, the name.")
     description: str = Field("", description="A paragraph for the cards.")
-    seed: int = Field(0, ge=0, description="Seeds the weights, the batches, the augmentation and the bootstrap.")
+    seed: int = Field(
+        0, ge=0, lt=2**32, description="Seeds the weights, the batches, the augmentation and the bootstrap."
+    )
     simulated: bool = Field(False, description="The images are simulated; the cards and the Space say so.")
+
+    _names_a_repository = field_validator("name", mode="before")(names.repository)
 
 
 class Columns(Section):
-    """The workbook's own column headings, exactly as in its first row."""
+    """The workbook's own column headings. Case and white space need not agree unless two headings differ only by them."""
 
     image: str | tuple[str, str, str] = Field(
         "Image", description="File name of the image, relative to source.images; three headings for three channels."
@@ -40,6 +52,9 @@ class Columns(Section):
     )
     x_px: str = Field("", description="Position in the image: pixels from the left edge; the first pixel is 0.")
     y_px: str = Field("", description="Position in the image: pixels from the top edge; the first pixel is 0.")
+    location: str = Field(
+        "", description="Instead of latitude and longitude: position in one cell, as NOAA writes it, N12W34."
+    )
 
     def mapped(self) -> dict[str, str]:
         """Field name -> heading for the columns the study names; ``image_2`` and ``image_3`` are the other two channels'."""
@@ -88,8 +103,16 @@ class Images(Section):
     flatten: bool = Field(
         False, description="Divide browse pictures in white light by the limb darkening measured in each."
     )
+    orientation: Literal["north-up", "rotated-180"] | None = Field(
+        None,
+        description="Which way FITS files without any WCS run. JSOC's as-is files of HMI's full discs are rotated-180, "
+        "those of SHARP CEA maps north-up. If absent, such files are refused.",
+    )
     check_pointing: bool = Field(True, description="Reject full-disc images whose disc is not where it should be.")
     check_quality: bool = Field(True, description="Reject images whose QUALITY bits mark them as unusable.")
+    check_names: bool = Field(
+        True, description="Compare each row's time with that in the image's file name if the header gives none."
+    )
 
     @model_validator(mode="after")
     def _one_scale(self) -> Images:
@@ -165,6 +188,11 @@ class Split(Section):
         le=16,
         description="Images whose perceptual hashes differ in at most this many of 64 bits count as near-duplicates.",
     )
+    allow_missing_regions: bool = Field(
+        False,
+        description="Split by region although more than a tenth of the rows name none, so that nobody can tell whether "
+        "one lies in two parts.",
+    )
 
     @model_validator(mode="after")
     def _fits_the_method(self) -> Split:
@@ -180,6 +208,11 @@ class Split(Section):
     def gap(self) -> float | None:
         """Days between any two parts; None if the parts overlap in time."""
         return self.gap_days if self.method in ("temporal", "leave-year-out") else None
+
+    @property
+    def needs_regions(self) -> bool:
+        """Whether only region numbers keep a region in one part: no gap outlasts its passage across the disc."""
+        return self.gap is None or self.gap < PASSAGE_DAYS
 
 
 class Backbone(Section):
@@ -197,6 +230,22 @@ class Backbone(Section):
         if (self.id is None) == (self.config is None):
             raise ValueError("give either id (a Hub id or a folder) or config (a network from scratch), not both")
         return self
+
+    @field_validator("config")
+    @classmethod
+    def _has_no_layer_of_nothing(cls, config: dict[str, Any] | None) -> dict[str, Any] | None:
+        sizes = {name: (config or {}).get(name) for name in SIZES}
+        problems = [
+            f"{name} = {size!r} is not a whole number of at least 1"
+            for name, size in sizes.items()
+            if size is not None and not isinstance(size, list) and (type(size) is not int or size < 1)
+        ]
+        width, heads = sizes["hidden_size"], sizes["num_attention_heads"]
+        if not problems and width and heads and width % heads:
+            problems.append(f"hidden_size = {width} is not a multiple of num_attention_heads = {heads}")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return config
 
 
 class Evaluation(Section):
@@ -218,7 +267,9 @@ class Publish(Section):
     """Where a release goes."""
 
     namespace: str = Field("", description="User or organisation on the Hub.")
-    licence: str = Field("", description="Licence of the model and of the dataset's annotations.")
+    licence: str = Field(
+        "", description="Licence of the model and of the dataset's annotations, as an SPDX or Hub identifier."
+    )
     authors: tuple[str, ...] = Field((), description="Authors, for the citation.")
     notes: tuple[str, ...] = Field(
         (), description="Remarks for the model card's limitations, one or two sentences each."
@@ -228,3 +279,6 @@ class Publish(Section):
         description="Folder of your own card templates: dataset.md.j2, model.md.j2, space.md.j2, each replacing the "
         "built-in one. To start from copies, run: sdovis card STUDY.toml --write-templates FOLDER",
     )
+
+    _names_an_account = field_validator("namespace")(names.namespace)
+    _is_known_to_the_hub = field_validator("licence")(licences.on_the_hub)

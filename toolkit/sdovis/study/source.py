@@ -9,10 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ModelWrapValidatorHandler, create_model, model_validator
+from pydantic import BaseModel, Field, ModelWrapValidatorHandler, create_model, field_validator, model_validator
 
 from sdovis import formats, plugins
 from sdovis.errors import BadInput, Problem
+from sdovis.study.licences import on_the_hub
 from sdovis.study.sections import Columns, Section
 
 READERS = "sdovis.readers"
@@ -39,6 +40,8 @@ class Reader:
       that it makes; entries in the study file take precedence. ``study`` is the study as written, tables by name, not
       yet checked.
     - ``rows_from(source, settings)`` names the file or folder that the rows are read from, relative to ``source.root``.
+    - ``notices(source, settings, rows)`` says in sentences what a reader of the results should know of the rows that
+      ``read`` gave, such as that some were hidden; `sdovis check` and `prepare` print them, and ``corpus.json`` keeps them.
     - ``flares(source, settings, times)`` says which list of flares the labels of rows observed at ``times`` were made
       from, as a `sdovis.readers.rows.FlareFacts`; None if no list was used.
     """
@@ -48,6 +51,7 @@ class Reader:
     requires: tuple[str, ...] = ()
     fills_in: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda study: {}
     rows_from: Callable[[Source, Any], str] = lambda source, settings: source.workbook
+    notices: Callable[[Source, Any, Sequence[Any]], Sequence[str]] = lambda source, settings, rows: ()
     flares: Callable[[Source, Any, Iterable[datetime]], Any] = lambda source, settings, times: None
 
 
@@ -77,17 +81,37 @@ class _Entries(Section):
     root: Path = Field(Path(), description="Folder that holds the table of rows and the images.")
     workbook: str = Field(
         "",
-        description=f"Table that rows are read from, relative to root; `{DEFAULT_READER}` requires it: a .xlsx or .csv "
-        "file.",
+        description=f"Table that rows are read from, relative to root; `{DEFAULT_READER}` requires it: a .xlsx, .xlsm, "
+        ".csv, .tsv or .txt file.",
     )
-    sheets: tuple[str, ...] = Field((), description="Sheets of the table to read; if empty, the first.")
+    sheets: tuple[str, ...] = Field(
+        (), description="Sheets of the table to read; if empty, the first that is not hidden."
+    )
+    header_row: int | None = Field(
+        None, ge=1, description="Row of the headings, counted from 1; if absent, the first row that is not blank."
+    )
     images: str = Field(".", description="Folder of the images, relative to root. Images outside it are not read.")
+    keywords: str = Field(
+        "",
+        description="Table of the keywords of FITS files that were exported without them (JSOC's as-is protocol), "
+        "relative to root: .csv as drms' query gives it.",
+    )
     columns: Columns = Columns()
+    longitude_system: Literal["stonyhurst", "carrington"] | None = Field(
+        None,
+        description="Where the rows' longitudes begin: at the central meridian (stonyhurst, west positive), or turning with "
+        "the Sun (carrington, 0 to 360; converted with the image's time). Required where they may be Carrington's.",
+    )
+    date_order: Literal["day-first", "month-first"] | None = Field(
+        None, description="Which comes first in dates that do not begin with the year; without it they are refused."
+    )
     on_problem: Literal["error", "reject"] = Field(
         "error", description="A faulty row stops the study (error) or goes to rejects.csv with the reason (reject)."
     )
     licence: str = Field("", description="Licence of the images, as an SPDX or Hub identifier.")
     credit: str = Field("", description="Who is to be credited for the images.")
+
+    _is_known_to_the_hub = field_validator("licence")(on_the_hub)
 
 
 class Source(_Entries, extra="allow"):

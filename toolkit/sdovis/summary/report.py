@@ -11,6 +11,7 @@ from typing import Any
 from sdovis import manifests, plugins
 from sdovis.channels.channel import channel
 from sdovis.corpus.build import Corpus
+from sdovis.corpus.units import said_of_missing
 from sdovis.study import Study
 from sdovis.summary import compare, pictures
 from sdovis.summary.compare import FAMILIES, TEST_COLUMNS, Row, complete, finite
@@ -92,6 +93,7 @@ def _facts(study: Study, corpus: Corpus, measured: Measured, timings: Timings | 
             "regions": len(measured.regions),
             "of_several_classes": measured.several_classes,
             "images_left_out": measured.left_out,
+            "rows_without": corpus.facts.rows_without_region or 0,
         },
         "notes": NOTES,
         "counts": counts,
@@ -143,6 +145,8 @@ def _readme(study: Study, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         *((f"Quantity: {name}", f"{Quantity(**q).axis}: {q['meaning']}") for name, q in facts["quantities"].items()),
         *((f"Figure: {entry['file']}", entry["caption"]) for entry in facts["figures"]),
     ]
+    if unknown := said_of_missing(regions["rows_without"], facts["rows"]):
+        lines.insert(2, ("Without a region", f"{unknown}."))
     if facts["simulated"]:
         lines.insert(1, ("Simulated", "The images are simulated: these numbers say nothing about the Sun."))
     return lines

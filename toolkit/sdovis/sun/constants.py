@@ -11,6 +11,7 @@ J2000 = datetime(2000, 1, 1, 12, tzinfo=UTC)  #: epoch of the ephemerides; they 
 
 # In kilometres, because the last bit of a ratio depends on the unit, and pixels of older corpora depend on that bit.
 ASTRONOMICAL_UNIT_KM = 149_597_870.7  #: IAU 2012 resolution B2
+LIGHT_KM_PER_S = 299_792.458  #: exact
 NOMINAL_RADIUS_KM = 695_700.0  #: of the Sun: IAU 2015 resolution B3
 ASTRONOMICAL_UNIT_M, NOMINAL_RADIUS_M = 1000 * ASTRONOMICAL_UNIT_KM, 1000 * NOMINAL_RADIUS_KM
 #: Apparent radius of the Sun from one astronomical unit (Auwers 1891, Astronomische Nachrichten 128, 361), which

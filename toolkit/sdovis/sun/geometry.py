@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from sdovis.sun.constants import ARCSEC, ASTRONOMICAL_UNIT_KM, DAY_S, J2000, NOMINAL_RADIUS_KM
+from sdovis.sun.constants import ARCSEC, ASTRONOMICAL_UNIT_KM, DAY_S, J2000, LIGHT_KM_PER_S, NOMINAL_RADIUS_KM
 
 NORTH_POLE_RA_DEG, NORTH_POLE_DEC_DEG = 286.13, 63.87  # of the Sun, ICRS: Archinal et al. (2018), CeMDA 130, 22
+PRIME_MERIDIAN_DEG, SIDEREAL_DEG_PER_DAY = 84.176, 14.1844  # Carrington's, from J2000: the same
 TT_MINUS_UTC_S = 69.2  # since 2017; 66.2 in 2010: three seconds change B0 by less than 5e-6 degrees
 EXACT_TURN_DEG = 0.1  # raw HMI is within this of 180 degrees; the remainder moves the limb by at most 1.7 arcsec
 
@@ -98,13 +99,32 @@ def _ephemeris(observed: datetime) -> tuple[float, float]:
 
     From the Earth's heliocentric position by ERFA (IAU SOFA's `epv00`), which sunpy also uses.
     """
-    import erfa  # type: ignore[import-untyped]
-
-    seconds = (observed - J2000).total_seconds() + TT_MINUS_UTC_S
-    earth = erfa.epv00(2451545.0, seconds / DAY_S)[0]["p"]
-    distance = math.sqrt(float(earth @ earth))
+    earth, distance, _ = _earth(observed)
     radius = math.asin(NOMINAL_RADIUS_KM / (ASTRONOMICAL_UNIT_KM * distance))
     return radius / ARCSEC, math.degrees(math.asin(float(earth @ _NORTH_POLE) / distance))
+
+
+def _earth(observed: datetime) -> tuple[NDArray[np.float64], float, float]:
+    """The Earth as seen from the Sun (ICRS, au), its distance, and days of dynamical time since J2000."""
+    import erfa  # type: ignore[import-untyped]
+
+    days = ((observed - J2000).total_seconds() + TT_MINUS_UTC_S) / DAY_S
+    earth = erfa.epv00(2451545.0, days)[0]["p"]
+    return earth, math.sqrt(float(earth @ earth)), days
+
+
+@lru_cache(maxsize=8192)
+def central_meridian(observed: datetime) -> float:
+    """Carrington longitude (degrees, 0 to 360) of the meridian that faces the Earth at ``observed`` (timezone-aware), L0.
+
+    The Sun turns while its light is on the way, as in sunpy's ``L0``. Archinal et al. (2018), section 2: the prime meridian
+    is W east of the node of the Sun's equator on that of the sky.
+    """
+    earth, distance, days = _earth(observed.astimezone(UTC))
+    node = np.array([-math.sin(_RA), math.cos(_RA), 0.0])
+    from_node = math.degrees(math.atan2(float(earth @ np.cross(_NORTH_POLE, node)), float(earth @ node)))
+    light_days = distance * ASTRONOMICAL_UNIT_KM / LIGHT_KM_PER_S / DAY_S
+    return (from_node - PRIME_MERIDIAN_DEG - SIDEREAL_DEG_PER_DAY * (days - light_days)) % 360
 
 
 def project(lat_deg: ArrayLike, lon_deg: ArrayLike, frame: DiscFrame) -> tuple[Any, Any, Any]:

@@ -61,10 +61,10 @@ def _regions(header: Mapping[str, Any]) -> str:
 def _scale(image: SolarImage) -> str:
     if image.frame is not None:
         return f"{image.frame.arcsec_per_px:.4g}″ per pixel"
-    step, kind = image.header.get("CDELT1"), str(image.header.get("CTYPE1", ""))
-    if not isinstance(step, int | float):
-        return ""
-    return f"{abs(float(step)):.4g}{'°' if kind.startswith(('CRLN', 'HGLN')) else '″'} per pixel"
+    if image.grid is not None:
+        return f"{image.grid.deg_per_px:.4g}° per pixel"
+    step, unit = image.header.get("CDELT1"), str(image.header.get("CUNIT1", "arcsec"))
+    return f"{abs(float(step)):.4g} {unit} per pixel" if isinstance(step, int | float) else ""
 
 
 def _position(image: SolarImage, position: tuple[float, float] | None) -> str:

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import softmax
+from sdovis.statistics.calibration import TEMPERATURES, calibration, fit_temperature
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import log_loss
+
+
+def answers(seed: int, n: int = 6000, k: int = 3, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Truth drawn from softmax(logits), and logits ``scale`` times as large: a classifier too sure if scale > 1."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 1.5, (n, k))
+    shares = softmax(logits, axis=1).cumsum(axis=1)
+    return (rng.random((n, 1)) > shares).sum(axis=1).clip(max=k - 1), logits * scale
+
+
+@pytest.mark.parametrize("scale", [0.4, 1.0, 2.5])
+def test_the_temperature_undoes_how_much_too_sure_a_classifier_is(scale) -> None:
+    truth, logits = answers(1, scale=scale)
+    assert fit_temperature(truth, logits, np.arange(len(truth))) == pytest.approx(scale, rel=0.05)
+
+
+def test_the_temperature_is_the_best_of_a_fine_grid() -> None:
+    truth, logits = answers(2, n=200, scale=1.7)
+    grid = np.geomspace(*TEMPERATURES, 4000)
+    best = min(grid, key=lambda t: log_loss(truth, softmax(logits / t, axis=1)))
+    assert fit_temperature(truth, logits, np.arange(200)) == pytest.approx(best, rel=0.003)
+
+
+def test_a_region_counts_once_however_many_its_images() -> None:
+    truth, logits = answers(3, n=300, scale=1.5)
+    often = np.concatenate([np.arange(300), np.zeros(5000, int)])
+    once = fit_temperature(truth, logits, np.arange(300))
+    assert fit_temperature(truth[often], logits[often], often) == pytest.approx(once, rel=1e-4)
+    assert fit_temperature(truth[often], logits[often], np.arange(5300)) != pytest.approx(once, rel=0.01)
+
+
+def test_a_validation_part_without_mistakes_does_not_make_the_classifier_certain() -> None:
+    truth = np.array([0, 1, 2] * 10)
+    assert fit_temperature(truth, 3 * np.eye(3)[truth], np.arange(30)) == pytest.approx(1, rel=1e-3)
+
+
+def test_reliability_is_that_of_scikit_learn_for_two_classes() -> None:
+    truth, logits = answers(4, n=1000, k=2, scale=2.0)
+    p = softmax(logits, axis=1)
+    found = calibration(truth, p, np.arange(1000), samples=100, seed=0)
+    right = (p.argmax(axis=1) == truth).astype(int)
+    share, sure = calibration_curve(right, p.max(axis=1), n_bins=10, strategy="quantile")
+    assert found.right.estimate == pytest.approx(share, abs=0.011)
+    assert found.confidence == pytest.approx(sure, abs=0.002)
+    assert found.log_loss == pytest.approx(log_loss(truth, p))
+    assert found.rows.tolist() == [100] * 10
+    assert found.ece == pytest.approx(np.abs(found.right.estimate - found.confidence).mean())
+
+
+def test_a_classifier_that_means_what_it_says_has_a_small_error_and_one_that_is_too_sure_a_large_one() -> None:
+    errors = {}
+    for scale in (1.0, 3.0):
+        truth, logits = answers(5, scale=scale)
+        found = calibration(truth, softmax(logits, axis=1), np.arange(len(truth)), samples=100, seed=0)
+        errors[scale] = found.ece, found.classwise_ece
+    assert max(errors[1.0]) < 0.02
+    assert errors[3.0][0] > 0.1
+    assert errors[3.0][1] > 0.05
+
+
+def test_a_hand_made_case() -> None:
+    p = [[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.4, 0.6]]
+    found = calibration([0, 1, 0, 1], p, ["a", "a", "b", "b"], bins=2, samples=100, seed=0)
+    assert found.confidence == pytest.approx([0.6, 0.85])
+    assert found.right.estimate == pytest.approx([1.0, 0.5])
+    assert found.ece == pytest.approx((0.4 + 0.35) / 2)
+    assert found.log_loss == pytest.approx(-np.log([0.9, 0.2, 0.6, 0.6]).mean())
+
+
+def test_images_of_one_region_widen_the_interval_of_a_bin() -> None:
+    truth, logits = answers(6, n=200)
+    p, copies = softmax(logits, axis=1), np.repeat(np.arange(200), 10)
+    by_region, by_image = (
+        calibration(truth[copies], p[copies], clusters, samples=500, seed=0).right
+        for clusters in (copies, np.arange(2000))
+    )
+    assert np.all(by_region.high - by_region.low > 1.5 * (by_image.high - by_image.low))
+
+
+@given(st.integers(0, 200), st.integers(1, 30), st.integers(1, 12))
+def test_bins_hold_equally_many_whatever_is_said(seed, n, bins) -> None:
+    rng = np.random.default_rng(seed)
+    p = rng.dirichlet(np.ones(3), n).round(1)
+    p = (p + 1e-3) / (p + 1e-3).sum(axis=1, keepdims=True)
+    found = calibration(rng.integers(0, 3, n), p, np.arange(n), bins=bins, samples=100, seed=0)
+    assert found.rows.sum() == n
+    assert found.rows.max() - found.rows.min() <= 1
+    assert 0 <= found.ece <= 1
+    assert 0 <= found.classwise_ece <= 1
+
+
+def test_what_is_no_probability_is_refused() -> None:
+    with pytest.raises(ValueError, match="sum to 1"):
+        calibration([0], [[0.5, 0.6]], ["a"], seed=0)
+    with pytest.raises(ValueError, match="there are no images"):
+        calibration([], np.zeros((0, 3)), [], seed=0)

@@ -1,0 +1,68 @@
+"""A time is one moment or refused; a heading names the clock, the study the order of day and month."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sdovis.errors import BadInput
+from sdovis.sun.times import scale_of, time
+
+WHEN = datetime(2011, 4, 3, 1, 30, tzinfo=UTC)
+
+
+@given(st.one_of(st.text(max_size=20), st.text(alphabet="0123456789-/.: T_AIZ+", max_size=24)))
+def test_any_text_is_a_time_in_utc_or_one_problem(text):
+    try:
+        assert time(text).tzinfo is UTC
+    except BadInput as error:
+        assert len(error.problems) == 1 and "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "readings"),
+    [
+        ("03/04/2011", "3 April or 4 March 2011"),
+        ("3.4.2011 01:30", "3 April or 4 March 2011"),
+        ("15-04-2011", "15 April 2011"),
+    ],
+)
+def test_a_date_of_two_readings_is_refused_with_both(text, readings):
+    with pytest.raises(BadInput, match=f"may be {readings}") as caught:
+        time(text)
+    assert "source.date_order" in str(caught.value)
+
+
+def test_the_study_may_say_which_comes_first():
+    assert time("03/04/2011 1:30", order="day-first") == time("4.3.2011 1:30", order="month-first") == WHEN
+    assert time("3-Apr-2011 01:30", order="month-first") == WHEN
+    for text in ("2011-04-03 01:30", "15/04/2011"):  # the first may have been turned by the program that saved it
+        with pytest.raises(BadInput):
+            time(text, order="month-first")
+
+
+@pytest.mark.parametrize(
+    ("heading", "scale"),
+    [("T_REC", "TAI"), ("t_obs", "TAI"), ("Time (TAI)", "TAI"), ("Observed (UTC)", "UTC"), ("", "UTC")],
+)
+def test_a_heading_names_the_clock(heading, scale):
+    assert scale_of(heading) == scale
+
+
+@pytest.mark.parametrize("heading", ["Time (JST)", "local time", "Observed [CET]"])
+def test_a_clock_that_is_not_utc_is_refused(heading):
+    with pytest.raises(BadInput, match="which is not UTC"):
+        scale_of(heading)
+
+
+def test_a_clock_that_is_written_counts_more_than_the_heading():
+    assert time("2011-04-03T01:30:00Z", scale="TAI") == WHEN
+    assert time("2011.04.03_01:30:34_TAI") == time("2011-04-03 01:30:34", scale="TAI") == WHEN
+
+
+@pytest.mark.parametrize("text", ["40636.0625", "2455654.5625", "1301794200"])
+def test_a_bare_number_is_refused_as_one(text):
+    with pytest.raises(BadInput, match="is a number"):
+        time(text)

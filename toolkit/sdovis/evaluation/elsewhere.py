@@ -1,0 +1,186 @@
+"""A finished model scored on another source: other years, another pipeline, another observer.
+
+The other source is described by a study of its own, of which `[source]`, `[images]` and `[labels]` are read. What the
+network looks at (channels, size, cutout) stays the model's; where the disc is in the images comes from the other study.
+Nothing of it may have been seen in training: regions, image files and times are checked, and rows that were are dropped
+and counted.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sdovis import manifests, records
+from sdovis.corpus import build
+from sdovis.corpus.build import Corpus
+from sdovis.corpus.duplicates import PASSAGE_DAYS
+from sdovis.errors import BadInput, Problem
+from sdovis.evaluation import baselines, scores
+from sdovis.evaluation.facts import ScoreFacts
+from sdovis.study import Images, Study
+
+#: The folder of a run that holds a folder for each other source.
+PLACE = "on"
+FILE = "source.json"
+#: Rows without a region, such as those of the quiet Sun, count as seen in training within this time of a training row: a
+#: region is on the disc for so long.
+SEEN_WITHIN = pd.Timedelta(days=PASSAGE_DAYS)
+#: Why a row is left out although it is a good example: what training may have seen.
+REGION, IMAGE, TIME = SEEN = (
+    "its region is one of training",
+    "its image is one of training",
+    f"it has no region and was observed within {PASSAGE_DAYS:g} days of training",
+)
+
+
+@dataclass(frozen=True)
+class OtherSource:
+    """Another source on which a model was scored: ``source.json``.
+
+    ``dropped`` counts the rows that training may have seen, by reason; ``rejects`` all rows that were left out,
+    ``rejects_by_reason`` those that are no examples.
+    ``shared_with_test`` counts the regions that are also in the run's own test part: these were not trained on, but
+    the two scores are not independent. ``first`` and ``last`` are times of observation.
+    """
+
+    name: str
+    title: str
+    rows: int
+    regions: int
+    first: str
+    last: str
+    dropped: Mapping[str, int]
+    rejects: int
+    rejects_by_reason: Mapping[str, int]
+    shared_with_test: int
+    missing_classes: tuple[str, ...]
+    simulated: bool
+    licence: str
+    credit: str
+
+    def save(self, folder: Path) -> None:
+        """Write ``source.json`` into the folder of the other source."""
+        records.write(self, folder / FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> OtherSource:
+        """Read it from there. Raises `BadInput` as `records.read` does."""
+        return records.read(cls, folder / FILE, made_by="evaluate --on")
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What a run has in ``on/NAME``: the source, and the scores on it, in the same files as those of the test part."""
+
+    source: OtherSource
+    facts: ScoreFacts
+
+    @classmethod
+    def load(cls, folder: Path) -> Elsewhere:
+        """Read a finished folder. Raises `BadInput` if it is absent or damaged."""
+        manifests.read(folder, made_by="evaluate --on")
+        return cls(OtherSource.load(folder), ScoreFacts.load(folder))
+
+
+def seen_as_trained(study: Study, other: Study) -> Study:
+    """``other`` with its images looked at as the model of ``study`` does; its rows divided by nothing.
+
+    Raises `BadInput` if its images are of another channel.
+    """
+    if other.images.channels != study.images.channels:
+        what = (
+            f"its images are {', '.join(other.images.channels)}, but the model sees {', '.join(study.images.channels)}"
+        )
+        raise BadInput(Problem(what, "name a study of images of the model's channel", other.name))
+    limits = [limit for limit in (study.images.max_longitude_deg, other.images.max_longitude_deg) if limit is not None]
+    of_files = {"center_px", "arcsec_per_px", "native_px", "orientation"}
+    of_files |= {"check_pointing", "check_quality", "check_names"}
+    given = study.images.model_dump() | other.images.model_dump(include=of_files)
+    images = Images.model_validate(given | {"max_longitude_deg": min(limits, default=None)})
+    return other.model_copy(update={"images": images, "method": study.method})
+
+
+def made_from(study: Study, corpus: Corpus, model: manifests.Manifest, other: Mapping[str, str]) -> dict[str, str]:
+    """What scores on another source depend on; ``other`` is its `corpus.build.made_from`."""
+    return scores.made_from(study, corpus, model) | {f"other {name}": value for name, value in other.items()}
+
+
+def evaluate(
+    study: Study, corpus: Corpus, model_folder: Path, other: Study, folder: Path, *, progress: bool = True
+) -> Elsewhere:
+    """Score the model of ``study`` on the source of ``other`` (as `seen_as_trained` gives it), and write ``folder`` whole.
+
+    Baselines are fitted on the run's own training part. Raises `BadInput` for problems of the other source as `prepare`
+    does, for classes that the model does not know, and if no row is left that training had not seen.
+    """
+    model = manifests.read(model_folder, made_by="train")
+    own = ScoreFacts.load(folder.parents[1] / "scores")
+    specs = scores.chosen(study, corpus)
+    raw = build.read_rows(other)
+    origin = build.made_from(other, raw)
+    beside = folder.with_name(f".corpus-of-{folder.name}")
+    found = build.build_undivided(
+        other, beside, raw, partial(seen, corpus=corpus), classes=corpus.classes, origin=origin, progress=progress
+    )
+    table = scores.predictions(found, model_folder, progress=progress)
+    rivals = baselines.predictions(corpus, scores.channels(study), found) if study.evaluation.baselines else None
+    timed = scores.latency(found, model_folder)
+    facts = scores.scored(
+        study, corpus.classes, specs, part=other.name, table=table, rows=found.rows, rivals=rivals,
+        climatology=scores.shares(corpus), validation=own.validation, seconds=timed["seconds"].to_numpy(),
+    )  # fmt: skip
+    source = _source(other, found, corpus)
+    with manifests.whole(folder, stage="evaluate", made_from=made_from(study, corpus, model, origin)) as writing:
+        scores.write(writing, facts, table, timed, rivals)
+        source.save(writing)
+        shutil.copytree(beside, writing / "corpus")
+    shutil.rmtree(beside)
+    return Elsewhere.load(folder)
+
+
+def seen(rows: pd.DataFrame, corpus: Corpus) -> NDArray[np.object_]:
+    """Why training may have seen each row: its region, its image file or, if it has no region, its time; else ''.
+
+    ``rows`` has the columns noaa_ar, group, observed and image_sha256. Training includes the validation part, which chose the
+    model.
+    """
+    used = corpus.rows[corpus.rows["split"].isin(["train", "validation"])]
+    known = ~rows["group"].str.startswith("frame-").to_numpy(bool)
+    reasons = np.full(len(rows), "", dtype=object)
+    times = pd.DatetimeIndex(used["observed"].sort_values().unique())
+    nearest = times[times.get_indexer(pd.DatetimeIndex(rows["observed"]), method="nearest")]
+    near = np.abs((pd.DatetimeIndex(rows["observed"]) - nearest).to_numpy()) <= SEEN_WITHIN.to_timedelta64()
+    reasons[~known & near] = TIME
+    reasons[rows["image_sha256"].isin(set(used["image_sha256"])).to_numpy()] = IMAGE
+    same = rows["group"].isin(set(used["group"])) | rows["noaa_ar"].isin(set(used["noaa_ar"].dropna()))
+    reasons[same.to_numpy()] = REGION
+    return reasons
+
+
+def _source(other: Study, found: Corpus, corpus: Corpus) -> OtherSource:
+    reasons = found.facts.rejects_by_reason
+    occurring = set(found.rows["label"])
+    return OtherSource(
+        name=other.name,
+        title=other.study.title or other.name,
+        rows=len(found.rows),
+        regions=found.rows["group"].nunique(),
+        first=str(found.rows["observed"].min()),
+        last=str(found.rows["observed"].max()),
+        dropped={reason: count for reason, count in reasons.items() if reason in SEEN},
+        rejects=found.facts.rejects,
+        rejects_by_reason={reason: count for reason, count in reasons.items() if reason not in SEEN},
+        shared_with_test=len(set(corpus.part("test")["group"]) & set(found.rows["group"])),
+        missing_classes=tuple(name for i, name in enumerate(corpus.classes) if i not in occurring),
+        simulated=found.facts.simulated,
+        licence=other.source.licence,
+        credit=other.source.credit,
+    )

@@ -1,0 +1,225 @@
+"""Excel workbooks (.xlsx, .xlsm): cells as their readers see them, and how their rows are marked."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from sdovis.errors import BadInput, Problem, nearest
+from sdovis.readers.grid import HIDDEN, STRUCK, Grid, Line, Merged, error_shown
+
+#: A workbook is a zip archive. This limits what it unpacks to, so that a small file cannot fill the memory.
+MAX_UNPACKED_BYTES = 256 * 2**20
+UNCOMPUTED = Problem("the formula has no stored value", "open the workbook in a spreadsheet program and save it")
+
+_STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/")
+_UNCOMPUTED_BOOK = re.compile(rb"fullCalcOnLoad\s*=\s*[\"'](1|true)[\"']")
+_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")  # ISO/IEC 29500-1, 22.9.2.19
+_TRANSITIONAL = rb"http://schemas.openxmlformats.org/\1/2006/"
+
+
+@dataclass(frozen=True)
+class Tabs:
+    """The worksheets of a workbook, in order: those that are shown, and those that are hidden."""
+
+    shown: tuple[str, ...]
+    hidden: tuple[str, ...]
+
+
+def tabs(path: Path) -> Tabs:
+    """The names of a workbook's sheets. Raises `BadInput` as `read` does."""
+    return _tabs(_opened(path))
+
+
+def read(path: Path, names: Sequence[str] | None = None) -> list[Grid]:
+    """The sheets in ``names``, or the first that is not hidden if None.
+
+    Raises `BadInput` for a file that is no workbook, is damaged, unpacks to too much, or lacks a sheet.
+    """
+    book = _opened(path)
+    there = _tabs(book)
+    chosen = list(names or (there.shown or there.hidden)[:1])
+    known = (*there.shown, *there.hidden)
+    if not known:
+        raise BadInput(Problem("has no worksheet", file=path.name))
+    if missing := [name for name in chosen if name not in known]:
+        raise BadInput(
+            Problem("there is no such sheet", nearest(name, known), path.name, sheet=name) for name in missing
+        )
+    try:
+        with warnings.catch_warnings():  # openpyxl warns of what it does not support and nobody asked for
+            warnings.simplefilter("ignore")
+            return [_grid(book, name) for name in chosen]
+    except Exception as error:  # the sheets are parsed only now
+        raise BadInput(Problem(f"a sheet is damaged: {error}", "save it again", path.name)) from error
+
+
+def _opened(path: Path) -> Any:
+    import openpyxl
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(info.file_size for info in archive.infolist())
+            if unpacked > MAX_UNPACKED_BYTES:
+                what = f"unpacks to {unpacked / 2**20:.0f} MB, more than {MAX_UNPACKED_BYTES // 2**20} MB"
+                raise BadInput(Problem(what, "split it", path.name))
+            source = _transitional(archive) or path
+    except OSError as error:
+        raise BadInput(Problem(f"cannot be read: {error.strerror or error}", file=path.name)) from error
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError):
+        raise BadInput(_no_workbook(path)) from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return openpyxl.load_workbook(source, read_only=True, data_only=True)
+    except Exception as error:  # openpyxl lets many kinds of error through for a damaged file
+        raise BadInput(Problem(f"cannot be read as a workbook: {error}", "save it again", path.name)) from error
+
+
+def _no_workbook(path: Path) -> Problem:
+    with path.open("rb") as file:
+        if file.read(4) == b"\xd0\xcf\x11\xe0":
+            what = "is an Excel workbook of the old kind, or protected by a password"
+            return Problem(what, "save it as .xlsx without a password", path.name)
+    return Problem("is not an Excel workbook", "save it as .xlsx again", path.name)
+
+
+def _transitional(archive: zipfile.ZipFile) -> IO[bytes] | None:
+    """A copy of a workbook in strict OOXML with the names of the usual kind, which openpyxl reads; else None.
+
+    The two differ in the namespaces, and in that dates may be ISO texts (ISO/IEC 29500-1 and -4).
+    """
+    books = [name for name in archive.namelist() if name.endswith("workbook.xml")]
+    if not any(_STRICT.search(archive.read(name)) for name in books):
+        return None
+    copy = io.BytesIO()
+    with zipfile.ZipFile(copy, "w") as usual:
+        for info in archive.infolist():
+            data = archive.read(info)
+            xml = info.filename.endswith((".xml", ".rels"))
+            usual.writestr(info.filename, _STRICT.sub(_TRANSITIONAL, data) if xml else data)
+    return copy
+
+
+def _tabs(book: Any) -> Tabs:
+    sheets = book.worksheets  # a chart's tab is not a worksheet
+    shown = tuple(sheet.title for sheet in sheets if sheet.sheet_state == "visible")
+    return Tabs(shown, tuple(sheet.title for sheet in sheets if sheet.title not in shown))
+
+
+def _grid(book: Any, name: str) -> Grid:
+    parser, looks = _parser(book, name), _Looks(book[name])
+    lines = []
+    with parser.source:
+        for number, cells in parser.parse():
+            texts, faults, struck = [""] * max((cell["column"] for cell in cells), default=0), {}, False
+            for cell in cells:
+                index, text = cell["column"] - 1, _text(cell["value"])
+                texts[index] = text
+                if cell["uncomputed"]:
+                    faults[index] = UNCOMPUTED
+                elif shown := error_shown(text):
+                    faults[index] = shown
+                elif text and cell["style_id"]:
+                    struck |= looks.struck(cell)
+                    if looks.percent(cell):
+                        what = f"the cell is a percentage: it shows {100 * cell['value']:g}% and holds {text}"
+                        faults[index] = Problem(what, "format it as a number")
+            if any(texts) or faults:
+                hidden = (HIDDEN,) if number in parser.hidden else ()
+                lines.append(Line(number, tuple(texts), (*hidden, STRUCK) if struck else hidden, faults))
+    merged = parser.merged_cells.mergeCell if parser.merged_cells else ()
+    return Grid(
+        name, tuple(lines), tuple(Merged(m.coord, m.min_row, m.max_row, m.min_col - 1, m.max_col - 1) for m in merged)
+    )
+
+
+class _Looks:
+    """How cells look, by their style; each style is looked up once."""
+
+    def __init__(self, sheet: Any) -> None:
+        self._sheet = sheet
+        self._known: dict[int, tuple[bool, bool]] = {}
+
+    def struck(self, cell: dict[str, Any]) -> bool:
+        """Whether the cell's text is struck through."""
+        return self._of(cell)[0]
+
+    def percent(self, cell: dict[str, Any]) -> bool:
+        """Whether the cell shows its number as a percentage."""
+        return self._of(cell)[1] and not isinstance(cell["value"], str)
+
+    def _of(self, cell: dict[str, Any]) -> tuple[bool, bool]:
+        from openpyxl.cell.read_only import ReadOnlyCell
+
+        style = cell["style_id"]
+        if style not in self._known:
+            read_only = ReadOnlyCell(self._sheet, cell["row"], cell["column"], None, style_id=style)
+            self._known[style] = bool(read_only.font.strike), "%" in read_only.number_format
+        return self._known[style]
+
+
+def _parser(book: Any, name: str) -> Any:
+    """openpyxl's parser of a sheet, which also notes hidden rows and formulas without a value.
+
+    The parser is used directly because a sheet opened to be read only tells nothing of merged cells and hidden rows and
+    trusts the size that the sheet states of itself, which may be out of date; one loaded whole takes ten times the memory.
+    """
+    from openpyxl.worksheet._reader import FORMULA_TAG, VALUE_TAG, WorkSheetParser
+
+    # Programs that write formulas without computing them ask for that, and some store 0 in the meantime.
+    books = [part for part in book._archive.namelist() if part.endswith("workbook.xml")]
+    asks = any(_UNCOMPUTED_BOOK.search(book._archive.read(part)) for part in books)
+
+    class Parser(WorkSheetParser):
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            super().__init__(*args, **settings)
+            self.hidden: set[int] = set()
+            self.sheet_format: Any = None
+
+        def parse_row(self, row: Any) -> Any:
+            number, cells = super().parse_row(row)
+            look = self.row_dimensions.pop(str(number), {})
+            all_hidden = self.sheet_format is not None and self.sheet_format.zeroHeight
+            if look.get("hidden", "1" if all_hidden else "0") in ("1", "true") or float(look.get("ht", 1)) == 0:
+                self.hidden.add(number)
+            return number, cells
+
+        def parse_cell(self, element: Any) -> Any:
+            cell = super().parse_cell(element)
+            cell["uncomputed"] = False
+            if element.find(FORMULA_TAG) is not None:
+                value = element.find(VALUE_TAG)
+                stored = value is not None and (value.text or element.get("t") == "str")
+                cell["uncomputed"] = not stored or (asks and value.text == "0")
+            return cell
+
+    sheet = book[name]
+    return Parser(
+        sheet._get_source(),
+        sheet._shared_strings,
+        data_only=True,
+        epoch=book.epoch,
+        date_formats=book._date_formats,
+        timedelta_formats=book._timedelta_formats,
+    )
+
+
+def _text(value: Any) -> str:
+    """A cell as text: 11076.0 becomes '11076', a date is in ISO format, text is unchanged but for escapes (_x000D_)."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value).strip()
+    if isinstance(value, datetime | date):
+        return value.isoformat(sep=" ") if isinstance(value, datetime) else value.isoformat()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
