@@ -59,6 +59,17 @@ def test_measures_of_the_spots_tell_one_spot_from_four(corpus: Corpus) -> None:
     assert right["majority"] == 0.5
 
 
+def test_rows_of_another_corpus_are_predicted_by_models_of_this_one(corpus: Corpus) -> None:
+    """Boosted trees and the union too; with its own pictures in another order, each keeps its prediction."""
+    order = np.random.default_rng(1).permutation(len(corpus.rows))[:50]
+    rows = corpus.rows.iloc[order].reset_index(drop=True).assign(label=0, split="test")
+    other = replace(corpus, rows=rows, pictures=[corpus.pictures[i] for i in order])
+    kinds = [channel("hmi-continuum")]
+    own, found = baselines.predictions(corpus, kinds), baselines.predictions(corpus, kinds, other)
+    pd.testing.assert_frame_equal(found, own.iloc[order].reset_index(drop=True))
+    assert {"spot-measures-boosted", "union-boosted"} < set(found)
+
+
 def test_only_channels_on_which_spots_are_dark_are_measured_for_them(corpus: Corpus) -> None:
     assert "spot-measures" in baselines.predictions(corpus, [channel("hmi-continuum-browse")])
     assert "spot-measures" not in baselines.predictions(corpus, [channel("aia-211-browse")])
@@ -87,8 +98,9 @@ def test_the_validation_part_chooses_and_of_equals_the_first_is_taken() -> None:
     labels = np.array([0, 1] * 6)
     parts = {"train": np.arange(12) < 4, "validation": (np.arange(12) >= 4) & (np.arange(12) < 8)}
     worse, good, equal = Fixed(0.5), Fixed(1.0), Fixed(1.0)
-    found = baselines._best(iter([worse, good, equal]), labels[:, None].astype(float), labels, parts, 2)
-    assert np.array_equal(found, labels) and good.asked == [4, 12] and equal.asked == [4]
+    table, asked = labels[:, None].astype(float), np.array([[1.0], [0.0], [0.0]])
+    found = baselines._best(iter([worse, good, equal]), table, asked, labels=labels, parts=parts, n_classes=2)
+    assert found.tolist() == [1, 0, 0] and good.asked == [4, 3] and equal.asked == [4]
 
 
 def test_spots_are_measured_on_the_sun_where_a_row_says_its_place(corpus: Corpus) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sdovis.channels.place import Position
-from sdovis.channels.window import on_sun
+from sdovis.channels.window import nothing_there, on_sun
 from sdovis.errors import BadInput
 from sdovis.images.images import SolarImage
 from sdovis.sun.geometry import directions
@@ -26,9 +26,12 @@ UNMASKED = (
 def apart(position: Position, regions: Sequence[Position], image: SolarImage) -> tuple[list[Position], list[str]]:
     """The ``regions`` other than the one at a position of an image, and what a reader must know of the choice.
 
-    The region nearest to the position, if within `SAME_DEG`, is the one at it. Raises `BadInput` if a place is not known.
+    The region nearest to the position, if within `SAME_DEG`, is the one at it. Raises `BadInput` if a place is not known, or
+    the position is off the disc.
     """
     here, places = on_sun(position, image), [on_sun(each, image) for each in regions]
+    if here is not None and not np.isfinite(here).all():
+        raise nothing_there()
     known = [each for each in (here, *places) if each is not None and np.isfinite(each).all()]
     if len(known) <= len(places):
         raise BadInput("the image has no coordinates, so regions cannot be located in it")
