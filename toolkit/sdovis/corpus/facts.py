@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from sdovis import records
-from sdovis.channels.view import STEPS, View, ViewFacts
+from sdovis.channels.view import View, ViewFacts
+from sdovis.channels.view_formats import STEPS
 from sdovis.corpus import units
 from sdovis.errors import BadInput
 from sdovis.labels.schemes import LabelScheme, SchemeFacts

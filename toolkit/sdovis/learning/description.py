@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sdovis import formats, records
-from sdovis.channels.view import STEPS, View
+from sdovis.channels.view import View
+from sdovis.channels.view_formats import STEPS
 
 if TYPE_CHECKING:
     from sdovis.corpus.facts import CorpusFacts
