@@ -65,6 +65,7 @@ method = "grouped"
 validation = 0.1
 test = 0.1
 near_duplicate_bits = 0
+allow_missing_regions = true
 [backbone]
 id = "."
 """
