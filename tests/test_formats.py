@@ -260,7 +260,7 @@ def test_check_upgrade_rewrites_says_what_it_changed_and_is_content_where_there_
 
 
 def test_what_sdovis_writes_is_of_the_newest_format(old):
-    for path in (ROOT / "examples").glob("*.toml"):
+    for path in (ROOT / "examples").rglob("*.toml"):
         assert upgrade(path) == [], path.name
     text = studies.load(old).to_toml(old.parent)
     assert text.startswith("format = 2\n") and tomllib.loads(text)["source"]["srs"]["max_gap_hours"] == 6.0

@@ -225,3 +225,75 @@ def test_every_limit_of_a_channel_holds_its_own_levels() -> None:
         if limits := kind.limits.get(kind.unit):
             levels = kind.levels[np.isfinite(kind.levels)]
             assert limits.least <= levels.min() < levels.max() <= limits.greatest
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("hmi-magnetogram", "svsm_m1100_S2_20110215_1732.fts"), ("hmi-magnetogram", "k4v9x110215t173214.fts"),
+        ("hmi-magnetogram", "ASO-S_FMG_20230501_000000.fits"), ("hmi-magnetogram", "smdi_maglc_fd_20110215_013000.fts"),
+        ("hmi-continuum", "kanz_bband_fi_20110215_0730.fts"), ("hmi-continuum", "bbso_halph_fl_20110215_173000.fts"),
+        ("hmi-continuum", "RSM20211021T063050_0020_HA.fits"), ("hmi-magnetogram-browse", "20110215_0130_mdimag_1024.jpg"),
+        ("aia-193-browse", "seit_00195_fd_20110215_013000.jpg"), ("aia-193-browse", "stra_00195_fd_20110215_013000.jpg"),
+        ("aia-193-browse", "20110215_0130_c2_512.jpg"), ("aia-193-browse", "hxrt_flter_fd_20110215.jpg"),
+    ],
+)  # fmt: skip
+def test_names_of_other_observatories_are_known(name: str, file: str) -> None:
+    assert "the file's name says" in _refusal(name, _image(name, file))
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("aia-193-browse", "20110215_013000_512_211193171.jpg"), ("aia-193-browse", "latest_1024_0193pfss.jpg"),
+        ("aia-193-browse", "latest_1024_HMI171.jpg"), ("aia-193-browse", "f_211_193_171.jpg"),
+        ("aia-193-browse", "f0171.jpg"), ("aia-193-browse", "saia_00171_fd_20110215_013000.png"),
+        ("hmi-magnetogram-browse", "20110215_013000_512_HMIBpfss.jpg"),
+        ("hmi-magnetogram-browse", "shmi_igram_fd_20110215.jpg"),
+        ("hmi-magnetogram-browse", "20110215_0000_hmiigr_1024.jpg"), ("hmi-magnetogram-browse", "hmi_continuum_20110215.jpg"),
+        ("hmi-continuum-browse", "20110215_0000_hmimag_1024.jpg"), ("hmi-continuum-browse", "shmi_maglc_fd_20110215.jpg"),
+        ("hmi-continuum-browse", "HMI_Mag_20110215.jpg"),
+    ],
+)  # fmt: skip
+def test_pictures_of_several_wavelengths_or_of_another_segment_are_known_by_their_names(name: str, file: str) -> None:
+    assert "the file's name says" in _refusal(name, _image(name, file))
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("aia-193-browse", "f0193.jpg"), ("aia-193-browse", "saia_00193_fd_20110215_013000.png"),
+        ("aia-193-browse", "latest_1024_0193.jpg"), ("hmi-magnetogram-browse", "shmi_maglc_fd_20110215.jpg"),
+        ("hmi-magnetogram-browse", "20110215_0000_hmimag_1024.jpg"), ("hmi-continuum-browse", "20110215_0000_hmiigr_1024.jpg"),
+        ("hmi-br", "hmi_mag_11158.Br.fits"),
+    ],
+)  # fmt: skip
+def test_other_archives_names_of_the_channels_own_pictures_are_taken(name: str, file: str) -> None:
+    assert channel(name).values(_image(name, file)).shape == (40, 40)
+
+
+@pytest.mark.parametrize("telescope", ["AIA_1", "AIA_3", "AIA_4"])
+def test_without_wavelnth_aias_telescope_tells_what_it_does_not_see(telescope: str) -> None:
+    image = _image("aia-193", "a.fits", INSTRUME=telescope, WAVELNTH=None)
+    assert f"INSTRUME is '{telescope}', which does not see 193" in _refusal("aia-193", image)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("hmi-magnetogram", "gong_20110215.png"), ("hmi-magnetogram", "a.continuum.png"), ("hmi-magnetogram", "AIA_193.png"),
+        ("aia-193", "20110215_013000_512_0171.png"), ("aia-193", "EIT_195.tif"), ("hmi-continuum", "a.magnetogram.png"),
+        ("aia-193-browse", "20110215_013000_512_0171.png"), ("hmi-magnetogram-browse", "SOHO_MDI.png"),
+    ],
+)  # fmt: skip
+def test_a_grey_png_is_no_exception_by_its_name(name: str, file: str) -> None:
+    image = SolarImage(CODES, "grey", path=Path(file), format="PNG")
+    assert "the file's name says" in _refusal(name, image)
+    with pytest.raises(BadInput):
+        channel(name).held(image)
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("file", ["ar11158.png", "20110215_013000-ar11158.png", "a.tif"])
+def test_a_grey_png_of_no_telling_name_holds_codes(name: str, file: str) -> None:
+    assert channel(name).held(SolarImage(CODES, "grey", path=Path(file), format="PNG")) is CODES

@@ -414,3 +414,54 @@ def test_what_is_no_image_is_told_in_words(tmp_path, data, why):
     with pytest.raises(BadInput) as caught:
         _audit(where, DatasetColumns("noaa_ar"))
     assert why in str(caught.value) and "0x" not in str(caught.value) and "/tmp/tmp" not in str(caught.value)
+
+
+@pytest.mark.parametrize("spelled", ["11158*", '"11,158"', "11158 (1)", "11158a", "AR 11158?", "11158-11162"])
+def test_a_spelling_that_cannot_be_read_counts_as_the_regions_in_it(tmp_path, spelled):
+    where = _csv(tmp_path / "data", train="noaa_ar,label\n11158,a\n11170,b\n", test=f"noaa_ar,label\n{spelled},b\n")
+    found = _audit(where, DatasetColumns("noaa_ar", "label"))
+    assert found.facts["leaks"]["groups"] == 1
+    assert any("are no region numbers" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("column", "spelled"),
+    [("HARPNUM", "377.0"), ("harp", "HARP 377"), ("sharp", "00377"), ("cluster", "377.0"), ("id", "377,00")],
+)
+def test_one_number_in_two_spellings_is_one_group(tmp_path, column, spelled):
+    where = _csv(tmp_path / "data", train=f"{column};a\n377;1\n378;1\n", test=f"{column};a\n{spelled};1\n")
+    assert _audit(where, DatasetColumns(column)).facts["leaks"] == {"groups": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("noaa_ar,split\n11158,train\n11158,\n11162,test\n", "1 rows name no part"),
+        ("noaa_ar,noaa_ar,split\n11158,1,train\n11162,1,test\n", "the heading 'noaa_ar' occurs twice"),
+    ],
+)
+def test_what_a_table_leaves_open_is_refused(tmp_path, text, message):
+    (tmp_path / "all.csv").write_text(text)
+    with pytest.raises(BadInput, match=message):
+        _audit(tmp_path / "all.csv", DatasetColumns("noaa_ar"))
+
+
+def test_a_part_is_the_same_with_spaces_around_its_name(tmp_path):
+    (tmp_path / "all.csv").write_text("noaa_ar,split\n11158,train\n11158, train\n11162,test\n")
+    assert _audit(tmp_path / "all.csv", DatasetColumns("noaa_ar")).facts["clean"]
+
+
+def test_plain_text_and_parts_of_other_columns_are_told_in_words(tmp_path):
+    for part in ("train", "test"):
+        (tmp_path / f"{part}.txt").write_text("noaa_ar,label\n11158,alpha\n")
+    with pytest.raises(BadInput, match="holds plain text, not a table; save it as CSV"):
+        _audit(tmp_path, DatasetColumns("noaa_ar"))
+    where = _csv(tmp_path / "data", train="noaa_ar\n11158\n", test="NOAA\n11158\n")
+    with pytest.raises(BadInput, match='a row cannot be read: Field "NOAA" does not exist'):
+        _audit(where, DatasetColumns("noaa_ar"))
+
+
+def test_names_of_groups_in_bytes_are_text(tmp_path):
+    for part, name in (("train", b"11158"), ("test", b"AR 11158")):
+        pd.DataFrame({"noaa_ar": [name]}).to_parquet(tmp_path / f"{part}-0.parquet")
+    assert _audit(tmp_path, DatasetColumns("noaa_ar")).facts["leaks"] == {"groups": 1}

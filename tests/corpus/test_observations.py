@@ -105,6 +105,14 @@ def test_a_longitude_that_turns_with_the_sun_places_a_region_too_and_one_that_ma
     assert not _understood(study, said, headings={"longitude_deg": "Carrington longitude"}).numbered
 
 
+@pytest.mark.parametrize(
+    "heading", [{"noaa_ar": "HARPNUM"}, {"latitude_deg": "Lat (arcsec)"}, {"longitude_deg": "degrees east"}]
+)
+def test_a_column_that_says_something_else_places_no_region(study, heading):
+    said = {"noaa_ar": "11158", "latitude_deg": "-20", "longitude_deg": "34"}
+    assert _understood(study, said).numbered and not _understood(study, said, headings=heading).numbered
+
+
 @pytest.mark.parametrize(("column", "told"), [("Class", True), ("Lat", False), ("NOAA AR", False), ("", False)])
 def test_a_cell_that_cannot_be_read_hides_only_what_it_says(study, column, told):
     cells = {"image": "a.png", "noaa_ar": "11158", "latitude_deg": "-20", "longitude_deg": "34"}

@@ -16,7 +16,7 @@ from astropy.io import fits
 from sdovis.errors import UnreadableImage
 from sdovis.images.images import SolarImage, inside, read_image
 from sdovis.sun.geometry import MapGrid, project, unproject
-from solar_files import dipole, picture, pole, sunpy_sample, write
+from solar_files import HMI_CARDS, dipole, picture, pole, sunpy_sample, write
 
 
 @pytest.mark.parametrize("matrix", ["CROTA2", "PC", "CD"])
@@ -104,7 +104,9 @@ def test_a_time_that_does_not_state_its_scale_is_its_instruments(tmp_path: Path)
 
 def test_a_leap_second_and_a_missing_time_are_survived(tmp_path: Path) -> None:
     values = np.ones((9, 9), np.float32)
-    leap = read_image(write(tmp_path / "a.fits", values, T_OBS="MISSING", T_REC="2012.07.01_00:00:34_TAI"))
+    leap = read_image(
+        write(tmp_path / "a.fits", values, T_OBS="MISSING", T_REC="2012.07.01_00:00:34_TAI", DATE_OBS_=None)
+    )
     assert leap.observed is not None and abs(leap.observed - datetime(2012, 7, 1, tzinfo=UTC)).total_seconds() <= 1
     image = read_image(
         write(tmp_path / "a.fits", values, T_OBS="MISSING", T_REC="", DATE_OBS_="2014-03-01T00:00:27.90")
@@ -227,11 +229,95 @@ def test_a_map_of_the_projection_of_sharp_tells_its_grid_and_any_other_does_not(
     grid = read_image(write(tmp_path / "a.fits", values, **stonyhurst)).grid
     assert grid is not None and grid.longitude_deg == -30.0
     for other in (
-        {"CTYPE1": "CRLN-CAR", "CTYPE2": "CRLT-CAR"}, {"CRLN_OBS": None}, {"CDELT1": -0.03}, {"PV2_1": 0.5}, {"CRVAL2": 100.0},
+        {"CTYPE1": "CRLN-CAR", "CTYPE2": "CRLT-CAR"}, {"CRLN_OBS": None}, {"PV2_1": 0.5}, {"CRVAL2": 100.0},
     ):  # fmt: skip
         assert read_image(write(tmp_path / "a.fits", values, **(cards | other))).grid is None, other
     with pytest.raises(UnreadableImage, match="CUNIT2 is 'Sine Latitude', which is not a unit of angle"):
         read_image(write(tmp_path / "a.fits", values, **(cards | {"CUNIT2": "Sine Latitude"})))
+
+
+@pytest.mark.parametrize(
+    ("cards", "said"),
+    [
+        ({"CDELT1": -0.03}, "a mirrored map: CTYPE1 = CRLN-CEA, CDELT1 = -0.03"), ({"CDELT2": -0.03}, "a mirrored map"),
+        ({"PC1_1": -1.0}, "a mirrored map"), ({"PC1_2": -1.0, "PC2_1": 1.0}, "a rotated map"),
+        ({"CROTA2": 5.0}, "a rotated map"),
+        ({"CTYPE2": "HPLT-TAN"}, "contradicts itself"), ({"CTYPE1": "HPLN-TAN"}, "contradicts itself"),
+        ({"CDELT1": 90.0}, "a map of 360 degrees of longitude"),
+        ({"CDELT1": 5000.0, "CUNIT1": "arcmin"}, "a map of 333 degrees"),
+        ({"CTYPE1": "CRLN-CAR", "CTYPE2": "CRLT-CAR", "CDELT1": 90.0}, "a map of 360 degrees"),
+        ({"CTYPE1": "HGLN-CAR", "CTYPE2": "HGLT-CAR", "CDELT2": -1.0}, "a mirrored map"),
+    ],
+)  # fmt: skip
+def test_a_map_that_is_turned_mirrored_or_of_a_whole_rotation_is_refused(
+    tmp_path: Path, cards: dict[str, Any], said: str
+) -> None:
+    whole = {
+        "CTYPE1": "CRLN-CEA",
+        "CTYPE2": "CRLT-CEA",
+        "CUNIT1": "degree",
+        "CUNIT2": "degree",
+        "CDELT1": 0.03,
+        "CDELT2": 0.03,
+    }
+    with pytest.raises(UnreadableImage, match=said):
+        read_image(write(tmp_path / "a.fits", np.eye(4, dtype=np.float32), **(whole | cards)))
+
+
+@pytest.mark.parametrize("key", ["CROTA1", "CROTA"])
+def test_a_turn_under_another_name_is_refused_where_nothing_else_tells_it(tmp_path: Path, key: str) -> None:
+    values = np.eye(9, dtype=np.float32)
+    with pytest.raises(UnreadableImage, match=f"{key} is 180.0, but CROTA2 says"):
+        read_image(write(tmp_path / "a.fits", values, CROTA2=None, **{key: 180.0}))
+    for beside in ({"CROTA2": 180.0}, {"CROTA2": None, "PC1_1": -1.0, "PC2_2": -1.0}):
+        assert read_image(write(tmp_path / "a.fits", values, **{key: 180.0}, **beside)).values.shape == (9, 9)
+
+
+@pytest.mark.parametrize("degrees", [180.0, 179.9, -90.0])
+def test_a_matrix_and_an_angle_of_different_turns_contradict_each_other(tmp_path: Path, degrees: float) -> None:
+    angle = np.radians(degrees)
+    same = {"PC1_1": np.cos(angle), "PC1_2": -np.sin(angle), "PC2_1": np.sin(angle), "PC2_2": np.cos(angle)}
+    values = np.eye(9, dtype=np.float32)
+    assert read_image(write(tmp_path / "a.fits", values, CROTA2=degrees, **same)).values.shape == (9, 9)
+    with pytest.raises(UnreadableImage, match=f"CROTA2 is {degrees}, but the PC matrix is of another turn"):
+        read_image(write(tmp_path / "a.fits", values, CROTA2=degrees, PC1_1=1.0, PC2_2=1.0))
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"T_OBS": "2011.03.01_00:01:25_TAI"}, {"T_REC": "2014.03.02_00:01:30_TAI"}, {"DATE_OBS_": "2014-03-04T00:00:27"},
+        {"T_OBS": None, "DATE_OBS_": "2014-09-01T00:00:27"},
+    ],
+)  # fmt: skip
+def test_times_of_a_header_that_are_far_apart_contradict_each_other(tmp_path: Path, times: dict[str, Any]) -> None:
+    with pytest.raises(UnreadableImage, match=r"its header contradicts itself: .*T_REC is '2014"):
+        read_image(write(tmp_path / "a.fits", np.eye(9, dtype=np.float32), **times))
+
+
+def test_a_file_of_several_images_is_refused_and_a_table_beside_one_is_not(tmp_path: Path) -> None:
+    header = fits.Header(HMI_CARDS)
+    segments = [
+        fits.ImageHDU(np.eye(9, dtype=np.float32) * sign, header, name=name) for sign, name in ((1, "Br"), (-1, "los"))
+    ]
+    table = fits.BinTableHDU.from_columns([fits.Column("a", "E", array=np.ones(3))])
+    fits.HDUList([fits.PrimaryHDU(), segments[0], table]).writeto(tmp_path / "one.fits")
+    assert read_image(tmp_path / "one.fits").values.max() == 1
+    fits.HDUList([fits.PrimaryHDU(), *segments]).writeto(tmp_path / "two.fits")
+    with pytest.raises(UnreadableImage, match=r"contains several 2-D images \(BR and LOS\)"):
+        read_image(tmp_path / "two.fits")
+    fits.HDUList([fits.PrimaryHDU(np.eye(9, dtype=np.float32), header), segments[1]]).writeto(tmp_path / "first.fits")
+    with pytest.raises(UnreadableImage, match="several 2-D images"):
+        read_image(tmp_path / "first.fits")
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_a_wcs_in_a_first_header_without_pixels_is_that_of_the_image(tmp_path: Path, compressed: bool) -> None:
+    kind = fits.CompImageHDU if compressed else fits.ImageHDU
+    first = fits.PrimaryHDU(header=fits.Header(HMI_CARDS))
+    fits.HDUList([first, kind(np.eye(20, dtype=np.float32))]).writeto(tmp_path / "a.fits")
+    image = read_image(tmp_path / "a.fits")
+    assert image.oriented and image.frame is not None and image.frame.arcsec_per_px == 12.0
 
 
 # --- the real samples -------------------------------------------------------------------------------------------------

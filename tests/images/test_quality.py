@@ -71,3 +71,20 @@ def test_an_image_that_says_nothing_of_its_quality_passes(nothing: object) -> No
 
 def test_another_instrument_is_not_judged() -> None:
     assert quality_problem(image(1 << 13, "EIT")) is None
+
+
+@pytest.mark.parametrize("written", ["00000100", "0x00000100", " 00000100 ", "0X100"])
+def test_a_register_written_without_0x_is_hexadecimal(written: str) -> None:
+    assert quality_problem(image(written, "HMI_SIDE1")) == "QUALITY is 0x00000100 (bit 8: eclipse)"
+
+
+@pytest.mark.parametrize(
+    ("card", "value", "problem"),
+    [
+        ("TELESCOP", "SDO/HMI", "bit 13"), ("TELESCOP", "SDO/AIA", "eclipse"),
+        ("DRMS_ID", "aia.lev1_euv_12s:1:image", "eclipse"),
+    ],
+)  # fmt: skip
+def test_without_instrume_another_card_says_whose_bits_they_are(card: str, value: str, problem: str) -> None:
+    found = quality_problem(SolarImage(np.zeros((2, 2), np.float32), "DN", header={card: value, "QUALITY": 1 << 13}))
+    assert (found is None) if "HMI" in value else (found is not None and problem in found)

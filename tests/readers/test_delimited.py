@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sdovis.errors import BadInput
 from sdovis.readers import delimited, spreadsheet, tables
+from sdovis.readers.grid import WHOLE_ROW
 from sdovis.study import Columns, Source
 
 HEAD = ["Image", "NOAA AR", "Mount Wilson", "Lat"]
@@ -169,3 +170,13 @@ def test_a_file_beyond_the_limit_is_refused_before_it_is_read(tmp_path, monkeypa
     monkeypatch.setattr(delimited, "MAX_TEXT_BYTES", 10)
     with pytest.raises(BadInput, match="is larger than"):
         tables.read(written(tmp_path / "b.csv", joined([HEAD, *ROWS])))
+
+
+@pytest.mark.parametrize("blank", [",", ",,,"])
+def test_decimal_commas_are_not_hidden_by_blank_headings_at_the_end(tmp_path, blank):
+    path = tmp_path / "t.csv"
+    path.write_text(f"Image,Lat,Lon{blank}\na.png,12,34,5\nb.png,-7,12,0\n")
+    found = [line.faults[WHOLE_ROW].what for line in delimited.read(path).sheet().rows]
+    assert found == ["the row has more cells than headings: 4, not 3"] * 2
+    path.write_text(f"Image,Lat,Lon{blank}\na.png,12,34{blank}\n")
+    assert not any(line.faults for line in delimited.read(path).sheet().rows)

@@ -9,6 +9,8 @@ from typing import Any
 
 import openpyxl
 import pytest
+from openpyxl.cell.rich_text import CellRichText, TextBlock
+from openpyxl.cell.text import InlineFont
 from sdovis.errors import BadInput
 from sdovis.readers import spreadsheet, workbooks
 from sdovis.study import Columns, Source
@@ -294,3 +296,52 @@ def test_a_range_merged_over_the_whole_sheet_takes_no_memory(tmp_path):
     edited(path, lambda xml: xml.replace("</sheetData>", ranges), SHEET)
     grid = workbooks.read(path)[0]
     assert max(len(line.cells) for line in (*grid.lines, *grid.sheet(2).rows)) == 4
+
+
+def rich(*runs: str | tuple[str, dict[str, object]]) -> CellRichText:
+    return CellRichText(*(r if isinstance(r, str) else TextBlock(InlineFont(**r[1]), r[0]) for r in runs))
+
+
+RAISED, GONE = {"vertAlign": "superscript"}, {"strike": True}
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        (rich("1115", ("1", RAISED)), "1115¹"),  # not region 11151
+        (rich("1", ("2", {"vertAlign": "subscript"})), "1₂"),
+        (rich("111", ("58", {"b": True})), "11158"),
+        (rich(("111", {"color": "FF0000"}), "62"), "11162"),
+    ],
+)
+def test_raised_and_lowered_figures_are_no_part_of_a_number(tmp_path, cell, text):
+    path = workbook(tmp_path / "b.xlsx", [HEAD, ["a.fits", cell, "Beta", 1]])
+    assert [row[1] for row in cells(path)] == [text]
+
+
+@pytest.mark.parametrize("runs", [(("1", GONE), "2"), ("11158", ("11162", GONE)), (("Alpha ", GONE), "Beta")])
+def test_a_cell_of_which_a_part_is_struck_through_is_a_problem(tmp_path, runs):
+    (problem,) = problems(workbook(tmp_path / "b.xlsx", [HEAD, ["a.fits", rich(*runs), "Beta", 1]]))
+    assert "row 2, column 'NOAA AR': part of the cell is struck through: " in problem
+
+
+def test_a_cell_whose_whole_text_is_struck_through_marks_its_row(tmp_path):
+    path = workbook(tmp_path / "b.xlsx", [HEAD, ["a.fits", rich(("111", GONE), ("58", GONE)), "Beta", 1], *ROWS])
+    assert [row.marks for row in spreadsheet.read(source(path))][:2] == [("struck through",), ()]
+
+
+@pytest.mark.parametrize(
+    ("number_format", "value"), [('0"E";0"W"', 12), ('0.0"°E";0.0"°W"', -12), (r'0\S;0\N', 12), ('0" E"', 12), ('0"N"', -3)]
+)  # fmt: skip
+def test_a_number_that_shows_a_direction_against_its_sign_is_a_problem(tmp_path, number_format, value):
+    path = workbook(tmp_path / "b.xlsx", [HEAD, ["a.fits", 11158, "Beta", value]], formats={"D2": number_format})
+    (problem,) = problems(path)
+    assert "row 2, column 'Lat': the cell shows a direction against the sign of what it holds" in problem
+
+
+@pytest.mark.parametrize(
+    ("number_format", "value"), [('0"W";0"E"', 12), ('0"W";0"E"', -12), ('0"N"', 3), ('"E"0', 0), ('0" NE"', 5), ("0.0E+0", 7)]
+)  # fmt: skip
+def test_a_number_that_shows_its_own_direction_is_read(tmp_path, number_format, value):
+    path = workbook(tmp_path / "b.xlsx", [HEAD, ["a.fits", 11158, "Beta", value]], formats={"D2": number_format})
+    assert [row[3] for row in cells(path)] == [str(value)]

@@ -86,3 +86,9 @@ def test_a_letter_of_the_other_axis_is_named():
 def test_a_location_in_a_column_of_latitudes_is_told_where_it_belongs():
     with pytest.raises(BadInput, match=r"'N12W34' is not a number .*; name its column in source\.columns\.location"):
         latitude("N12W34")
+
+
+@pytest.mark.parametrize("text", ["9999", "99999", "99999.0"])
+def test_what_tables_write_where_there_is_nothing_is_no_region(text):
+    with pytest.raises(BadInput, match="is not a NOAA number"):
+        regions(text)

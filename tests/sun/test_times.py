@@ -66,3 +66,27 @@ def test_a_clock_that_is_written_counts_more_than_the_heading():
 def test_a_bare_number_is_refused_as_one(text):
     with pytest.raises(BadInput, match="is a number"):
         time(text)
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["time_jst", "KST_time", "Time (UTC+9)", "GMT-5", "UT + 01:00", "Zeit (MESZ)", "Ortszeit", "Beijing time", "LT"],
+)
+def test_a_clock_that_is_not_utc_is_seen_however_the_heading_is_put_together(heading):
+    with pytest.raises(BadInput, match="is not UTC"):
+        scale_of(heading)
+
+
+@pytest.mark.parametrize(
+    ("heading", "scale"),
+    [("T_REC_TAI", "TAI"), ("T_REC (start)", "TAI"), ("HMI T_OBS", "TAI"), ("T_OBS (UTC)", "UTC"), ("UT-date", "UTC"),
+     ("UTC (2011)", "UTC"), ("Detail", "UTC"), ("Result time", "UTC"), ("UTC+0", "UTC")],
+)  # fmt: skip
+def test_the_scale_is_seen_wherever_it_stands_in_the_heading(heading, scale):
+    assert scale_of(heading) == scale
+
+
+@pytest.mark.parametrize("text", ["2011-02-15 01:30-02:00", "2011-02-15 0130-0200", "2011-02-15 01:30:00+19:00"])
+def test_two_times_are_not_taken_for_a_time_and_its_zone(text):
+    with pytest.raises(BadInput, match="may name two times"):
+        time(text)

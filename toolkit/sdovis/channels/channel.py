@@ -132,13 +132,24 @@ class Channel:
         return ChannelFacts(**{field.name: getattr(self, field.name) for field in fields(ChannelFacts)})
 
     def held(self, image: SolarImage | NDArray[Any]) -> Codes | None:
-        """The codes (H, W) that an image already holds: unpublished 8-bit grey. None for any other image."""
+        """The codes (H, W) that an image already holds: unpublished 8-bit grey. None for any other image.
+
+        Raises `BadInput` if the image's name says that it is of another kind.
+        """
         if not isinstance(image, SolarImage):
             if image.dtype != np.uint8:
                 return None
             image = SolarImage(image, "grey" if image.ndim == 2 else "rgb")
         image = _in_grey(image)
-        return image.values if image.unit == "grey" and image.format not in PUBLISHED else None
+        if not _is_coded(image):
+            return None
+        if found := self.against(image):
+            raise wrong(image, f"not an image for channel {self.name}: {', '.join(found)}")
+        return image.values
+
+    def against(self, image: SolarImage) -> Sequence[str]:
+        """What in an image's header or name shows that it is of another kind; codes have no unit that could."""
+        return self.contradictions(replace(image, unit="") if _is_coded(image) and not self.browse else image)
 
     def values(self, image: SolarImage | NDArray[Any]) -> Floats:
         """(H, W) float32 in ``unit``, NaN if missing.
@@ -161,7 +172,7 @@ class Channel:
             kind = "a colour picture or JPEG" if image.is_picture else "a file of physical values"
             want = "a browse picture" if self.browse else "FITS, or an 8-bit grey picture saved by sdovis"
             raise wrong(image, f"{kind}, but channel {self.name} takes {want}")
-        if found := self.contradictions(image):
+        if found := self.against(image):
             raise wrong(image, f"not an image for channel {self.name}: {', '.join(found)}")
         self._refuse_impossible(image)
         values = self.physical(image)
@@ -252,6 +263,10 @@ class _Thresholds:
 def wrong(image: SolarImage, what: str) -> BadInput:
     """The error for an image that a channel cannot take."""
     return BadInput(Problem(what, file=str(image.path or "")))
+
+
+def _is_coded(image: SolarImage) -> bool:
+    return image.unit == "grey" and image.format not in PUBLISHED
 
 
 def _in_grey(image: SolarImage) -> SolarImage:
@@ -384,7 +399,6 @@ def of_one_harp(images: Sequence[SolarImage]) -> None:
 
 def _refusal(image: SolarImage, channel: Channel) -> str:
     """Why ``channel`` cannot take ``image``, judging by its header and name; "" if nothing contradicts it."""
-    coded = image.unit == "grey" and image.format not in PUBLISHED
-    if not coded and image.is_picture != channel.browse:
+    if not _is_coded(image) and image.is_picture != channel.browse:
         return "a picture" if image.is_picture else "a file of physical values"
-    return "" if coded else ", ".join(channel.contradictions(image))
+    return ", ".join(channel.against(image))

@@ -36,7 +36,8 @@ _SUFFIXES = re.compile(r"(\.(fits|fit|fts|fz|gz|jp2|jpe?g|png|tiff?))+$")
 _SEGMENT_AT_THE_END = re.compile(rf"(?:^|[._])({'|'.join(sorted(SEGMENTS, key=len, reverse=True))})$")
 
 #: What NASA calls its browse pictures, 20110215_013000_512_HMIB.jpg, and JSOC, 20110215_013000_M_1k.jpg.
-_NASA = re.compile(r"_(?:256|512|1024|2048|3072|4096)_(\d{4}|HMI\w*)\.\w+$")
+#: Its pictures of several wavelengths or with drawn field lines have longer ones: 211193171, HMI171, 0171pfss.
+_NASA = re.compile(r"_(?:256|512|1024|2048|3072|4096)_(\d{4,}\w*|\w*HMI\w*)\.\w+$")
 _NASA_SEGMENTS = {"HMIB": "magnetogram", "HMIBC": "magnetogram in colour", "HMID": "dopplergram"}
 _NASA_SEGMENTS |= dict.fromkeys(("HMII", "HMIIC", "HMIIF"), "continuum")
 _JSOC_PICTURE = re.compile(r"^\d{8}_\d{6}_(M|M_color|Ic|Ic_flat|V)_(?:\d+k|\d{3,4})\.\w+$")
@@ -45,8 +46,22 @@ _JSOC_SEGMENTS |= dict.fromkeys(("Ic", "Ic_flat"), "continuum")
 #: Helioviewer's names: 2011_02_15__01_30_00_123__SDO_AIA_AIA_193.jp2 (observatory, instrument, detector, measurement).
 _HELIOVIEWER = re.compile(r"__([A-Za-z0-9-]+)_([A-Za-z0-9-]+)_([A-Za-z0-9-]+)_([A-Za-z0-9-]+)\.\w+$")
 #: AIA's wavelengths in the names of JSOC, the VSO and Helioviewer: ...Z.171.image_lev1.fits, aia.lev1.171A_2011...
-_AIA_WAVE = re.compile(r"(?<!\d)0?(94|131|171|193|211|304|335|1600|1700|4500)(?:a|_thin)?(?![\d])", re.IGNORECASE)
+_AIA_WAVE = re.compile(r"(?<!\d)0{0,2}(94|131|171|193|211|304|335|1600|1700|4500)(?:a|_thin)?(?![\d])", re.IGNORECASE)
 
+#: LMSAL's Sun Today has f0193.jpg and, of three wavelengths, f_211_193_171.jpg.
+_LMSAL = re.compile(r"^[flt]_?(\d{4}|\d{2,4}(?:_\d{2,4})+)\.\w+$")
+#: Which wavelengths AIA's four telescopes see, by the end of INSTRUME (Lemen et al. 2012, Solar Physics 275, 17).
+_TELESCOPES = {"1": (131, 335), "2": (193, 211), "3": (171, 1600, 1700, 4500), "4": (94, 304)}
+#: What other pictures of HMI call its segments: SOHO's site hmimag and hmiigr, SolarMonitor maglc, Helioviewer Mag.
+_SHORT_SEGMENTS = dict.fromkeys(("magnetogram", "mag", "maglc", "hmimag"), "magnetogram")
+_SHORT_SEGMENTS |= dict.fromkeys(("continuum", "ic", "igram", "hmiigr", "hmiic", "intensitygram"), "continuum")
+_SHORT_SEGMENTS |= dict.fromkeys(("dopplergram", "hmidop"), "dopplergram")
+
+#: SolarMonitor's and SOHO's own words for instruments, and the usual ones.
+_ALSO = {
+    "SHMI": "HMI", "SAIA": "AIA", "SMDI": "MDI", "MDIMAG": "MDI", "MDIIGR": "MDI", "SEIT": "EIT", "HXRT": "XRT",
+    "TRCE": "TRACE", "STRA": "STEREO", "STRB": "STEREO", "HMIMAG": "HMI", "HMIIGR": "HMI",
+}  # fmt: skip
 #: Words by which headers and names tell other instruments, and the instrument they tell.
 FOREIGN = {
     "SOHO": "SOHO", "EIT": "SOHO/EIT", "MDI": "SOHO/MDI", "LASCO": "SOHO/LASCO", "GONG": "GONG", "NSO": "GONG",
@@ -55,16 +70,19 @@ FOREIGN = {
     "SUIT": "Aditya-L1/SUIT", "SUT": "Aditya-L1/SUIT", "HINODE": "Hinode", "SOT": "Hinode/SOT", "XRT": "Hinode/XRT",
     "PROBA2": "PROBA2", "SWAP": "PROBA2/SWAP", "SUVI": "GOES/SUVI", "GOES": "GOES", "SXI": "GOES/SXI", "TRACE": "TRACE",
     "YOHKOH": "Yohkoh", "SXT": "Yohkoh/SXT", "SOLIS": "SOLIS", "KCOR": "MLSO/KCor", "ASOS": "ASO-S", "CHASE": "CHASE",
-    "IRIS": "IRIS", "HMI": "SDO/HMI", "AIA": "SDO/AIA", "EVE": "SDO/EVE",
+    "IRIS": "IRIS", "VSM": "SOLIS/VSM", "SVSM": "SOLIS/VSM", "FMG": "ASO-S/FMG", "KANZ": "Kanzelhöhe", "KHPI": "Kanzelhöhe",
+    "BBSO": "BBSO", "HMI": "SDO/HMI", "AIA": "SDO/AIA", "EVE": "SDO/EVE",
 }  # fmt: skip
 #: Words that a file's name may have for other reasons: a flare of GOES' classes, the angle phi.
 _NOT_IN_NAMES = {"GOES", "PHI", "NSO", "CHASE", "EVE", "TRACE"}
 #: Names that have no such word: EIT's efz20110215.013000, EUVI's 20110215_013000_n4euA.fts, MDI's fd_M_96m_01d.0001.fits,
-#: GONG's mrzqs110215t0104.fits and 20110215013000Lh.fits, Hinode's FG20110215_... and XRT20110215_...
+#: GONG's mrzqs110215t0104.fits and 20110215013000Lh.fits, Hinode's FG20110215_... and XRT20110215_..., SOLIS'
+#: k4v9x110215t173214.fts, CHASE's RSM20211021T063050_..., LASCO's 20110215_0130_c2_512.jpg.
 _NAMES = {
     r"^ef[zr]\d{6}": "SOHO/EIT", r"^\d{8}_\d{6}_.{2}eu[ab]": "STEREO/EUVI", r"^fd_m_96m": "SOHO/MDI",
     r"^mr[a-z]q[a-z]\d{6}": "GONG", r"^[a-z]{2}[zb]q[a-z]\d{6}": "GONG", r"^\d{14}[a-z]h\.": "GONG",
     r"^(fg|sp3d)\d{8}": "Hinode/SOT", r"^(l1_)?xrt\d{8}": "Hinode/XRT", r"^solo_": "Solar Orbiter",
+    r"^k4v\w{2}\d{6}t": "SOLIS/VSM", r"^rsm\d{8}t": "CHASE", r"^\d{8}_\d{4,6}_c[23]_": "SOHO/LASCO", r"^aso-s": "ASO-S",
 }  # fmt: skip
 _OWN_OBSERVATORY = ("SDO", "SOLARDYNAMICSOBSERVATORY")
 
@@ -126,6 +144,10 @@ def _segments(image: SolarImage) -> Iterator[tuple[str, str]]:
     for pattern, segments in ((_NASA, _NASA_SEGMENTS), (_JSOC_PICTURE, _JSOC_SEGMENTS)):
         if found := pattern.search(name):
             yield segments.get(found[1], f"AIA {found[1]}"), f"the file's name says {found[1]!r}"
+    if at_the_end is None and "HMI" in _words(name):
+        for word in re.findall(r"[a-z]+", stem):
+            if word in _SHORT_SEGMENTS:
+                yield _SHORT_SEGMENTS[word], f"the file's name says {word!r}"
     if (found := _HELIOVIEWER.search(name)) and found[3].upper() == "HMI":
         yield found[4].lower(), f"the file's name says {found[4]!r}"
 
@@ -142,11 +164,14 @@ def of_another_wave(image: SolarImage, wave: int) -> Sequence[str]:
     length = header.get("WAVELNTH")
     if length and length != wave:
         found.append(f"WAVELNTH is {length!r}")
+    telescope = re.fullmatch(r"AIA_?(\d)", str(header.get("INSTRUME", "")).strip())
+    if telescope and not length and wave not in _TELESCOPES.get(telescope[1], (wave,)):
+        found.append(f"INSTRUME is {header['INSTRUME']!r}, which does not see {wave}")
     if str(header.get("DRMS_ID", "")).endswith(":spikes") or _SUFFIXES.sub("", name.lower()).endswith(
         (".spikes", "_spikes")
     ):
         found.append("it is the list of cosmic-ray hits that AIA's level 1 comes with")
-    nasa = _NASA.search(name)
+    nasa = _NASA.search(name) or _LMSAL.search(name)
     named = nasa[1] if nasa else ""
     if nasa is None and "AIA" in _words(name):
         waves = [match[1] for match in _AIA_WAVE.finditer(name)]
@@ -159,9 +184,10 @@ def of_another_wave(image: SolarImage, wave: int) -> Sequence[str]:
 
 
 def _words(text: str) -> list[str]:
-    """The words of ``text`` in upper case, with their numbers left off: AIA_3, GOES-16 and fsi174 are AIA, GOES and FSI."""
+    """The words of ``text`` in upper case, without numbers and in their usual form: AIA_3 and saia are AIA."""
     found = re.findall(r"[A-Za-z]+\d*", text.replace("-", "_").upper())
-    return list(dict.fromkeys(word for each in found for word in (each, each.rstrip("0123456789"))))
+    both = (word for each in found for word in (each, each.rstrip("0123456789")))
+    return list(dict.fromkeys(_ALSO.get(word, word) for word in both))
 
 
 def _joined(text: str) -> str:

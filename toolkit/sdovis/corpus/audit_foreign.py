@@ -110,7 +110,7 @@ def read(where: str, columns: DatasetColumns, *, progress: bool = True) -> tuple
         text = _class_names(data, columns.label)
         stored = undecoded(data, columns.image).select_columns(list(dict.fromkeys(wanted)))
         for row in tqdm(rows_of(stored, where), part, disable=not progress, leave=False):
-            record = {"split": str(row[inside]) if inside else part, "group": row[columns.group]}
+            record = {"split": cell_text(row[inside]) if inside else part, "group": row[columns.group]}
             if columns.label:
                 record["label"] = text(row[columns.label])
             if columns.time:
@@ -121,6 +121,8 @@ def read(where: str, columns: DatasetColumns, *, progress: bool = True) -> tuple
     rows = pd.DataFrame(records)
     if not len(rows):
         raise BadInput(Problem("has no rows", file=where))
+    if blank := int((rows["split"] == "").sum()):
+        raise BadInput(Problem(f"{blank} rows name no part", "fill in the column split", where, column=inside))
     if rows["split"].nunique() < 2:
         raise BadInput(Problem(f"has rows in only one part ({rows['split'].iloc[0]})", file=where))
     rows["written"] = rows["group"].map(cell_text)
@@ -137,6 +139,11 @@ def _checked(where: str, columns: DatasetColumns, parts: Mapping[str, Any], name
         Problem(f"--{option} {name!r}: there is no such column", nearest(name, names), where)
         for option, name in vars(columns).items()
         if name and name not in names
+    ]
+    problems += [  # pandas' and pyarrow's way to tell two columns of one heading apart
+        Problem(f"the heading {name!r} occurs twice", "rename one of them", where)
+        for name in dict.fromkeys(filter(None, vars(columns).values()))
+        if f"{name}.1" in names
     ]
     if problems:
         raise BadInput(problems)

@@ -57,9 +57,12 @@ def _read_as(kind: str, **files: str) -> dict[str, Any]:
         return parts
     # A CSV file does not say its columns, and types guessed from it would turn 012192 into a number.
     names = _first_names(parts)
-    if len(names) == 1 and (found := re.search(r"[;\t|]", next(iter(names)))):
+    headings = [name for name in names if not name.startswith("__index_level_")]  # decimal commas also divide rows
+    if len(headings) == 1 and (found := re.search(r"[;\t|]", headings[0])):
         names = _first_names(datasets.load_dataset(kind, streaming=True, sep=found[0], **files))
         files["sep"] = found[0]
+    if list(names) == ["text"]:
+        raise BadInput(Problem("holds plain text, not a table", "save it as CSV", files.get("data_files", kind)))
     if any(name.startswith("__index_level_") for name in names):  # pandas takes the first cells for the rows' names
         raise BadInput(
             Problem(
@@ -99,9 +102,10 @@ def rows_of(data: Any, where: str) -> Iterator[Mapping[str, Any]]:
 
 def in_words(error: Exception) -> str:
     """The first line of an error, without the addresses of objects."""
-    if isinstance(error, KeyError):
+    if isinstance(error, KeyError) and " " not in str(error.args[0]):
         return f"it has no {error.args[0]!r}"
-    return re.sub(r"\s*<[^<>]* at 0x[0-9a-fA-F]+>", "", str(error).partition("\n")[0])
+    said = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+    return re.sub(r"\s*<[^<>]* at 0x[0-9a-fA-F]+>", "", said.partition("\n")[0])
 
 
 def undecoded(data: Any, image: str) -> Any:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sdovis.channels.place import Position
+from sdovis.corpus import headings
 from sdovis.errors import BadInput, Problem, UnreadableImage
 from sdovis.images.images import inside
 from sdovis.labels.schemes import LabelScheme, UnknownLabel
@@ -27,10 +28,6 @@ SDO_FIRST_LIGHT = datetime(2010, 3, 1, tzinfo=UTC)
 MAX_LONGITUDE_DEG = 105.0
 #: A location in whole degrees may differ from latitude and longitude by so much.
 MAX_LOCATION_GAP_DEG = 1.0
-PLACES = ("latitude_deg", "longitude_deg", "location", "x_px", "y_px")
-#: Headings of longitudes that turn with the Sun, and of positions that are neither degrees nor pixels.
-CARRINGTON = re.compile(r"carrington|\bcrln|\bhgc\b|^lo$", re.IGNORECASE)
-OTHER_UNIT = re.compile(r"arc\s*sec\w*|\bhpc\b|helioprojective|\bsolar.?[xy]\b|\bradians?\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +106,8 @@ def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sor
     rows = list(rows)
     turning = _turning(study, rows)
     for raw in rows:
-        problems: list[Problem] = []
-        misplaced: list[Problem] = []
+        misnamed, misplaced = _misnamed(raw), list[Problem]()
+        problems = [*misnamed]
         label = _label(raw, scheme, problems)
         named = _read(raw, "noaa_ar", regions, problems) or ()
         if len(named) > 1 and study.images.cuts_out:
@@ -127,7 +124,7 @@ def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sor
         )
         if turning == "carrington":
             observation = replace(observation, longitude_deg=None, carrington_deg=observation.longitude_deg)
-        if named and not misplaced and _has_position(observation) and not _hides_where(raw):
+        if named and not misplaced and _has_position(observation) and not _of_where(raw, [*raw.faults, *misnamed]):
             out.numbered.setdefault(observation.images, []).append(observation)
         if raw.faults:  # then what else is wrong with the row may be due to them
             out.problems += [(raw, fault) for fault in raw.faults]
@@ -179,6 +176,12 @@ def _take_out_shared_images(out: Sorted) -> None:
     out.kept = [row for row in out.kept if row.images not in shared]
 
 
+def _misnamed(raw: RawRow) -> list[Problem]:
+    """The problems of cells whose heading says that they are not what the study takes them for."""
+    found = ((field, headings.fault(field, heading, raw.text(field))) for field, heading in raw.headings.items())
+    return [raw.problem(each.what, each.hint, field=field, kind=each.kind) for field, each in found if each]
+
+
 def no_position(raw: RawRow) -> Problem:
     """The problem of a row whose cutout has no position."""
     hint = "fill in latitude and longitude, x and y, or a location; [source.columns] names the columns"
@@ -190,11 +193,10 @@ def _has_position(row: Observation) -> bool:
     return None not in (row.x_px, row.y_px) or None not in (row.latitude_deg, longitude)
 
 
-def _hides_where(raw: RawRow) -> bool:
-    """Whether a cell of the region or of its position has a fault, or the whole row."""
-    return any(
-        not at or at in {raw.headings.get(f) for f in ("noaa_ar", *PLACES)} for at in (p.column for p in raw.faults)
-    )
+def _of_where(raw: RawRow, problems: Iterable[Problem]) -> bool:
+    """Whether one of a row's problems is of its region or its position, or of the whole row."""
+    columns = {"", *(raw.headings.get(name, "") for name in ("noaa_ar", *headings.PLACES))}
+    return any(problem.column in columns for problem in problems)
 
 
 def _label(raw: RawRow, scheme: LabelScheme, problems: list[Problem]) -> str | None:
@@ -256,7 +258,7 @@ def _turning(study: Study, rows: Sequence[RawRow]) -> str:
     """The system of the rows' longitudes, ``stonyhurst`` or ``carrington``; '' if they may be either."""
     if study.source.longitude_system:
         return study.source.longitude_system
-    if any(CARRINGTON.search(heading) for heading in {row.headings.get("longitude_deg", "") for row in rows}):
+    if any(map(headings.says_carrington, {row.headings.get("longitude_deg", "") for row in rows})):
         return ""
     values = []
     for text in {row.text("longitude_deg") for row in rows}:
@@ -275,10 +277,6 @@ def _position(
         hint = "set source.longitude_system to carrington or stonyhurst"
         problems.append(raw.problem(what, hint, field="longitude_deg", kind="longitude system"))
         return None, None, None, None
-    for place in PLACES:
-        if found := OTHER_UNIT.search(raw.headings.get(place, "")):
-            what = f"the heading says {found[0]!r}, and positions are in degrees or pixels"
-            problems.append(raw.problem(what, "convert them, and rename the column", field=place, kind="unit"))
     north = _read(raw, "latitude_deg", latitude, problems)
     west = _read(raw, "longitude_deg", carrington if turning == "carrington" else longitude, problems)
     placed = _read(raw, "location", location, problems, "write it as N12W34")

@@ -62,17 +62,32 @@ def _by_number(key: str) -> tuple[bool, int]:
 
 
 def named_units(cells: Iterable[str], column: str) -> list[tuple[str, ...]]:
-    """What each cell of a ``column`` of groups names: numbers of regions, however they are written; else the cell itself.
+    """What each cell of a ``column`` of groups names: numbers of regions or HARPs, however written; else the cell itself.
 
-    A column is one of regions if its heading says so, or if a cell has NOAA or AR before a number.
+    A column is one of regions if its heading says so, or if a cell has NOAA or AR before a number. A cell that cannot be
+    read but holds numbers of regions, such as ``11158*``, may mean these, and counts as if it did.
     """
     cells = list(cells)
     if not _of_regions(cells, column):
-        return [(cell,) if cell else () for cell in cells]
-    found = {
-        cell: tuple(map(str, numbers)) if (numbers := _regions(cell)) is not None else (cell,) for cell in set(cells)
+        harps = "harp" in column.casefold()
+        return [(_same_number(cell, harps),) if cell else () for cell in cells]
+    found = {cell: _regions(cell) for cell in set(cells)}
+    units = {
+        cell: tuple(map(str, numbers)) if numbers is not None else tuple(_numbers_in(cell)) or (cell,)
+        for cell, numbers in found.items()
     }
-    return [found[cell] for cell in cells]
+    return [units[cell] for cell in cells]
+
+
+def _same_number(cell: str, harp: bool) -> str:
+    """A whole number without the decimals that programs add to it, ``377.0``; of a HARP also without name and zeros."""
+    number = re.fullmatch(r"(?:s?harp(?:num)?[\W_]*)?0*(\d+)(?:[.,]0+)?", cell, re.IGNORECASE) if harp else None
+    return number[1] if number else re.sub(r"^(\d+)[.,]0+$", r"\1", cell)
+
+
+def _numbers_in(cell: str) -> list[str]:
+    """The five-digit numbers in a text, also with a separator of thousands."""
+    return re.findall(r"(?<!\d)1\d{4}(?!\d)", re.sub(r"(?<=\d)[.,'\u2019\s](?=\d{3}(?!\d))", "", cell))
 
 
 def strange_regions(cells: Iterable[str], column: str) -> list[str]:
@@ -88,6 +103,8 @@ def cell_text(value: object) -> str:
         return ""
     if isinstance(value, list | tuple):
         return ", ".join(map(cell_text, value))
+    if isinstance(value, bytes):
+        return value.decode(errors="replace").strip()
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sdovis.errors import UnreadableImage
 from sdovis.images.bounds import MAX_BYTES, MAX_HDUS, MAX_HEADER_BYTES, check_size
-from sdovis.images.headers import Cards, restored
+from sdovis.images.headers import Cards, places, restored
 
 ROWS = 64  # this many rows of a large image and its float64 copy fit in the cache
 BLOCK = 2880  # FITS is written in blocks of this many bytes
@@ -55,7 +55,10 @@ def fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Cards]:
                     raise UnreadableImage(path, "BSCALE is 0: all values are lost")
                 values = _scaled(file[index].data, header)
                 of_the_file = _cards(fits, file[0].header)
-                cards = {key: of_the_file[key] for key in OF_THE_FILE if key in of_the_file} | _cards(fits, header)
+                own = _cards(fits, header)
+                # A first header without pixels that gives a WCS gives that of the image which follows.
+                inherited = OF_THE_FILE if places(own) else of_the_file
+                cards = {key: of_the_file[key] for key in inherited if key in of_the_file} | own
     except (UnreadableImage, MemoryError):
         raise
     except OverflowError as error:
@@ -103,28 +106,44 @@ def _cards(fits: Any, header: Any) -> dict[str, Any]:
 
 
 def _first_image(fits: Any, data: bytes, path: Path) -> int:
-    """Index of the first HDU with a 2-D image that is whole and within bounds, found without decoding anything."""
+    """Index of the HDU with the file's 2-D image, which is whole and within bounds, found without decoding anything.
+
+    Raises `UnreadableImage` also for several such images: nothing says which of them is meant.
+    """
     seen = []
+    found: list[int] = []
     with fits.open(io.BytesIO(data), memmap=False, disable_image_compression=True, lazy_load_hdus=True) as file:
         for index in range(MAX_HDUS):
             try:
                 hdu = file[index]
-            except IndexError:
-                break
+            except Exception as error:
+                if found or isinstance(error, IndexError):  # what follows an image is not read
+                    break
+                raise
             header, at = hdu.header, hdu.fileinfo()["datLoc"]
             z = "Z" if header.get("ZIMAGE") else ""
             sides = [header[f"{z}NAXIS{i}"] for i in range(1, header[f"{z}NAXIS"] + 1)]
+            flat = len(sides) == 2 and (z or isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU))
+            if found:
+                if flat:
+                    names = [file[each].name or "the first" for each in (*found, index)]
+                    hint = "save the one that is meant as a file of its own"
+                    raise UnreadableImage(path, f"contains several 2-D images ({' and '.join(names)})", hint)
+                continue
             if header[f"{z}BITPIX"] not in BITPIX:
                 raise UnreadableImage(path, f"damaged FITS: {z}BITPIX is {header[f'{z}BITPIX']!r}")
-            if len(sides) == 2 and (z or isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU)):
+            if flat:
                 check_size(sides[0], sides[1], path)
                 if z:  # a tile is unpacked whole, however small the image is
                     check_size(header.get("ZTILE1", sides[0]), header.get("ZTILE2", 1), path)
             if at + hdu.size > len(data):
                 raise UnreadableImage(path, f"truncated: {len(data)} of {at + hdu.size} bytes")
-            if len(sides) == 2 and (z or isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU)):
-                return index
+            if flat:
+                found.append(index)
+                continue
             seen += [f"{len(sides)}-D {'image' if z or hdu.is_image else 'table'}"] if sides else []
+    if found:
+        return found[0]
     only = f", only a {' and a '.join(seen)}" if seen else ""
     cut = "truncated: " if len(data) % BLOCK else ""
     raise UnreadableImage(path, f"{cut}contains no 2-D image{only}")

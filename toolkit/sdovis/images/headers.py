@@ -9,7 +9,7 @@ import math
 import re
 import warnings
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -43,6 +43,8 @@ _ALIASES = {
 #: Of the telescopes whose headers leave out CUNIT none has finer pixels: a smaller step may be one in degrees.
 FINEST_ARCSEC = 0.1
 _WORD = re.compile(r"[A-Za-z]+")
+#: The times of one image's header differ by less: HMI's longest observable is of 96 minutes.
+LONGEST = timedelta(hours=2)
 
 #: The keywords that say how an image is turned, or that it is not.
 PLACING = ("CDELT1", "CDELT2", "CROTA2", *(f"{name}{i}_{j}" for name in ("PC", "CD") for i in "12" for j in "12"))
@@ -148,6 +150,20 @@ def says_simulated(cards: Cards) -> bool:
 
 def observed(cards: Cards) -> datetime | None:
     """The observation's time in UTC. HMI's T_OBS and T_REC are TAI; all of AIA's dates are UTC."""
+    return next(iter(_times(cards).values()), None)
+
+
+def refuse_two_times(cards: Cards, path: Path) -> None:
+    """Raise `UnreadableImage` if the header's times are more than `LONGEST` apart: one of them is another image's."""
+    found = _times(cards)
+    if found and max(found.values()) - min(found.values()) > LONGEST:
+        said = ", ".join(f"{key} is {cards[key]!r}" for key in found)
+        raise UnreadableImage(path, f"its header contradicts itself: {said}", "correct the wrong time")
+
+
+def _times(cards: Cards) -> dict[str, datetime]:
+    """The times that the header gives, the most exact first."""
+    found = {}
     hmi = str(cards.get("INSTRUME", "")).startswith("HMI")
     for key in ("T_OBS", "T_REC", "DATE-OBS", "DATE_OBS"):
         match = _TIME.fullmatch(str(cards.get(key, "")).strip())
@@ -157,10 +173,10 @@ def observed(cards: Cards) -> datetime | None:
         unstated = "TAI" if hmi and key.startswith("T_") else str(cards.get("TIMESYS", "UTC")).strip().upper()
         scale = {"": unstated, "Z": "UTC"}.get(match[7], match[7])
         try:
-            return utc(year, month, day, hour, minute, float(match[6] or 0), scale)
+            found[key] = utc(year, month, day, hour, minute, float(match[6] or 0), scale)
         except ValueError:  # an invalid date, such as month 13: the next keyword may be valid
             continue
-    return None
+    return found
 
 
 def disc_frame(
@@ -224,11 +240,12 @@ def north_up(
     """
     ctype = str(cards.get("CTYPE1", "")).strip()
     if ctype[:4] in ("CRLN", "HGLN"):
-        if cards.get("CROTA2", 0) != 0:
-            raise UnreadableImage(path, f"a rotated map: CTYPE1 = {ctype}, CROTA2 = {cards['CROTA2']}")
+        _refuse_other_maps(cards, values.shape[1], path)
         return np.ascontiguousarray(values[::-1]), None, math.nan
     if ctype and not ctype.startswith(("HPLN", "SOLARX", "SOLAR-X", "SOLAR_X")):
         raise UnreadableImage(path, f"not an image of the Sun: CTYPE1 = {ctype}")
+    if ctype.startswith("HPLN") and not str(cards.get("CTYPE2", "HPLT")).strip().startswith("HPLT"):
+        raise UnreadableImage(path, f"its header contradicts itself: CTYPE1 = {ctype}, CTYPE2 = {cards['CTYPE2']}")
     if ctype and not ("CDELT1" in cards or "CD1_1" in cards):
         raise UnreadableImage(path, f"CTYPE1 is {ctype}, but no CDELT1 gives the scale")
     try:
@@ -248,15 +265,41 @@ def north_up(
     return np.ascontiguousarray(turned[::-1]), (float(x), float(turned.shape[0] - 1 - y)), scale
 
 
+def _refuse_other_maps(cards: Cards, width: int, path: Path) -> None:
+    """Raise `UnreadableImage` for maps that are turned or mirrored, or of the whole Sun, put together in a rotation."""
+    ctypes = [str(cards.get(key, "")).strip() for key in ("CTYPE1", "CTYPE2")]
+    said = " and ".join(filter(None, ctypes))
+    if ctypes[1] and ctypes[1][:4] != ctypes[0][:2] + "LT":
+        raise UnreadableImage(path, f"its header contradicts itself: the axes are {said}")
+    for key in ("CROTA1", "CROTA2", "PC1_2", "PC2_1", "CD1_2", "CD2_1"):
+        if cards.get(key, 0) != 0:
+            raise UnreadableImage(path, f"a rotated map: CTYPE1 = {ctypes[0]}, {key} = {cards[key]}")
+    for key in ("CDELT1", "CDELT2", "PC1_1", "PC2_2", "CD1_1", "CD2_2"):
+        if (number(cards, key) or 0) < 0:
+            raise UnreadableImage(path, f"a mirrored map: CTYPE1 = {ctypes[0]}, {key} = {cards[key]}")
+    step = number(cards, "CDELT1") or number(cards, "CD1_1") or 0.0
+    wide = step * width * float(_angles(cards, path, absent="deg")[0]) / 3600
+    if wide > 180:
+        what = f"a map of {wide:.0f} degrees of longitude ({said}), which no image shows at one time"
+        raise UnreadableImage(path, what, "cut the region out of an image of its day")
+
+
 def _pixel_to_arcsec(cards: Cards, path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
     units = _angles(cards, path, absent="arcsec")
     shift = np.array([cards.get("CRVAL1", 0.0), cards.get("CRVAL2", 0.0)], float) * units
     if "CD1_1" in cards:
         return units[:, None] * np.array([[cards.get(f"CD{i}_{j}", 0.0) for j in (1, 2)] for i in (1, 2)], float), shift
     step = np.array([cards.get("CDELT1", 1.0), cards.get("CDELT2", 1.0)], float) * units
+    for key in ("CROTA1", "CROTA"):
+        if number(cards, key) and not any(name in cards for name in ("CROTA2", "PC1_1")):
+            hint = "write the angle in CROTA2"
+            raise UnreadableImage(path, f"{key} is {cards[key]}, but CROTA2 says how an image is turned", hint)
+    angle = math.radians(cards.get("CROTA2", 0.0))
+    rotated = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]) * step
     if any(f"PC{i}_{j}" in cards for i in (1, 2) for j in (1, 2)):
         turn = np.array([[cards.get(f"PC{i}_{j}", float(i == j)) for j in (1, 2)] for i in (1, 2)], float)
-        return step[:, None] * turn, shift
-    angle = math.radians(cards.get("CROTA2", 0.0))
-    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    return turn * step, shift
+        matrix = step[:, None] * turn
+        if angle and not np.allclose(matrix, rotated, rtol=0, atol=0.01 * np.abs(step).max()):
+            raise ValueError(f"CROTA2 is {cards['CROTA2']}, but the PC matrix is of another turn")
+        return matrix, shift
+    return rotated, shift

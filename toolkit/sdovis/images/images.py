@@ -185,6 +185,7 @@ def _understood(
 ) -> SolarImage:
     """The image north up, with what its header, or otherwise the caller, says about it."""
     frame, grid, oriented = None, None, True
+    headers.refuse_two_times(cards, path)
     observed = headers.observed(cards) or observed
     if kind == "FITS":
         values, center, scale = headers.north_up(values, cards, path)

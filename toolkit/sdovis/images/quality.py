@@ -15,6 +15,7 @@ list, a few missing pixels.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -84,7 +85,8 @@ def quality_problem(image: SolarImage) -> str | None:
 
 
 def _table(header: Mapping[str, Any]) -> dict[int, str]:
-    instrument = str(header.get("INSTRUME", "")).upper()
+    said = (str(header.get(key, "")).upper().removeprefix("SDO/") for key in ("INSTRUME", "TELESCOP", "DRMS_ID"))
+    instrument = next(filter(None, said), "")
     if instrument.startswith("AIA"):
         return AIA_FATAL
     if instrument.startswith("HMI"):
@@ -96,7 +98,8 @@ def _bits(quality: object) -> int:
     """QUALITY as an unsigned 32-bit number: files have it signed, unsigned or as hexadecimal text."""
     if isinstance(quality, str):
         try:
-            quality = int(quality, 0)
+            # JSOC's registers have eight hexadecimal digits, with or without 0x before them.
+            quality = int(quality, 16 if re.fullmatch(r"\s*[0-9A-Fa-f]{8}\s*", quality) else 0)
         except ValueError:
             return 0
     if isinstance(quality, bool) or not isinstance(quality, int | float) or quality != quality:

@@ -196,9 +196,10 @@ def _checked(lines: Iterable[Line], headings: Sequence[str]) -> list[Line]:
     needed = max((index + 1 for index, heading in enumerate(headings) if heading), default=0)
     found = []
     for line in lines:
-        if len(line.cells) < needed or any(line.cells[len(headings) :]):
-            more = "more" if len(line.cells) > len(headings) else "fewer"
-            what = f"the row has {more} cells than headings: {len(line.cells)}, not {len(headings)}"
+        # Blank headings at the end name nothing: a spreadsheet writes them where a column was cleared.
+        if (cells := _width(line)) > needed or len(line.cells) < needed:
+            more, cells = ("more", cells) if cells > needed else ("fewer", len(line.cells))
+            what = f"the row has {more} cells than headings: {cells}, not {needed}"
             hint = "put cells that contain the separator in quotes" if more == "more" else "complete the row"
             line = replace(line, faults={**line.faults, WHOLE_ROW: Problem(what, hint)})
         found.append(line)

@@ -22,6 +22,11 @@ UNCOMPUTED = Problem("the formula has no stored value", "open the workbook in a 
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/")
 _UNCOMPUTED_BOOK = re.compile(rb"fullCalcOnLoad\s*=\s*[\"'](1|true)[\"']")
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")  # ISO/IEC 29500-1, 22.9.2.19
+_RAISED = str.maketrans("0123456789+-=()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾")
+_LOWERED = str.maketrans("0123456789+-=()", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎")
+_PLACED = {"superscript": _RAISED, "subscript": _LOWERED}
+#: A letter that a number format adds to a number: 0.0"W" and 0\\N.
+_LETTER = re.compile(r'["\\][\s°º]*([NSEW])[\s.°º]*(?:"|$)')
 _TRANSITIONAL = rb"http://schemas.openxmlformats.org/\1/2006/"
 
 
@@ -78,7 +83,7 @@ def _opened(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return openpyxl.load_workbook(source, read_only=True, data_only=True)
+            return openpyxl.load_workbook(source, read_only=True, data_only=True, rich_text=True)
     except Exception as error:  # openpyxl lets many kinds of error through for a damaged file
         raise BadInput(Problem(f"cannot be read as a workbook: {error}", "save it again", path.name)) from error
 
@@ -127,11 +132,19 @@ def _grid(book: Any, name: str) -> Grid:
                     faults[index] = UNCOMPUTED
                 elif shown := error_shown(text):
                     faults[index] = shown
+                elif (gone := _struck_runs(cell["value"])) == text:
+                    struck |= bool(text)
+                elif gone:
+                    what = f"part of the cell is struck through: {gone!r} of {text!r}"
+                    faults[index] = Problem(what, "delete what is not meant")
                 elif text and cell["style_id"]:
                     struck |= looks.struck(cell)
                     if looks.percent(cell):
                         what = f"the cell is a percentage: it shows {100 * cell['value']:g}% and holds {text}"
                         faults[index] = Problem(what, "format it as a number")
+                    elif looks.turned(cell):
+                        what = f"the cell shows a direction against the sign of what it holds, {text}"
+                        faults[index] = Problem(what, "format it as a number, and correct the sign")
             if any(texts) or faults:
                 hidden = (HIDDEN,) if number in parser.hidden else ()
                 lines.append(Line(number, tuple(texts), (*hidden, STRUCK) if struck else hidden, faults))
@@ -146,7 +159,7 @@ class _Looks:
 
     def __init__(self, sheet: Any) -> None:
         self._sheet = sheet
-        self._known: dict[int, tuple[bool, bool]] = {}
+        self._known: dict[int, tuple[bool, str]] = {}
 
     def struck(self, cell: dict[str, Any]) -> bool:
         """Whether the cell's text is struck through."""
@@ -154,15 +167,24 @@ class _Looks:
 
     def percent(self, cell: dict[str, Any]) -> bool:
         """Whether the cell shows its number as a percentage."""
-        return self._of(cell)[1] and not isinstance(cell["value"], str)
+        return "%" in self._of(cell)[1] and not isinstance(cell["value"], str)
 
-    def _of(self, cell: dict[str, Any]) -> tuple[bool, bool]:
+    def turned(self, cell: dict[str, Any]) -> bool:
+        """Whether the cell shows its number with E or S although it is positive, or with W or N although it is negative."""
+        sections = self._of(cell)[1].split(";")
+        if not isinstance(cell["value"], int | float) or not cell["value"]:
+            return False
+        negative = cell["value"] < 0
+        letter = _LETTER.search(sections[negative and len(sections) > 1])
+        return letter is not None and (letter[1] in "WN") == negative
+
+    def _of(self, cell: dict[str, Any]) -> tuple[bool, str]:
         from openpyxl.cell.read_only import ReadOnlyCell
 
         style = cell["style_id"]
         if style not in self._known:
             read_only = ReadOnlyCell(self._sheet, cell["row"], cell["column"], None, style_id=style)
-            self._known[style] = bool(read_only.font.strike), "%" in read_only.number_format
+            self._known[style] = bool(read_only.font.strike), read_only.number_format
         return self._known[style]
 
 
@@ -206,6 +228,7 @@ def _parser(book: Any, name: str) -> Any:
         sheet._get_source(),
         sheet._shared_strings,
         data_only=True,
+        rich_text=True,
         epoch=book.epoch,
         date_formats=book._date_formats,
         timedelta_formats=book._timedelta_formats,
@@ -216,6 +239,8 @@ def _text(value: Any) -> str:
     """A cell as text: 11076.0 becomes '11076', a date is in ISO format, text is unchanged but for escapes (_x000D_)."""
     if value is None:
         return ""
+    if isinstance(value, list):  # openpyxl's rich text: runs that differ in font
+        value = "".join(run if isinstance(run, str) else _as_placed(run) for run in value)
     if isinstance(value, str):
         return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value).strip()
     if isinstance(value, datetime | date):
@@ -223,3 +248,14 @@ def _text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip()
+
+
+def _as_placed(run: Any) -> str:
+    """A run of rich text with raised and lowered figures as such: a footnote's mark is not part of a number."""
+    return str(run.text.translate(_PLACED.get(run.font.vertAlign, {})))
+
+
+def _struck_runs(value: Any) -> str:
+    """What is struck through in rich text; the style of a cell strikes all of it."""
+    runs = value if isinstance(value, list) else []
+    return "".join(run.text for run in runs if not isinstance(run, str) and run.font.strike).strip()

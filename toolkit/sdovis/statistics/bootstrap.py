@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -101,8 +102,9 @@ def bootstrap_sums(
 
     Resamples are those of `cluster_bootstrap`.
     """
+    sums = np.asarray(sums, dtype=np.float64)
     estimate = np.asarray(statistic(sums.sum(axis=0, keepdims=True)))[0]
-    draws = np.concatenate([_values(statistic, block) for (block,) in _resampled((sums,), samples, seed)])
+    draws = _values(statistic, _resampled(sums, samples, seed))
     return _interval(estimate, draws, confidence, len(sums))
 
 
@@ -122,8 +124,8 @@ def paired_difference(
     """
     a, b = same_items(confusions_a, confusions_b)
     estimate = np.asarray(statistic(a.sum(axis=0, keepdims=True)) - statistic(b.sum(axis=0, keepdims=True)))[0]
-    blocks = _resampled((a, b), samples, seed)
-    draws = np.concatenate([_values(statistic, of_a) - _values(statistic, of_b) for of_a, of_b in blocks])
+    of_a, of_b = (_resampled(stack, samples, seed) for stack in (a, b))
+    draws = _values(statistic, of_a) - _values(statistic, of_b)
     return _interval(estimate, draws, confidence, len(a))
 
 
@@ -141,20 +143,24 @@ def same_items(*confusions: ArrayLike) -> tuple[NDArray[np.float64], ...]:
     return tuple(stack[full] for stack in stacks)
 
 
-def _resampled(
-    stacks: tuple[NDArray[np.float64], ...], samples: int, seed: int
-) -> list[tuple[NDArray[np.float64], ...]]:
-    """Sums over resampled clusters: blocks of (B, K, K), one array for each stack, the same resamples in each."""
+def _resampled(stack: NDArray[np.float64], samples: int, seed: int) -> NDArray[np.float64]:
+    """Sums over resampled clusters, (samples, ...): the same resamples for every stack of as many clusters."""
+    return _sums(stack.tobytes(), stack.shape, samples, seed)
+
+
+@lru_cache(maxsize=64)  # many scores are computed from the same resamples
+def _sums(stack: bytes, shape: tuple[int, ...], samples: int, seed: int) -> NDArray[np.float64]:
     if samples < 1:
         raise ValueError("samples must be at least 1")
+    clusters = np.frombuffer(stack, np.float64).reshape(shape)
     rng = np.random.default_rng(seed)
-    n = len(stacks[0])
+    n = len(clusters)
     step = max(1, _BLOCK // n)
     blocks = []
     for start in range(0, samples, step):
         weights = rng.multinomial(n, np.full(n, 1 / n), size=min(step, samples - start)).astype(np.float64)
-        blocks.append(tuple(np.tensordot(weights, stack, axes=1) for stack in stacks))
-    return blocks
+        blocks.append(np.tensordot(weights, clusters, axes=1))
+    return np.concatenate(blocks)
 
 
 def _values(statistic: Statistic, matrices: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -98,7 +98,9 @@ def _number(written: str, text: str) -> int:
     if re.fullmatch(r"0\d+", whole):
         what = f"NOAA number {text!r} begins with a zero, so it is unclear which region is meant"
         raise BadInput(Problem(what, f"write it as {int(whole)} if that is the region"))
-    if not re.fullmatch(r"\d{4,5}", whole) or rest.strip("0"):
+    if (
+        not re.fullmatch(r"\d{4,5}", whole) or rest.strip("0") or re.fullmatch("9+", whole)
+    ):  # 9999 is where tables have none
         raise _no_region(text)
     return int(whole) + WRAP if int(whole) < WRAP else int(whole)
 

@@ -37,7 +37,14 @@ _CLOCK = (
 _ZONE = r"(?:[ _]?(?P<zone>z|utc?|gmt|tai|tt|[+-]\d\d:?\d\d))?"
 _TIMES = tuple(re.compile(rf"{date}(?:(?:t| ?[t_]? ?|_)?{_CLOCK}{_ZONE})?") for date in _DATES)
 #: Clocks that a heading may name and that are not UTC.
-_LOCAL = re.compile(r"\b(jst|kst|cet|cest|msk|ist|est|edt|cst|cdt|mst|mdt|pst|pdt|hst|local|civil)\b", re.IGNORECASE)
+_LOCAL = re.compile(
+    r"(?<![a-z])(jst|kst|hkt|sgt|npt|ist|msk|cet|cest|mez|mesz|bst|eet|eest|est|edt|cst|cdt|mst|mdt|pst|pdt|hst|aest|aedt"
+    r"|local|lt|civil|ortszeit|beijing|tokyo|seoul|(?:utc?|gmt)\s*[-−+]\s*0*[1-9][\d:]*)(?![a-z])",
+    re.IGNORECASE,
+)
+_TAI = re.compile(r"(?<![a-z])(?:tai|t_(?:rec|obs)(?![a-z])(?!.*ut))(?![a-z])", re.IGNORECASE)
+#: No clock is farther from UTC; what looks like one is the end of a range, as in 01:30-23:00.
+MAX_ZONE = timedelta(hours=14)
 
 
 @lru_cache(maxsize=2**16)  # many rows are of one image
@@ -62,6 +69,8 @@ def time(text: str, *, scale: str = "UTC", order: DateOrder | None = None) -> da
         month, day = _month(parts["month"]) if parts.get("month") else int(parts["m"]), int(parts["d"])
     hour, minute, second = (next((parts[k + i] for i in ("", "2", "3") if parts[k + i]), "0") for k in "HMS")
     zone = (parts["zone"] or "").upper()
+    if abs(_offset(zone)) > MAX_ZONE or (zone.startswith("-") and not (parts["S"] or parts["S2"] or parts["S3"])):
+        raise BadInput(Problem(f"time {text!r} may name two times, or one and its clock's zone", HINT))
     try:
         clock = utc(year, month, day, int(hour), int(minute), float(second.replace(",", ".")), _scale_of(zone) or scale)
         return clock - _offset(zone)
@@ -117,7 +126,7 @@ def scale_of(heading: str) -> str:
     if found := _LOCAL.search(heading):
         what = f"the heading {heading!r} names the clock {found[1]!r}, which is not UTC"
         raise BadInput(Problem(what, "convert the times to UTC and rename the column", kind="local clock"))
-    return "TAI" if re.search(r"\btai\b|^t_(rec|obs)$", heading.strip(), re.IGNORECASE) else "UTC"
+    return "TAI" if _TAI.search(heading) else "UTC"
 
 
 def utc(year: int, month: int, day: int, hour: int, minute: int, second: float, scale: str) -> datetime:
