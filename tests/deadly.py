@@ -9,8 +9,8 @@ from sdovis.corpus import catalog
 looked = catalog._looked
 
 
-def killed_by_the_image_named_in_a_file(root: Path, images, keywords, frame):
+def killed_by_the_image_named_in_a_file(root: Path, images, keywords, task):
     """As the catalog's own look at an image, but the one named in ``victim.txt`` kills its reader."""
-    if frame[0].image == (root / "victim.txt").read_text():
+    if task[0][0].image == (root / "victim.txt").read_text():
         os.kill(os.getpid(), signal.SIGKILL)
-    return looked(root, images, keywords, frame)
+    return looked(root, images, keywords, task)

@@ -174,7 +174,9 @@ def test_the_face_towards_plug_ins_is_guarded_and_loads_nothing_heavy():
     from sdovis import plugin
 
     groups = "Augmentation Channel LabelScheme MetricSpec RawRow Reader Request Target".split()
-    made_of = "Columns FlareFacts Limits Release SolarImage Source SourceSettings UnknownLabel channel nearest".split()
+    made_of = (
+        "Columns Contrast FlareFacts Limits Release SolarImage Source SourceSettings UnknownLabel channel nearest"
+    ).split()
     errors = "BadInput Conflict HubFailure Problem UnreadableImage".split()
     assert sorted(plugin.__all__) == sorted([*groups, *made_of, *errors])
     assert all(getattr(plugin, name) is not None for name in plugin.__all__)

@@ -128,6 +128,7 @@ def rows(spellings: dict[str, list[str]], colours: int = 1, first: datetime = FI
                 "y_px": None,
                 "native_side_px": 16.0,
                 "missing_share": 0.0,
+                "masked_share": None,
                 "mean_code": float(codes.mean()),
                 "perceptual_hash": perceptual_hash(codes),
                 "label_text": spellings[label][(region + image) % len(spellings[label])],

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sdovis.channels.channel import channel
+from sdovis.channels.layers import Coded, Layer, shown
 from sdovis.channels.place import Position, pixel_of
-from sdovis.channels.view import Coded, Layer, View, shown
+from sdovis.channels.view import View
 from sdovis.errors import BadInput
 from sdovis.images.images import SolarImage
 from sdovis.study import Images
-from sdovis.sun.geometry import DiscFrame, MapGrid, unproject
+from sdovis.sun.geometry import DiscFrame
 
 WHEN = datetime(2011, 2, 15, 1, 30, tzinfo=UTC)
 FIELD, BROWSE = channel("hmi-magnetogram"), channel("aia-211-browse")
@@ -170,6 +171,7 @@ def test_a_view_is_read_back_as_it_was_saved() -> None:
         center_px=(511.5, 511.5),
         arcsec_per_px=2.0,
         native_px=(1024, 1024),
+        neighbours="mask",
     )
     view = View.of_study(images)
     assert View.from_json(view.to_json()) == view
@@ -183,48 +185,6 @@ def test_the_caution_at_the_limb_is_at_the_studys_own_limit() -> None:
     strict = View((FIELD,), max_longitude_deg=45.0)
     assert strict.near_limb(46) == "more than 45 degrees from the central meridian: the study left such regions out"
     assert not View((FIELD,), max_longitude_deg=70.0).near_limb(65)
-
-
-# --- whose pixels -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("span", [{"cutout_arcsec": 450.0}, {"cutout_deg": 30.0}])
-def test_each_pixel_belongs_to_the_region_that_is_nearest_on_the_sun(span) -> None:
-    view = View((FIELD,), 60, **span)
-    layers = _layers(view, _bipole())
-    regions = [Position(10, 20), Position(12, 29)]
-    owners = view.owners(layers, regions, [Position(2, 21)])
-    assert owners.shape == (2, 60, 60) and set(np.unique(owners)) <= {-1, 0, 1, 2}
-    assert owners[0][30, 30] == 0 and owners[1][30, 30] == 1
-    for n, region in enumerate(regions):  # each pixel again, by the angle between it and each region
-        frame = layers[0].image.frame
-        for row, column in ((5, 5), (30, 30), (20, 55), (55, 20), (40, 12)):
-            if "cutout_arcsec" in span:
-                x, y = view.pixel(layers, region)
-                side = 450.0 / frame.arcsec_per_px
-                here = unproject(x + ((column + 0.5) / 60 - 0.5) * side, y + ((row + 0.5) / 60 - 0.5) * side, frame)
-            else:
-                here = MapGrid((29.5, 29.5), *region.on_sun, 0.5).place(column, row)
-            angles = [_angle(here, (10, 20)), _angle(here, (12, 29)), _angle(here, (2, 21))]
-            assert owners[n][row, column] == int(np.argmin(angles))
-
-
-def _angle(a, b) -> float:
-    (lat_a, lon_a), (lat_b, lon_b) = np.radians(a), np.radians(b)
-    return float(np.arccos(np.sin(lat_a) * np.sin(lat_b) + np.cos(lat_a) * np.cos(lat_b) * np.cos(lon_a - lon_b)))
-
-
-def test_what_lies_off_the_disc_is_nobodys() -> None:
-    view = View((FIELD,), 40, cutout_arcsec=600.0)
-    owners = view.owners(_layers(view, _bipole()), [Position(0, 75)])
-    assert (owners[0][:, -1] == -1).all() and owners[0][20, 20] == 0
-
-
-def test_without_coordinates_nobody_knows_whose_a_pixel_is() -> None:
-    view = View((FIELD,), 16, cutout_arcsec=100.0)
-    layers = [replace(_layers(view, _bipole())[0], image=SolarImage(_bipole().astype(np.float32), "G"))]
-    with pytest.raises(BadInput, match="no position on the Sun"):
-        view.owners(layers, [Position(x_px=3, y_px=3)])
 
 
 # --- positions --------------------------------------------------------------------------------------------------------
@@ -242,3 +202,17 @@ def test_a_position_behind_the_limb_or_in_an_image_without_coordinates_is_refuse
         pixel_of(0, 130, _disc(_bipole()))
     with pytest.raises(BadInput, match="no coordinates"):
         pixel_of(0, 0, SolarImage(np.ones((4, 4), np.float32), "G"))
+
+
+@pytest.mark.parametrize(
+    "text", ["N12W34, S20E10", "N12W34 S20E10", "n12w34,s20e10", "12,34; -20,-10", "N12W34;-20,-10;"]
+)
+def test_several_positions_are_read_however_they_are_divided(text: str) -> None:
+    assert [each.on_sun for each in Position.parse_several(text)] == [(12, 34), (-20, -10)]
+
+
+@pytest.mark.parametrize("text", ["N12W34 and S20E10", "12,34,-20,-10", "N12"])
+def test_positions_that_cannot_be_told_apart_are_refused(text: str) -> None:
+    assert Position.parse_several("") == []
+    with pytest.raises(BadInput, match="is not a position"):
+        Position.parse_several(text)

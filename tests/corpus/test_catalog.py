@@ -6,6 +6,7 @@ from sdovis.channels.channel import channel
 from sdovis.corpus import build
 from sdovis.corpus.catalog import catalog
 from sdovis.corpus.observations import understand
+from sdovis.errors import BadInput
 from sdovis.images import isolation
 from sdovis.labels import schemes as labels
 from sdovis.readers.rows import RawRow
@@ -154,3 +155,31 @@ def test_a_position_beside_a_picture_that_is_one_region_needs_no_coordinates(stu
     picture = RawRow("book", "s", 2, {**rows[0].cells, "image": "region.png"}, rows[0].headings)
     kept = catalog(study, [picture], progress=False).rows
     assert kept["longitude_deg"].iloc[0] == float(rows[0].text("longitude_deg"))
+
+
+def test_every_numbered_region_of_an_image_is_a_neighbour_whatever_becomes_of_its_row(study):
+    """Rejected for want of a class, repeated, or of a class that nobody knows: the region is on the Sun all the same."""
+    places = {"latitude_deg": "10", "longitude_deg": "75"}
+    rows = [
+        _raw(study, noaa_ar="11158"),
+        _raw(study, row=3, noaa_ar="1159", label="", **places),
+        _raw(study, row=4, noaa_ar="11160", label="Epsilon", **places),
+        _raw(study, row=5, noaa_ar="11159", label="", latitude_deg="-50", longitude_deg="0"),
+        _raw(study, row=6, noaa_ar="", label=""),
+        _raw(study, row=7, noaa_ar="11161", label="", latitude_deg="", longitude_deg="", x_px="", y_px=""),
+    ]
+    found = _understood(study, *rows)
+    (numbered,) = found.numbered.values()
+    assert [row.noaa_ar for row in numbered] == [11158, 11159, 11160, 11159]
+    assert [row.position.on_sun for row in numbered[1:]] == [(10, 75), (10, 75), (-50, 0)]
+
+
+def test_a_study_that_masks_neighbours_and_knows_of_none_is_refused(study):
+    masking = study.model_copy(
+        update={"images": study.images.model_copy(update={"neighbours": "mask", "cutout_arcsec": 100.0})}
+    )
+    nameless = [_raw(study, row=n, noaa_ar="", latitude_deg="1", longitude_deg="2") for n in (2, 3)]
+    with pytest.raises(
+        BadInput, match=r"no row has both a region's number and its position.*set source.columns.noaa_ar"
+    ):
+        catalog(masking, nameless, progress=False)

@@ -16,8 +16,8 @@ WHEN = datetime(2011, 2, 15, tzinfo=UTC)
 PARQUET = (
     "id string, image struct<bytes: binary, path: string>, label int64, noaa_ar int64, "
     "observed timestamp[ms, tz=UTC], group string, frame string, latitude_deg double, longitude_deg double, "
-    "x_px double, y_px double, native_side_px double, missing_share double, mean_code double, perceptual_hash string, "
-    "label_text string, source_file string, source_sheet string, source_row int64, image_file string, "
+    "x_px double, y_px double, native_side_px double, missing_share double, masked_share double, mean_code double, "
+    "perceptual_hash string, label_text string, source_file string, source_sheet string, source_row int64, image_file string, "
     "image_sha256 string, pixels_sha256 string, header string, extra string"
 )
 

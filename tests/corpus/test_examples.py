@@ -110,7 +110,7 @@ def test_of_large_images_few_are_made_at_once(root, monkeypatch):
     made = []
     several = examples._examples
     monkeypatch.setattr(
-        examples, "_examples", lambda i, rows, views: (made.append(len(rows)), several(i, rows, views))[1]
+        examples, "_examples", lambda view, rows, *rest: (made.append(len(rows)), several(view, rows, *rest))[1]
     )
     monkeypatch.setattr(examples, "PIXELS", 2 * 300 * 320)
     for images in (WHOLE, ONE):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sdovis import study as studies
 from sdovis.corpus.observations import Sorted, understand
-from sdovis.errors import once
+from sdovis.errors import Problem, once
 from sdovis.labels.schemes import MOUNT_WILSON_3
 from sdovis.readers.rows import RawRow
 from sdovis.study import Study
@@ -76,6 +76,50 @@ def test_cutouts_without_a_position_are_one_line(study):
     cut = _with(study, "images", cutout_arcsec=300.0)
     (line,) = _lines(_understood(cut, *({"noaa_ar": str(11158 + i)} for i in range(5))))
     assert "no position to cut out (5 such rows)" in line and "a location" in line
+
+
+# --- rows that say where a region is --------------------------------------------------------------------------------
+
+
+def test_a_row_that_places_a_region_counts_as_a_neighbour_whatever_becomes_of_it(study):
+    cut = _with(study, "images", cutout_arcsec=300.0)
+    found = _understood(
+        cut,
+        {"noaa_ar": "11158", "location": "N12W34"},
+        {"noaa_ar": "11159/11160", "location": "S05E07"},
+        {"noaa_ar": "AR 11161", "label": "", "latitude_deg": "1", "longitude_deg": "2"},
+        {"noaa_ar": "11162", "label": "epsilon", "x_px": "100", "y_px": "20"},
+        {"noaa_ar": "11163", "latitude_deg": "12", "longitude_deg": "3", "location": "S12W03"},  # which of them?
+        {"noaa_ar": "11164", "latitude_deg": "12"},
+        {"location": "N20W20"},
+    )
+    assert [row.noaa_ar for row in found.kept] == [11158, None]
+    (numbered,) = found.numbered.values()
+    assert [row.regions for row in numbered] == [(11158,), (11159, 11160), (11161,), (11162,)]
+
+
+def test_a_longitude_that_turns_with_the_sun_places_a_region_too_and_one_that_may_does_not(study):
+    said = {"noaa_ar": "11158", "label": "", "latitude_deg": "-20", "longitude_deg": "34"}
+    (rows,) = _understood(_with(study, "source", longitude_system="carrington"), said).numbered.values()
+    assert rows[0].carrington_deg == 34
+    assert not _understood(study, said, headings={"longitude_deg": "Carrington longitude"}).numbered
+
+
+@pytest.mark.parametrize(
+    "heading", [{"noaa_ar": "HARPNUM"}, {"latitude_deg": "Lat (arcsec)"}, {"longitude_deg": "degrees east"}]
+)
+def test_a_column_that_says_something_else_places_no_region(study, heading):
+    said = {"noaa_ar": "11158", "latitude_deg": "-20", "longitude_deg": "34"}
+    assert _understood(study, said).numbered and not _understood(study, said, headings=heading).numbered
+
+
+@pytest.mark.parametrize(("column", "told"), [("Class", True), ("Lat", False), ("NOAA AR", False), ("", False)])
+def test_a_cell_that_cannot_be_read_hides_only_what_it_says(study, column, told):
+    cells = {"image": "a.png", "noaa_ar": "11158", "latitude_deg": "-20", "longitude_deg": "34"}
+    fault = Problem("shows an error, #N/A", column=column)
+    row = RawRow("book", "s", 2, dict.fromkeys(HEADINGS, "") | cells, HEADINGS, faults=(fault,))
+    found = understand(study, [row], MOUNT_WILSON_3)
+    assert found.problems == [(row, fault)] and not found.kept and bool(found.numbered) == told
 
 
 # --- longitudes of another system -----------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ def _rows(regions=240, per_region=4, seed=0) -> pd.DataFrame:
             "longitude_deg": rng.uniform(-60, 60, n),
             "native_side_px": rng.uniform(90, 110, n),
             "missing_share": rng.uniform(0, 0.1, n),
+            "masked_share": rng.uniform(0, 0.3, n),
             "mean_code": rng.uniform(100, 150, n),
         }
     )
@@ -37,6 +38,7 @@ def _number(rows):
 PLANTED = {
     "cutout size": lambda rows: {"native_side_px": 100.0 + 4 * _number(rows)},
     "padding": lambda rows: {"missing_share": np.where(_number(rows) == 1, 0.0, 0.02 * _number(rows))},
+    "masked neighbours": lambda rows: {"masked_share": 0.1 * _number(rows)},
     "position": lambda rows: {"longitude_deg": np.sign(rows["longitude_deg"]) * (10 + 20 * _number(rows))},
     "date": lambda rows: {
         "observed": rows["observed"].dt.year.map(lambda y: pd.Timestamp(year=y, month=1, day=1, tz="UTC"))
@@ -75,7 +77,7 @@ def test_the_interval_is_by_group_and_not_by_image():
 def test_absent_and_unknown_columns_are_left_out_and_single_unknown_values_are_not():
     rows = _rows().drop(columns="mean_code").assign(latitude_deg=np.nan, longitude_deg=np.nan)
     rows.loc[::3, "native_side_px"] = np.nan
-    assert set(shortcuts(rows, CLASSES)) == {"cutout size", "padding", "date"}
+    assert set(shortcuts(rows, CLASSES)) == {"cutout size", "padding", "masked neighbours", "date"}
 
 
 def test_without_a_test_part_there_is_nothing_to_say():

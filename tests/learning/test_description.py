@@ -25,7 +25,7 @@ def test_a_model_of_the_first_format_looks_at_what_it_looked_at_then() -> None:
     view = description.view_of(config)
     assert view == View((channel("aia-211-browse"),), 112, 480.0, None, (255.5, 255.5), 4.8)
     said = description.of_model(config)
-    assert said["format"] == 2 and said["study"] == "sun" and "size_px" not in said
+    assert said["format"] == 3 and said["study"] == "sun" and "size_px" not in said
     assert "view" not in FIRST, "what was read is left as it was"
 
 
@@ -35,5 +35,5 @@ def test_a_model_that_sdovis_did_not_train_says_nothing() -> None:
 
 
 def test_a_model_of_a_later_format_is_refused() -> None:
-    with pytest.raises(BadInput, match=r"config\.json: is in format 9, but sdovis .* knows formats only up to 2"):
+    with pytest.raises(BadInput, match=r"config\.json: is in format 9, but sdovis .* knows formats only up to 3"):
         description.of_model(SimpleNamespace(sdovis={"format": 9}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,19 @@ def test_a_cut_archive_and_an_absent_one_are_said_clearly(tmp_path):
         read_archive(tmp_path / "y.tar.gz")
     with pytest.raises(BadInput, match="there is no such folder or archive"):
         read_archive(tmp_path / "nowhere")
+
+
+def test_the_regions_on_the_disc_are_rotated_to_the_time_and_plages_count(tmp_path):
+    spotted = ROW + "\n1159 N10W80   102  0010 Axx  01   01 Alpha"
+    text = SUMMARY.format(spotted=spotted, plage="1160  N20E30   340", returning="1150 N13    200")
+    (tmp_path / "a.txt").write_text(text)
+    archive = read_archive(tmp_path)
+    valid = archive.summaries[0].valid
+    assert archive.at(valid) == {11158: (-21.0, 14.0), 11159: (10.0, 80.0), 11160: (20.0, -30.0)}
+    later = archive.at(valid + timedelta(hours=12))
+    assert later[11160][1] == pytest.approx(-30 + 6.6, abs=0.2) and later[11158][0] == -21.0
+    with pytest.raises(BadInput, match="no region summary lies within 24 hours of 2011-02-16 01:00; the nearest"):
+        archive.at(valid + timedelta(hours=25))
+    (tmp_path / "a.txt").write_text(text.replace("1159 N10W80", "1159 N10X80"))
+    with pytest.raises(BadInput, match="a region that cannot be read"):
+        read_archive(tmp_path).at(valid)

@@ -37,7 +37,9 @@ def network(kind: str = "vit", classes: Iterable[str] = MEANINGS) -> Any:
 
 
 #: Entries of a model's view; all others are of the study.
-OF_THE_VIEW = ("cutout_arcsec", "cutout_deg", "center_px", "arcsec_per_px", "max_longitude_deg", "check_quality")
+OF_THE_VIEW = (
+    "cutout_arcsec", "cutout_deg", "center_px", "arcsec_per_px", "max_longitude_deg", "neighbours", "check_quality"
+)  # fmt: skip
 
 
 def save_model(folder: Path, *channels: str, kind: str = "vit", **about: Any) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,8 +15,10 @@ from sdovis.channels.view import View
 from sdovis.cli import run_command
 from sdovis.errors import BadInput
 from sdovis.images.images import read_image
+from sdovis.sun.archives import read_archive
 from sdovis.sun.geometry import unproject
 from sdovis.webapp.classifier import Classifier
+from sun.summaries import ROW, SUMMARY
 
 BROWSE = "20110215_013000_512_0211.jpg"
 
@@ -118,3 +122,42 @@ def test_a_saved_cutout_as_large_as_a_browse_disc_is_a_cutout(uploads, tmp_path)
     Image.open(uploads / BROWSE).convert("L").save(saved)
     assert not view.is_exceeded_by(view.layers([read_image(saved)])[0])
     assert view.is_exceeded_by(view.layers([read_image(uploads / BROWSE)])[0])
+
+
+def test_a_model_that_masks_takes_the_days_summary_and_the_page_the_same_regions(tmp_path, uploads, capfd):
+    model = save_model(tmp_path / "m", cutout_arcsec=216.0, neighbours="mask")
+    image = read_image(uploads / "disc.fits")
+    valid = image.observed.replace(hour=0, minute=0, second=0)
+    text = SUMMARY.format(spotted=ROW.replace("S21W14", "N09W18"), plage="1159  N03W24   340", returning="None")
+    text = text.replace("2011 Feb 15", f"{valid:%Y %b %d}").replace("15 Feb 2011", f"{valid:%d %b %Y}")
+    summary = tmp_path / "srs.txt"
+    summary.write_text(text.replace("14/2400Z", f"{valid - timedelta(days=1):%d}/2400Z"))
+    listed = read_archive(summary).at(image.observed)
+    at = f"--at={listed[11158][0]!r},{listed[11158][1]!r}"
+    answer = Classifier(model).answer(
+        uploads / "disc.fits", Position(*listed[11158]), regions=[Position(*place) for place in listed.values()]
+    )
+    assert predicted(capfd, model, uploads / "disc.fits", at, "--regions", summary) == pytest.approx(
+        answer.probabilities, abs=1e-4
+    )
+    assert not answer.notes
+    assert run_command(["predict", str(model), str(uploads / "disc.fits"), at]) == 0
+    assert "no others were named" in capfd.readouterr().err
+    assert any(
+        "no others were named" in n for n in Classifier(model).answer(uploads / "disc.fits", Position(9, 18)).notes
+    )
+
+
+def test_regions_without_a_position_or_for_a_model_that_keeps_neighbours_are_refused(
+    cutout_model, uploads, tmp_path, capfd
+):
+    summary = tmp_path / "srs.txt"
+    summary.write_text(SUMMARY.format(spotted=ROW, plage="None", returning="None"))
+    assert "add --at" in refused(capfd, cutout_model, uploads / "disc.fits", "--regions", summary)
+    assert "there is no such file of region summaries" in refused(
+        capfd, cutout_model, uploads / "disc.fits", "--at", "N9W18", "--regions", tmp_path / "absent.txt"
+    )
+    (tmp_path / "notes.txt").write_text("remember the milk")
+    assert "contains no Solar Region Summary" in refused(
+        capfd, cutout_model, uploads / "disc.fits", "--at", "N9W18", "--regions", tmp_path / "notes.txt"
+    )

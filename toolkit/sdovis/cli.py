@@ -465,14 +465,30 @@ def predict(
             "and west positive). It applies to every image, while the Sun turns by 13 degrees a day.",
         ),
     ] = None,
+    regions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="For models that mask neighbours: NOAA's region summary of the day (SRS text), a folder of them or a year "
+            "archive (.tar.gz). What belongs to the disc's other regions is then shown as quiet Sun, as in training.",
+        ),
+    ] = None,
 ) -> None:
     """Classify images with a trained model. Prints one line per image: its name, then each class with its probability.
 
     Fields are separated by tabs, and the most probable class comes first.
     """
     from sdovis.channels.place import Position
+    from sdovis.sun.archives import read_archive
 
     position = None if at is None else Position.parse(at)
+    if regions is not None and position is None:
+        raise BadInput(
+            Problem("--regions names the neighbours of a region, but not which one is asked for", "add --at")
+        )
+    if regions is not None and not regions.exists():
+        raise BadInput(Problem("there is no such file of region summaries", file=str(regions)))
+    listed = None if regions is None else read_archive(regions)
     named = {image: [image] if Path(image).is_file() else image.split(",") for image in images}
     missing = [path for paths in named.values() for path in paths if not Path(path).is_file()]
     if missing:
@@ -486,7 +502,10 @@ def predict(
         say(f"{at} lies {caution}")
     for image, paths in tqdm(named.items(), "predict", leave=False, disable=len(images) < 10):
         # The pipeline would stop at five classes.
-        answer = classify(gathered(paths, classify.view, position), top_k=classify.model.config.num_labels)
+        found = gathered(paths, classify.view, position, listed)
+        for note in found.notes:
+            say(f"{image}: {note}")
+        answer = classify(found, top_k=classify.model.config.num_labels)
         typer.echo(f"{image}\t" + "\t".join(f"{entry['label']} {entry['score']:.4f}" for entry in answer))
 
 

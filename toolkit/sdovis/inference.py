@@ -15,14 +15,16 @@ from PIL import Image
 
 from sdovis import allocation
 from sdovis.channels.channel import Channel, Codes, together
+from sdovis.channels.layers import Coded, Layer, of_whole, shown
 from sdovis.channels.place import Position
-from sdovis.channels.view import Coded, View, of_whole, shown
+from sdovis.channels.view import View
 from sdovis.errors import BadInput, Problem
 from sdovis.images.images import SolarImage, read_image
 from sdovis.images.isolation import read_isolated
 from sdovis.images.pictures import eight_bits
 from sdovis.learning import backbones, loader
 from sdovis.learning.description import view_of
+from sdovis.sun.archives import Archive
 
 if TYPE_CHECKING:
     from transformers import ImageClassificationPipeline
@@ -35,7 +37,8 @@ def pipeline(model: str | Path, **kwargs: Any) -> ImageClassificationPipeline:
     files, the pipeline takes a FITS file (also gzipped) and an array (H, W) of physical values, solar north up, row 0 in
     the north; it sees them through the channel that the model was trained with. A model of three channels takes a tuple
     of three such sources in the channels' order, a mapping of channel names to sources, an array (H, W, 3), or the
-    colour picture that sdovis saved; a list is a batch. Sources must already be cut out: it does not look for regions.
+    colour picture that sdovis saved; a list is a batch. Sources must already be cut out: it does not look for regions, and
+    it cannot tell a region from its neighbours: if the model masks those, it warns unless sdovis saved the cutout.
     Raises `BadInput` for a web address and for a blank image, and `UnreadableImage` for a file that is not an image.
     """
     from transformers import pipeline as stock
@@ -76,12 +79,16 @@ def codes(source: Any, view: View) -> Codes:
     return shown(of_whole(layers)).codes
 
 
-def gathered(files: Sequence[str | Path], view: View, position: Position | None = None) -> Coded:
+def gathered(
+    files: Sequence[str | Path], view: View, position: Position | None = None, regions: Archive | None = None
+) -> Coded:
     """What to give the pipeline for the files of one image: the one file, or those of three channels in any order.
 
-    ``position`` is where to cut out a region from images that show more than the network looks at. The files are opened
-    in child processes. Raises `BadInput` if one cannot be read, if headers and names do not say which file belongs to
-    which channel, and if a position is missing or not needed.
+    ``position`` is where to cut out a region from images that show more than the network looks at; ``regions`` are the
+    region summaries that name the disc's other regions, for a view that masks them. What a reader must know is in the
+    result's notes. The files are opened in child processes. Raises `BadInput` if one cannot be read, if headers and names
+    do not say which file belongs to which channel, if a position is missing or not needed, or if no summary is near the
+    image's time.
     """
     images = [read_isolated(file) for file in files]
     try:
@@ -97,11 +104,24 @@ def gathered(files: Sequence[str | Path], view: View, position: Position | None 
                 view.refuse_other_span(layer)
             what = "this is taken as a single cutout, which needs no position"
             raise BadInput(Problem(what, "leave out --at"))
-        found = view.whole(layers) if position is None else view.cutout(layers, position)
+        if position is None:
+            found, notes = view.whole(layers), view.caution(layers)
+        else:
+            others, notes = view.others(layers, position, _on_disc(regions, layers))
+            found = view.cutout(layers, position, others)
     except BadInput as error:
         named = ",".join(map(str, files))
         raise BadInput(replace(problem, file=problem.file or named) for problem in error.problems) from error
-    return Coded(found.codes[0])
+    return Coded(found.codes[0], tuple(notes))
+
+
+def _on_disc(regions: Archive | None, layers: Sequence[Layer]) -> list[Position]:
+    if regions is None:
+        return []
+    observed = layers[0].image.observed
+    if observed is None:
+        raise BadInput("without its time of observation the regions of its day cannot be found")
+    return [Position(*place) for place in regions.at(observed).values()]
 
 
 def _opened(source: Any) -> SolarImage | NDArray[Any]:

@@ -4,7 +4,8 @@
                            subclass of `SourceSettings` that describes ``[source.NAME]``
     sdovis.labels          a `LabelScheme`, or a callable ``(values, classes) -> LabelScheme``
     sdovis.channels        a `Channel`: `SolarImage` -> codes; `Limits` of its instrument; `channel` finds an installed
-                           one to build on
+                           one to build on; its `Contrast` says what stands out of the quiet Sun, so that neighbours can
+                           be masked
     sdovis.augmentations   an `Augmentation`
     sdovis.metrics         a `MetricSpec`
     sdovis.targets         a `Target`: takes a `Request`, returns lines; `Release` reads and verifies what it is to send
@@ -18,7 +19,7 @@ the way that must not be overwritten. Importing this module loads neither torch 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sdovis.channels.channel import Channel, Limits, channel
+from sdovis.channels.channel import Channel, Contrast, Limits, channel
 from sdovis.errors import BadInput, Conflict, HubFailure, Problem, UnreadableImage, nearest
 from sdovis.evaluation.metrics import MetricSpec
 from sdovis.images.images import SolarImage
@@ -37,6 +38,7 @@ __all__ = [
     "Channel",
     "Columns",
     "Conflict",
+    "Contrast",
     "FlareFacts",
     "HubFailure",
     "LabelScheme",

@@ -137,6 +137,8 @@ class Facts:
     size_px: int
     cutout_arcsec: float | None
     cutout_deg: float | None
+    neighbours: str
+    flatten: bool
     max_longitude_deg: float | None
     provenance: Provenance
     split: SplitFacts
@@ -240,6 +242,8 @@ def gather(study: Study, run_dir: Path) -> Facts:
         size_px=corpus.view.size_px,
         cutout_arcsec=corpus.view.cutout_arcsec,
         cutout_deg=corpus.view.cutout_deg,
+        neighbours=corpus.view.neighbours,
+        flatten=corpus.view.flatten,
         max_longitude_deg=corpus.view.max_longitude_deg,
         provenance=Provenance(
             Path(study.source.rows_from).name,

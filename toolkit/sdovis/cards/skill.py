@@ -12,8 +12,13 @@ BASELINES = {
     "raw-pixels": "is a logistic regression on a 14 x 14 thumbnail",
     "absolute-field": "is one on a 14 x 14 thumbnail of |B|",
     "brightness": "is one on the mean, spread and percentiles of the image",
-    "spot-measures": "is one on seven measures of the spots (area, umbral area, number, share of the largest, darkest "
-    "point, extent, elongation)",
+    "spot-measures": "is one on eight measures of the spots on the Sun (area, umbral area, numbers of spots and umbrae, share "
+    "of the largest, darkest point, extent, elongation)",
+    "spot-measures-boosted": "is gradient-boosted trees on these",
+    "polarity-measures": "is a logistic regression on 23 measures of the field on the Sun (fluxes and areas of each polarity, "
+    "knots and their opposite pairs, neutral line and its gradient, Schrijver's R, mixing)",
+    "polarity-measures-boosted": "is gradient-boosted trees on these",
+    "union-boosted": "is gradient-boosted trees on the features of all the others",
 }
 
 

@@ -19,6 +19,7 @@ def dataset_images(facts: Facts) -> Markdown:
             f"Each is a cylindrical equal-area map of {number(facts.cutout_deg)} heliographic degrees centred on the "
             "region, north up."
         )
+    shown = lines(shown, *_treated(facts))
     if len(facts.channels) == 1:
         return Markdown(shown)
     titles = [md(channel.title) for channel in facts.channels]
@@ -46,7 +47,30 @@ def model_images(facts: Facts) -> Markdown:
     )
 
 
+def _treated(facts: Facts) -> list[str]:
+    """What was done to the pixels beyond cutting them out and coding them."""
+    told = []
+    if facts.neighbours == "mask":
+        told += [
+            "It shows its own region alone: what is nearer to another numbered region of the disc is replaced by quiet Sun",
+            "made from the same image (`masked_share` says how much).",
+        ]
+    if facts.flatten:
+        told.append("Each disc was divided by its own limb darkening.")
+    return told
+
+
 def _model_cutout(facts: Facts) -> str:
+    told = [_model_window(facts), *_treated(facts)]
+    if facts.neighbours == "mask":
+        told += [
+            "On other images this is done if the disc's other regions are named, as in `sdovis predict MODEL IMAGE --at S21W42",
+            "--regions FILE` with NOAA's region summary of the day; without them an answer may be the neighbours'.",
+        ]
+    return lines(*told)
+
+
+def _model_window(facts: Facts) -> str:
     if facts.cutout_arcsec:
         side = number(facts.cutout_arcsec)
         return f"Each image is a cutout of {side} arcsec around the region's position, solar north up."

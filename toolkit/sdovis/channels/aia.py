@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sdovis.channels import origin
-from sdovis.channels.channel import Channel, Floats, Limits, wrong
+from sdovis.channels.channel import Channel, Contrast, Floats, Limits, wrong
 from sdovis.errors import BadInput, Problem
 from sdovis.images.images import SolarImage
 
@@ -107,6 +107,15 @@ def _aia(wave: int, *, corrected: bool = False) -> Channel:
         colormap=f"sdoaia{wave}",
         levels=np.concatenate([[np.nan], np.geomspace(low, high, 255)]).astype(np.float32),
         physical=partial(_as_at_launch, wave=wave) if corrected else _dn_per_second,
+        contrast=Contrast(
+            kind="bright",
+            weak=1.0,
+            strong=3.0,
+            halo_mm=5.0,
+            smallest_msh=100.0,
+            feather_mm=40.0,
+            source="twice and four times the quiet corona's level at the same mu",
+        ),
         # Level 1 has no BUNIT.
         contradictions=partial(contradictions, wave=wave, units=("", "DN", "DN/s")),
         limits=LIMITS,

@@ -9,7 +9,7 @@ from PIL import Image
 from scipy import ndimage
 
 from sdovis.channels import aia, hmi
-from sdovis.channels.channel import Channel, Codes, Floats, Limits
+from sdovis.channels.channel import Channel, Codes, Contrast, Floats, Limits
 from sdovis.images.images import SolarImage
 
 NOT_SCIENCE = "8-bit browse pictures, not calibrated and not intended for science analysis"
@@ -62,6 +62,15 @@ def _aia_browse(wave: int) -> Channel:
         levels=GREY_LEVELS,
         limits=LIMITS,
         physical=partial(_table_index, wave=wave),
+        contrast=Contrast(
+            kind="bright",
+            weak=0.3,
+            strong=0.6,
+            halo_mm=5.0,
+            smallest_msh=100.0,
+            feather_mm=40.0,
+            source="grey levels over those of the quiet corona at the same mu, as they lie in NASA's pictures",
+        ),
         contradictions=partial(aia.contradictions, wave=wave, units=("grey", "rgb")),
         imports=("sunpy.visualization.colormaps",),
     )
@@ -79,6 +88,7 @@ HMI_CONTINUUM_BROWSE = Channel(
     unit="grey level",
     browse=True,
     spotted=True,
+    contrast=hmi.SPOTS,
     source=f"luma (ITU-R BT.601) 0 to 255; {NOT_SCIENCE}; {SCALE}",
     colormap="gray",
     levels=GREY_LEVELS,
@@ -110,4 +120,12 @@ HMI_MAGNETOGRAM_BROWSE = Channel(
     physical=_grey_from_zero,
     contradictions=partial(hmi.contradictions, wanted="magnetogram", units=("grey", "rgb")),
     signed=True,
+    contrast=Contrast(
+        kind="field",
+        weak=20.0,
+        strong=80.0,
+        halo_mm=5.0,
+        smallest_msh=20.0,
+        source="20 grey levels are five times the scatter of the quiet Sun in NASA's JPEGs of 2013-14",
+    ),
 )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,37 @@ class ChannelFacts:
     colormap: str
 
 
+@dataclass(frozen=True)
+class Contrast:
+    """What stands out of the quiet Sun in a channel, and so belongs to a region: see `channels.owners`.
+
+    ``kind`` says how it does: a ``field`` by its distance from the quiet level, in the channel's unit; what is ``dark`` or
+    ``bright`` by the share of the level that it lies below or above. Pixels beyond ``weak`` stand out, those beyond
+    ``strong`` are cores, which are never divided. Within ``halo_mm`` megametres (0.73 to an arc second) of either is no
+    quiet Sun, and clumps of less than ``smallest_msh`` millionths of a solar hemisphere are the quiet Sun's own: its
+    network and its noise. Across an edge between two regions an image goes over into quiet Sun within about
+    ``feather_mm``: spots and knots of field have edges of their own, the corona has none. ``source`` says where the limits
+    come from. Other limits show other pixels to a network that was trained with masks: they need another version of the
+    channel.
+    """
+
+    kind: Literal["field", "dark", "bright"]
+    weak: float
+    strong: float
+    halo_mm: float
+    smallest_msh: float
+    source: str
+    feather_mm: float = 0.0
+
+    def excess(self, values: Floats, level: Floats) -> Floats:
+        """How much each pixel stands out of the quiet Sun's ``level``; 0 where either is missing."""
+        if self.kind == "field":
+            return np.asarray(np.nan_to_num(np.abs(values - level)), np.float32)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = np.where(level > 0, values / level - 1, np.float32(0))
+        return np.asarray(np.nan_to_num(-share if self.kind == "dark" else share), np.float32)
+
+
 @dataclass(frozen=True, eq=False)
 class Channel:
     """A transform to 8 bits.
@@ -72,6 +103,7 @@ class Channel:
     ``physical`` turns an image without any, not yet coded, into (H, W) float32 in ``unit``, or raises `BadInput`. A
     ``browse`` channel reads published pictures in 8-bit grey or colour; the others read physical values. In a ``signed``
     channel code 128 is zero and 0 is missing. In a ``spotted`` channel sunspots are dark: see `channels.spots`.
+    ``contrast`` says what stands out of the quiet Sun; without it, neighbours cannot be masked.
     ``limits`` maps a unit to the values that the instrument can give in it: an image with others is of another kind.
     ``requires`` lists packages that ``physical`` needs beyond sdovis's own dependencies, ``imports`` the heavy modules
     that it loads when first called: preparation loads them once for all its processes.
@@ -89,6 +121,7 @@ class Channel:
     signed: bool = False
     browse: bool = False
     spotted: bool = False
+    contrast: Contrast | None = None
     missing: int = 0
     limits: Mapping[str, Limits] = field(default_factory=dict)
     requires: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdovis.channels import origin
-from sdovis.channels.channel import Channel, Floats, Limits, wrong
+from sdovis.channels.channel import Channel, Contrast, Floats, Limits, wrong
 from sdovis.images.images import SolarImage
 from sdovis.sun.geometry import disc_mu
 
@@ -56,6 +57,17 @@ def symmetric(positive: NDArray[Any]) -> Floats:
 # 5.71 G per step to 200 G, below HMI's noise; then 2.99 % per step to 3000 G.
 _GAUSS = symmetric(np.concatenate([200 / 35 * np.arange(1, 36), 200 * 15 ** (np.arange(1, 93) / 92)]))
 
+#: Plages, and knots of strong field, in gauss: the quiet Sun's network seldom exceeds the first over more than a few
+#: pixels, and pores and spots begin near the second.
+_FIELD = Contrast(
+    kind="field",
+    weak=50.0,
+    strong=250.0,
+    halo_mm=5.0,
+    smallest_msh=20.0,
+    source="50 G is eight times the noise of HMI's 720 s magnetograms (6.3 G; Liu et al. 2012, Solar Physics 279, 295)",
+)
+
 HMI_MAGNETOGRAM = Channel(
     name="hmi-magnetogram",
     version="1",
@@ -69,6 +81,7 @@ HMI_MAGNETOGRAM = Channel(
     contradictions=partial(contradictions, wanted="magnetogram", units=("G",)),
     limits=FIELD_LIMITS,
     signed=True,
+    contrast=_FIELD,
 )
 
 HMI_BR = Channel(
@@ -85,6 +98,9 @@ HMI_BR = Channel(
     contradictions=partial(contradictions, wanted="br", units=("G",)),
     limits=FIELD_LIMITS,
     signed=True,
+    contrast=replace(
+        _FIELD, weak=200.0, strong=500.0, source="200 G is twice the noise of HMI's inverted field strength"
+    ),
 )
 
 
@@ -119,6 +135,17 @@ def _quiet_sun_ratio(image: SolarImage) -> Floats:
     return np.asarray(values / np.float32(level))
 
 
+#: Spots and pores in white light.
+SPOTS = Contrast(
+    kind="dark",
+    weak=0.06,
+    strong=0.1,
+    halo_mm=4.0,
+    smallest_msh=3.0,
+    source="between the granules' contrast (a few per cent) and the penumbra's mean of 0.8 (Watson et al. 2009, Solar Phys. "
+    "260, 5)",
+)
+
 HMI_CONTINUUM = Channel(
     name="hmi-continuum",
     version="1",
@@ -131,6 +158,7 @@ HMI_CONTINUUM = Channel(
     levels=np.concatenate([[np.nan], np.arange(255) * 0.005]).astype(np.float32),
     physical=_quiet_sun_ratio,
     spotted=True,
+    contrast=SPOTS,
     contradictions=partial(contradictions, wanted="continuum", units=("DN/s", "DN", "count")),
     limits=INTENSITY_LIMITS,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,12 @@ class Position:
         Raises `BadInput` for any other text.
         """
         return cls(*location(text))
+
+    @classmethod
+    def parse_several(cls, text: str) -> list[Position]:
+        """Positions as `parse` reads them: ``N12W34, S20E10``, or with semicolons between: ``12,34; -20,-10``."""
+        parts = re.split(r"[,\s]+(?=[NSns])", text.strip()) if ";" not in text else text.split(";")
+        return [cls.parse(part) for part in parts if part.strip()]
 
 
 def pixel_of(latitude_deg: float, longitude_deg: float, image: SolarImage) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -68,16 +68,20 @@ def catalog(
     `BadInput` with all problems of all rows and images; with ``source.on_problem = "reject"`` these become rejects, and
     it raises only if no row is left.
     """
-    sound = [raw for raw in rows if not raw.faults]
-    scheme = scheme_of(study, sound)
+    scheme = scheme_of(study, [raw for raw in rows if not raw.faults])
     signed = any(channel(name).signed for name in study.images.channels)
     scheme.policy.chosen(
         study.method.augment, signed=signed
     )  # augmentations that break labels are refused before the work
-    understood = understand(study, sound, scheme)
-    understood.problems += [(raw, fault) for raw in rows for fault in raw.faults]
+    understood = understand(study, rows, scheme)
+    if study.images.neighbours == "mask" and not understood.numbered:
+        what = (
+            "images.neighbours: no row has both a region's number and its position, so there are no neighbours to mask"
+        )
+        hint = "set source.columns.noaa_ar and those of the position"
+        raise BadInput([*once(p for _, p in understood.problems), Problem(what, hint, study.source.rows_from)])
     frames = _frames(understood.kept)
-    look = partial(_look, study, workers=workers, progress=progress, total=len(frames))
+    look = partial(_look, study, understood.numbered, workers=workers, progress=progress, total=len(frames))
     parts = _kept_on_disk(frames, shards, look) if shards else _only_looked_at(frames, look)
     table, seen = _gathered(frames, parts)
     problems = understood.problems + seen.problems
@@ -118,12 +122,23 @@ Look = Callable[[Sequence[Frame]], Iterator[Looked]]
 Part = tuple[Sequence[Looked], pd.DataFrame]
 
 
-def _looked(root: Path, images: Images, keywords: Keywords | None, frame: Frame) -> Looked:
-    return Looked(*examples.look(root, images, frame, keywords))
+#: The rows of each image that number a region and say where it is: see `Sorted.numbered`.
+Numbered = Mapping[tuple[str, ...], Sequence[Observation]]
+
+
+def _looked(root: Path, images: Images, keywords: Keywords | None, task: tuple[Frame, Sequence[Observation]]) -> Looked:
+    frame, numbered = task
+    return Looked(*examples.look(root, images, frame, keywords, numbered))
 
 
 def _look(
-    study: Study, frames: Sequence[Frame], *, workers: int | None, progress: bool, total: int
+    study: Study,
+    numbered: Numbered,
+    frames: Sequence[Frame],
+    *,
+    workers: int | None,
+    progress: bool,
+    total: int,
 ) -> Iterator[Looked]:
     """Look at ``frames`` in child processes: an image that crashes its decoder becomes a problem of its rows."""
     from tqdm import tqdm
@@ -133,7 +148,7 @@ def _look(
     imports = [*isolation.READING_IMPORTS, *(m for name in study.images.channels for m in channel(name).imports)]
     results = isolation.imap(
         work,
-        frames,
+        [(frame, numbered.get(frame[0].images, ())) for frame in frames],
         workers=workers,
         seconds=DECODING_SECONDS,
         memory_bytes=DECODING_BYTES,

@@ -56,6 +56,12 @@ COLUMNS = (
         measured=True,
     ),
     CorpusColumn("missing_share", "number", "share of pixels that hold no value", measured=True),
+    CorpusColumn(
+        "masked_share",
+        "number",
+        "share of pixels that show quiet Sun in place of other regions; empty if neighbours are kept",
+        measured=True,
+    ),
     CorpusColumn("mean_code", "number", "mean of the 8-bit codes that hold a value", measured=True),
     CorpusColumn(
         "perceptual_hash", "text", "64 bits, hexadecimal: nearly equal images have nearly equal hashes", measured=True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from sdovis.channels.channel import MAX_TIME_GAP, of_one_harp
+from sdovis.channels.layers import Layer
 from sdovis.channels.place import Position
-from sdovis.channels.view import Layer, View
+from sdovis.channels.view import View
 from sdovis.corpus.duplicates import perceptual_hashes
 from sdovis.corpus.observations import MAX_LONGITUDE_DEG, Observation, Reject, Sorted, no_position, stem_of
 from sdovis.corpus.png import png_files
@@ -37,12 +38,17 @@ PIXELS = 2**20
 
 
 def look(
-    root: Path, images: Images, rows: Sequence[Observation], keywords: Keywords | None = None
+    root: Path,
+    images: Images,
+    rows: Sequence[Observation],
+    keywords: Keywords | None = None,
+    numbered: Sequence[Observation] = (),
 ) -> tuple[str, Sorted]:
     """Open the images that all ``rows`` share, one for each channel, and make each row's example.
 
     Returns the files' sha256 ('' if one cannot be used) and what became of the rows; ``kept`` holds one dictionary per
     corpus row, with its PNG under ``image``. ``keywords`` holds those of files that were exported without.
+    ``numbered`` are all rows that number a region of the disc and say where it is, those left out included.
     """
     out = Sorted()
     view = View.of_study(images)
@@ -82,10 +88,11 @@ def look(
             out.rejects.append(Reject(row.raw, judged))
         else:
             usable.append(judged)
+    places = _places(usable, numbered) if view.masks and usable else {}
     together = max(1, PIXELS // (view.size_px**2 if view.cuts_out else layers[0].values.size))
     for start in range(0, len(usable), together):
         some = usable[start : start + together]
-        for row, example in zip(some, _examples(view, some, layers), strict=True):
+        for row, example in zip(some, _examples(view, some, layers, places), strict=True):
             if example is None:
                 out.rejects.append(Reject(row.raw, "the cutout is blank"))
             else:
@@ -101,7 +108,7 @@ def disc_shown(root: Path, images: Images, rows: Sequence[Observation]) -> DiscF
         layer = View.of_study(images).study_layer(image, 0)
     except BadInput:
         return None
-    found = limb(layer.values) if image.frame is None else None  # a header's frame is not the study's to correct
+    found = limb(layer.recorded) if image.frame is None else None  # a header's frame is not the study's to correct
     if found is None or layer.image.observed is None:
         return None
     radius = DiscFrame.at(layer.image.observed, found.center_px, 1.0).radius_arcsec
@@ -153,15 +160,30 @@ def _uncut(view: View, row: Observation, layers: Sequence[Layer]) -> Problem | N
     return row.raw.problem(f"the channels' images differ in size: {shapes} px", hint, field="image")
 
 
-def _examples(view: View, rows: Sequence[Observation], layers: Sequence[Layer]) -> list[dict[str, Any] | None]:
+def _places(usable: Sequence[Observation], numbered: Sequence[Observation]) -> dict[tuple[int, ...], Position]:
+    """Where the numbered regions of the disc are, at the time of the image; the first row of each counts, usable ones first.
+
+    A row that names several regions places them together.
+    """
+    places: dict[tuple[int, ...], Position] = {}
+    for row in (*usable, *(replace(row, observed=usable[0].observed) for row in numbered)):
+        if row.regions:
+            places.setdefault(row.regions, _in_stonyhurst(row).position)
+    return places
+
+
+def _examples(
+    view: View, rows: Sequence[Observation], layers: Sequence[Layer], places: Mapping[tuple[int, ...], Position]
+) -> list[dict[str, Any] | None]:
     """The corpus row of each observation; None if the cutout is blank in a channel."""
-    positions = [Position(row.latitude_deg, row.longitude_deg, row.x_px, row.y_px) for row in rows]
-    cut = view.cutouts(layers, positions)
+    others = [[place for names, place in places.items() if not set(names) & set(row.regions)] for row in rows]
+    cut = view.cutouts(layers, [row.position for row in rows], others)
     known = cut.known
     counts = np.count_nonzero(known, axis=(1, 2, 3))
     traits = {
         "image": png_files(cut.codes),
         "missing_share": (1 - counts / known[0].size).tolist(),
+        "masked_share": [None] * len(rows) if cut.masked_share is None else cut.masked_share.tolist(),
         "mean_code": ((cut.layers * known).sum(axis=(1, 2, 3)) / np.maximum(counts, 1)).tolist(),
         "perceptual_hash": perceptual_hashes(cut.codes),
         "pixels_sha256": [

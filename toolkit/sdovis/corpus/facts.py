@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from sdovis import records
-from sdovis.channels.view import View, ViewFacts, with_a_view
+from sdovis.channels.view import View, ViewFacts
+from sdovis.channels.view_formats import STEPS
 from sdovis.corpus import units
 from sdovis.errors import BadInput
 from sdovis.labels.schemes import LabelScheme, SchemeFacts
@@ -17,7 +18,6 @@ from sdovis.readers.rows import FlareFacts
 from sdovis.study import Study, reader
 
 FILE = "corpus.json"
-STEPS = (with_a_view,)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sdovis.channels.place import Position
 from sdovis.corpus import headings
 from sdovis.errors import BadInput, Problem, UnreadableImage
 from sdovis.images.images import inside
@@ -57,6 +58,11 @@ class Observation:
         return self.images[0]
 
     @property
+    def position(self) -> Position:
+        """Where its region is, as far as the row says."""
+        return Position(self.latitude_deg, self.longitude_deg, self.x_px, self.y_px)
+
+    @property
     def regions(self) -> tuple[int, ...]:
         """Every region that row or header names."""
         return self.several if self.noaa_ar is None else (self.noaa_ar,)
@@ -80,11 +86,16 @@ class Reject:
 
 @dataclass
 class Sorted:
-    """What becomes of rows while the catalog is made."""
+    """What becomes of rows while the catalog is made.
+
+    ``numbered`` are the rows of each image (one for each channel) that number a region and say where it is, whatever becomes
+    of them: a region without a class, or too near the limb, is a neighbour of the others.
+    """
 
     kept: list[Any] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     problems: list[tuple[RawRow, Problem]] = field(default_factory=list)
+    numbered: dict[tuple[str, ...], list[Observation]] = field(default_factory=dict)
 
 
 def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sorted:
@@ -95,7 +106,8 @@ def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sor
     rows = list(rows)
     turning = _turning(study, rows)
     for raw in rows:
-        problems = _misnamed(raw)
+        misnamed, misplaced = _misnamed(raw), list[Problem]()
+        problems = [*misnamed]
         label = _label(raw, scheme, problems)
         named = _read(raw, "noaa_ar", regions, problems) or ()
         if len(named) > 1 and study.images.cuts_out:
@@ -107,11 +119,17 @@ def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sor
             label or "",
             named[0] if len(named) == 1 else None,
             _observed(study, raw, problems),
-            *_position(raw, turning, problems),
+            *_position(raw, turning, misplaced),
             several=named if len(named) > 1 else (),
         )
         if turning == "carrington":
             observation = replace(observation, longitude_deg=None, carrington_deg=observation.longitude_deg)
+        if named and not misplaced and _has_position(observation) and not _of_where(raw, [*raw.faults, *misnamed]):
+            out.numbered.setdefault(observation.images, []).append(observation)
+        if raw.faults:  # then what else is wrong with the row may be due to them
+            out.problems += [(raw, fault) for fault in raw.faults]
+            continue
+        problems += misplaced
         # A heliographic map, recognised only once it is opened, may be cut out around its own centre.
         if study.images.cutout_arcsec and not problems and not _has_position(observation):
             problems.append(no_position(raw))
@@ -173,6 +191,12 @@ def no_position(raw: RawRow) -> Problem:
 def _has_position(row: Observation) -> bool:
     longitude = row.longitude_deg if row.carrington_deg is None else row.carrington_deg
     return None not in (row.x_px, row.y_px) or None not in (row.latitude_deg, longitude)
+
+
+def _of_where(raw: RawRow, problems: Iterable[Problem]) -> bool:
+    """Whether one of a row's problems is of its region or its position, or of the whole row."""
+    columns = {"", *(raw.headings.get(name, "") for name in ("noaa_ar", *headings.PLACES))}
+    return any(problem.column in columns for problem in problems)
 
 
 def _label(raw: RawRow, scheme: LabelScheme, problems: list[Problem]) -> str | None:

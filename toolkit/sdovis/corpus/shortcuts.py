@@ -19,6 +19,7 @@ from sdovis.statistics.skill import balanced_accuracy
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "cutout size": ("native_side_px",),
     "padding": ("missing_share",),
+    "masked neighbours": ("masked_share",),
     "position": ("latitude_deg", "longitude_deg"),
     "date": ("observed",),
     "mean brightness": ("mean_code",),

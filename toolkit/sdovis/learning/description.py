@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sdovis import formats, records
-from sdovis.channels.view import View, with_a_view
+from sdovis.channels.view import View
+from sdovis.channels.view_formats import STEPS
 
 if TYPE_CHECKING:
     from sdovis.corpus.facts import CorpusFacts
-
-STEPS = (with_a_view,)
 
 
 def of_corpus(facts: CorpusFacts) -> dict[str, Any]:

@@ -95,6 +95,14 @@ class Images(Section):
         description="Width and height of the images that center_px and arcsec_per_px refer to, if the disc is not in "
         "their middle. Images 2, 3, ... times that size are taken to show the same field at a finer scale.",
     )
+    neighbours: Literal["keep", "mask"] = Field(
+        "keep",
+        description="What a cutout shows of the disc's other numbered regions. keep: all. mask: quiet Sun in their place, "
+        "so that a region is judged by its own spots; every row with a number counts, also those that are rejected.",
+    )
+    flatten: bool = Field(
+        False, description="Divide browse pictures in white light by the limb darkening measured in each."
+    )
     orientation: Literal["north-up", "rotated-180"] | None = Field(
         None,
         description="Which way FITS files without any WCS run. JSOC's as-is files of HMI's full discs are rotated-180, "
@@ -110,6 +118,12 @@ class Images(Section):
     def _one_scale(self) -> Images:
         if self.cutout_arcsec is not None and self.cutout_deg is not None:
             raise ValueError("give cutout_arcsec (angular) or cutout_deg (heliographic), not both")
+        return self
+
+    @model_validator(mode="after")
+    def _masks_cutouts(self) -> Images:
+        if self.neighbours == "mask" and not self.cuts_out:
+            raise ValueError('neighbours = "mask" needs cutout_arcsec or cutout_deg: a whole image shows every region')
         return self
 
     @model_validator(mode="after")
@@ -243,7 +257,10 @@ class Evaluation(Section):
     )
     bootstrap_samples: int = Field(2000, ge=100, description="Bootstrap resamples of the regions.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the intervals.")
-    baselines: bool = Field(True, description="Also score three baselines: majority class, raw pixels and brightness.")
+    baselines: bool = Field(
+        True,
+        description="Also score baselines: the majority class; raw pixels; brightness; measures of spots and polarities.",
+    )
 
 
 class Publish(Section):

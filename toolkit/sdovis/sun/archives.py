@@ -8,16 +8,20 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from sdovis.errors import BadInput, Problem
 from sdovis.sun.regions import RegionSummary, latest, parse
+from sdovis.sun.rotation import rotated
 
 #: A day's summary has about 1 kB, all of them since 1996 about 20 MB.
 MAX_TEXT_BYTES = 64 * 2**10
 MAX_UNPACKED_BYTES = 64 * 2**20
 MAX_TEXTS = 40_000
+#: A summary is used for images up to a day from its time.
+MAX_GAP = timedelta(hours=24)
 _ARCHIVES = (".tar.gz", ".tgz")
 
 
@@ -27,6 +31,27 @@ class Archive:
 
     summaries: tuple[RegionSummary, ...]
     remarks: tuple[Problem, ...]
+
+    def at(self, time: datetime) -> dict[int, tuple[float, float]]:
+        """The regions of the summary nearest to ``time`` (UTC), plages included: number -> latitude and longitude then.
+
+        Those due to return are not on the disc. Longitudes are rotated to ``time`` and rounded as the reader `srs` does.
+        Raises `BadInput` if no summary is valid within `MAX_GAP`, or lines of it cannot be read: a region would be missing.
+        """
+        near = min(self.summaries, key=lambda summary: (abs(summary.valid - time), time - summary.valid))
+        if abs(near.valid - time) > MAX_GAP:
+            hours = MAX_GAP.total_seconds() / 3600
+            what = f"no region summary lies within {hours:g} hours of {time:%Y-%m-%d %H:%M}"
+            raise BadInput(Problem(what, f"the nearest is valid at {near.valid:%Y-%m-%d %H:%M}", near.file))
+        if near.faults:
+            raise BadInput(near.faults)
+        return {
+            region.noaa_ar: (float(latitude), round(float(rotated(latitude, longitude, near.valid, time)), 2))
+            for region in near.regions
+            if region.section != "II"
+            and (latitude := region.latitude_deg) is not None
+            and (longitude := region.longitude_deg) is not None
+        }
 
 
 def read_archive(path: Path, name: str = "") -> Archive:

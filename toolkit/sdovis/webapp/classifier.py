@@ -13,8 +13,9 @@ from PIL import Image
 
 from sdovis import inference
 from sdovis.channels.channel import Channel
+from sdovis.channels.layers import Coded, Cutouts, Layer
 from sdovis.channels.place import Position, sun_position
-from sdovis.channels.view import Coded, Cutouts, Layer, View
+from sdovis.channels.view import View
 from sdovis.errors import BadInput, Problem
 from sdovis.images.images import SolarImage
 from sdovis.images.isolation import read_isolated
@@ -87,11 +88,13 @@ class Classifier:
         position: Position | None = None,
         *,
         shown_px: tuple[float, float] | None = None,
+        regions: Sequence[Position] = (),
     ) -> Answer:
         """The model's answer for an image file, or for the files of its three channels in any order.
 
         A region is cut out at ``position``, or at the pixel ``shown_px`` (x, y) of the picture that the page shows.
-        Raises `BadInput` with a message for the visitor.
+        ``regions`` are those of the disc, for a view that masks neighbours. Raises `BadInput` with a message for the
+        visitor.
         """
         given = position is not None or shown_px is not None
         paths = [files] if isinstance(files, Path | str) else list(files)
@@ -101,7 +104,8 @@ class Classifier:
         small, factor = colours.shrunk(first.values, SHOWN_PX)
         if not self.view.is_exceeded_by(first):
             notes = ["The position was not used: the whole image is taken as one cutout."] if given else []
-            return self._scored(layers, self.view.whole(layers), small, factor, None, notes)
+            whole = self.view.whole(layers)
+            return self._scored(layers, whole, small, factor, None, notes + self.view.caution(layers))
         if not given:
             shown, _ = colours.enlarged(colours.coloured(small, self.channels[0]), SHOWN_PX)
             facts = self._facts(layers, None)
@@ -110,11 +114,12 @@ class Classifier:
             zoom = factor * max(1, round(SHOWN_PX / max(small.shape)))
             position = Position(x_px=(shown_px[0] + 0.5) / zoom - 0.5, y_px=(shown_px[1] + 0.5) / zoom - 0.5)
         assert position is not None
-        cut = self.view.cutout(layers, position)
+        others, said = self.view.others(layers, position, regions)
+        cut = self.view.cutout(layers, position, others)
         x, y = self.view.pixel(layers, position)
         sun = position.on_sun or sun_position(x, y, first.image)
         box = _Box(x, y, self.view.side_px(first), sun)
-        return self._scored(layers, cut, small, factor, box, [])
+        return self._scored(layers, cut, small, factor, box, said)
 
     def _scored(
         self,

@@ -41,8 +41,11 @@ def empty_blocks(title: str) -> gr.Blocks:
     return gr.Blocks(title=title, analytics_enabled=False, delete_cache=(CACHE_SWEEP_S, CACHE_AGE_S))
 
 
-def endpoint(classify: Callable[..., Any], *, several: bool = False) -> None:
-    """``/classify`` for programs: one file, or ``several``, and a position (degrees) in; label and probabilities out."""
+def endpoint(classify: Callable[..., Any], *, several: bool = False, masks: bool = False) -> None:
+    """``/classify`` for programs: one file, or ``several``, and a position (degrees) in; label and probabilities out.
+
+    For a model that ``masks`` neighbours also the regions of the disc, as text.
+    """
     file = gr.File(visible=False, label="file", file_types=list(SUFFIXES), file_count=_count(several))
     latitude, longitude = (
         gr.Number(visible=False, label="latitude_deg"),
@@ -50,7 +53,7 @@ def endpoint(classify: Callable[..., Any], *, several: bool = False) -> None:
     )
     gr.Button(visible=False).click(
         classify,
-        [file, latitude, longitude],
+        [file, latitude, longitude, *([gr.Textbox(visible=False, label="regions")] if masks else [])],
         gr.JSON(visible=False, label="label and probabilities"),
         api_name="classify",
         concurrency_id="network",
@@ -106,6 +109,11 @@ class Page:
                             value=0, label="Longitude, ° west", minimum=-180, maximum=180, min_width=130
                         )
                         there = gr.Button("Classify here", min_width=130)
+                    regions = gr.Textbox(
+                        label="The disc's other regions (what belongs to them is shown as quiet Sun)",
+                        placeholder="N12W34, S20E10",
+                        visible=self.classifier.view.masks,
+                    )
                 with gr.Column(min_width=320):
                     overlay = _picture("Where the network looked", "sdovis-overlay")
                     guide = gr.HTML()
@@ -121,12 +129,12 @@ class Page:
             shown = [verdict, pictures, picture, caption, position, overlay, guide, facts]
             bounded: Any = {"concurrency_id": "network", "concurrency_limit": 1, "api_visibility": "private"}
             file.upload(self._look, file, shown, **bounded)
-            picture.select(self._click, file, shown, **bounded)
-            there.click(self._type, [file, latitude, longitude], shown, **bounded)
+            picture.select(self._click, [file, regions], shown, **bounded)
+            there.click(self._type, [file, latitude, longitude, regions], shown, **bounded)
             file.clear(self._empty, None, shown, api_visibility="private")
             if gallery is not None:
                 gallery.select(self._take_example, None, [file, *shown], **bounded)
-            endpoint(self._classify, several=self.several)
+            endpoint(self._classify, several=self.several, masks=self.classifier.view.masks)
         return blocks
 
     def _gallery(self) -> gr.Gallery | None:
@@ -158,30 +166,37 @@ class Page:
     def _look(self, sent: Sent) -> list[Any]:
         return self._answer(sent)
 
-    def _click(self, sent: Sent, event: gr.SelectData) -> list[Any]:
+    def _click(self, sent: Sent, regions: str, event: gr.SelectData) -> list[Any]:
         try:
             x, y = (float(part) for part in event.index)
         except (TypeError, ValueError):
             return self._fail(BadInput("that click gave no position; try again"))
-        return self._answer(sent, shown_px=(x, y), only_if_wanted=True)
+        return self._answer(sent, shown_px=(x, y), regions=regions, only_if_wanted=True)
 
-    def _type(self, sent: Sent, latitude_deg: float | None, longitude_deg: float | None) -> list[Any]:
+    def _type(
+        self, sent: Sent, latitude_deg: float | None, longitude_deg: float | None, regions: str = ""
+    ) -> list[Any]:
         if latitude_deg is None or longitude_deg is None:
             return self._fail(BadInput("give both latitude and longitude"), keep_picture=True)
-        return self._answer(sent, Position(latitude_deg, longitude_deg))
+        return self._answer(sent, Position(latitude_deg, longitude_deg), regions=regions)
 
     def _take_example(self, event: gr.SelectData) -> list[Any]:
         file = self.examples[int(event.index)][0]
         return [[str(file)] if self.several else str(file), *self._answer(str(file))]
 
     def _classify(
-        self, file: Sent, latitude_deg: float | None = None, longitude_deg: float | None = None
+        self,
+        file: Sent,
+        latitude_deg: float | None = None,
+        longitude_deg: float | None = None,
+        regions: str | None = None,
     ) -> Mapping[str, Any]:
         try:
             if not file:
                 raise BadInput("no file was sent")
             position = Position(latitude_deg, longitude_deg)
-            answer = self.classifier.answer(file, position if position.on_sun else None)
+            listed = Position.parse_several(regions or "")
+            answer = self.classifier.answer(file, position if position.on_sun else None, regions=listed)
             if not answer.probabilities:
                 raise BadInput(
                     f"the image shows more than one cutout of {page.cutout_side(self.classifier.view)}; "
@@ -204,12 +219,14 @@ class Page:
         position: Position | None = None,
         *,
         shown_px: tuple[float, float] | None = None,
+        regions: str = "",
         only_if_wanted: bool = False,
     ) -> list[Any]:
         if not sent:
             return self._empty()
         try:
-            answer = self.classifier.answer(sent, position, shown_px=shown_px)
+            listed = Position.parse_several(regions or "")
+            answer = self.classifier.answer(sent, position, shown_px=shown_px, regions=listed)
         except SdovisError as error:
             return self._fail(error, keep_picture=position is not None or shown_px is not None)
         except Exception:
