@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from sdovis.errors import Problem
+from sdovis.sun.constants import DAY_S
 
 #: As many regions must have been followed for a day or more, and at most this long: then they have left the disc.
 MIN_REGIONS, MAX_DAYS = 3, 14.0
@@ -21,7 +22,7 @@ def fault(rows: pd.DataFrame) -> Problem | None:
     if known.empty:  # columns without a value have no type
         return None
     ends = known.groupby("noaa_ar").agg(["first", "last"])[["observed", "latitude_deg", "longitude_deg"]]
-    days = (ends["observed", "last"] - ends["observed", "first"]).dt.total_seconds() / 86400
+    days = (ends["observed", "last"] - ends["observed", "first"]).dt.total_seconds() / DAY_S
     followed = ends[(days >= 1) & (days <= MAX_DAYS)]
     if len(followed) < MIN_REGIONS:
         return None
