@@ -304,14 +304,15 @@ def evaluate_on(study: Study, folders: Folders, other: Study, say: Say) -> Elsew
     corpus = build.Corpus.load(folders.corpus)
     model = manifests.read(folders.model, made_by="train")
     shown, folder = elsewhere.seen_as_trained(study, other), folders.on(other.name)
-    origin = build.made_from(shown, build.read_rows(shown))
+    rows = build.read_rows(shown)
+    origin = build.made_from(shown, rows)
     if manifests.finished(folder, elsewhere.made_from(study, corpus, model, origin)):
         say(f"evaluate on {other.name}: nothing changed, keeping the scores")
         return elsewhere.Elsewhere.load(folder)
     return _timed(
         say,
         f"evaluate on {other.name}",
-        lambda: elsewhere.evaluate(study, corpus, folders.model, shown, folder),
+        lambda: elsewhere.evaluate(study, corpus, folders.model, shown, rows, origin, folder),
     )
 
 

@@ -191,8 +191,9 @@ def build(
     except BadInput:
         shards.remove()
         raise
-    del found
-    return _written(folder, shards, kept, rejects, facts, checked, origin)
+    _write(folder, shards, kept, rejects, facts, checked, origin)
+    del found, kept, rejects  # they are read back below: not twice in memory
+    return Corpus.load(folder)
 
 
 def build_undivided(
@@ -220,15 +221,14 @@ def build_undivided(
         if kept.empty:
             counts = ", ".join(f"{n} rows: {reason}" for reason, n in pd.Series(reasons).value_counts().items())
             raise BadInput(Problem(f"no row is left: {counts}", "name a source of other regions", study.name))
-        rejects = pd.concat(
-            [t for t in (found.rejects, _left_out(found.rows[reasons != ""], reasons[reasons != ""])) if len(t)]
-            or [found.rejects]
-        )
+        rejects = _rejects(found, reasons != "", reasons[reasons != ""])
         facts = CorpusFacts.of(study, found.scheme, kept, rejects, found.notices, classes)
     except BadInput:
         shards.remove()
         raise
-    return _written(folder, shards, kept, rejects, facts, None, origin)
+    _write(folder, shards, kept, rejects, facts, None, origin)
+    del found, kept, rejects
+    return Corpus.load(folder)
 
 
 def _refuse_unknown(found: Catalog, classes: tuple[str, ...], study: Study) -> None:
@@ -244,7 +244,7 @@ def _shards(study: Study, folder: Path, origin: Mapping[str, str]) -> Shards:
     return Shards.opened(folder.parent / f".shards-of-{folder.name}", json.dumps(key | {"sdovis": __version__}))
 
 
-def _written(
+def _write(
     folder: Path,
     shards: Shards,
     kept: pd.DataFrame,
@@ -252,7 +252,8 @@ def _written(
     facts: CorpusFacts,
     checked: Audit | None,
     origin: Mapping[str, str],
-) -> Corpus:
+) -> None:
+    """Write the corpus whole, and remove the shards."""
     with manifests.whole(folder, stage="prepare", made_from=origin) as beside:
         _write_parquet(kept, shards, tuple(facts.classes), beside / "data")
         facts.save(beside)
@@ -260,8 +261,6 @@ def _written(
             checked.save(beside)
         rejects.to_csv(beside / "rejects.csv", index=False)
     shards.remove()
-    del kept, rejects  # they are read back below: not twice in memory
-    return Corpus.load(folder)
 
 
 def _divided(study: Study, found: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, CorpusFacts, Audit]:
@@ -270,8 +269,7 @@ def _divided(study: Study, found: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, 
     footprint = footprint_deg(cutout_arcsec=study.images.cutout_arcsec, cutout_deg=study.images.cutout_deg)
     assignment = assign(found.rows, study.split, seed=study.study.seed, footprint_deg=footprint)
     part, gone = assignment.part, assignment.part == ""
-    dropped = _left_out(found.rows[gone], [f"split: {reason}" for reason in assignment.dropped[gone]])
-    rejects = pd.concat([table for table in (found.rejects, dropped) if len(table)] or [found.rejects])
+    rejects = _rejects(found, gone, [f"split: {reason}" for reason in assignment.dropped[gone]])
     # Within a part, rows are in order of time, so that the order does not depend on the machine.
     keys = found.rows[["observed", "id"]].assign(part=pd.Categorical(part, PARTS))[~gone]
     order = keys.sort_values(["part", "observed", "id"], kind="stable").index
@@ -290,13 +288,16 @@ def _divided(study: Study, found: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, 
     return kept, rejects, facts, checked
 
 
-def _left_out(rows: pd.DataFrame, reasons: Sequence[str] | NDArray[np.object_]) -> pd.DataFrame:
-    """Rows of a catalog as `Catalog.rejects` has them."""
-    renamed = rows.rename(
-        columns={"source_file": "file", "source_sheet": "sheet", "source_row": "row", "label": "class"}
-    ).rename(columns={"label_text": "label"})
+def _rejects(found: Catalog, gone: NDArray[np.bool_], reasons: Sequence[str] | NDArray[np.object_]) -> pd.DataFrame:
+    """The rejects of a catalog, and those of its rows that are ``gone`` for ``reasons``."""
+    renamed = (
+        found.rows[gone]
+        .rename(columns={"source_file": "file", "source_sheet": "sheet", "source_row": "row", "label": "class"})
+        .rename(columns={"label_text": "label"})
+    )
     renamed["image"] = renamed["image_file"]
-    return renamed.assign(reason=reasons)[list(REJECT_COLUMNS)]
+    left_out = renamed.assign(reason=reasons)[list(REJECT_COLUMNS)]
+    return pd.concat([table for table in (found.rejects, left_out) if len(table)] or [found.rejects])
 
 
 def _write_parquet(rows: pd.DataFrame, shards: Shards, classes: tuple[str, ...], folder: Path) -> None:

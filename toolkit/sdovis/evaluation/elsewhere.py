@@ -8,8 +8,7 @@ and counted.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from sdovis.corpus.duplicates import PASSAGE_DAYS
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation import baselines, scores
 from sdovis.evaluation.facts import ScoreFacts
+from sdovis.readers.rows import RawRow
 from sdovis.study import Images, Study
 
 #: The folder of a run that holds a folder for each other source.
@@ -114,21 +114,28 @@ def made_from(study: Study, corpus: Corpus, model: manifests.Manifest, other: Ma
 
 
 def evaluate(
-    study: Study, corpus: Corpus, model_folder: Path, other: Study, folder: Path, *, progress: bool = True
+    study: Study,
+    corpus: Corpus,
+    model_folder: Path,
+    other: Study,
+    rows: Sequence[RawRow],
+    origin: Mapping[str, str],
+    folder: Path,
+    *,
+    progress: bool = True,
 ) -> Elsewhere:
     """Score the model of ``study`` on the source of ``other`` (as `seen_as_trained` gives it), and write ``folder`` whole.
 
+    ``rows`` are those of the other source, ``origin`` what a corpus of them depends on (`corpus.build.made_from`).
     Baselines are fitted on the run's own training part. Raises `BadInput` for problems of the other source as `prepare`
     does, for classes that the model does not know, and if no row is left that training had not seen.
     """
     model = manifests.read(model_folder, made_by="train")
     own = ScoreFacts.load(folder.parents[1] / "scores")
     specs = scores.chosen(study, corpus)
-    raw = build.read_rows(other)
-    origin = build.made_from(other, raw)
     beside = folder.with_name(f".corpus-of-{folder.name}")
     found = build.build_undivided(
-        other, beside, raw, partial(seen, corpus=corpus), classes=corpus.classes, origin=origin, progress=progress
+        other, beside, rows, partial(seen, corpus=corpus), classes=corpus.classes, origin=origin, progress=progress
     )
     table = scores.predictions(found, model_folder, progress=progress)
     rivals = baselines.predictions(corpus, scores.channels(study), found) if study.evaluation.baselines else None
@@ -141,8 +148,7 @@ def evaluate(
     with manifests.whole(folder, stage="evaluate", made_from=made_from(study, corpus, model, origin)) as writing:
         scores.write(writing, facts, table, timed, rivals)
         source.save(writing)
-        shutil.copytree(beside, writing / "corpus")
-    shutil.rmtree(beside)
+        beside.replace(writing / "corpus")
     return Elsewhere.load(folder)
 
 

@@ -23,7 +23,7 @@ from sdovis.evaluation.metrics import MetricSpec
 from sdovis.statistics import skill
 from sdovis.statistics.bootstrap import Estimate, Interval, by_cluster, cluster_bootstrap, paired_difference
 from sdovis.statistics.calibration import calibration
-from sdovis.study import Images, Study
+from sdovis.study import Study
 
 #: Images timed one at a time; enough for a stable median.
 LATENCY_IMAGES = 60
@@ -70,11 +70,6 @@ def evaluate(study: Study, corpus: Corpus, model_folder: Path, folder: Path, *, 
     with manifests.whole(folder, stage="evaluate", made_from=made_from(study, corpus, model)) as beside:
         write(beside, facts, table, timed, rivals)
     return Scores.load(folder)
-
-
-def footprint(images: Images) -> float | None:
-    """The side of a cutout on the Sun, degrees; None for whole images."""
-    return footprint_deg(cutout_arcsec=images.cutout_arcsec, cutout_deg=images.cutout_deg)
 
 
 def channels(study: Study) -> list[Channel]:
@@ -137,6 +132,7 @@ def scored(
     probabilities = table[[f"prob_{name}" for name in classes]].to_numpy()[test]
     truth, predicted = table["label"].to_numpy()[test], probabilities.argmax(axis=1)
     groups, k = table["group"][test], len(classes)
+    side = footprint_deg(cutout_arcsec=study.images.cutout_arcsec, cutout_deg=study.images.cutout_deg)
     resampling = Resampling("region", study.evaluation.bootstrap_samples, study.evaluation.confidence, study.study.seed)
     draws: dict[str, Any] = {
         "samples": resampling.samples,
@@ -173,7 +169,7 @@ def scored(
         brier_skill=skill.brier_skill(truth, probabilities, climatology),
         latency_ms=Latency(float(np.median(seconds) * 1e3), float(np.percentile(seconds, 95) * 1e3)),
         reliability=Reliability.of(calibration(truth, probabilities, groups, **draws)),
-        strata=strata.strata(rows[test], predicted, k, footprint(study.images), **draws),
+        strata=strata.strata(rows[test], predicted, k, side, **draws),
         effective_regions=strata.effective_regions(groups),
     )
 

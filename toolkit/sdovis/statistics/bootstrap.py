@@ -160,7 +160,9 @@ def _sums(stack: bytes, shape: tuple[int, ...], samples: int, seed: int) -> NDAr
     for start in range(0, samples, step):
         weights = rng.multinomial(n, np.full(n, 1 / n), size=min(step, samples - start)).astype(np.float64)
         blocks.append(np.tensordot(weights, clusters, axes=1))
-    return np.concatenate(blocks)
+    drawn = np.concatenate(blocks)
+    drawn.setflags(write=False)  # all that ask share it
+    return drawn
 
 
 def _values(statistic: Statistic, matrices: NDArray[np.float64]) -> NDArray[np.float64]:
