@@ -226,7 +226,12 @@ def _draw(facts: ScoreFacts, folder: Path) -> None:
         )
         figures.save(drawn, folder / "reliability.png")
     if facts.strata:
-        lines = {f"{each.what}: {each.of}": each.balanced_accuracy for each in facts.strata}
+        named = {f"{each.what}: {each.of}": each for each in facts.strata}
+        # A name that is cut would not say which stratum it is.
+        lines = {
+            name if len(name) <= figures.NAME_LENGTH else each.of: each.balanced_accuracy
+            for name, each in named.items()
+        }
         figures.save(
             figures.intervals(lines, "balanced accuracy", chance=1 / len(facts.classes)), folder / "strata.png"
         )
