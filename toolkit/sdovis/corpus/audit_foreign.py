@@ -27,6 +27,7 @@ from sdovis.corpus.duplicates import (
 )
 from sdovis.corpus.foreign import codes_of, parts_of, rows_of, undecoded, unopened
 from sdovis.corpus.shortcuts import shortcuts
+from sdovis.corpus.twins import twins
 from sdovis.corpus.units import cell_text, named_units, strange_regions
 from sdovis.errors import BadInput, Problem, nearest, once
 from sdovis.sun.notation import is_nothing
@@ -37,6 +38,8 @@ from sdovis.sun.times import HINT, scale_of, time
 NEAR_DUPLICATE_BITS, CORRELATION = 4, 0.95
 #: The most values or pairs of one kind of leak that a message names.
 EXAMPLES = 3
+#: Before the names of the dataset's other columns, in the table that is read.
+OTHER = "other "
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,10 @@ def audit_foreign(where: str, columns: DatasetColumns, *, progress: bool = True)
         alone = shortcuts(known, classes) if len(classes) > 1 else {}
         facts["shortcuts"] = records.plain(alone)
         notes += [each.sentence for each in alone.values()]
+        beside = rows.loc[:, rows.columns.str.startswith(OTHER)].rename(columns=lambda name: name[len(OTHER) :])
+        giving = twins(rows, beside)
+        facts["label_twins"] = [vars(twin) for twin in giving]
+        notes += [twin.sentence for twin in giving]
     facts["notes"] = notes
     leaks = tuple(problem for _, count, problem in found if count)
     facts["clean"] = not leaks
@@ -92,6 +99,8 @@ def audit_foreign(where: str, columns: DatasetColumns, *, progress: bool = True)
 
 def read(where: str, columns: DatasetColumns, *, progress: bool = True) -> tuple[pd.DataFrame, DatasetColumns]:
     """One row per example: split, group and, if their columns are there, label (text), observed and image traits.
+
+    With a label, the dataset's other plain columns follow, their names after `OTHER`.
 
     The image column is guessed if it is not named. Raises what `audit_foreign` raises.
     """
@@ -108,9 +117,11 @@ def read(where: str, columns: DatasetColumns, *, progress: bool = True) -> tuple
     wanted = [name for name in (*vars(columns).values(), inside) if name]
     for part, data in parts.items():
         text = _class_names(data, columns.label)
-        stored = undecoded(data, columns.image).select_columns(list(dict.fromkeys(wanted)))
+        others = [name for name in _plain(data) if name not in wanted] if columns.label else []
+        stored = undecoded(data, columns.image).select_columns(list(dict.fromkeys([*wanted, *others])))
         for row in tqdm(rows_of(stored, where), part, disable=not progress, leave=False):
             record = {"split": cell_text(row[inside]) if inside else part, "group": row[columns.group]}
+            record |= {OTHER + name: row.get(name) for name in others}
             if columns.label:
                 record["label"] = text(row[columns.label])
             if columns.time:
@@ -161,6 +172,18 @@ def _checked(where: str, columns: DatasetColumns, parts: Mapping[str, Any], name
     features = next(iter(parts.values())).features or {}
     images = [name for name, feature in features.items() if type(feature).__name__ == "Image"]
     return DatasetColumns(columns.group, columns.label, columns.time, images[0] if images else "")
+
+
+def _plain(data: Any) -> list[str]:
+    """The columns of numbers, texts and times."""
+    import datasets
+
+    return [
+        name
+        for name, feature in (data.features or {}).items()
+        if isinstance(feature, datasets.ClassLabel)
+        or (isinstance(feature, datasets.Value) and feature.dtype != "binary")
+    ]
 
 
 def _class_names(data: Any, label: str) -> Any:
