@@ -1,4 +1,4 @@
-"""The house stays as drawn: imports only go up and never in a circle, rooms stay small, the README shows them all."""
+"""The house stays as drawn: imports only go up and never in a circle, rooms stay small, the documentation shows them all."""
 
 from __future__ import annotations
 
@@ -116,18 +116,18 @@ def test_no_two_classes_have_one_name():
 
 
 def _tree() -> str:
-    """The tree that the README draws under 'How it is laid out'."""
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    return text.split("## How it is laid out")[1].split("```")[1]
+    """The tree that the architecture page draws under 'Rooms'."""
+    text = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    return text.split("## Rooms")[1].split("```")[1]
 
 
-def test_the_readme_shows_the_rooms_in_their_order():
+def test_the_architecture_page_shows_the_rooms_in_their_order():
     drawn = re.findall(r"^ {4}(\S.*?)(?=  )", _tree(), re.MULTILINE)
     files = {room for room, modules in _rooms_on_disk().items() if modules[0].parent == PACKAGE}
     assert " ".join(drawn).split() == [room if room in files else f"{room}/" for room in ROOMS]
 
 
-def test_the_readme_shows_the_folders_that_are_there():
+def test_the_architecture_page_shows_the_folders_that_are_there():
     drawn = " ".join(re.findall(r"^(\S.*?)(?=  )", _tree(), re.MULTILINE)).split()
     assert [name for name in drawn if not (REPOSITORY / name).is_dir()] == []
 

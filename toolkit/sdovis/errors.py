@@ -1,4 +1,4 @@
-"""Everything that can go wrong, and the exit code it ends with.
+"""Everything that can go wrong, and the exit code it ends with::
 
     SdovisError                1  internal: a defect of ours
     |-- BadInput               2  a study, workbook, image or plug-in that must be fixed

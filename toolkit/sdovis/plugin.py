@@ -1,4 +1,4 @@
-"""Everything the author of a plug-in needs: what each entry-point group takes, and the types it is built from.
+"""Everything the author of a plug-in needs: what each entry-point group takes, and the types it is built from::
 
     sdovis.readers         a `Reader`: ``read(source, settings)`` gives rows, a `RawRow` each; ``settings`` is the
                            subclass of `SourceSettings` that describes ``[source.NAME]``

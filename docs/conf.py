@@ -1,0 +1,41 @@
+"""How Sphinx builds these pages: offline, and every warning is an error (``make docs``)."""
+
+import sys
+from pathlib import Path
+
+import sdovis
+
+sys.path.insert(0, str(Path(__file__).parent))
+import generated
+
+project = "SDOVIS"
+author = "The SDOVIS authors"
+release = version = sdovis.__version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
+exclude_patterns = ["_build"]
+html_theme = "pydata_sphinx_theme"
+html_title = "SDOVIS"
+html_theme_options = {
+    "navbar_end": ["theme-switcher"],
+    "show_nav_level": 2,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_end": [],
+    "use_edit_page_button": False,
+}
+html_show_sourcelink = False
+html_copy_source = False
+nitpicky = False
+myst_heading_anchors = 3
+myst_enable_extensions = ["attrs_inline"]
+copybutton_prompt_text = "$ "
+copybutton_only_copy_prompt_lines = True
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_default_options = {"members": True}
+autodoc_use_type_comments = False
+default_role = "code"
+
+
+def setup(app):  # type: ignore[no-untyped-def]
+    """Settings, commands and channels are written into the pages when they are read."""
+    app.connect("source-read", generated.on_source_read)
