@@ -13,18 +13,10 @@ author = "The SDOVIS authors"
 release = version = sdovis.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
-html_theme = "pydata_sphinx_theme"
+html_theme = "furo"
 html_title = "SDOVIS"
-html_theme_options = {
-    "navbar_end": ["theme-switcher"],
-    "show_nav_level": 2,
-    "secondary_sidebar_items": ["page-toc"],
-    "footer_end": [],
-    "use_edit_page_button": False,
-}
 html_show_sourcelink = False
 html_copy_source = False
-nitpicky = False
 myst_heading_anchors = 3
 myst_enable_extensions = ["attrs_inline"]
 copybutton_prompt_text = "$ "
@@ -32,7 +24,6 @@ copybutton_only_copy_prompt_lines = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True}
-autodoc_use_type_comments = False
 default_role = "code"
 
 

@@ -42,24 +42,28 @@ def study() -> str:
     return "\n".join(_sections(schema, schema["properties"], schema["$defs"], ""))
 
 
-def _sections(schema: Mapping[str, Any], properties: Mapping[str, Any], defs: Mapping[str, Any], within: str) -> Iterator[str]:
+def _sections(
+    schema: Mapping[str, Any], properties: Mapping[str, Any], defs: Mapping[str, Any], within: str
+) -> Iterator[str]:
     """The entries of a section, then its tables, each with a heading of its own."""
     entries, tables = [], []
     required = schema.get("required", ())
     for name, field in properties.items():
         field = _resolved(field, defs)
-        if field.get("type") == "object" and field.get("properties") and name != "training":
+        if name == "training" or (field.get("type") == "object" and field.get("properties")):
             tables.append((name, field))
-        elif name == "training":
-            yield from ("\n## `[training]`", "", field.get("description", ""), "")
-            yield "These are transformers' own `TrainingArguments`, by their own names; `sdovis check` finds misspelt ones."
         else:
-            entries.append(_row(f"`{name}`", _kind(field, defs), _default(name, field, required), field.get("description", "")))
+            entries.append(
+                _row(f"`{name}`", _kind(field, defs), _default(name, field, required), field.get("description", ""))
+            )
     if entries:
         yield from ("", _table("entry", "is", "default", "what it says"), *entries)
     for name, field in tables:
         yield f"\n{'###' if within else '##'} `[{within}{name}]`\n"
         yield field.get("description", "")
+        if name == "training":
+            yield "\nThe names and defaults are transformers' own; `sdovis check` finds misspelt ones."
+            continue
         yield from _sections(field, field["properties"], defs, f"{within}{name}.")
 
 
@@ -84,8 +88,14 @@ def _kind(field: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
     if kind == "array":
         of = _kind(field.get("items") or (field.get("prefixItems") or [{}])[0], defs)
         return f"list of {of}" if of else "list"
-    least, most = (field.get(a, field.get(b)) for a, b in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")))
-    bounds = f" ({'' if least is None else f'{least} '}to{'' if most is None else f' {most}'})" if (least, most) != (None, None) else ""
+    least, most = (
+        field.get(a, field.get(b)) for a, b in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum"))
+    )
+    bounds = (
+        f" ({'' if least is None else f'{least} '}to{'' if most is None else f' {most}'})"
+        if (least, most) != (None, None)
+        else ""
+    )
     return f"{words.get(kind, 'table' if kind == 'object' else '')}{bounds}"
 
 
@@ -93,7 +103,9 @@ def _default(name: str, field: Mapping[str, Any], required: Any) -> str:
     if name in required:
         return "**required**"
     default = field.get("default")
-    return "" if default in (None, "", [], {}) else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+    return (
+        "" if default in (None, "", [], {}) else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+    )
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
@@ -111,7 +123,9 @@ def _command(name: str, command: Any) -> Iterator[str]:
     shown = [each for each in command.params if not getattr(each, "hidden", False) and each.name != "help"]
     places = " ".join(_metavar(each) for each in shown if each.param_type_name == "argument")
     yield f"\n## `sdovis {name}`\n"
-    yield f"```console\n$ sdovis {name}{' [OPTIONS]' if any(p.param_type_name == 'option' for p in shown) else ''} {places}\n```\n".replace(" \n```", "\n```")
+    yield f"```console\n$ sdovis {name}{' [OPTIONS]' if any(p.param_type_name == 'option' for p in shown) else ''} {places}\n```\n".replace(
+        " \n```", "\n```"
+    )
     yield _plain(inspect.getdoc(command.callback) or "")
     if shown:
         yield f"\n{_table('', 'what it says', 'default')}"
@@ -153,4 +167,9 @@ def benchmarks() -> str:
     return re.sub(r"\[([^]]+)\]\((?!#|https?:)[^)]*\)", r"\1", text)
 
 
-MAKERS: Mapping[str, Callable[[], str]] = {"study": study, "commands": commands, "channels": channels, "benchmarks": benchmarks}
+MAKERS: Mapping[str, Callable[[], str]] = {
+    "study": study,
+    "commands": commands,
+    "channels": channels,
+    "benchmarks": benchmarks,
+}

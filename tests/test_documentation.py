@@ -51,7 +51,9 @@ def test_a_command_that_a_page_names_exists_with_its_options(page: str, line: st
     verb, *given = shlex.split(line.replace("[OPTIONS]", ""))[1:]
     assert verb in COMMANDS, page
     known = {option for parameter in COMMANDS[verb].params for option in parameter.opts}
-    assert [word for word in given if re.match(r"-{1,2}[a-z]", word) and word.partition("=")[0] not in known] == [], page
+    assert [word for word in given if re.match(r"-{1,2}[a-z]", word) and word.partition("=")[0] not in known] == [], (
+        page
+    )
 
 
 def _unknown(given: Mapping[str, Any], schema: Mapping[str, Any], defs: Mapping[str, Any], where: str) -> Iterator[str]:
@@ -109,7 +111,11 @@ def first_study(tmp_path_factory) -> Path:
         if arguments.split()[0] in NOT_RUN:
             continue
         done = subprocess.run(
-            f"{shlex.quote(sys.executable)} -m sdovis {arguments}", shell=True, cwd=folder, capture_output=True, text=True
+            f"{shlex.quote(sys.executable)} -m sdovis {arguments}",
+            shell=True,
+            cwd=folder,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, f"{line}\n{done.stderr}"
         (folder / f"{arguments.split()[0]}.out").write_text(done.stdout)
@@ -118,7 +124,13 @@ def first_study(tmp_path_factory) -> Path:
 
 def test_the_first_study_runs_as_it_is_written(first_study: Path) -> None:
     assert "every number" in (first_study / "verify.out").read_text()
-    assert {path.name for path in (first_study / "runs/first").iterdir()} >= {"corpus", "model", "scores", "cards", "release"}
+    assert {path.name for path in (first_study / "runs/first").iterdir()} >= {
+        "corpus",
+        "model",
+        "scores",
+        "cards",
+        "release",
+    }
     drafted = tomllib.loads((first_study / "drafted.toml").read_text())
     written = tomllib.loads((first_study / "first.toml").read_text())
     assert drafted["source"]["columns"] == written["source"]["columns"]
