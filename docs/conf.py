@@ -25,6 +25,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True}
 default_role = "code"
+smartquotes = False  # --set is not an en dash
 
 
 def setup(app):  # type: ignore[no-untyped-def]

@@ -88,15 +88,13 @@ def _kind(field: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
     if kind == "array":
         of = _kind(field.get("items") or (field.get("prefixItems") or [{}])[0], defs)
         return f"list of {of}" if of else "list"
-    least, most = (
-        field.get(a, field.get(b)) for a, b in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum"))
-    )
-    bounds = (
-        f" ({'' if least is None else f'{least} '}to{'' if most is None else f' {most}'})"
-        if (least, most) != (None, None)
-        else ""
-    )
-    return f"{words.get(kind, 'table' if kind == 'object' else '')}{bounds}"
+    return words.get(kind, "table" if kind == "object" else "") + _bounds(field)
+
+
+def _bounds(field: Mapping[str, Any]) -> str:
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    said = [f"{sign} {field[name]:g}" for name, sign in signs.items() if name in field and abs(field[name]) < 1e6]
+    return f" ({', '.join(said)})" if said else ""
 
 
 def _default(name: str, field: Mapping[str, Any], required: Any) -> str:
@@ -123,9 +121,8 @@ def _command(name: str, command: Any) -> Iterator[str]:
     shown = [each for each in command.params if not getattr(each, "hidden", False) and each.name != "help"]
     places = " ".join(_metavar(each) for each in shown if each.param_type_name == "argument")
     yield f"\n## `sdovis {name}`\n"
-    yield f"```console\n$ sdovis {name}{' [OPTIONS]' if any(p.param_type_name == 'option' for p in shown) else ''} {places}\n```\n".replace(
-        " \n```", "\n```"
-    )
+    options = " [OPTIONS]" if any(each.param_type_name == "option" for each in shown) else ""
+    yield f"```console\n{f'$ sdovis {name}{options} {places}'.rstrip()}\n```\n"
     yield _plain(inspect.getdoc(command.callback) or "")
     if shown:
         yield f"\n{_table('', 'what it says', 'default')}"
