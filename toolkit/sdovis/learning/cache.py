@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -131,7 +130,4 @@ def _written(
             if batch.ndim > len(shape):
                 return False
             out.write((batch if batch.ndim == len(shape) else np.repeat(batch[..., None], 3, axis=-1)).data)
-        out.flush()
-        # Its checksum is verified once, so what is there then must have reached the disk.
-        os.fsync(out.fileno())
     return True
