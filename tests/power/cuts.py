@@ -61,7 +61,7 @@ def _ended(what: str, root: Path) -> dict[str, str]:
     """What must be the same whether the power failed or not."""
     if what == "training":
         record = json.loads((root / "training" / "training.json").read_text())
-        return {"weights": record["weights_sha256"], "curves": json.dumps(record["curves"])}
+        return {"weights": record["weights_sha256"], "curves": json.dumps(record["curves"], sort_keys=True)}
     (run_dir,) = (root / "runs").glob("*")
     if what == "prepare":
         return {"corpus": manifests.read(run_dir / "corpus", made_by="prepare").digest}
@@ -201,7 +201,7 @@ def main() -> None:
         if status := begin(cut=None):
             told["failed"].append(f"after a cut: status {status}")
         elif (end := _ended(job["what"], made.root)) != right:
-            told["other"].append([name for name in right if end[name] != right[name]])
+            told["other"].append({name: (end[name], right[name]) for name in right if end[name] != right[name]})
         empty()
     (place / "told.json").write_text(json.dumps(told))
 

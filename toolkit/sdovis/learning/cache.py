@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from sdovis import manifests
+from sdovis import disk, manifests
 from sdovis.errors import BadInput
 from sdovis.learning import loader
 from sdovis.learning.checkpoints import write_json
@@ -47,7 +47,7 @@ def codes(folder: Path, corpus: Corpus, part: str, processor: Any, *, progress: 
     import filelock
 
     made_from = _made_from(corpus, part, processor)
-    folder.mkdir(parents=True, exist_ok=True)
+    disk.make(folder)
     with filelock.FileLock(folder / f".{part}.lock"):
         if not _is_there(folder, part, made_from):
             with manifests.whole(folder / part, stage="cache", made_from=made_from) as beside:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sdovis import allocation, manifests
+from sdovis import allocation, disk, manifests
 from sdovis.errors import BadInput, Problem, SdovisError
 from sdovis.learning import checkpoints, loader, methods
 from sdovis.learning.clock import Clock
@@ -199,6 +199,7 @@ def _finish(session: Session) -> TrainingRecord:
     with plan.clock.part("figures"):
         session.draw()
     record = record_of(session, model)
+    disk.sync(plan.folder)  # the figures too, and the time of every step
     record.save(plan.folder)
     return record
 
