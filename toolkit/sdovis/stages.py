@@ -152,14 +152,13 @@ def train(
     study: Study, folders: Folders, say: Say, *, restart: bool = False, clock: Clock | None = None
 ) -> TrainingRecord:
     """Corpus -> model. Continues an earlier, interrupted run of the same training. ``clock`` records the time."""
-    from sdovis.learning.record import TrainingRecord
+    from sdovis.learning.record import finished
 
     corpus = _corpus_to_train_on(study, folders)
     made_from = training_made_from(study, corpus)
-    recorded = (folders.training / "training.json").is_file()
-    if not restart and recorded and manifests.finished(folders.model, made_from):
+    if not restart and (kept := finished(folders.training, folders.model, made_from)) is not None:
         say("train: nothing changed, keeping the model")
-        return TrainingRecord.load(folders.training)
+        return kept
     if study.method.trainable == "head" and study.method.augment:
         say("train: the backbone is frozen and sees each image once, so augmentation is not used")
     if study.method.seeds == 1:
