@@ -8,10 +8,14 @@ import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from sdovis import formats, manifests
 from sdovis.errors import BadInput, Problem
@@ -38,7 +42,7 @@ class TrainingRecord:
     ``resumed_from``. ``data`` is the corpus' manifest, path -> sha256. ``steps`` is less than ``planned_steps`` if
     patience ended. ``seeds`` is filled if several seeds were trained: see `seeds`. ``temperature`` divided the logits
     after the training; None if nothing did. ``sessions`` says what its steps were computed on: more than one if that changed
-    (`arithmetic.Stretch`).
+    (`arithmetic.Stretch`). ``packages`` has the version of each distribution that sdovis needs, directly or not.
     """
 
     study: str
@@ -72,6 +76,7 @@ class TrainingRecord:
     seeds: Mapping[str, Any] = field(default_factory=dict)
     temperature: float | None = None
     sessions: Sequence[Mapping[str, Any]] = ()
+    packages: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def never_above_chance(self) -> bool:
@@ -174,7 +179,27 @@ def record_of(session: Session, model: Any) -> TrainingRecord:
         timings=plan.clock.table(),
         temperature=session.temperature,
         sessions=[asdict(each) for each in session.computed_on if each.after_step < trainer.state.global_step],
+        packages=packages(),
     )
+
+
+def packages() -> dict[str, str]:
+    """Name -> version of sdovis and of all that it needs, directly or not, as far as it is installed."""
+    found: dict[str, str] = {}
+    seen: set[tuple[str, str]] = set()
+    waiting = [("sdovis", "")]
+    while waiting:
+        if (asked := waiting.pop()) in seen:
+            continue
+        seen.add(asked)
+        name, extra = asked
+        with suppress(PackageNotFoundError):  # of another platform
+            known = distribution(name)
+            found[canonicalize_name(name)] = known.version
+            for need in map(Requirement, known.requires or ()):
+                if need.marker is None or need.marker.evaluate({"extra": extra}):
+                    waiting += [(need.name, each) for each in ("", *sorted(need.extras))]
+    return dict(sorted(found.items()))
 
 
 def weights_sha256(model: Any) -> str:

@@ -16,7 +16,7 @@ from sdovis.cards.facts import Facts, elsewhere_of, pin
 from sdovis.cards.templates import Templates
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation.elsewhere import PLACE
-from sdovis.release import vendor
+from sdovis.release import sbom, vendor
 from sdovis.release.private import Private
 from sdovis.version import __version__
 
@@ -55,7 +55,7 @@ ALLOWED: Mapping[str, tuple[tuple[str, str], ...]] = {
 #: Without these a repository is not what its card says.
 NEEDED = {
     "dataset": (README, "corpus.json", "audit.json", "data/train-*.parquet", "data/test-*.parquet"),
-    "model": (README, "config.json", "*.safetensors", "preprocessor_config.json", "scores.json", "training.json"),
+    "model": (README, "config.json", "*.safetensors", "preprocessor_config.json", "scores.json", "training.json", sbom.NAME),
     "space": (README, "app.py", "requirements.txt", "space.json", "sdovis/__init__.py"),
 }
 
@@ -113,6 +113,7 @@ def release(facts: Facts, run_dir: Path, templates: Templates) -> Release:
             for source, pattern in allowed:
                 _copy(run_dir / source, pattern, beside / kind)
         _space(facts, beside, templates)
+        sbom.write(beside, facts.name, facts.repositories.pin)
         _check_whole(beside)
         if problems := Private((run_dir.resolve(),)).problems(beside):
             raise BadInput(problems)
