@@ -83,7 +83,7 @@ def test_nothing_that_is_needed_here_is_missing() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = project["dependencies"] + [each for extra in project["optional-dependencies"].values() for each in extra]
     assert _closure(wanted) <= _versions(TESTS).keys()
-    assert _closure([line for line in _lines(ROOT / "space" / "requirements.txt")]) <= _versions(SPACE).keys()
+    assert _closure(_lines(ROOT / "space" / "requirements.txt")) <= _versions(SPACE).keys()
 
 
 @pytest.mark.parametrize("hashed", [True, False])
@@ -92,7 +92,16 @@ def test_pip_refuses_a_file_with_another_hash(tmp_path: Path, hashed: bool) -> N
     build = "from setuptools import build_meta; print(build_meta.build_sdist('.'))"
     subprocess.run([sys.executable, "-c", build], cwd=tmp_path, check=True, capture_output=True)
     (tmp_path / "lock.txt").write_text(f"sunspot==1 --hash=sha256:{'0' * 64}" if hashed else "sunspot==1")
-    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-index", "--no-build-isolation", "--require-hashes"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--no-index",
+        "--no-build-isolation",
+        "--require-hashes",
+    ]
     pip += ["--find-links", str(tmp_path), "-d", str(tmp_path / "got"), "-r", str(tmp_path / "lock.txt")]
     done = subprocess.run(pip, capture_output=True, text=True)
     assert done.returncode and ("DO NOT MATCH" if hashed else "Hashes are required") in done.stderr

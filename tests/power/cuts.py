@@ -7,7 +7,8 @@ Each cut comes before a call drawn at random from those that the stage makes to 
 looked at, and the stage begins again there, to meet the next cut; after `IN_A_ROW` of them it is let through, compared
 with one that met none, and begins on an empty disk.
 
-It has to be loaded with `power.c` before libc. Children are forked, as importing torch takes seconds.
+The library made of `power.c` has to be loaded before libc, and the folders of tests and of tests of learning to be on
+PYTHONPATH. Children are forked, as importing torch takes seconds.
 """
 
 from __future__ import annotations
@@ -25,8 +26,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-sys.path[:0] = [str(Path(__file__).parents[1] / "learning"), str(Path(__file__).parents[1])]
 
 from power import Disk
 from sdovis import disk, manifests
@@ -83,7 +82,7 @@ def _watched(place: Path, root: Path, unsynced: str) -> None:
     def move(beside: Path, target: Path) -> None:
         real(beside, target)
         with said.open("a") as file:
-            file.write(f"{target.stat().st_ino} {Path(os.path.abspath(target))}\n")
+            file.write(f"{target.stat().st_ino} {target.resolve()}\n")
 
     disk.move = move
     if unsynced:
@@ -181,7 +180,15 @@ def main() -> None:
     right, whole = _ended(job["what"], made.root), _wholes(made.root)
     for each in kept.glob("checkpoint-*"):
         whole[each.name] = {_sum(file) for file in each.glob("*.safetensors")}
-    told: dict[str, Any] = {"calls": calls, "cuts": 0, "lost": [], "false": [], "other": [], "failed": [], "by": Counter()}
+    told: dict[str, Any] = {
+        "calls": calls,
+        "cuts": 0,
+        "lost": [],
+        "false": [],
+        "other": [],
+        "failed": [],
+        "by": Counter(),
+    }
     empty()
     while told["cuts"] < job["cuts"]:
         for _ in range(IN_A_ROW):

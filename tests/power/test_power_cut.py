@@ -21,6 +21,7 @@ import tiny
 from studies import STUDY
 
 CUTS = Path(__file__).with_name("cuts.py")
+TESTS = Path(__file__).parents[1]
 MANY = int(os.environ.get("SDOVIS_POWER_CUTS", "0"))
 pytestmark = pytest.mark.timeout(3600 if MANY else 600)
 
@@ -52,6 +53,7 @@ def cut(library: Path, corpus: Path, simulated: Path, tmp_path_factory: pytest.T
         job = {"what": what, "cuts": cuts, "seed": 3, "corpus": str(corpus), "study": str(study)} | more
         (place / "job.json").write_text(json.dumps(job | {"place": str(place), "library": str(library)}))
         env = os.environ | {"LD_PRELOAD": str(library), "OMP_NUM_THREADS": "1"}
+        env["PYTHONPATH"] = os.pathsep.join([str(TESTS / "learning"), str(TESTS), os.environ.get("PYTHONPATH", "")])
         done = subprocess.run([sys.executable, CUTS, place / "job.json"], env=env, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]
         told: dict[str, Any] = json.loads((place / "told.json").read_text())

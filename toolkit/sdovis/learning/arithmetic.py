@@ -50,7 +50,10 @@ def here(precision: str, device: Any) -> dict[str, str]:
         known = {flag for line in _processor("flags", "Features") for flag in line.split()}
         instructions += sorted(known & set(SIXTEEN_BIT))
     found |= {"threads": str(torch.get_num_threads()), "instructions": " ".join(instructions)}
-    found |= {"BLAS": torch.__config__.show().partition("BLAS_INFO=")[2].partition(",")[0], "processor": processor_name()}
+    found |= {
+        "BLAS": torch.__config__.show().partition("BLAS_INFO=")[2].partition(",")[0],
+        "processor": processor_name(),
+    }
     return found | {name: os.environ[name] for name in TOLD if name in os.environ}
 
 

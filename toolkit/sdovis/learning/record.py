@@ -170,7 +170,10 @@ def record_of(session: Session, model: Any) -> TrainingRecord:
         images_per_second=session.images_per_second,
         weights_sha256=weights_sha256(model),
         hardware=_hardware(arguments),
-        versions={name: version(name) for name in (*arithmetic.PACKAGES, *(["peft"] if study.method.trainable == "lora" else []))}
+        versions={
+            name: version(name)
+            for name in (*arithmetic.PACKAGES, *(["peft"] if study.method.trainable == "lora" else []))
+        }
         | {"python": platform.python_version(), "sdovis": __version__},
         curves=curves,
         method=study.method.model_dump(mode="json"),

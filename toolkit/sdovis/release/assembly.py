@@ -55,7 +55,15 @@ ALLOWED: Mapping[str, tuple[tuple[str, str], ...]] = {
 #: Without these a repository is not what its card says.
 NEEDED = {
     "dataset": (README, "corpus.json", "audit.json", "data/train-*.parquet", "data/test-*.parquet"),
-    "model": (README, "config.json", "*.safetensors", "preprocessor_config.json", "scores.json", "training.json", sbom.NAME),
+    "model": (
+        README,
+        "config.json",
+        "*.safetensors",
+        "preprocessor_config.json",
+        "scores.json",
+        "training.json",
+        sbom.NAME,
+    ),
     "space": (README, "app.py", "requirements.txt", "space.json", "sdovis/__init__.py"),
 }
 

@@ -35,7 +35,9 @@ def bill(folder: Path, study: str, pin: str) -> str:
 
     record = TrainingRecord.load(folder / MODEL)
     weights = [Property(name="sdovis:weights_sha256", value=record.weights_sha256)]
-    model = Component(name=f"{study}: model", type=ComponentType.MACHINE_LEARNING_MODEL, bom_ref=MODEL, properties=weights)
+    model = Component(
+        name=f"{study}: model", type=ComponentType.MACHINE_LEARNING_MODEL, bom_ref=MODEL, properties=weights
+    )
     space = Component(name=f"{study}: Space", type=ComponentType.APPLICATION, bom_ref=SPACE)
     release = Component(name=study, version=pin, type=ComponentType.APPLICATION, bom_ref=pin)
     found: dict[str, Component] = {}
@@ -48,7 +50,9 @@ def bill(folder: Path, study: str, pin: str) -> str:
 
     trained_with = [package(name, version) for name, version in record.packages.items()]
     python = record.versions["python"]
-    trained_with.append(Component(name="python", version=python, type=ComponentType.PLATFORM, bom_ref=f"python {python}"))
+    trained_with.append(
+        Component(name="python", version=python, type=ComponentType.PLATFORM, bom_ref=f"python {python}")
+    )
     installed = [
         package(name, version, None if needed else ComponentScope.OPTIONAL)
         for name, version, needed in _installed(folder / SPACE)
