@@ -28,11 +28,11 @@ lock: .venv/installed
 clean:
 	rm -rf .venv runs simulated simulated_full_disc mixed
 
-# Where no wheel of torch's CPU build is found, pip takes its CUDA build on Linux, which needs more: the second line.
-.venv/installed: pyproject.toml locks/tests.txt locks/cuda.txt
+# Torch comes first, so that where its CPU build is not found pip goes on to the index's build before it downloads the rest.
+.venv/installed: pyproject.toml $(wildcard locks/*.txt)
 	$(PYTHON) -c 'import sys; sys.exit("sdovis needs Python 3.11.5 or later" if sys.version_info < (3, 11, 5) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --require-hashes --requirement locks/tests.txt || \
-	$(BIN)/python -m pip install --require-hashes --requirement locks/tests.txt --requirement locks/cuda.txt
+	$(BIN)/python -m pip install --require-hashes --requirement locks/cpu.txt --requirement locks/tests.txt || \
+	$(BIN)/python -m pip install --require-hashes --requirement locks/cuda.txt --requirement locks/tests.txt
 	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
 	touch $@

@@ -1,13 +1,14 @@
 """Writes the lock files: `make lock`. Every package that is installed, with the sha256 of each of its files.
 
-    locks/tests.txt         what `make demo`, `make test` and `make check` install, in the versions of constraints.txt
-    locks/cuda.txt          what torch's CUDA build for Linux needs besides
-    space/locked.txt        what a Space installs, and
-    space/locked_cuda.txt   what it needs besides where torch is the CUDA build
+    locks/tests.txt         what `make demo`, `make test` and `make check` install, but for torch
+    locks/cpu.txt           torch's CPU build: of PyTorch's own index, not on the Python Package Index
+    locks/cuda.txt          torch of the Python Package Index: on Linux its CUDA build, with the libraries of that
+    space/locked*.txt       the same for what a Space installs
 
-uv finds one set of versions for all platforms and Pythons from 3.11.5 on. The hash of torch's CPU build, which is not on
-the Python Package Index, is taken from the wheels in the folders that PIP_FIND_LINKS names; without any, those of the old
-lock stay.
+Torch is apart because pip, told to check hashes, takes the index's build before a file that lies on the disk.
+uv finds one set of versions for all platforms and Pythons from 3.11.5 on. Those of constraints.txt are
+taken. The hash of torch's CPU build is that of its wheels in the folders that PIP_FIND_LINKS names; without any, the old
+lock of it stays.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 UV = [sys.executable, "-m", "uv", "--no-config", "pip", "compile", "--quiet", "--no-header", "--no-annotate"]
 UV += ["--generate-hashes", "--universal", "--python-version", "3.11.5"]
-#: Distributions that only torch's CUDA build for Linux needs.
-CUDA = re.compile(r"(nvidia|cuda)-|triton==")
+#: Torch, and what only its CUDA build needs.
+TORCH = re.compile(r"torch==|(nvidia|cuda)-|triton==")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 #: Of these the project itself is not one: it is installed without dependencies, from its source.
 OURS = "sdovis"
@@ -53,35 +54,28 @@ def write(file: str, locked: Locked, what: str) -> None:
     (ROOT / file).write_text(HEAD.format(what=what) + "\n".join(blocks) + "\n", encoding="utf-8")
 
 
-def of_torch(found: Locked) -> str:
-    (requirement,) = (each for each in found if name(each) == "torch")
-    return requirement
-
-
-def cpu_build(requirement: str) -> set[str]:
-    """Hashes of the wheels of torch's CPU build."""
-    version = requirement.partition("==")[2]
+def cpu_build(requirement: str) -> Locked | None:
+    """Torch's CPU build of that version, with the hashes of its wheels; None if there are none here."""
+    build = f"{requirement}+cpu"
     folders = map(Path, os.environ.get("PIP_FIND_LINKS", "").split())
-    wheels = [wheel for folder in folders for wheel in folder.glob(f"torch-{version}+cpu-*.whl")]
-    if not wheels:
-        old = read((ROOT / "locks" / "tests.txt").read_text(encoding="utf-8"))
-        return old[of_torch(old)]
-    return {f"--hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}" for wheel in wheels}
+    wheels = [wheel for folder in folders for wheel in folder.glob(f"{build.replace('==', '-')}-*.whl")]
+    hashes = {f"--hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}" for wheel in wheels}
+    return {build: hashes} if hashes else None
 
 
 def main() -> None:
     tests = resolved("pyproject.toml", "--extra", "dev")
-    tests = {requirement: hashes for requirement, hashes in tests.items() if name(requirement) != OURS}
-    tests[of_torch(tests)] |= cpu_build(of_torch(tests))
     needed = {name(each) for each in resolved("space/requirements.txt")}
-    space = {requirement: hashes for requirement, hashes in tests.items() if name(requirement) in needed}
-    for file, cuda, locked in (
-        ("locks/tests.txt", "locks/cuda.txt", tests),
-        ("space/locked.txt", "space/locked_cuda.txt", space),
+    (torch,) = (each for each in tests if name(each) == "torch")
+    for prefix, locked in (
+        ("locks/", {each: of for each, of in tests.items() if name(each) != OURS}),
+        ("space/locked_", {each: of for each, of in tests.items() if name(each) in needed}),
     ):
-        beside = {requirement for requirement in locked if CUDA.match(requirement)}
-        write(file, {each: locked[each] for each in locked.keys() - beside}, f"pip install --require-hashes -r {file}")
-        write(cuda, {each: locked[each] for each in beside}, f"beside {file} where torch is its CUDA build for Linux")
+        rest = "locks/tests.txt" if prefix == "locks/" else "space/locked.txt"
+        write(rest, {each: of for each, of in locked.items() if not TORCH.match(each)}, "torch is in another file")
+        write(f"{prefix}cuda.txt", {each: of for each, of in locked.items() if TORCH.match(each)}, f"beside {rest}")
+        if cpu := cpu_build(torch):
+            write(f"{prefix}cpu.txt", cpu, f"beside {rest}")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from studies import ROOT
 
-TESTS, CUDA = ROOT / "locks" / "tests.txt", ROOT / "locks" / "cuda.txt"
-SPACE, SPACE_CUDA = ROOT / "space" / "locked.txt", ROOT / "space" / "locked_cuda.txt"
-FILES = (TESTS, CUDA, SPACE, SPACE_CUDA)
+#: What is installed -> its lock, and those of torch: of the CPU build and of the index's.
+LOCKS = {
+    "tests": [ROOT / "locks" / name for name in ("tests.txt", "cpu.txt", "cuda.txt")],
+    "space": [ROOT / "space" / name for name in ("locked.txt", "locked_cpu.txt", "locked_cuda.txt")],
+}
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 
 
@@ -35,30 +37,34 @@ def _versions(file: Path) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.name}")
+@pytest.mark.parametrize("file", [file for files in LOCKS.values() for file in files], ids=lambda file: file.stem)
 def test_every_package_has_hashes_and_no_host_is_named(file: Path) -> None:
     assert all(HASH.search(line) for line in _lines(file))
     assert not re.search(r"://|--index|--find-links|--extra-index|@ ", file.read_text(encoding="utf-8"))
 
 
-def test_the_versions_are_those_of_the_constraints() -> None:
-    pinned = {}
-    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
-        name, _, version = line.partition("==")
-        pinned[canonicalize_name(name)] = version
-    locked = _versions(TESTS)
-    assert locked == {name: pinned[name] for name in locked}
-    assert _versions(SPACE).items() <= locked.items() and _versions(SPACE_CUDA).items() <= _versions(CUDA).items()
+@pytest.mark.parametrize("what", LOCKS)
+def test_the_versions_are_those_of_the_constraints(what: str) -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
+    rest, cpu, cuda = map(_versions, LOCKS[what])
+    assert rest == {name: pinned[name] for name in rest}
+    assert "torch" not in rest and cpu == {"torch": f"{pinned['torch']}+cpu"} and cuda["torch"] == pinned["torch"]
 
 
-def test_torch_has_its_cpu_build_and_its_cuda_builds_and_what_only_those_need_is_apart() -> None:
-    for file, cuda in ((TESTS, CUDA), (SPACE, SPACE_CUDA)):
-        (torch,) = (line for line in _lines(file) if line.startswith("torch=="))
-        # A wheel for each platform and Python on the index, and the CPU build for Linux and Python 3.11.
-        assert len(HASH.findall(torch)) > 20 and torch.startswith("torch==2.13.0 ")
-        assert "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b" in torch
-        assert not [name for name in _versions(file) if name.startswith("nvidia-")]
-        assert {"nvidia-cublas", "triton"} < _versions(cuda).keys()
+def test_a_space_installs_what_was_tested() -> None:
+    for tested, space in zip(LOCKS["tests"], LOCKS["space"], strict=True):
+        assert set(_lines(space)) <= set(_lines(tested))
+
+
+@pytest.mark.parametrize("what", LOCKS)
+def test_torch_has_the_hashes_of_its_builds_and_what_only_cuda_needs_is_apart(what: str) -> None:
+    rest, cpu, cuda = LOCKS[what]
+    (torch,) = (line for line in _lines(cuda) if line.startswith("torch=="))
+    assert len(HASH.findall(torch)) > 20, "a wheel for each platform and Python"
+    assert len(HASH.findall(_lines(cpu)[0])) >= 1
+    assert not [name for name in _versions(rest) if name.startswith("nvidia-")]
+    assert {"nvidia-cublas", "triton"} < _versions(cuda).keys()
 
 
 def _closure(names: list[str]) -> set[str]:
@@ -82,8 +88,8 @@ def _closure(names: list[str]) -> set[str]:
 def test_nothing_that_is_needed_here_is_missing() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = project["dependencies"] + [each for extra in project["optional-dependencies"].values() for each in extra]
-    assert _closure(wanted) <= _versions(TESTS).keys()
-    assert _closure(_lines(ROOT / "space" / "requirements.txt")) <= _versions(SPACE).keys()
+    assert _closure(wanted) <= {"torch", *_versions(LOCKS["tests"][0])}
+    assert _closure(_lines(ROOT / "space" / "requirements.txt")) <= {"torch", *_versions(LOCKS["space"][0])}
 
 
 @pytest.mark.parametrize("hashed", [True, False])

@@ -1,7 +1,7 @@
 """The bill of materials of a release, in CycloneDX: what its model was trained with, and what its Space installs.
 
 It is made of the release's own files alone: ``training.json`` lists the packages that were installed beside the training,
-``locked.txt`` and ``requirements.txt`` what the Space installs (the hashes of its files are there). It has neither a time
+``requirements.txt`` and the locks what the Space installs (the hashes of its files are there). It has neither a time
 nor a number drawn at random, so that the same release has the same bill.
 """
 
@@ -21,8 +21,8 @@ from sdovis.learning.record import TrainingRecord
 
 NAME = "sbom.cdx.json"
 MODEL, SPACE = "model", "space"
-#: What a Space installs, and whether each needs it: a CUDA build of torch brings its own libraries.
-LOCKS = {"requirements.txt": True, "locked.txt": True, "locked_cuda.txt": False}
+#: What a Space on the Hub installs: torch is the index's build.
+INSTALLED = ("requirements.txt", "locked.txt", "locked_cuda.txt")
 
 
 def bill(folder: Path, study: str, pin: str) -> str:
@@ -68,8 +68,8 @@ def bill(folder: Path, study: str, pin: str) -> str:
 
 
 def _installed(space: Path) -> Iterator[tuple[str, str, bool]]:
-    """Name, version ('' where none is pinned) and whether it is needed everywhere, of what a Space installs."""
-    for file, needed in LOCKS.items():
+    """Name, version ('' where none is pinned) and whether on any platform, of what a Space installs."""
+    for file in INSTALLED:
         if not (space / file).is_file():
             continue
         text = (space / file).read_text(encoding="utf-8").replace("\\\n", " ")
@@ -77,7 +77,7 @@ def _installed(space: Path) -> Iterator[tuple[str, str, bool]]:
             if line and not line.startswith("#"):
                 asked = Requirement(re.sub(r"--hash=\S+", "", line).strip())
                 pinned = [each.version for each in asked.specifier if each.operator == "=="]
-                yield asked.name, pinned[0] if pinned else "", needed and asked.marker is None
+                yield asked.name, pinned[0] if pinned else "", asked.marker is None
 
 
 def write(folder: Path, study: str, pin: str) -> None:

@@ -20,7 +20,7 @@ from sdovis.errors import BadInput, Problem
 SOURCES = (".py", ".typed", ".css", ".js", ".svg", ".html", ".json", ".csv", ".txt")
 SPACE_FILES = ("app.py", "requirements.txt")
 #: The same requirements with all that they need, and hashes.
-LOCKS = ("locked.txt", "locked_cuda.txt")
+LOCKS = ("locked.txt", "locked_cpu.txt", "locked_cuda.txt")
 
 
 def write_space(facts: Facts, folder: Path, templates: Templates) -> None:
