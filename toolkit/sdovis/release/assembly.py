@@ -55,15 +55,7 @@ ALLOWED: Mapping[str, tuple[tuple[str, str], ...]] = {
 #: Without these a repository is not what its card says.
 NEEDED = {
     "dataset": (README, "corpus.json", "audit.json", "data/train-*.parquet", "data/test-*.parquet"),
-    "model": (
-        README,
-        "config.json",
-        "*.safetensors",
-        "preprocessor_config.json",
-        "scores.json",
-        "training.json",
-        sbom.NAME,
-    ),
+    "model": (README, "config.json", "*.safetensors", "preprocessor_config.json", "scores.json", "training.json"),
     "space": (README, "app.py", "requirements.txt", "space.json", "sdovis/__init__.py"),
 }
 
@@ -121,8 +113,8 @@ def release(facts: Facts, run_dir: Path, templates: Templates) -> Release:
             for source, pattern in allowed:
                 _copy(run_dir / source, pattern, beside / kind)
         _space(facts, beside, templates)
-        sbom.write(beside, facts.name, facts.repositories.pin)
         _check_whole(beside)
+        sbom.write(beside, facts.name, facts.repositories.pin)
         if problems := Private((run_dir.resolve(),)).problems(beside):
             raise BadInput(problems)
         (beside / RELEASE).write_text(json.dumps(_pins(facts, beside), indent=1) + "\n", encoding="utf-8")
