@@ -1,9 +1,9 @@
 # Two commands on a fresh machine: `make demo` runs the main job, `make test` passes the tests.
-# Each makes .venv when it is missing and installs the pinned dependencies.
+# Each makes .venv when it is missing and installs the dependencies of locks/, whose hashes pip checks.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check docs format clean
+.PHONY: demo test check docs format lock clean
 
 demo: .venv/installed
 	$(BIN)/sdovis simulate simulated
@@ -26,11 +26,18 @@ format: .venv/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# After a change of pyproject.toml, space/requirements.txt or constraints.txt, which has the versions.
+lock: .venv/installed
+	$(BIN)/python locks/lock.py
+
 clean:
 	rm -rf .venv docs/_build runs simulated simulated_full_disc mixed
 
-.venv/installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit("sdovis needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
+# Torch comes first, so that where its CPU build is not found pip goes on to the index's build before it downloads the rest.
+.venv/installed: pyproject.toml $(wildcard locks/*.txt)
+	$(PYTHON) -c 'import sys; sys.exit("sdovis needs Python 3.11.5 or later" if sys.version_info < (3, 11, 5) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --require-hashes --requirement locks/cpu.txt --requirement locks/tests.txt || \
+	$(BIN)/python -m pip install --require-hashes --requirement locks/cuda.txt --requirement locks/tests.txt
+	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
 	touch $@

@@ -139,6 +139,16 @@ def test_the_model_card_tells_of_several_seeds_which_was_chosen_and_how_they_spr
     assert "trained from 2 seeds, of\n  which the validation part chose 5; the spread" in card
 
 
+def test_the_model_card_tells_where_a_training_was_continued_on_something_else(facts):
+    sessions = ({"after_step": 0, "on": {"threads": "1", "torch": "2.13.0"}},)
+    alone = model_card(replace(facts, training=replace(facts.training, sessions=sessions)))
+    assert "bit for bit" not in alone
+    sessions += ({"after_step": 20, "on": {"threads": "2", "torch": "2.13.0"}},)
+    card = model_card(replace(facts, training=replace(facts.training, sessions=sessions)))
+    (row,) = [line for line in card.splitlines() if line.startswith("| after step 20 |")]
+    assert "threads 2 instead of 1, so the weights are not bit for bit" in row and "torch" not in row
+
+
 # --- front matter ---------------------------------------------------------------------------------------------------
 
 

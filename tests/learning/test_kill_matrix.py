@@ -80,7 +80,7 @@ KILLS: dict[str, tuple[str, list[Any]]] = {
     "before the Trainer's state": (VIT, [[_CALL + "TrainerState.save_to_json", "before", 2]]),
     "in the middle of the Trainer's state": (VIT, [[_CALL + "TrainerState.save_to_json", "torn", 1]]),
     "before the seal": (VIT, [[_SEALS + "seal", "before", 2]]),
-    "in the middle of the seal": (VIT, [["pathlib:Path.write_text", "before", 7]]),
+    "in the middle of the seal": (VIT, [["pathlib:Path.write_text", "before", 8]]),
     "between seal and rename": (VIT, [[_SEALS + "seal", "after", 2]]),
     "between rename and pruning": (VIT, [[_SEALS + "rotate", "before", 2]]),
     "in the middle of pruning": (VIT, [[_SEALS + "shutil.rmtree", "before", 3]]),

@@ -384,10 +384,11 @@ def card(
 
 @app.command()
 def verify(run: Annotated[Path, typer.Argument(help="Run folder, runs/NAME.", show_default=False)]) -> None:
-    """Recompute every number on the cards from the saved predictions and the corpus. Exit code 2 if any differs."""
+    """Recompute every number on the cards, and the release's bill of materials. Exit code 2 if anything differs."""
     from sdovis.cards.verify import verify as recompute
+    from sdovis.release import sbom
 
-    if mismatches := recompute(run):
+    if mismatches := [*recompute(run), *sbom.verify(run)]:
         raise BadInput(mismatch.problem for mismatch in mismatches)
     typer.echo(f"{run}: every number on the cards was recomputed and agrees")
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sdovis import formats
+from sdovis import disk, formats
 from sdovis.errors import BadInput, Problem
 from sdovis.version import __version__
 
@@ -87,8 +87,9 @@ def _stamped(made_from: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def whole(folder: Path, *, stage: str, made_from: Mapping[str, str]) -> Iterator[Path]:
-    """A new folder to write into; it takes the place of ``folder`` when the block ends without an error."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    """A new folder to write into; it takes the place of ``folder`` when the block ends without an error, and is then on
+    the disk."""
+    disk.make(folder.parent)
     for stale in folder.parent.glob(f".{folder.name}-*"):  # of a process that was killed
         shutil.rmtree(stale, ignore_errors=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -98,10 +99,11 @@ def whole(folder: Path, *, stage: str, made_from: Mapping[str, str]) -> Iterator
         written = {formats.KEY: formats.newest(formats.MANIFEST), **asdict(manifest)}
         (beside / NAME).write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
         beside.chmod(0o755)
+        disk.sync(beside)  # first of all this, which takes time, so that between the renames there is none
         old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
         if folder.exists():
             folder.replace(old / folder.name)
-        beside.replace(folder)
+        disk.move(beside, folder)
         shutil.rmtree(old)
     finally:
         shutil.rmtree(beside, ignore_errors=True)

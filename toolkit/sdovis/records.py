@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pydantic_core
 from pydantic import TypeAdapter, ValidationError
 
-from sdovis import formats
+from sdovis import disk, formats
 from sdovis.errors import BadInput, Problem
 
 T = TypeVar("T")
@@ -23,9 +23,7 @@ def write(record: object, file: Path, *, steps: Sequence[formats.Step] = ()) -> 
     The file appears whole or not at all.
     """
     told = {formats.KEY: formats.newest(steps), **plain(record)}
-    beside = file.with_name(f".{file.name}.part")
-    beside.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    beside.replace(file)
+    disk.write(file, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
 
 
 def plain(value: Any) -> Any:

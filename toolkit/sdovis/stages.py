@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sdovis import allocation, manifests, plugins
+from sdovis import allocation, disk, manifests, plugins
 from sdovis.errors import BadInput, Conflict, Problem
 from sdovis.manifests import sha256_file, sha256_text
 from sdovis.study import Study
@@ -81,7 +81,7 @@ def opened(study: Study) -> Iterator[Folders]:
     """
     import filelock
 
-    study.run_dir.mkdir(parents=True, exist_ok=True)
+    disk.make(study.run_dir)
     lock = filelock.FileLock(study.run_dir / ".lock")
     try:
         lock.acquire(timeout=0)
@@ -101,7 +101,7 @@ def _resolve(study: Study, folders: Folders) -> None:
     """Save the study as it was understood beside what was made from it."""
     resolved, text = folders.run / "study.toml", study.to_toml(folders.run)
     if not resolved.exists() or resolved.read_text(encoding="utf-8") != text:
-        resolved.write_text(text, encoding="utf-8")
+        disk.write(resolved, text)
 
 
 def _timed(say: Say, name: str, work: Callable[[], T]) -> T:
@@ -152,14 +152,13 @@ def train(
     study: Study, folders: Folders, say: Say, *, restart: bool = False, clock: Clock | None = None
 ) -> TrainingRecord:
     """Corpus -> model. Continues an earlier, interrupted run of the same training. ``clock`` records the time."""
-    from sdovis.learning.record import TrainingRecord
+    from sdovis.learning.record import finished
 
     corpus = _corpus_to_train_on(study, folders)
     made_from = training_made_from(study, corpus)
-    recorded = (folders.training / "training.json").is_file()
-    if not restart and recorded and manifests.finished(folders.model, made_from):
+    if not restart and (kept := finished(folders.training, folders.model, made_from)) is not None:
         say("train: nothing changed, keeping the model")
-        return TrainingRecord.load(folders.training)
+        return kept
     if study.method.trainable == "head" and study.method.augment:
         say("train: the backbone is frozen and sees each image once, so augmentation is not used")
     if study.method.seeds == 1:

@@ -5,6 +5,7 @@ A template prints one by its name: ``{{ tables.parts }}``. A table without rows 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from sdovis.cards.markdown import (
     verbatim,
 )
 from sdovis.cards.usage import COLOURS
+from sdovis.learning import arithmetic
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
@@ -320,6 +322,10 @@ def _spent(facts: Facts) -> Iterator[list[str]]:
     since = f" since resuming after step {count(training.resumed_from)}" if training.resumed_from else ""
     yield ["time", f"{number(training.seconds)} s{since}, {number(training.images_per_second)} images/s"]
     yield ["hardware", ", ".join(f"{md(what)} {setting(value)}" for what, value in training.hardware.items())]
+    for before, after in itertools.pairwise(arithmetic.Stretch(**each) for each in training.sessions):
+        changes = "; ".join(md(change) for change in arithmetic.changes(before, after))
+        differ = "so the weights are not bit for bit those of an uninterrupted training"
+        yield [f"after step {count(after.after_step)}", f"continued with {changes}, {differ}"]
     for name, value in training.arguments.items():
         yield [code(name), setting(value)]
 

@@ -88,11 +88,12 @@ def verify(run_dir: Path) -> list[Mismatch]:
         copy = run_dir / "release" / kind / README
         for path in [card, copy] if copy.is_file() else [card]:
             printed = path.read_text(encoding="utf-8")
-            found += _differences(str(path.relative_to(run_dir)), printed, merge(text, printed))
+            found += differences(str(path.relative_to(run_dir)), printed, merge(text, printed))
     return found
 
 
-def _differences(file: str, printed: str, right: str) -> Iterator[Mismatch]:
+def differences(file: str, printed: str, right: str) -> Iterator[Mismatch]:
+    """The lines in which ``printed`` differs from the ``right`` text of a file."""
     old, new = printed.splitlines(), right.splitlines()
     for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind != "equal":

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from sdovis import disk
 from sdovis.corpus.build import Corpus
 from sdovis.corpus.columns import POSITIONS
 from sdovis.errors import BadInput, Conflict, Problem
@@ -54,6 +55,7 @@ def export(corpus: Corpus, study: Study, path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
         beside = Path(folder) / path.name
         _write({title: rows for title, rows in sheets.items() if rows}, beside)
+        disk.sync(beside)
         try:
             path.hardlink_to(beside)  # unlike a rename, this fails if another process was first
         except FileExistsError:

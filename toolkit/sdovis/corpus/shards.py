@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sdovis import disk
 from sdovis.corpus.columns import COLUMNS, SIMULATED, UNIT, Kind
 from sdovis.corpus.observations import Reject, Sorted
 from sdovis.errors import Problem
@@ -56,9 +57,8 @@ class Shards:
         """The folder, emptied if it belongs to another preparation or is damaged."""
         said = folder / KEY
         if not (said.is_file() and said.read_text(encoding="utf-8") == key):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            said.write_text(key, encoding="utf-8")
+            disk.remove(folder)
+            disk.write(said, key)
         for unfinished in folder.glob("*.part"):
             unfinished.unlink()
         return cls(folder)
@@ -78,7 +78,7 @@ class Shards:
         table = table.replace_schema_metadata({b"looked": json.dumps(rest).encode()})
         part = self.folder / f"{number:06d}.part"
         pq.write_table(table, part, compression="none")
-        part.replace(self._path(number))
+        disk.move(part, self._path(number))
 
     def read(self, number: int) -> tuple[list[Looked], pd.DataFrame]:
         """Shard ``number``: one entry per image, with ``None`` for each example, and one table of all examples.

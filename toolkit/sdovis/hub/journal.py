@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sdovis import disk
 from sdovis.errors import BadInput, Problem
 from sdovis.hub.plan import Contents
 
@@ -56,9 +56,4 @@ class Journal:
 
     def _put(self, endpoint: str, key: str, what: str, entry: Entry) -> None:
         self._data.setdefault(endpoint, {}).setdefault(key, {})[what] = asdict(entry)
-        beside = self.file.with_name(f".{self.file.name}")
-        with beside.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(self._data, indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self.file)
+        disk.write(self.file, json.dumps(self._data, indent=1) + "\n")

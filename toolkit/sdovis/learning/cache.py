@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from sdovis import manifests
+from sdovis import disk, manifests
 from sdovis.errors import BadInput
 from sdovis.learning import loader
 from sdovis.learning.checkpoints import write_json
@@ -48,7 +47,7 @@ def codes(folder: Path, corpus: Corpus, part: str, processor: Any, *, progress: 
     import filelock
 
     made_from = _made_from(corpus, part, processor)
-    folder.mkdir(parents=True, exist_ok=True)
+    disk.make(folder)
     with filelock.FileLock(folder / f".{part}.lock"):
         if not _is_there(folder, part, made_from):
             with manifests.whole(folder / part, stage="cache", made_from=made_from) as beside:
@@ -131,7 +130,4 @@ def _written(
             if batch.ndim > len(shape):
                 return False
             out.write((batch if batch.ndim == len(shape) else np.repeat(batch[..., None], 3, axis=-1)).data)
-        out.flush()
-        # Its checksum is verified once, so what is there then must have reached the disk.
-        os.fsync(out.fileno())
     return True

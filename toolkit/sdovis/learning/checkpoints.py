@@ -5,7 +5,8 @@
     begun.json                    what the training was started from
     training.json                 there only once the training is finished
 
-The seal is written last, then the folder is renamed. Older checkpoints are deleted only after that.
+The seal is written last, then the folder is renamed. Older checkpoints are deleted only after that, when the new one is on
+the disk.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sdovis import manifests
+from sdovis import disk, manifests
 from sdovis.errors import Conflict
 
 SEAL = "sdovis.json"
@@ -50,7 +51,7 @@ def finish(root: Path, at: int) -> None:
     """Make the checkpoint after step ``at``, fully written under `UNFINISHED`, appear in its place."""
     beside = path(root / UNFINISHED, at)
     seal(beside)
-    beside.replace(path(root, at))
+    disk.move(beside, path(root, at))
     beside.parent.rmdir()
 
 
@@ -119,9 +120,10 @@ def resume_point(folder: Path, made_from: Mapping[str, str], *, restart: bool) -
                 f"{folder}: an unfinished training was started from other inputs ({'; '.join(_changes(begun, made_from))}); "
                 "restore them to continue it, or start over with --restart"
             )
-        shutil.rmtree(root, ignore_errors=True)
+        disk.remove(root)
         write_json(folder / BEGUN, dict(made_from))
-    (folder / FINISHED).unlink(missing_ok=True)
+    disk.remove(folder / FINISHED)
+    disk.make(root)
     return newest(root)
 
 
@@ -151,10 +153,7 @@ def _is_of_a_full_disk(error: BaseException) -> bool:
 
 def write_json(target: Path, data: object) -> None:
     """Write a JSON file that appears whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.part")
-    beside.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    beside.replace(target)
+    disk.write(target, json.dumps(data, indent=1, allow_nan=False) + "\n")
 
 
 def _all(root: Path) -> list[Path]:

@@ -8,14 +8,18 @@ import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from sdovis import formats, manifests
 from sdovis.errors import BadInput, Problem
-from sdovis.learning import checkpoints, loader, methods
+from sdovis.learning import arithmetic, checkpoints, loader, methods
 from sdovis.learning.losses import Loss
 from sdovis.learning.plan import TrainingPlan
 from sdovis.version import __version__
@@ -25,7 +29,6 @@ RECORDED = (
     "per_device_train_batch_size gradient_accumulation_steps num_train_epochs max_steps learning_rate weight_decay "
     "lr_scheduler_type warmup_steps optim max_grad_norm label_smoothing_factor"
 ).split()
-PACKAGES = ("torch", "transformers", "accelerate", "numpy", "pillow")
 #: Of ``training.json``.
 STEPS: tuple[formats.Step, ...] = ()
 
@@ -38,7 +41,8 @@ class TrainingRecord:
     ``images_per_second`` and ``timings`` (seconds in each section) cover only the last session, which began after step
     ``resumed_from``. ``data`` is the corpus' manifest, path -> sha256. ``steps`` is less than ``planned_steps`` if
     patience ended. ``seeds`` is filled if several seeds were trained: see `seeds`. ``temperature`` divided the logits
-    after the training; None if nothing did.
+    after the training; None if nothing did. ``sessions`` says what its steps were computed on: more than one if that changed
+    (`arithmetic.Stretch`). ``packages`` has the version of each distribution that sdovis needs, directly or not.
     """
 
     study: str
@@ -71,6 +75,8 @@ class TrainingRecord:
     timings: Mapping[str, float] = field(default_factory=dict)
     seeds: Mapping[str, Any] = field(default_factory=dict)
     temperature: float | None = None
+    sessions: Sequence[Mapping[str, Any]] = ()
+    packages: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def never_above_chance(self) -> bool:
@@ -113,6 +119,7 @@ class Session:
     images_per_second: float
     seconds: float
     temperature: float | None = None
+    computed_on: Sequence[arithmetic.Stretch] = ()
 
     def draw(self) -> None:
         """Draw the learning curves and a batch into the plan's folder."""
@@ -121,6 +128,15 @@ class Session:
         folder, keep_by = self.plan.folder, self.plan.study.method.keep_by
         monitoring.draw_curves(folder, self.trainer.state.log_history, keep_by, self.kept_step)
         monitoring.draw_batch(folder, self.pictures, self.shown, self.plan.corpus.classes)
+
+
+def finished(folder: Path, model_folder: Path, made_from: Mapping[str, str]) -> TrainingRecord | None:
+    """The record of a training from ``made_from`` that is over and whose model is undamaged; None if there is none."""
+    if not (folder / checkpoints.FINISHED).is_file() or not manifests.finished(model_folder, made_from):
+        return None
+    record = TrainingRecord.load(folder)
+    # A model may be newer than its record, if that was not written any more.
+    return record if record.made_from == made_from else None
 
 
 def record_of(session: Session, model: Any) -> TrainingRecord:
@@ -154,7 +170,10 @@ def record_of(session: Session, model: Any) -> TrainingRecord:
         images_per_second=session.images_per_second,
         weights_sha256=weights_sha256(model),
         hardware=_hardware(arguments),
-        versions={name: version(name) for name in (*PACKAGES, *(["peft"] if study.method.trainable == "lora" else []))}
+        versions={
+            name: version(name)
+            for name in (*arithmetic.PACKAGES, *(["peft"] if study.method.trainable == "lora" else []))
+        }
         | {"python": platform.python_version(), "sdovis": __version__},
         curves=curves,
         method=study.method.model_dump(mode="json"),
@@ -162,7 +181,28 @@ def record_of(session: Session, model: Any) -> TrainingRecord:
         planned_steps=trainer.state.max_steps,
         timings=plan.clock.table(),
         temperature=session.temperature,
+        sessions=[asdict(each) for each in session.computed_on if each.after_step < trainer.state.global_step],
+        packages=packages(),
     )
+
+
+def packages() -> dict[str, str]:
+    """Name -> version of sdovis and of all that it needs, directly or not, as far as it is installed."""
+    found: dict[str, str] = {}
+    seen: set[tuple[str, str]] = set()
+    waiting = [("sdovis", "")]
+    while waiting:
+        if (asked := waiting.pop()) in seen:
+            continue
+        seen.add(asked)
+        name, extra = asked
+        with suppress(PackageNotFoundError):  # of another platform
+            known = distribution(name)
+            found[canonicalize_name(name)] = known.version
+            for need in map(Requirement, known.requires or ()):
+                if need.marker is None or need.marker.evaluate({"extra": extra}):
+                    waiting += [(need.name, each) for each in ("", *sorted(need.extras))]
+    return dict(sorted(found.items()))
 
 
 def weights_sha256(model: Any) -> str:
@@ -179,19 +219,9 @@ def _hardware(arguments: Any) -> dict[str, Any]:
     import torch
 
     device = torch.cuda.get_device_name() if arguments.device.type == "cuda" else arguments.device.type
-    cpu = {"machine": platform.machine(), "processor": _processor_name(), "cores": os.cpu_count()}
+    cpu = {"machine": platform.machine(), "processor": arithmetic.processor_name(), "cores": os.cpu_count()}
     memory = {"memory_gib": round(psutil.virtual_memory().total / 2**30, 1)}
     return {"device": device, **cpu, "threads": torch.get_num_threads(), **memory}
-
-
-def _processor_name() -> str:
-    """The name that Linux gives; on other systems, what Python knows."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
 
 
 def _without_timings(entry: Mapping[str, Any]) -> dict[str, Any]:

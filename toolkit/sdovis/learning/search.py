@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdovis import disk
 from sdovis.errors import BadInput, Conflict, Problem
 from sdovis.learning import checkpoints
 from sdovis.learning.record import TrainingRecord
@@ -62,7 +63,7 @@ class Found:
             folder / "search.json", {"score": self.score, "best": asdict(self.best), "trials": entries}
         )
         best = study.with_settings(self.best.settings)
-        (folder / "best.toml").write_text(best.to_toml(folder), encoding="utf-8")
+        disk.write(folder / "best.toml", best.to_toml(folder))
 
 
 def search(

@@ -14,6 +14,7 @@ Importing this module imports torch. Traps that it avoids, all in transformers 5
 from __future__ import annotations
 
 import copy
+import re
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -321,6 +322,8 @@ class _LogBeforeSave(TrainerCallback):
 class _Steps(TrainerCallback):
     """Appends the wall-clock time of every optimizer step to a table; ``session`` counts the starts of the training."""
 
+    HEADING = "session,step,seconds\n"
+
     def __init__(self, path: Path) -> None:
         self.path, self.session, self.begun = path, 1, 0.0
 
@@ -331,13 +334,13 @@ class _Steps(TrainerCallback):
             return
         if state.global_step == 0 or not self.path.is_file():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text("session,step,seconds\n", encoding="utf-8")
+            self.path.write_text(self.HEADING, encoding="utf-8")
             return
-        # A kill may have cut the last line short, so it is dropped.
-        whole, _, _ = self.path.read_text(encoding="utf-8", errors="replace").rpartition("\n")
-        self.path.write_text(whole + "\n", encoding="utf-8")
-        sessions = [line.partition(",")[0] for line in whole.splitlines()[1:]]
-        self.session = 1 + max(map(int, sessions), default=0)
+        # A kill may have cut the last line short, and a power cut may have taken any of them.
+        written = self.path.read_text(encoding="utf-8", errors="replace")
+        whole = re.findall(r"^\d+,\d+,\d+\.\d{6}$(?=\n)", written, re.MULTILINE)
+        self.path.write_text(self.HEADING + "".join(f"{line}\n" for line in whole), encoding="utf-8")
+        self.session = 1 + max((int(line.partition(",")[0]) for line in whole), default=0)
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

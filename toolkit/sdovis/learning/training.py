@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sdovis import allocation, manifests
+from sdovis import allocation, disk, manifests
 from sdovis.errors import BadInput, Problem, SdovisError
-from sdovis.learning import checkpoints, loader, methods
+from sdovis.learning import arithmetic, checkpoints, loader, methods
 from sdovis.learning.clock import Clock
 from sdovis.learning.losses import Loss
 from sdovis.learning.plan import TrainingPlan
-from sdovis.learning.record import Session, TrainingRecord, record_of, weights_sha256
+from sdovis.learning.record import Session, TrainingRecord, finished, record_of, weights_sha256
 from sdovis.study import Study
 from sdovis.version import __version__
 
@@ -38,9 +38,8 @@ def run(plan: TrainingPlan, *, restart: bool = False) -> TrainingRecord:
     training was started from something else (another ``made_from``, sdovis version or number of processes) and
     ``restart`` is false.
     """
-    recorded = (plan.folder / checkpoints.FINISHED).is_file()
-    if not restart and recorded and manifests.finished(plan.model_folder, plan.made_from):
-        return TrainingRecord.load(plan.folder)
+    if not restart and (record := finished(plan.folder, plan.model_folder, plan.made_from)) is not None:
+        return record
     with plan.clock.part("imports"):
         from sdovis.learning.arguments import reported_to, sharding, tracked_in, training_arguments
     arguments = training_arguments(plan.study, plan.folder / "checkpoints")
@@ -49,8 +48,10 @@ def run(plan: TrainingPlan, *, restart: bool = False) -> TrainingRecord:
     begun_from = _begun_from(plan, arguments)
     with checkpoints.told_if_full(plan.folder):
         start = on_main(lambda: checkpoints.resume_point(plan.folder, begun_from, restart=restart))
+        now = arithmetic.here(plan.study.precision, arguments.device)
+        computed_on = on_main(lambda: arithmetic.noted(plan.folder, start, now))
         with tracked_in(plan.folder / "logs", reported_to(plan.study)):
-            session = _train(plan, arguments, start)
+            session = dataclasses.replace(_train(plan, arguments, start), computed_on=computed_on)
         return on_main(lambda: _finish(session))
 
 
@@ -199,6 +200,7 @@ def _finish(session: Session) -> TrainingRecord:
     with plan.clock.part("figures"):
         session.draw()
     record = record_of(session, model)
+    disk.sync(plan.folder)  # the figures too, and the time of every step
     record.save(plan.folder)
     return record
 

@@ -16,7 +16,7 @@ from sdovis.cards.facts import Facts, elsewhere_of, pin
 from sdovis.cards.templates import Templates
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation.elsewhere import PLACE
-from sdovis.release import vendor
+from sdovis.release import sbom, vendor
 from sdovis.release.private import Private
 from sdovis.version import __version__
 
@@ -114,6 +114,7 @@ def release(facts: Facts, run_dir: Path, templates: Templates) -> Release:
                 _copy(run_dir / source, pattern, beside / kind)
         _space(facts, beside, templates)
         _check_whole(beside)
+        sbom.write(beside, facts.name, facts.repositories.pin)
         if problems := Private((run_dir.resolve(),)).problems(beside):
             raise BadInput(problems)
         (beside / RELEASE).write_text(json.dumps(_pins(facts, beside), indent=1) + "\n", encoding="utf-8")

@@ -19,12 +19,14 @@ from sdovis.errors import BadInput, Problem
 #: What counts as source in a package's folder; never caches, tests or anything else there.
 SOURCES = (".py", ".typed", ".css", ".js", ".svg", ".html", ".json", ".csv", ".txt")
 SPACE_FILES = ("app.py", "requirements.txt")
+#: The same requirements with all that they need, and hashes.
+LOCKS = ("locked.txt", "locked_cpu.txt", "locked_cuda.txt")
 
 
 def write_space(facts: Facts, folder: Path, templates: Templates) -> None:
     """Fill ``folder``, new and empty, with all of the Space repository except space.json and examples."""
     space = files("sdovis.space")
-    for name in SPACE_FILES:
+    for name in SPACE_FILES + LOCKS:
         (folder / name).write_text(space.joinpath(name).read_text(encoding="utf-8"), encoding="utf-8")
     (folder / "README.md").write_text(space_card(facts, templates), encoding="utf-8")
     _copy(Path(sdovis.__file__).parent, folder / "sdovis")
@@ -36,6 +38,10 @@ def write_space(facts: Facts, folder: Path, templates: Templates) -> None:
     for group, name in named:
         for point in entry_points(group=group, name=name):
             _plug_in(point, folder)
+    required = space.joinpath("requirements.txt").read_text(encoding="utf-8")
+    if (folder / "requirements.txt").read_text(encoding="utf-8") != required:
+        for name in LOCKS:  # what a plug-in needs is not locked
+            (folder / name).unlink()
 
 
 def _points() -> Iterable[EntryPoint]:

@@ -13,7 +13,7 @@ import tomlkit
 from tomlkit.container import Container
 from tomlkit.items import Comment, InlineTable, Item, Null, Table, Whitespace
 
-from sdovis import formats
+from sdovis import disk, formats
 from sdovis.errors import BadInput, Problem
 from sdovis.study import file as files
 
@@ -170,6 +170,6 @@ def _replace(path: Path, text: str) -> None:
             beside = Path(folder) / path.name
             beside.write_text(text, encoding="utf-8", newline=ends)
             beside.chmod(path.stat().st_mode)
-            beside.replace(path)
+            disk.move(beside, path)
     except OSError as error:
         raise BadInput(Problem(f"cannot be written: {error}", file=str(path))) from error

@@ -95,9 +95,11 @@ def read_steps(path: Path) -> NDArray[np.float64]:
     if not path.is_file():
         return np.empty(0)
     text = path.read_text(encoding="utf-8", errors="replace")
+    # Without its line break, a number may have lost digits; a power cut may have left nothing.
+    if not (whole := text[: text.rfind("\n") + 1]):
+        return np.empty(0)
     try:
-        # Without its line break, a number may have lost digits.
-        table = pd.read_csv(io.StringIO(text[: text.rfind("\n") + 1]), dtype=str)[["session", "step", "seconds"]]
+        table = pd.read_csv(io.StringIO(whole), dtype=str)[["session", "step", "seconds"]]
     except (ValueError, KeyError) as error:
         raise BadInput(Problem(f"is not a table of steps: {error}", "delete it", str(path))) from error
     table = table.apply(pd.to_numeric, errors="coerce").dropna()
