@@ -12,7 +12,8 @@ from typing import Any
 
 from sdovis import formats, manifests
 from sdovis.cards import card
-from sdovis.cards.facts import Facts, elsewhere_of, pin
+from sdovis.cards.facts import Facts, elsewhere_of
+from sdovis.cards.measured import pin
 from sdovis.cards.templates import Templates
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation.elsewhere import PLACE
@@ -133,8 +134,8 @@ def made_from(facts: Facts, run_dir: Path, templates: Templates) -> dict[str, st
     """What a release depends on. Raises `BadInput` if a stage is missing, damaged or not the one ``facts`` describe."""
     made_by = {"corpus": "prepare", "model": "train", "scores": "evaluate", "cards": "card"}
     made = {name: manifests.read(run_dir / name, made_by=verb) for name, verb in made_by.items()}
-    elsewhere = elsewhere_of(run_dir).values()
-    if pin(made["corpus"], made["model"], made["scores"], *elsewhere) != facts.repositories.pin:
+    tagged = {name: made[name] for name in ("corpus", "model", "scores")} | elsewhere_of(run_dir)
+    if pin(run_dir, tagged) != facts.repositories.pin:
         raise BadInput(Problem("the run has changed since its facts were gathered", "gather them again", str(run_dir)))
     digests = {name: manifest.digest for name, manifest in made.items()}
     record = run_dir / "training" / "training.json"
