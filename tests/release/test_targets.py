@@ -49,7 +49,7 @@ def test_a_folder_gets_the_three_parts_at_once_and_they_are_the_release(crafted:
     released = crafted()
     (line,) = _published(released, share)
     there = share / "sun" / PIN
-    assert line.startswith(f"{there}: 9 of 9 files added, ")
+    assert line.startswith(f"{there}: 10 of 10 files added, ")
     assert {n: c for n, c in _files(there).items() if n != "manifest.json"} == {
         n: c for n, c in _files(released).items() if n != "manifest.json"
     }
@@ -79,7 +79,7 @@ def test_other_words_take_the_place_of_an_unharmed_release_and_another_pin_lies_
 ):
     _published(crafted(), share)
     (line,) = _published(crafted(words="other words"), share)
-    assert ": 3 of 9 files changed, " in line
+    assert ": 3 of 10 files changed, " in line
     assert b"other words" in (share / "sun" / PIN / "model/README.md").read_bytes()
     _published(crafted(seed=1), share)
     assert sorted(path.name for path in (share / "sun").iterdir()) == [PIN, "r-000000000001"]
@@ -87,7 +87,7 @@ def test_other_words_take_the_place_of_an_unharmed_release_and_another_pin_lies_
 
 def test_a_dry_run_tells_it_and_writes_nothing(crafted: Crafted, share: Path):
     (line,) = _published(crafted(), share, dry_run=True)
-    assert "9 of 9 files added" in line and not share.exists()
+    assert "10 of 10 files added" in line and not share.exists()
 
 
 @pytest.mark.parametrize("harm", ["changed", "added", "another"])
@@ -180,6 +180,6 @@ def test_the_command_line_sends_to_a_folder_and_says_where_a_target_is_unknown(
 ):
     run = crafted().parent
     assert run_command(["publish", str(run), "--to", f"folder:{share}"]) == 0
-    assert capsys.readouterr().out.startswith(f"{share}/sun/{PIN}: 9 of 9 files added")
+    assert capsys.readouterr().out.startswith(f"{share}/sun/{PIN}: 10 of 10 files added")
     assert run_command(["publish", str(run), "--to", "folders:x"]) == 2
     assert "targets: 'folders' is unknown; did you mean 'folder'?" in capsys.readouterr().err

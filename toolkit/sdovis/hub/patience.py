@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any
 
 from sdovis.errors import HubFailure
@@ -70,8 +71,9 @@ class Patience(threading.local):
 PATIENT = Patience()
 
 
+@cache
 def install() -> None:
-    """Let `huggingface_hub` speak through a client with time-outs."""
+    """Let `huggingface_hub` speak through a client with time-outs. Once: its old client is closed, whoever uses it."""
     from huggingface_hub import set_client_factory
     from huggingface_hub.utils._http import default_client_factory
 
@@ -86,7 +88,8 @@ def install() -> None:
 
     set_client_factory(client)
     # What it does about a failure is no news; how an operation ended is told in one line.
-    logging.getLogger("huggingface_hub.utils._http").setLevel(logging.ERROR)
+    for name in ("utils._http", "file_download"):
+        logging.getLogger(f"huggingface_hub.{name}").setLevel(logging.ERROR)
 
 
 def asked_for(headers: Mapping[str, str]) -> float | None:
