@@ -186,11 +186,12 @@ class LoopbackHub:
 
     def fault(self, request: str) -> Fault | None:
         """What is to go wrong with a request."""
-        found = next((fault for fault in self.faults if re.search(fault.match, request)), None)
+        found = None
+        for fault in (each for each in self.faults if re.search(each.match, request)):
+            if not fault.skip:
+                found = found or fault
+            fault.skip = max(fault.skip - 1, 0)
         if found is None:
-            return None
-        if found.skip:
-            found.skip -= 1
             return None
         found.times -= 1
         if not found.times:

@@ -9,8 +9,8 @@ import pytest
 from sdovis import manifests
 from sdovis import study as studies
 from sdovis.cards.facts import PLACEHOLDER, gather, rejects
-from sdovis.cards.measured import pin
 from sdovis.cards.markdown import without_folders
+from sdovis.cards.measured import pin
 from sdovis.errors import BadInput
 
 

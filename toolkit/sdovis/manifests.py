@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sdovis import formats
 from sdovis.errors import BadInput, Problem
+from sdovis.exchange import exchange
 from sdovis.version import __version__
 
 NAME = "manifest.json"
@@ -87,7 +88,10 @@ def _stamped(made_from: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def whole(folder: Path, *, stage: str, made_from: Mapping[str, str]) -> Iterator[Path]:
-    """A new folder to write into; it takes the place of ``folder`` when the block ends without an error."""
+    """A new folder to write into; it takes the place of ``folder`` when the block ends without an error.
+
+    At once, where the system can `exchange` folders; elsewhere there is none for a moment.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     for stale in folder.parent.glob(f".{folder.name}-*"):  # of a process that was killed
         shutil.rmtree(stale, ignore_errors=True)
@@ -98,10 +102,12 @@ def whole(folder: Path, *, stage: str, made_from: Mapping[str, str]) -> Iterator
         written = {formats.KEY: formats.newest(formats.MANIFEST), **asdict(manifest)}
         (beside / NAME).write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
         beside.chmod(0o755)
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-        if folder.exists():
-            folder.replace(old / folder.name)
-        beside.replace(folder)
-        shutil.rmtree(old)
+        # A link is replaced, and what it leads to stays.
+        if folder.is_symlink() or not folder.is_dir() or not exchange(beside, folder):
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+            if folder.exists():
+                folder.replace(old / folder.name)
+            beside.replace(folder)
+            shutil.rmtree(old)
     finally:
         shutil.rmtree(beside, ignore_errors=True)

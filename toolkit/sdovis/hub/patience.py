@@ -33,7 +33,7 @@ PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _TAKEN = 409
 
 
-class Patience(threading.local):
+class Waiting(threading.local):
     """Since when a thread has had no good answer of the Hub, and which pauses it was asked for since."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Patience(threading.local):
             raise HubFailure(f"{what}; try again after that")
 
 
-PATIENT = Patience()
+PATIENT = Waiting()
 
 
 @cache
