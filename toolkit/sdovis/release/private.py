@@ -73,7 +73,7 @@ class Private:
     def _in_markdown(self, text: str) -> Iterator[str]:
         """As it is written, and as it is shown."""
         yield from self.in_text(text)
-        yield from self.in_text(html.unescape(text.replace("\\", "")))
+        yield from self.in_text(html.unescape(re.sub(r"\\(?=[^A-Za-z0-9\s])", "", text)))
 
     def _in_value(self, value: str) -> Iterator[str]:
         yield from self.in_text(value)
