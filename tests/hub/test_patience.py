@@ -41,11 +41,7 @@ def impatient(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         "GET /api/whoami-v2",
         "GET .*/tree/",
-        "GET .*/refs",
         "POST .*/create",
-        "POST .*/branch/",
-        "POST .*/preupload/",
-        "POST .*/objects/batch",
         "PUT /lfs/",
         "POST .*/commit/sdovis-next",
         "POST .*/tag/",

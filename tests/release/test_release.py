@@ -16,6 +16,7 @@ from runs import Run, remade
 from sdovis import manifests
 from sdovis.cards import card, templates
 from sdovis.errors import BadInput
+from sdovis.hub.pins import NAMING
 from sdovis.release.assembly import Release, made_from, release
 
 KINDS = ("dataset", "model", "space")
@@ -51,6 +52,13 @@ def test_the_three_repositories_are_there_with_their_sums(run: Run):
         "predictions.parquet", "baselines.parquet", "latency.parquet", "figures/confusion_matrix.png",
     } < model  # fmt: skip
     assert {Path(name).suffix for name in model} == {".md", ".json", ".safetensors", ".parquet", ".png"}
+
+
+def test_the_pin_is_named_where_publishing_expects_it_and_nowhere_else(run: Run):
+    made = release(run.facts, run.folder, BUILT_IN)
+    files = [(kind, name) for kind in KINDS for name in made.repositories[kind].files]
+    naming = {name for kind, name in files if made.pin.encode() in made.path(kind, name).read_bytes()}
+    assert naming == set(NAMING)
 
 
 def test_every_picture_a_card_shows_is_in_its_repository(run: Run):

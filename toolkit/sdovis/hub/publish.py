@@ -135,7 +135,7 @@ def _halfway(pin: str, shown: Sequence[str]) -> str:
         return f"{pin} is prepared and tagged, but main of all three is as it was; publish again to go on"
     now, then = (" and ".join(kinds) for kinds in (shown, [kind for kind in KINDS if kind not in shown]))
     return (
-        f"main of {now} is at {pin} already, main of {then} is as it was and names a release that is still there; "
+        f"main of {now} is at {pin} already, main of {then} is as it was, and what it names is still there; "
         f"publish again to switch the rest ({then}, in this order)"
     )
 
