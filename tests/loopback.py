@@ -14,6 +14,7 @@ import base64
 import hashlib
 import json
 import re
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -144,6 +145,14 @@ class Silence(Exception):
     """There will be no reply, and the connection stays open."""
 
 
+class _Server(ThreadingHTTPServer):
+    """It says nothing of clients that have gone: many are made to."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class LoopbackHub:
     """The server; a context manager. ``token`` belongs to ``user``, who may write to ``namespaces``."""
 
@@ -162,7 +171,7 @@ class LoopbackHub:
         self._closing = threading.Event()
         # Large files lie on another host, as on the real Hub: the client must not send its token there.
         handler = type("Handler", (_Handler,), {"hub": self})
-        self._servers = [ThreadingHTTPServer(("127.0.0.1", 0), handler) for _ in range(2)]
+        self._servers = [_Server(("127.0.0.1", 0), handler) for _ in range(2)]
         self.endpoint, self.storage = (f"http://127.0.0.1:{server.server_port}" for server in self._servers)
 
     def __enter__(self) -> LoopbackHub:
