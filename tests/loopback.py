@@ -14,6 +14,7 @@ import base64
 import hashlib
 import json
 import re
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -65,14 +66,18 @@ class Commit:
     author: str
     date: str
     tree: Mapping[str, Blob]
+    parent: str
 
 
 @dataclass
 class Repository:
+    """A repository; ``commits`` are those of main, ``aside`` those of its other branches."""
+
     kind: str
     id: str
     private: bool
     commits: list[Commit] = field(default_factory=list)
+    aside: list[Commit] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -85,34 +90,67 @@ class Repository:
     def at(self, revision: str) -> Commit | None:
         wanted = revision.removeprefix("refs/heads/").removeprefix("refs/tags/")
         wanted = {"main": self.head.id, **self.tags, **self.branches}.get(wanted, wanted)
-        return next((commit for commit in self.commits if commit.id == wanted), None)
+        return next((commit for commit in [*self.commits, *self.aside] if commit.id == wanted), None)
 
-    def add(self, tree: Mapping[str, Blob], title: str, author: str, message: str = "") -> Commit:
-        parent = self.commits[-1].id if self.commits else ""
+    def until(self, commit: Commit) -> list[Commit]:
+        """A commit and those before it, newest first."""
+        before = self.at(commit.parent)
+        return [commit, *(self.until(before) if before else [])]
+
+    def add(
+        self, tree: Mapping[str, Blob], title: str, author: str, message: str = "", *, branch: str = "main"
+    ) -> Commit:
+        onto = self.at(branch) if self.commits else None
+        parent, count = onto.id if onto else "", len(self.commits) + len(self.aside)
         listing = "\n".join(f"{path} {blob.oid}" for path, blob in sorted(tree.items()))
-        text = f"{self.kind} {self.id}\n{parent}\n{title}\n{author}\n{len(self.commits)}\n{listing}"
-        date = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=len(self.commits))
-        stamp = date.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-        self.commits.append(Commit(git_oid("commit", text.encode()), title, message, author, stamp, dict(tree)))
-        return self.head
+        text = f"{self.kind} {self.id}\n{parent}\n{title}\n{author}\n{count}\n{listing}"
+        stamp = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=count)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        made = Commit(git_oid("commit", text.encode()), title, message, author, stamp, dict(tree), parent)
+        if branch == "main":
+            self.commits.append(made)
+        else:
+            self.aside.append(made)
+            self.branches[branch] = made.id
+        return made
 
 
 @dataclass
 class Fault:
-    """The next request whose ``METHOD /path`` matches: ``drop`` it after it was done, or answer ``status`` instead."""
+    """A request whose ``METHOD /path`` matches, after ``skip`` that do too, and the ``times`` - 1 next ones.
+
+    ``drop``: it is done, and the answer is lost. ``early``: the connection is closed before anything is done. ``silent``:
+    it is accepted and never answered. Otherwise ``status`` is answered, with ``retry_after``, and nothing is done.
+    """
 
     match: str
     status: int | None = None
     drop: bool = False
+    early: bool = False
+    silent: bool = False
+    retry_after: str = ""
+    skip: int = 0
+    times: int = 1
 
 
 class Refused(Exception):
-    def __init__(self, status: int, message: str, code: str = "") -> None:
-        self.status, self.message, self.code = status, message, code
+    def __init__(self, status: int, message: str, code: str = "", retry_after: str = "") -> None:
+        self.status, self.message, self.code, self.retry_after = status, message, code, retry_after
 
 
 class Dropped(Exception):
     """The reply is lost on its way."""
+
+
+class Silence(Exception):
+    """There will be no reply, and the connection stays open."""
+
+
+class _Server(ThreadingHTTPServer):
+    """It says nothing of clients that have gone: many are made to."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class LoopbackHub:
@@ -127,9 +165,13 @@ class LoopbackHub:
         self.page_size = 1000
         self.born_public = False
         self.lock = threading.RLock()
+        #: Called with ``METHOD /path`` before a request is looked at, and after it was done.
+        self.before: Callable[[str], None] = lambda request: None
+        self.after: Callable[[str], None] = lambda request: None
+        self._closing = threading.Event()
         # Large files lie on another host, as on the real Hub: the client must not send its token there.
         handler = type("Handler", (_Handler,), {"hub": self})
-        self._servers = [ThreadingHTTPServer(("127.0.0.1", 0), handler) for _ in range(2)]
+        self._servers = [_Server(("127.0.0.1", 0), handler) for _ in range(2)]
         self.endpoint, self.storage = (f"http://127.0.0.1:{server.server_port}" for server in self._servers)
 
     def __enter__(self) -> LoopbackHub:
@@ -140,12 +182,50 @@ class LoopbackHub:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._closing.set()
         for server in self._servers:
             server.shutdown()
             server.server_close()
 
     def repository(self, kind: str, name: str) -> Repository:
         return self.repositories[kind, name]
+
+    def wait_in_silence(self) -> None:
+        self._closing.wait(60)
+
+    def fault(self, request: str) -> Fault | None:
+        """What is to go wrong with a request."""
+        found = None
+        for fault in (each for each in self.faults if re.search(each.match, request)):
+            if not fault.skip:
+                found = found or fault
+            fault.skip = max(fault.skip - 1, 0)
+        if found is None:
+            return None
+        found.times -= 1
+        if not found.times:
+            self.faults.remove(found)
+        return found
+
+    def dangling(self) -> list[str]:
+        """The pins that main or a tag of a repository names, and that a repository lacks which should carry them.
+
+        What main names must be in all three; what a tag names, in its own and in those that are published before it.
+        """
+        carried = {kind: of.tags.keys() for (kind, _), of in self.repositories.items()}
+        order, found = ("dataset", "model", "space"), []
+        for (kind, _), repository in self.repositories.items():
+            earlier = ("dataset",) if kind == "dataset" else ("dataset", "model")
+            for where, commit in {"main": repository.head.id, **repository.tags}.items():
+                read = repository.at(commit)
+                assert read, f"{kind}: {where} is at a commit that does not exist"
+                named = {
+                    pin for path in ("README.md", "space.json") if path in read.tree for pin in pins(read.tree[path])
+                }
+                needed = order if where == "main" else earlier
+                found += [f"{kind} at {where} names {p}, the {k} lacks it" for p in named for k in needed
+                          if p not in carried.get(k, ())]  # fmt: skip
+        return found
 
     def writes(self) -> list[tuple[str, str]]:
         """The requests so far that change something (checks that are POSTs left out)."""
@@ -179,6 +259,11 @@ class LoopbackHub:
         digest = hashlib.sha256(content).hexdigest()
         self.objects[digest] = content
         return Blob(content, digest)
+
+
+def pins(blob: Blob) -> set[str]:
+    """The pins that a text names."""
+    return set(re.findall(r"\br-[0-9a-f]{12}(?:\.\d+)?", blob.content.decode("utf-8", "replace")))
 
 
 def is_lfs(path: str, sample: bytes, size: int) -> bool:
@@ -216,6 +301,7 @@ _ROUTES: list[tuple[str, re.Pattern[str], str]] = [
         ("POST", _REPO + "/tag/(?P<rev>.+)", "tag"),
         ("DELETE", _REPO + "/tag/(?P<rev>.+)", "untag"),
         ("POST", _REPO + "/branch/(?P<rev>.+)", "branch"),
+        ("DELETE", _REPO + "/branch/(?P<rev>.+)", "unbranch"),
         ("PUT", _REPO + "/settings", "settings"),
         ("GET", _REPO + "/(?P<what>secrets|variables)", "space_values"),
         ("POST", _REPO + "/(?P<what>secrets|variables)", "set_space_value"),
@@ -259,16 +345,24 @@ class _Handler(BaseHTTPRequestHandler):
         # An id is one segment of the path for some callers (org%2Fname), two for others; a revision may hold a slash.
         self.where, self.query = unquote(url.path), parse_qs(url.query)
         self.body = self._read_body()
+        request = f"{method} {self.where}"
+        self.hub.before(request)
         try:
             with self.hub.lock:
                 self.hub.requests.append((method, self.where))
-                status, content, headers = self._answer(method, url.path)
-        except Dropped:
+                try:
+                    status, content, headers = self._answer(method, url.path)
+                finally:
+                    self.hub.after(request)
+        except (Dropped, Silence) as error:
             self.close_connection = True
+            if isinstance(error, Silence):
+                self.hub.wait_in_silence()
             return
         except Refused as error:
             status, content = error.status, {"error": error.message}
             headers = {"X-Error-Message": error.message} | ({"X-Error-Code": error.code} if error.code else {})
+            headers |= {"Retry-After": error.retry_after} if error.retry_after else {}
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         headers = {"Content-Type": "application/json", **headers} if not isinstance(content, bytes) else headers
         self.send_response(status)
@@ -291,11 +385,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, method: str, raw_path: str) -> Reply:
         if raw_path.startswith("/lfs/") and raw_path != "/lfs/verify" and self.headers.get("Authorization"):
             raise Refused(400, "a token does not belong here")
-        fault = next((f for f in self.hub.faults if re.search(f.match, f"{method} {self.where}")), None)
-        if fault:
-            self.hub.faults.remove(fault)
+        fault = self.hub.fault(f"{method} {self.where}")
+        if fault and fault.early:
+            raise Dropped
+        if fault and fault.silent:
+            raise Silence
         if fault and fault.status:
-            raise Refused(fault.status, "the Hub is not well")
+            raise Refused(fault.status, "the Hub is not well", retry_after=fault.retry_after)
         for allowed, pattern, name in _ROUTES:
             found = pattern.match(raw_path) or pattern.match(self.where)
             if found and allowed == ("GET" if method == "HEAD" else method):
@@ -479,11 +575,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _commits(self, kind: str, id: str, rev: str) -> Reply:
         repository = self._repository(kind, id)
-        until = repository.commits.index(self._at(repository, rev)) + 1
+        found = repository.until(self._at(repository, rev))
         return 200, [
             {"id": c.id, "title": c.title, "message": c.message, "date": c.date, "authors": [{"user": c.author}]}
-            for c in reversed(repository.commits[:until])
-        ], {"X-Total-Count": str(until)}  # fmt: skip
+            for c in found
+        ], {"X-Total-Count": str(len(found))}  # fmt: skip
 
     def _resolve(self, kind: str | None, id: str, rev: str, path: str) -> Reply:
         commit = self._at(self._repository(kind, id), rev)
@@ -553,16 +649,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _commit(self, kind: str, id: str, rev: str) -> Reply:
         repository = self._repository(kind, id, write=True)
-        if rev not in ("main", "refs/heads/main"):
-            raise Refused(400, f"{rev} is not a branch")
+        branch = rev.removeprefix("refs/heads/")
+        if branch != "main" and branch not in repository.branches:
+            raise Refused(404, f"Invalid rev id: {rev}", "RevisionNotFound")
+        head = self._at(repository, branch)
         lines = [json.loads(line) for line in self.body.splitlines() if line.strip()]
         header = next(line["value"] for line in lines if line["key"] == "header")
-        if header.get("parentCommit") not in (None, repository.head.id):
+        if header.get("parentCommit") not in (None, head.id):
             raise Refused(412, "A commit has happened since. Please refresh and try again.")
-        tree = dict(repository.head.tree)
+        tree = dict(head.tree)
         for line in lines:
             self._apply(tree, line["key"], line["value"])
-        made = repository.add(tree, header["summary"], self.hub.user, header.get("description", ""))
+        made = repository.add(tree, header["summary"], self.hub.user, header.get("description", ""), branch=branch)
         prefix = "" if kind == "model" else f"{kind}s/"
         url = f"{self.hub.endpoint}/{prefix}{id}/commit/{made.id}"
         return 200, {"success": True, "commitOid": made.id, "commitUrl": url}, {}
@@ -603,4 +701,9 @@ class _Handler(BaseHTTPRequestHandler):
         if rev in repository.branches or rev == "main":
             raise Refused(409, f"Reference already exists: {rev}")
         repository.branches[rev] = self._at(repository, self._json().get("startingPoint")).id
+        return 200, {}, {}
+
+    def _unbranch(self, kind: str, id: str, rev: str) -> Reply:
+        if self._repository(kind, id, write=True).branches.pop(rev, None) is None:
+            raise Refused(404, f"Invalid rev id: {rev}", "RevisionNotFound")
         return 200, {}, {}

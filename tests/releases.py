@@ -16,6 +16,8 @@ license: mit
 ---
 # {kind} {words}
 
+Release `{pin}`: the tag shared by dataset, model and Space.
+
 <!-- sdovis:keep notes -->
 Nothing yet.
 <!-- /sdovis:keep -->
@@ -40,12 +42,13 @@ def crafted(tmp_path: Path) -> Crafted:
     ) -> Path:
         rng = np.random.default_rng(seed)
         folder = tmp_path / "run" / "release"
-        files = {f"{kind}/README.md": CARD.format(kind=kind, words=words).encode() for kind in KINDS}
+        pin = f"r-{seed:012d}"
+        files = {f"{kind}/README.md": CARD.format(kind=kind, words=words, pin=pin).encode() for kind in KINDS}
         files |= {"dataset/data/train-00000-of-00001.parquet": rng.bytes(3000), "dataset/corpus.json": b"{}\n"}
         files |= {"model/model.safetensors": rng.bytes(5000), "model/config.json": b'{"a": 1}\n'}
         files |= {"space/app.py": b"print('hello')\n", "space/sdovis/__init__.py": b""}
+        files |= {"space/space.json": json.dumps({"model": f"{namespace}/sun", "revision": pin}).encode()}
         files = {name: content for name, content in (files | dict(extra or {})).items() if name not in without}
-        pin = f"r-{seed:012d}"
         with manifests.whole(folder, stage="release", made_from={}) as beside:
             for name, content in files.items():
                 (beside / name).parent.mkdir(parents=True, exist_ok=True)

@@ -169,7 +169,7 @@ def make(
     file.write_text(text, encoding="utf-8")
     study = studies.load(file)
     rejects = pd.DataFrame(
-        [["Regions.xlsx", "Active regions", 300 + i, "x.fits", "11999", "Beta", r] for i, r in enumerate(reasons)],
+        [["Regions.xlsx", "Active regions", 300 + i, "x.fits", "11999", "Beta", r, r] for i, r in enumerate(reasons)],
         columns=list(REJECT_COLUMNS),
     )
 

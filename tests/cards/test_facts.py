@@ -8,8 +8,9 @@ from dataclasses import FrozenInstanceError
 import pytest
 from sdovis import manifests
 from sdovis import study as studies
-from sdovis.cards.facts import PLACEHOLDER, gather, pin, rejects
+from sdovis.cards.facts import PLACEHOLDER, gather, rejects
 from sdovis.cards.markdown import without_folders
+from sdovis.cards.measured import pin
 from sdovis.errors import BadInput
 
 
@@ -116,13 +117,34 @@ def test_without_a_namespace_a_placeholder_shows_as_one(finished):
     assert (where.dataset, where.placeholder) == (f"{PLACEHOLDER}/crafted", True)
 
 
-def test_the_pin_depends_on_all_three_manifests():
-    made = [manifests.Manifest(stage, {}, {"a": "1"}) for stage in ("prepare", "train", "evaluate")]
-    pins = {pin(*made)}
-    for i, old in enumerate(made):
-        pins.add(pin(*[*made[:i], manifests.Manifest(old.stage, {}, {"a": "2"}), *made[i + 1 :]]))
-    assert len(pins) == 4
+def test_the_pin_depends_on_the_contents_of_all_folders(tmp_path):
+    made = {name: manifests.Manifest("any", {}, {"a": "1"}) for name in ("corpus", "model", "scores", "on/other")}
+    pins = {pin(tmp_path, made)}
+    for name in made:
+        pins.add(pin(tmp_path, {**made, name: manifests.Manifest("any", {}, {"a": "2"})}))
+    assert len(pins) == 5
     assert all(len(p) == 14 and p.startswith("r-") for p in pins)
+
+
+@pytest.mark.parametrize("measured", ["how long an image took", "the table of that", "what a manifest was made from"])
+def test_the_same_data_code_and_seed_give_the_same_pin_on_another_day_and_machine(run, measured):
+    before = gather(run.study, run.folder).repositories.pin
+    if measured == "how long an image took":
+        run.edit("scores/scores.json", lambda data: data["latency_ms"].update(median=99.0, p95=199.0))
+    elif measured == "the table of that":
+        (run.folder / "scores" / "latency.parquet").write_bytes(b"another day")
+        run.reseal("scores")
+    else:
+        run.edit("scores/manifest.json", lambda data: data["made_from"].update(threads="7"))
+    run.relink()
+    assert gather(run.study, run.folder).repositories.pin == before
+
+
+def test_another_score_gives_another_pin(run):
+    before = gather(run.study, run.folder).repositories.pin
+    run.edit("scores/scores.json", lambda data: data.update(brier_skill=0.5))
+    run.relink()
+    assert gather(run.study, run.folder).repositories.pin != before
 
 
 def test_a_backbone_in_a_folder_is_named_without_its_path(run):

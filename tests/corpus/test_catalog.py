@@ -183,3 +183,13 @@ def test_a_study_that_masks_neighbours_and_knows_of_none_is_refused(study):
         BadInput, match=r"no row has both a region's number and its position.*set source.columns.noaa_ar"
     ):
         catalog(masking, nameless, progress=False)
+
+
+@pytest.mark.parametrize("cell", ["ask ada@noaa.gov", "/home/ada/notes", "Btea?"])
+def test_a_cell_of_a_reject_stays_with_its_owner(study, cell):
+    lenient = study.model_copy(update={"source": study.source.model_copy(update={"on_problem": "reject"})})
+    rows = build.read_rows(study)
+    faulty = RawRow("book", "s", 99, {**rows[0].cells, "label": cell}, rows[0].headings)
+    rejects = catalog(lenient, [*rows, faulty], progress=False).rejects.set_index("row")
+    assert cell in rejects.loc[99, "reason"]
+    assert cell not in rejects.loc[99, "published"] and "'...'" in rejects.loc[99, "published"]

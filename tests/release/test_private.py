@@ -110,9 +110,84 @@ def test_a_value_that_is_an_absolute_path_is_found_wherever_it_leads(
     assert "absolute path" in found(private, tmp_path, name, KINDS[name](path))
 
 
-@pytest.mark.parametrize("words", ["/home/eve/x", "C:\\Users\\eve", "hf_" + "a1" * 12, "ghp_" + "b2" * 12])
-def test_homes_and_tokens_of_others_are_found(private: Private, tmp_path: Path, words: str):
-    assert found(private, tmp_path, "README.md", text(words))
+KEYS = {
+    "hf": "hf_" + "a1" * 12,
+    "github": "ghp_" + "b2" * 12,
+    "github-pat": "github_pat_" + "c3" * 12,
+    "gitlab": "glpat-" + "d4" * 12,
+    "aws": "AKIA" + "E5" * 8,
+    "google": "AIza" + "f6-_x" * 7,
+    "slack": "xoxb-" + "12345-" * 3,
+    "jwt": "eyJ" + "g7" * 8 + ".eyJ" + "h8" * 8 + ".sig",
+    "pem": "-----BEGIN RSA PRIVATE KEY-----",
+}
+ADDRESSES = ["ada.lovelace@noaa.gov", "eve+sun@mail.example.org", "x_1@observatoire.fr"]
+
+
+@pytest.mark.parametrize("words", ["/home/eve/x", "C:\\Users\\eve", *KEYS.values()])
+@pytest.mark.parametrize("name", ["README.md", "sdovis/code.py", "scores.json", "rejects.csv", "strings.parquet"])
+def test_homes_and_tokens_of_others_are_found(private: Private, tmp_path: Path, words: str, name: str):
+    told = found(private, tmp_path, name, KINDS[name](words))
+    assert told and words not in told.replace("names a folder of a machine: /home/eve", "")
+
+
+def with_notes(words: str) -> bytes:
+    file = io.BytesIO()
+    field = pa.field("column", pa.string(), metadata={"by": words})
+    pq.write_table(pa.table([pa.array(["a"])], schema=pa.schema([field])), file)
+    return file.getvalue()
+
+
+def with_file_notes(words: str) -> bytes:
+    file = io.BytesIO()
+    with pq.ParquetWriter(file, pa.schema([("a", pa.string())])) as writer:
+        writer.write_table(pa.table({"a": ["b"]}))
+        writer.add_key_value_metadata({"made by": words})
+    return file.getvalue()
+
+
+def headers(words: str) -> bytes:
+    return strings(json.dumps({"ORIGIN": words, "CONTENT": "MAGNETOGRAM"}))
+
+
+def signed(words: str) -> bytes:
+    file, info = io.BytesIO(), PngImagePlugin.PngInfo()
+    info.add_text("Author", words)
+    Image.new("L", (2, 2)).save(file, "PNG", pnginfo=info)
+    return file.getvalue()
+
+
+SIGNED = {
+    "README.md": text, "scores.json": document, "rejects.csv": table, "strings.parquet": strings,
+    "notes.parquet": with_notes, "file_notes.parquet": with_file_notes, "headers.parquet": headers,
+    "model.safetensors": tensors, "figures/a.png": signed,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("name", SIGNED)
+def test_an_address_is_found_wherever_it_stands_and_not_repeated(
+    private: Private, tmp_path: Path, name: str, address: str
+):
+    told = found(private, tmp_path, name, SIGNED[name](f"by {address}."))
+    assert "contains an e-mail address" in told and address not in told
+    assert address.partition("@")[2] in told
+
+
+def test_an_address_that_its_owner_gave_to_be_published_is_let_through(tmp_path: Path):
+    private = Private(addresses={"ada@noaa.gov"})
+    assert found(private, tmp_path, "README.md", text("ada@noaa.gov")) == ""
+    assert found(private, tmp_path, "README.md", text("eve@noaa.gov"))
+
+
+@pytest.mark.parametrize("words", ["weights@values.mean(0)", "Ada <ada@noaa.gov>", "@pytest.fixture"])
+def test_code_is_its_authors_to_sign(private: Private, tmp_path: Path, words: str):
+    assert found(private, tmp_path, "sdovis/code.py", words.encode()) == ""
+
+
+@pytest.mark.parametrize("escaped", ["hf\\_" + "a1" * 12, "ada&#64;noaa.gov", "ada@noaa\\.gov"])
+def test_what_markdown_hides_is_found(private: Private, tmp_path: Path, escaped: str):
+    assert found(private, tmp_path, "README.md", escaped.encode())
 
 
 @pytest.mark.parametrize(
@@ -126,6 +201,9 @@ def test_homes_and_tokens_of_others_are_found(private: Private, tmp_path: Path, 
         "/home",
         "α/β",
         "C: 3",
+        "3 @ 5 px",
+        "@misc{sdovis",
+        "sdovis@main",
     ],
 )
 @pytest.mark.parametrize("name", ["README.md", "scores.json", "strings.parquet"])

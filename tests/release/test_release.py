@@ -9,12 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from runs import Run, remade
 from sdovis import manifests
 from sdovis.cards import card, templates
 from sdovis.errors import BadInput
+from sdovis.hub.pins import NAMING
 from sdovis.release.assembly import Release, made_from, release
 
 KINDS = ("dataset", "model", "space")
@@ -50,6 +52,13 @@ def test_the_three_repositories_are_there_with_their_sums(run: Run):
         "predictions.parquet", "baselines.parquet", "latency.parquet", "figures/confusion_matrix.png",
     } < model  # fmt: skip
     assert {Path(name).suffix for name in model} == {".md", ".json", ".safetensors", ".parquet", ".png"}
+
+
+def test_the_pin_is_named_where_publishing_expects_it_and_nowhere_else(run: Run):
+    made = release(run.facts, run.folder, BUILT_IN)
+    files = [(kind, name) for kind in KINDS for name in made.repositories[kind].files]
+    naming = {name for kind, name in files if made.pin.encode() in made.path(kind, name).read_bytes()}
+    assert naming == set(NAMING)
 
 
 def test_every_picture_a_card_shows_is_in_its_repository(run: Run):
@@ -156,6 +165,35 @@ def test_what_is_private_stops_the_release_and_nothing_is_left(run: Run, leak: s
         release(run.facts, run.folder, BUILT_IN)
     assert "canary-token-of-nobody" not in str(caught.value)
     assert sorted(p.name for p in run.folder.iterdir() if "release" in p.name) == []
+
+
+def test_the_reason_of_a_reject_is_released_and_not_what_its_cells_hold(run: Run):
+    rows = pd.read_csv(run.folder / "corpus" / "rejects.csv", dtype=str, keep_default_na=False)
+    assert {"label", "reason", "published"} <= set(rows)
+    card.write(run.facts, run.folder, BUILT_IN)
+    released = pd.read_csv(release(run.facts, run.folder, BUILT_IN).path("dataset", "rejects.csv"), dtype=str)
+    assert list(released) == ["file", "sheet", "row", "reason"]
+    assert released["reason"].tolist() == rows["published"].tolist()
+
+
+@pytest.mark.parametrize("where", ["an author", "a kept section", "a result"])
+def test_addresses_are_released_where_the_owner_put_them_and_nowhere_else(run: Run, where: str):
+    facts = run.facts
+    if where == "an author":
+        facts = dataclasses.replace(facts, authors=("Ada Lovelace <ada@noaa.gov>",))
+    card.write(facts, run.folder, BUILT_IN)
+    if where == "a kept section":
+        path = run.folder / "cards" / "model" / "README.md"
+        mark = "<!-- sdovis:keep notes -->\n"
+        path.write_text(path.read_text().replace(mark, f"{mark}Ask ada@noaa.gov\n"))
+        card.write(facts, run.folder, BUILT_IN)
+    if where == "a result":
+        record = run.folder / "training" / "training.json"
+        record.write_text(json.dumps({**json.loads(record.read_text()), "study": "ada@noaa.gov"}))
+        with pytest.raises(BadInput, match=r"model/training\.json: contains an e-mail address \(a\.\.\.@noaa\.gov\)"):
+            release(facts, run.folder, BUILT_IN)
+    else:
+        assert "ada@noaa.gov" in release(facts, run.folder, BUILT_IN).path("model", "README.md").read_text()
 
 
 def test_an_earlier_release_stays_when_the_new_one_fails(run: Run):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import json
 import shutil
+import tempfile
+import threading
+import types
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from loopback import LoopbackHub
 from runs import remade
+from sdovis import exchange
 from sdovis.cli import run_command
 from sdovis.errors import BadInput, Conflict
 from sdovis.release.assembly import KINDS, Release
@@ -49,7 +55,7 @@ def test_a_folder_gets_the_three_parts_at_once_and_they_are_the_release(crafted:
     released = crafted()
     (line,) = _published(released, share)
     there = share / "sun" / PIN
-    assert line.startswith(f"{there}: 9 of 9 files added, ")
+    assert line.startswith(f"{there}: 10 of 10 files added, ")
     assert {n: c for n, c in _files(there).items() if n != "manifest.json"} == {
         n: c for n, c in _files(released).items() if n != "manifest.json"
     }
@@ -79,7 +85,7 @@ def test_other_words_take_the_place_of_an_unharmed_release_and_another_pin_lies_
 ):
     _published(crafted(), share)
     (line,) = _published(crafted(words="other words"), share)
-    assert ": 3 of 9 files changed, " in line
+    assert ": 3 of 10 files changed, " in line
     assert b"other words" in (share / "sun" / PIN / "model/README.md").read_bytes()
     _published(crafted(seed=1), share)
     assert sorted(path.name for path in (share / "sun").iterdir()) == [PIN, "r-000000000001"]
@@ -87,7 +93,7 @@ def test_other_words_take_the_place_of_an_unharmed_release_and_another_pin_lies_
 
 def test_a_dry_run_tells_it_and_writes_nothing(crafted: Crafted, share: Path):
     (line,) = _published(crafted(), share, dry_run=True)
-    assert "9 of 9 files added" in line and not share.exists()
+    assert "10 of 10 files added" in line and not share.exists()
 
 
 @pytest.mark.parametrize("harm", ["changed", "added", "another"])
@@ -180,6 +186,54 @@ def test_the_command_line_sends_to_a_folder_and_says_where_a_target_is_unknown(
 ):
     run = crafted().parent
     assert run_command(["publish", str(run), "--to", f"folder:{share}"]) == 0
-    assert capsys.readouterr().out.startswith(f"{share}/sun/{PIN}: 9 of 9 files added")
+    assert capsys.readouterr().out.startswith(f"{share}/sun/{PIN}: 10 of 10 files added")
     assert run_command(["publish", str(run), "--to", "folders:x"]) == 2
     assert "targets: 'folders' is unknown; did you mean 'folder'?" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not exchange.possible(Path(tempfile.gettempdir())), reason="this system cannot exchange folders")
+def test_whoever_reads_a_folder_while_it_is_replaced_finds_a_release_at_every_moment(crafted: Crafted, share: Path):
+    _published(crafted(), share)
+    card, missing, done = share / "sun" / PIN / "model" / "README.md", [], threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            try:
+                card.read_bytes()
+            except OSError as error:
+                missing.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(60):
+        (line,) = _published(crafted(words=f"words {number}"), share)
+    done.set()
+    reader.join()
+    assert missing == []
+    assert "for a moment" not in line
+    assert [path.name for path in (share / "sun").iterdir()] == [PIN], "the earlier one is gone"
+
+
+@pytest.mark.parametrize("why", ["no such call", "not on this file system"])
+def test_where_folders_cannot_be_exchanged_it_is_done_in_two_steps_and_said(
+    crafted: Crafted, share: Path, why: str, monkeypatch: pytest.MonkeyPatch
+):
+    def cannot(*_: object) -> int:
+        ctypes.set_errno(errno.EINVAL)
+        return -1
+
+    calls = types.SimpleNamespace() if why == "no such call" else types.SimpleNamespace(renameat2=cannot)
+    monkeypatch.setattr("sdovis.exchange.ctypes.CDLL", lambda *_, **__: calls)
+    (line,) = _published(crafted(), share)
+    assert "for a moment" not in line, "there was none before"
+    (line,) = _published(crafted(words="other words"), share)
+    assert line.endswith("for a moment there was no release there")
+    assert b"other words" in (share / "sun" / PIN / "model/README.md").read_bytes()
+    assert [path.name for path in (share / "sun").iterdir()] == [PIN]
+
+
+def test_an_exchange_that_fails_leaves_both_and_is_told(tmp_path: Path):
+    (tmp_path / "one").mkdir()
+    with pytest.raises(FileNotFoundError):
+        exchange.exchange(tmp_path / "one", tmp_path / "other")
+    assert (tmp_path / "one").is_dir()

@@ -411,8 +411,10 @@ def publish(
 ) -> None:
     """Send the release to the Hub or another target: dataset, then model, then Space. What is already there is skipped.
 
-    On the Hub each repository gets one commit. HF_ENDPOINT, or --to hub:ADDRESS, names another Hub; the token comes from
-    HF_TOKEN or `hf auth login`. With --to folder:PATH all three repositories go to PATH/STUDY/PIN at once.
+    On the Hub each repository gets one commit; all are prepared and tagged before the first is shown. A tag is never
+    moved: other words under the same data are another release, r-HASH.2. HF_ENDPOINT, or --to hub:ADDRESS, names another
+    Hub; the token comes from HF_TOKEN or `hf auth login`. With --to folder:PATH all three repositories go to
+    PATH/STUDY/PIN at once.
     """
     from sdovis.release.request import Request, addressed
     from sdovis.release.targets import target

@@ -27,7 +27,7 @@ def move(beside: Path, place: Path) -> None:
     beside.replace(place)
     # First the name that is new: a name that is on the disk twice does no harm.
     for folder in dict.fromkeys((place.parent, beside.parent)):
-        _flush(folder)
+        settle(folder)
 
 
 def make(folder: Path) -> None:
@@ -56,6 +56,11 @@ def sync(path: Path) -> None:
         _flush(Path(folder))
     if not path.is_dir():
         _flush(path)
+
+
+def settle(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, as they are now."""
+    _flush(folder)
 
 
 def _flush(path: Path) -> None:

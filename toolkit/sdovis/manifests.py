@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sdovis import disk, formats
 from sdovis.errors import BadInput, Problem
+from sdovis.exchange import exchange
 from sdovis.version import __version__
 
 NAME = "manifest.json"
@@ -88,7 +89,10 @@ def _stamped(made_from: Mapping[str, str]) -> dict[str, str]:
 @contextmanager
 def whole(folder: Path, *, stage: str, made_from: Mapping[str, str]) -> Iterator[Path]:
     """A new folder to write into; it takes the place of ``folder`` when the block ends without an error, and is then on
-    the disk."""
+    the disk.
+
+    At once, where the system can `exchange` folders; elsewhere there is none for a moment.
+    """
     disk.make(folder.parent)
     for stale in folder.parent.glob(f".{folder.name}-*"):  # of a process that was killed
         shutil.rmtree(stale, ignore_errors=True)
@@ -100,10 +104,14 @@ def whole(folder: Path, *, stage: str, made_from: Mapping[str, str]) -> Iterator
         (beside / NAME).write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
         beside.chmod(0o755)
         disk.sync(beside)  # first of all this, which takes time, so that between the renames there is none
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-        if folder.exists():
-            folder.replace(old / folder.name)
-        disk.move(beside, folder)
-        shutil.rmtree(old)
+        # A link is replaced, and what it leads to stays.
+        if folder.is_symlink() or not folder.is_dir() or not exchange(beside, folder):
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+            if folder.exists():
+                folder.replace(old / folder.name)
+            disk.move(beside, folder)
+            shutil.rmtree(old)
+        else:
+            disk.settle(folder.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from sdovis import figures, manifests
+from sdovis import figures, manifests, privacy
 from sdovis.cards.facts import Facts
 from sdovis.cards.markdown import front_matter
 from sdovis.cards.metadata import dataset_metadata, model_metadata, space_metadata
@@ -43,14 +43,10 @@ def _card(metadata: dict[str, Any], template: Template, facts: Facts) -> str:
     return card
 
 
-#: An access token for the Hub, or for a common code host.
-_TOKEN = re.compile(r"\b(?:hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,})\b")
-
-
 def _refuse_private(card: str) -> None:
     """Raise `BadInput` if a card contains a token, or a folder of this machine."""
     bare = html.unescape(card.replace("\\", ""))
-    found = [match[0][:6] + "..." for match in _TOKEN.finditer(bare)]
+    found = [match[0][:6] + "..." for match in privacy.TOKEN.finditer(bare)]
     for folder in sorted({str(Path.home()), str(Path.cwd())} - {"/"}):
         found += [folder] if re.search(rf"(?<![\w.-]){re.escape(folder)}(?![\w.-])", bare) else []
     secret = os.environ.get("HF_TOKEN", "")

@@ -10,6 +10,7 @@ from pathlib import Path
 from sdovis import manifests
 from sdovis.cards import sources
 from sdovis.cards.markdown import without_folders
+from sdovis.cards.measured import pin
 from sdovis.cards.sources import Example, Network, Storage
 from sdovis.channels.channel import ChannelFacts
 from sdovis.corpus.audit import Audit, Part
@@ -185,15 +186,10 @@ def headline(scores: ScoreFacts, score: str) -> Headline:
     return Headline(score, model, best, scores.baselines[best][score], difference, beats)
 
 
-def pin(corpus: Manifest, model: Manifest, scores: Manifest, *elsewhere: Manifest) -> str:
-    """The tag of a release, known before anything is published: a function of its contents."""
-    return "r-" + manifests.sha256_text("\n".join(m.digest for m in (corpus, model, scores, *elsewhere)))[:12]
-
-
-def elsewhere_of(run_dir: Path) -> dict[Path, Manifest]:
-    """The folders with scores on other sources, by name, and their manifests. Raises `BadInput` for a damaged one."""
+def elsewhere_of(run_dir: Path) -> dict[str, Manifest]:
+    """The folders in ``run_dir`` with scores on other sources, and their manifests. Raises `BadInput` for a damaged one."""
     folders = sorted(path for path in (run_dir / PLACE).glob("[!.]*") if path.is_dir())
-    return {folder: manifests.read(folder, made_by="evaluate --on") for folder in folders}
+    return {f"{PLACE}/{folder.name}": manifests.read(folder, made_by="evaluate --on") for folder in folders}
 
 
 def gather(study: Study, run_dir: Path) -> Facts:
@@ -215,7 +211,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
     training = TrainingRecord.load(run_dir / "training")
     disagreements = [
         *_disagreements(study, made, training, corpus, run_dir),
-        *_other_model(made, elsewhere),
+        *_other_model(made, elsewhere, run_dir),
         *_other_classes(corpus, scores, config, run_dir),
     ]
     if not scores.overall:
@@ -233,7 +229,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
         licence=study.publish.licence,
         authors=study.publish.authors,
         notes=study.publish.notes,
-        repositories=_repositories(study, pin(*made.values(), *elsewhere.values())),
+        repositories=_repositories(study, pin(run_dir, made | elsewhere)),
         classes=class_facts(corpus.classes, corpus.scheme, corpus.spellings),
         scheme=corpus.scheme,
         flares=corpus.flares,
@@ -276,7 +272,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
         trainable=study.method.trainable,
         training=training,
         scores=scores,
-        elsewhere=tuple(Elsewhere.load(folder) for folder in elsewhere),
+        elsewhere=tuple(Elsewhere.load(run_dir / name) for name in elsewhere),
         examples=sources.examples(run_dir, tuple(corpus.classes)),
         figures=tuple(sorted(f for f in made["scores"].files if f.startswith("figures/"))),
         sdovis=__version__,
@@ -303,13 +299,13 @@ def _disagreements(
         yield Problem("[evaluation] in the study is not what the scores were made with", rerun, str(run_dir / "scores"))
 
 
-def _other_model(made: Mapping[str, Manifest], elsewhere: Mapping[Path, Manifest]) -> Iterator[Problem]:
+def _other_model(made: Mapping[str, Manifest], elsewhere: Mapping[str, Manifest], run_dir: Path) -> Iterator[Problem]:
     """Scores on other sources that belong to another corpus or model."""
     digests = made["corpus"].digest, made["model"].digest
-    for folder, manifest in elsewhere.items():
+    for name, manifest in elsewhere.items():
         if (manifest.made_from["corpus"], manifest.made_from["model"]) != digests:
             what = "were not made from this corpus and this model"
-            yield Problem(what, "run sdovis evaluate --on again, or remove the folder", str(folder))
+            yield Problem(what, "run sdovis evaluate --on again, or remove the folder", str(run_dir / name))
 
 
 def _other_classes(corpus: CorpusFacts, scores: ScoreFacts, config: ConfigFile, run_dir: Path) -> Iterator[Problem]:

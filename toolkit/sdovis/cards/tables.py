@@ -27,6 +27,7 @@ from sdovis.cards.markdown import (
     setting,
     verbatim,
 )
+from sdovis.cards.measured import BEGIN, END
 from sdovis.cards.usage import COLOURS
 from sdovis.learning import arithmetic
 
@@ -238,8 +239,14 @@ def parts_in_short(facts: Facts) -> Markdown:
 
 
 def training(facts: Facts) -> Markdown:
-    """Network, data, method, time and settings of the training."""
-    return _table(["", ""], [*_network(facts), *_trained(facts), *_repeated(facts), *_spent(facts)])
+    """Network, data, method and settings of the training."""
+    arguments = ([code(name), setting(value)] for name, value in facts.training.arguments.items())
+    return _table(["", ""], [*_network(facts), *_trained(facts), *_repeated(facts), *arguments])
+
+
+def measured(facts: Facts) -> Markdown:
+    """How long training and prediction took, and on what: between marks, because a release is the same without it."""
+    return blocks(BEGIN, _table(["", ""], _spent(facts)), END)
 
 
 def _network(facts: Facts) -> Iterator[list[str]]:
@@ -320,14 +327,15 @@ def _repeated(facts: Facts) -> Iterator[list[str]]:
 def _spent(facts: Facts) -> Iterator[list[str]]:
     training = facts.training
     since = f" since resuming after step {count(training.resumed_from)}" if training.resumed_from else ""
-    yield ["time", f"{number(training.seconds)} s{since}, {number(training.images_per_second)} images/s"]
-    yield ["hardware", ", ".join(f"{md(what)} {setting(value)}" for what, value in training.hardware.items())]
+    yield ["training", f"{number(training.seconds)} s{since}, {number(training.images_per_second)} images/s"]
+    yield ["on", ", ".join(f"{md(what)} {setting(value)}" for what, value in training.hardware.items())]
     for before, after in itertools.pairwise(arithmetic.Stretch(**each) for each in training.sessions):
         changes = "; ".join(md(change) for change in arithmetic.changes(before, after))
         differ = "so the weights are not bit for bit those of an uninterrupted training"
         yield [f"after step {count(after.after_step)}", f"continued with {changes}, {differ}"]
-    for name, value in training.arguments.items():
-        yield [code(name), setting(value)]
+    latency = facts.scores.latency_ms
+    took = f"{number(latency.median)} ms (median; 95th percentile {number(latency.p95)} ms)"
+    yield ["one image", f"{took} on the machine used for evaluation, one at a time, without decoding the original file"]
 
 
 #: The tables, by the name under which a template calls them.
@@ -350,5 +358,6 @@ TABLES: Mapping[str, Callable[[Facts], Markdown]] = {
         strata,
         parts_in_short,
         training,
+        measured,
     )
 }

@@ -296,7 +296,7 @@ def _rejects(found: Catalog, gone: NDArray[np.bool_], reasons: Sequence[str] | N
         .rename(columns={"label_text": "label"})
     )
     renamed["image"] = renamed["image_file"]
-    left_out = renamed.assign(reason=reasons)[list(REJECT_COLUMNS)]
+    left_out = renamed.assign(reason=reasons, published=reasons)[list(REJECT_COLUMNS)]
     return pd.concat([table for table in (found.rejects, left_out) if len(table)] or [found.rejects])
 
 

@@ -23,11 +23,13 @@ from sdovis.images.keywords import Keywords
 from sdovis.labels import schemes as label_schemes
 from sdovis.labels.schemes import LabelScheme
 from sdovis.manifests import sha256_file
+from sdovis.privacy import without_cells
 from sdovis.readers.rows import RawRow
 from sdovis.study import Images, Study, reader
 from sdovis.sun.geometry import DiscFrame
 
-REJECT_COLUMNS = ("file", "sheet", "row", "image", "noaa_ar", "label", "reason")
+#: ``reason`` is for the owner of the rows and may quote a cell; ``published`` is the same without what cells hold.
+REJECT_COLUMNS = ("file", "sheet", "row", "image", "noaa_ar", "label", "reason", "published")
 #: Limits beyond which the decoder of an image is stopped: seconds, and bytes beyond those of an idle worker.
 DECODING_SECONDS = 60.0
 DECODING_BYTES = 2 * 2**30
@@ -237,6 +239,7 @@ def _reject_row(reject: Reject) -> dict[str, Any]:
         "noaa_ar": raw.text("noaa_ar"),
         "label": raw.text("label"),
         "reason": reject.reason,
+        "published": without_cells(reject.reason, raw.cells.values()),
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from sdovis import privacy
 from sdovis.channels.channel import MAX_TIME_GAP, of_one_harp
 from sdovis.channels.layers import Layer
 from sdovis.channels.place import Position
@@ -227,7 +228,8 @@ def _described(row: Observation) -> dict[str, Any]:
 
 def _headers(layers: Sequence[Layer]) -> str:
     """The files' headers as JSON: the header, or with several channels one header per channel."""
-    headers = [dict(layer.image.header) for layer in layers]
+    # Who wrote a file may have signed it: nobody needs that to use the image.
+    headers = [{k: v for k, v in layer.image.header.items() if not any(privacy.found(str(v)))} for layer in layers]
     names = [layer.channel.name for layer in layers if layer.channel]
     said = dict(zip(names, headers, strict=True)) if len(layers) > 1 else headers[0]
     return json.dumps(said, sort_keys=True, default=str)

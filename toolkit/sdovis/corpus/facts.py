@@ -73,7 +73,7 @@ class CorpusFacts:
             view=View.of_study(study.images).facts(),
             rows=len(kept),
             rejects=len(rejects),
-            rejects_by_reason=count_reasons(rejects["reason"]),
+            rejects_by_reason=count_reasons(published_reasons(rejects)),
             flares=reader(study.source.reader).flares(study.source, study.source.settings, kept["observed"]),
             notices=notices or None,
             rows_without_region=int(units.lacking(kept, scheme).sum()) or None,
@@ -87,6 +87,11 @@ class CorpusFacts:
     def load(cls, folder: Path) -> CorpusFacts:
         """Read it from a corpus folder. Raises `BadInput` as `records.read` does."""
         return records.read(cls, folder / FILE, made_by="prepare", steps=STEPS)
+
+
+def published_reasons(rejects: pd.DataFrame) -> pd.Series:
+    """Why rows were left out, in words that quote no cell. Corpora of an earlier sdovis have one column of reasons."""
+    return rejects["published" if "published" in rejects else "reason"]
 
 
 def count_spellings(texts: pd.Series) -> dict[str, int]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
-from sdovis import manifests
 from sdovis.errors import Conflict
+from sdovis.hub import pins
+from sdovis.hub.pins import Files
 from sdovis.hub.remote import OF_THE_HUB, Hub
-from sdovis.release.assembly import KINDS, README, Release, differ_in_kept_sections_only
+from sdovis.release.assembly import KINDS, Release
 
 
 def verify_published(
@@ -17,33 +20,38 @@ def verify_published(
 ) -> Release:
     """Download the three repositories at the release's pin and compare every file with ``release.json``.
 
-    They are kept in ``folder`` if one is given. A README may differ in its kept sections. Raises `Conflict` that
-    names every missing, different or unexpected file, and `HubFailure` if a pin does not exist.
+    The pin is the one that the release has on this Hub. They are kept in ``folder`` if one is given. A README may differ
+    in its kept sections, and all of it in what was measured. Raises `Conflict` that names every missing, different or
+    unexpected file, and `HubFailure` if a pin does not exist.
     """
     release = Release.load(release_dir)
     hub = Hub(endpoint, token)
+    files = {kind: Files.of(release, kind) for kind in KINDS}
+    pin = _pin(hub, release, files.values())
     with ExitStack() as stack:
         root = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         wrong = []
         for kind in KINDS:
-            there = hub.download(kind, release.repositories[kind].id, release.pin, root / kind)
-            wrong += [f"{kind}/{name}" for name in _wrong(release, kind, there)]
+            there = hub.download(kind, release.repositories[kind].id, pin, root / kind)
+            wrong += [f"{kind}/{name}" for name in _wrong(files[kind].under(pin), there)]
     if wrong:
-        where = f"what {hub.endpoint} has at {release.pin}"
+        where = f"what {hub.endpoint} has at {pin}"
         raise Conflict(f"{where} differs from the release: {', '.join(wrong[:10])}{' ...' if len(wrong) > 10 else ''}")
-    return release
+    return replace(release, pin=pin)
 
 
-def _wrong(release: Release, kind: str, there: Path) -> list[str]:
-    wanted = release.repositories[kind].files
+def _pin(hub: Hub, release: Release, files: Iterable[Files]) -> str:
+    """The pin that the release has on the Hub; if it is not there, the newest that one with the same data has."""
+    refs = [(each, hub.refs(each.kind, each.id)) for each in files]
+    found = pins.choose(hub, release.pin, refs)
+    tags = {tag for _, of in refs for tag in of.tags}
+    numbered = [number for tag in tags if (number := pins.number(tag, release.pin))]
+    return found if found in tags or not numbered else pins.numbered(release.pin, max(numbered))
+
+
+def _wrong(wanted: Files, there: Path) -> list[str]:
     names = (path.relative_to(there) for path in there.rglob("*") if path.is_file())
     # The client keeps notes of its own in .cache.
     found = {name.as_posix() for name in names if name.parts[0] != ".cache"} - {OF_THE_HUB}
-    wrong = sorted(found ^ wanted.keys())
-    for name in sorted(found & wanted.keys()):
-        same = manifests.sha256_file(there / name) == wanted[name]
-        if not same and name == README:
-            texts = (path.read_text(encoding="utf-8") for path in (release.path(kind, name), there / name))
-            same = differ_in_kept_sections_only(*texts)
-        wrong += [] if same else [name]
-    return wrong
+    both = sorted(found & wanted.wanted.keys())
+    return sorted(found ^ wanted.wanted.keys()) + [n for n in both if not wanted.alike(n, (there / n).read_bytes())]

@@ -10,10 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sdovis import formats, manifests
+import pandas as pd
+
+from sdovis import formats, manifests, privacy
 from sdovis.cards import card
-from sdovis.cards.facts import Facts, elsewhere_of, pin
+from sdovis.cards.facts import Facts, elsewhere_of
+from sdovis.cards.measured import pin
 from sdovis.cards.templates import Templates
+from sdovis.corpus.facts import published_reasons
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation.elsewhere import PLACE
 from sdovis.release import sbom, vendor
@@ -25,6 +29,8 @@ KINDS = ("dataset", "model", "space")
 RELEASE = "release.json"
 STEPS: tuple[formats.Step, ...] = ()
 README = "README.md"
+#: Rows left out; released without the cells that it quotes for their owner.
+REJECTS = "rejects.csv"
 
 #: Kind -> (folder of the run, pattern): what is released, and nothing else. No pattern matches a pickle.
 ALLOWED: Mapping[str, tuple[tuple[str, str], ...]] = {
@@ -32,7 +38,6 @@ ALLOWED: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("cards/dataset", README),
         ("corpus", "data/*.parquet"),
         ("corpus", "audit.json"),
-        ("corpus", "rejects.csv"),
         ("corpus", "corpus.json"),
     ),
     "model": (
@@ -54,7 +59,7 @@ ALLOWED: Mapping[str, tuple[tuple[str, str], ...]] = {
 }
 #: Without these a repository is not what its card says.
 NEEDED = {
-    "dataset": (README, "corpus.json", "audit.json", "data/train-*.parquet", "data/test-*.parquet"),
+    "dataset": (README, "corpus.json", "audit.json", REJECTS, "data/train-*.parquet", "data/test-*.parquet"),
     "model": (README, "config.json", "*.safetensors", "preprocessor_config.json", "scores.json", "training.json"),
     "space": (README, "app.py", "requirements.txt", "space.json", "sdovis/__init__.py"),
 }
@@ -112,10 +117,11 @@ def release(facts: Facts, run_dir: Path, templates: Templates) -> Release:
         for kind, allowed in ALLOWED.items():
             for source, pattern in allowed:
                 _copy(run_dir / source, pattern, beside / kind)
+        _rejects(run_dir / "corpus" / REJECTS, beside / "dataset" / REJECTS)
         _space(facts, beside, templates)
         _check_whole(beside)
         sbom.write(beside, facts.name, facts.repositories.pin)
-        if problems := Private((run_dir.resolve(),)).problems(beside):
+        if problems := Private((run_dir.resolve(),), _given(facts, beside)).problems(beside):
             raise BadInput(problems)
         (beside / RELEASE).write_text(json.dumps(_pins(facts, beside), indent=1) + "\n", encoding="utf-8")
     return Release.load(folder)
@@ -134,8 +140,8 @@ def made_from(facts: Facts, run_dir: Path, templates: Templates) -> dict[str, st
     """What a release depends on. Raises `BadInput` if a stage is missing, damaged or not the one ``facts`` describe."""
     made_by = {"corpus": "prepare", "model": "train", "scores": "evaluate", "cards": "card"}
     made = {name: manifests.read(run_dir / name, made_by=verb) for name, verb in made_by.items()}
-    elsewhere = elsewhere_of(run_dir).values()
-    if pin(made["corpus"], made["model"], made["scores"], *elsewhere) != facts.repositories.pin:
+    tagged = {name: made[name] for name in ("corpus", "model", "scores")} | elsewhere_of(run_dir)
+    if pin(run_dir, tagged) != facts.repositories.pin:
         raise BadInput(Problem("the run has changed since its facts were gathered", "gather them again", str(run_dir)))
     digests = {name: manifest.digest for name, manifest in made.items()}
     record = run_dir / "training" / "training.json"
@@ -177,6 +183,19 @@ def _copy(source: Path, pattern: str, target: Path) -> None:
             raise BadInput(Problem("is not an ordinary file", "put the file itself there", file=str(path)))
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target / name)
+
+
+def _rejects(source: Path, target: Path) -> None:
+    """Where each row left out stands and why; what its cells hold is its owner's."""
+    rows = pd.read_csv(source, dtype=str, keep_default_na=False)
+    rows.assign(reason=published_reasons(rows))[["file", "sheet", "row", "reason"]].to_csv(target, index=False)
+
+
+def _given(facts: Facts, beside: Path) -> set[str]:
+    """The e-mail addresses that the owner has given to be published: in the study's texts and in kept sections of the cards."""
+    by_hand = (card.merge("", (beside / kind / README).read_text(encoding="utf-8")) for kind in ("dataset", "model"))
+    credits = (facts.provenance.credit, facts.provenance.licence, *(each.source.credit for each in facts.elsewhere))
+    return privacy.emails([facts.title, facts.description, *facts.authors, *facts.notes, *credits, *by_hand])
 
 
 def _space(facts: Facts, beside: Path, templates: Templates) -> None:

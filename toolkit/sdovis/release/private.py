@@ -1,25 +1,28 @@
-"""What must never leave this machine: tokens, and the paths of its files."""
+"""What must never leave this machine: tokens and keys, the paths of its files, addresses that nobody meant to publish."""
 
 from __future__ import annotations
 
 import csv
+import html
 import io
+import itertools
 import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
+from sdovis import privacy
 from sdovis.errors import Problem
 
 #: Suffixes whose contents `problems` can search. Nothing else is released.
-TEXT = (".md", ".py", ".txt", ".typed", ".toml", ".css", ".js", ".svg", ".html", "METADATA")
-READABLE = (*TEXT, ".json", ".csv", ".parquet", ".safetensors", ".png", ".jpg", ".jpeg", ".fits")
+CODE = (".py", ".txt", ".typed", ".toml", ".css", ".js", ".svg", ".html", "METADATA")
+READABLE = (*CODE, ".md", ".json", ".csv", ".parquet", ".safetensors", ".png", ".jpg", ".jpeg", ".fits")
 
-_TOKEN = re.compile(r"\b(?:hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,})")
-_HOME = re.compile(r"(?<![\w.:/~})\]-])/(?:home|Users)/[\w.-]+|\b[A-Za-z]:\\{1,2}Users\\{1,2}\w")
 #: A value in a table or a JSON file that consists only of an absolute path.
 _ABSOLUTE = re.compile(r"(?:/[^/\s]+){2,}/?|[A-Za-z]:[\\/]\S.*|~[\w-]*/\S+|file://\S+")
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|API_?KEY", re.IGNORECASE)
@@ -28,9 +31,11 @@ _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|API_?KEY", re.IGNORECASE)
 class Private:
     """Knows this machine's secrets and folders; `problems` finds them in the files of a release."""
 
-    def __init__(self, folders: Iterable[Path] = ()) -> None:
+    def __init__(self, folders: Iterable[Path] = (), addresses: Collection[str] = ()) -> None:
+        """``addresses`` are e-mail addresses that the owner has given to be published."""
         from huggingface_hub import get_token
 
+        self.addresses = addresses
         named = {f"the value of {n}": v for n, v in os.environ.items() if _SECRET_NAME.search(n) and len(v) >= 8}
         self.secrets = {**named, **({"your Hub token": token} if (token := get_token()) else {})}
         homes = {str(Path.home()), os.environ.get("HOME", "")}
@@ -57,11 +62,18 @@ class Private:
         for name, secret in self.secrets.items():
             if secret in text:
                 yield f"contains {name}"
-        if _TOKEN.search(text):
-            yield "contains an access token"
-        for pattern in (self._folders, _HOME):
-            if match := pattern.search(text):
-                yield f"names a folder of this machine: {match[0]}"
+        if match := self._folders.search(text):
+            yield f"names a folder of this machine: {match[0]}"
+        yield from privacy.found(text, allowed=self.addresses)
+
+    def _in_code(self, text: str) -> Iterator[str]:
+        """As in a text, but ``a@b.mean`` is a product there, and its authors have signed it on purpose."""
+        return self.in_text(privacy.EMAIL.sub("", text))
+
+    def _in_markdown(self, text: str) -> Iterator[str]:
+        """As it is written, and as it is shown."""
+        yield from self.in_text(text)
+        yield from self.in_text(html.unescape(re.sub(r"\\(?=[^A-Za-z0-9\s])", "", text)))
 
     def _in_value(self, value: str) -> Iterator[str]:
         yield from self.in_text(value)
@@ -84,10 +96,13 @@ class Private:
                 header = file.read(min(int.from_bytes(file.read(8), "little"), path.stat().st_size))
             for value in _strings(json.loads(header)):
                 yield from self._in_value(value)
-        elif path.name.endswith(TEXT):
-            yield from self.in_text(path.read_text(encoding="utf-8"))
+        elif path.suffix == ".md":
+            yield from self._in_markdown(path.read_text(encoding="utf-8"))
+        elif path.name.endswith(CODE):
+            yield from self._in_code(path.read_text(encoding="utf-8"))
         elif path.name.endswith(READABLE):
             yield from self._in_bytes(path.read_bytes())
+            yield from self._in_notes_of(path)
         else:
             yield "is of a type that is never released"
 
@@ -100,12 +115,20 @@ class Private:
             if f"{folder}/".encode() in content:
                 yield f"names a folder of this machine: {folder}"
 
+    def _in_notes_of(self, path: Path) -> Iterator[str]:
+        """In the texts that a picture carries beside its pixels. Raises `OSError` if it is none."""
+        if path.suffix != ".fits":
+            with Image.open(path) as picture:
+                for value in picture.info.values():
+                    yield from self._in_any(value.decode("utf-8", "replace") if isinstance(value, bytes) else value)
+
     def _in_parquet(self, path: Path) -> Iterator[str]:
         import pyarrow.parquet as pq
 
         file = pq.ParquetFile(path)
-        for value in (file.schema_arrow.metadata or {}).values():
-            yield from self.in_text(value.decode("utf-8", "replace"))
+        notes = [file.schema_arrow.metadata, file.metadata.metadata, *(field.metadata for field in file.schema_arrow)]
+        for text in itertools.chain.from_iterable(pair for note in notes for pair in (note or {}).items()):
+            yield from self.in_text(text.decode("utf-8", "replace"))
         # By row group: a part of a large corpus may not fit into memory.
         for group in range(file.num_row_groups):
             columns = file.read_row_group(group).flatten()

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from sdovis import manifests, plugins
+from sdovis import exchange, manifests, plugins
 from sdovis.errors import BadInput, Conflict, Problem
 from sdovis.release.assembly import Release
 from sdovis.release.request import Request, Target
@@ -24,9 +24,10 @@ def target(name: str) -> Target:
 def folder(asked: Request) -> list[str]:
     """To PLACE/STUDY/PIN, for example on an institute's shared disk: all three repositories appear at once.
 
-    An undamaged earlier release there is replaced: the pin identifies corpus, model and scores, so only words can
-    differ. Raises `BadInput` without a place and for what only a Hub can do, `Conflict` if something else is there
-    or nothing can be written.
+    An undamaged earlier release there is exchanged for this one: the pin identifies corpus, model and scores, so only
+    words, the page and what was measured can differ. Where the system cannot exchange folders in one step, that is said.
+    Raises `BadInput` without a place and for what only a Hub can do, `Conflict` if something else is there or nothing can
+    be written.
     """
     if problems := list(_not_for_a_folder(asked)):
         raise BadInput(problems)
@@ -41,10 +42,13 @@ def folder(asked: Request) -> list[str]:
     if not asked.dry_run:
         asked.say(f"writing {there}")
         try:
+            at_once = not held or exchange.possible(there.parent)
             with manifests.whole(there, stage="release", made_from={"pin": release.pin}) as beside:
                 shutil.copytree(release.folder, beside, dirs_exist_ok=True)
         except OSError as error:
             raise Conflict(f"{there} cannot be written: {_reason(error)}; nothing was changed") from error
+        if not at_once:
+            said += "; its file system cannot exchange folders in one step, so for a moment there was no release there"
     return [said]
 
 
