@@ -271,7 +271,7 @@ class Served:
     def _connections(self) -> Iterator[str]:
         """Remote ends of the page's own sockets that are not on this machine, from /proc."""
         with contextlib.suppress(OSError):
-            inodes = {os.readlink(fd) for fd in Path(f"/proc/{self.pid}/fd").iterdir()}
+            inodes = {str(fd.readlink()) for fd in Path(f"/proc/{self.pid}/fd").iterdir()}
             for line in Path(f"/proc/{self.pid}/net/tcp").read_text().splitlines()[1:]:
                 _, _, remote, _, *rest = line.split()
                 if f"socket:[{rest[5]}]" in inodes and not remote.startswith("00000000") and remote[6:8] != "7F":

@@ -121,8 +121,8 @@ def read_image(
     The headers of FITS and Helioviewer's JPEG2000 give time and coordinates; for other pictures, and if the header lacks
     them, ``observed`` may give the time and a `channels.view.View` the coordinates. ``keywords`` are the cards of a FITS
     file that was exported without them; a file with a WCS of its own needs none. Pictures without a header are assumed
-    to be north up; their sides may be bounded further, by ``max_picture_side``. Raises `UnreadableImage` with the reason,
-    also if memory runs out.
+    to be north up. Sides of all but FITS may be bounded further, by ``max_picture_side``. Raises `UnreadableImage` with the
+    reason, also if memory runs out.
     """
     path = Path(path)
     try:
@@ -171,7 +171,7 @@ def _decoded(data: bytes, path: Path, max_picture_side: int) -> tuple[NDArray[An
     if kind == "FITS":
         return *fits_pixels(data, path), kind
     cards = checked_header(data, path) if kind == "JPEG2000" else {}
-    values = picture_pixels(data, kind, path, MAX_SIDE if cards else max_picture_side)
+    values = picture_pixels(data, kind, path, max_picture_side)
     if values.dtype != np.uint8 and np.isnan(values).all():
         raise UnreadableImage(path, "every pixel is missing")
     return values, cards if values.ndim == 2 else {}, kind

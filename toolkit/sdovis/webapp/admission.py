@@ -35,7 +35,9 @@ PAGES = re.compile(
     r"|/(assets|static|svelte)/[^\\]*|/openapi\.json"
     r"|/gradio_api/(info/?|openapi\.json|app_id/?|user/?|token/?|login_check/?|startup-events|queue/status|theme\.css|upload_progress)"
 )
-STREAMS = re.compile(r"/gradio_api/(?P<kind>heartbeat|queue/data|call(/v2)?)(/(?P<name>\w+))?(/(?P<event>[\w-]{1,64}))?")
+STREAMS = re.compile(
+    r"/gradio_api/(?P<kind>heartbeat|queue/data|call(/v2)?)(/(?P<name>\w+))?(/(?P<event>[\w-]{1,64}))?"
+)
 FILES = re.compile(r"/gradio_api/file=/[^/\\].*")
 CALLS = re.compile(r"/gradio_api/(?P<kind>call|call/v2|run|api)/(?P<name>\w+)/?")
 JOIN, UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
@@ -172,9 +174,13 @@ class _Answering:
         """Answer in words; if the answer has begun, end it."""
         body = json.dumps({"detail": refused.words, "error": refused.words}).encode()
         if not self._begun:
-            headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-            # What is left of the request's body is not read: the connection cannot be used again.
-            await self({"type": "http.response.start", "status": refused.status, "headers": [*headers, (b"connection", b"close")]})
+            headers = [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode()),
+                # What is left of the request's body is not read: the connection cannot be used again.
+                (b"connection", b"close"),
+            ]
+            await self({"type": "http.response.start", "status": refused.status, "headers": headers})
             await self({"type": "http.response.body", "body": body})
             return
         with_end = {"type": "http.response.body", "body": b"", "more_body": False}

@@ -18,7 +18,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import gradio as gr
 
 from sdovis.channels.place import Position
-from sdovis.errors import BadInput, SdovisError
+from sdovis.errors import BadInput, Problem, SdovisError
 from sdovis.webapp import page
 from sdovis.webapp.source import ModelSource
 from sdovis.webapp.turns import Turns
@@ -79,20 +79,23 @@ class Page:
 
     def __init__(self, source: ModelSource, classifier: Classifier, examples: Path | None) -> None:
         self.source, self.classifier = source, classifier
-        self.site = Site(source.title or str(classifier.about.get("study") or source.model or "SDOVIS"), *filter(None, [examples]))
+        self.site = Site(
+            source.title or str(classifier.about.get("study") or source.model or "SDOVIS"), *filter(None, [examples])
+        )
         if examples is not None:
             gr.set_static_paths([str(examples.resolve())])  # Gradio hands out no other file from outside its cache
         self.examples = [(file, answer) for file in _example_files(examples) if (answer := self._example(file))]
         self.name = str(classifier.about.get("study") or source.model or "SDOVIS")
+        self.site = Site(source.title or self.name, *filter(None, [examples]))
         self.titles = [channel.title for channel in classifier.channels]
         self.names = [channel.name for channel in classifier.channels]
         self.browse = all(channel.browse for channel in classifier.channels)
         self.several = len(self.titles) > 1
 
-    def blocks(self) -> gr.Blocks:
+    def blocks(self) -> Site:
         """The page, not yet served."""
         about = self.classifier.about
-        with self.site as blocks:
+        with self.site:
             gr.HTML(page.head(self.source, self.classifier.view, self.name, ", ".join(self.titles)))
             if about.get("simulated"):
                 gr.HTML(page.simulated())
@@ -145,7 +148,7 @@ class Page:
             if gallery is not None:
                 gallery.select(self._take_example, None, [file, *shown], **own)
             endpoint(self._classify, several=self.several, masks=self.classifier.view.masks)
-        return blocks
+        return self.site
 
     def _gallery(self) -> gr.Gallery | None:
         if not self.examples:
@@ -230,6 +233,9 @@ class Page:
     ) -> Answer:
         """The classifier's answer, when it is the visitor's turn, unless the visitor has gone by then."""
         listed = Position.parse_several(regions)
+        for file in [sent] if isinstance(sent, str) else sent:
+            if not Path(file).is_file():
+                raise BadInput(Problem("the upload was deleted meanwhile", "send it again", file))
         visitor = _visitor(request)
         wanted = partial(self.site.presence.__contains__, visitor.session)
         async with self.site.turns.turn(visitor, wanted):

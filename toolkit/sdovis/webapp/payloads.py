@@ -51,7 +51,7 @@ def called_by_name(given: Mapping[str, Any], function: Any, folders: Sequence[Pa
 def joined(given: Mapping[str, Any], functions: Mapping[int, Any], folders: Sequence[Path]) -> dict[str, Any]:
     """The body of ``/queue/join`` anew, as the page and gradio_client send it. Raises `BadInput`."""
     index, session, trigger = given.get("fn_index"), given.get("session_hash"), given.get("trigger_id")
-    if not _is_int(index) or index not in functions:
+    if not isinstance(index, int) or isinstance(index, bool) or index not in functions:
         raise BadInput("fn_index names nothing on this page; reload it")
     if not is_session(session):
         raise BadInput("session_hash is not of this page; reload it")
@@ -59,7 +59,7 @@ def joined(given: Mapping[str, Any], functions: Mapping[int, Any], folders: Sequ
         "data": _data(given.get("data"), functions[index], folders),
         "fn_index": index,
         "session_hash": session,
-        "trigger_id": trigger if _is_int(trigger) else None,
+        "trigger_id": trigger if isinstance(trigger, int) and not isinstance(trigger, bool) else None,
         "event_data": _event(given.get("event_data")),
     }
 
@@ -80,7 +80,8 @@ def _data(given: Any, function: Any, folders: Sequence[Path]) -> list[Any]:
         raise BadInput(f"data is not a list of {', '.join(names) or 'nothing'}")
     if len(given) > len(names):
         raise BadInput(f"data has {len(given)} values, but there are {len(names)} parameters: {', '.join(names)}")
-    values, problems = [], []
+    values: list[Any] = []
+    problems: list[Problem] = []
     for name, part, value in zip(names, function.inputs, [*given, *[None] * len(names)], strict=False):
         try:
             values.append(_value(name, part, value, folders))
@@ -149,10 +150,6 @@ def _event(given: Any) -> dict[str, Any] | None:
     if len(numbers) > 2 or not all(isinstance(each, int | float) and _is_finite(each) for each in numbers):
         return None
     return {"index": index, "value": None}
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_finite(value: float) -> bool:

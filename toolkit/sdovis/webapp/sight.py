@@ -25,8 +25,9 @@ from sdovis.images.isolation import READING_IMPORTS, Death, isolated
 from sdovis.images.quality import quality_problem
 from sdovis.webapp import colours, header
 
-#: A picture without a header, read and looked at; a FITS file of the largest size that is read.
+#: SDO's cameras have 4096 pixels per side, and no archive publishes larger pictures. FITS files may be maps.
 MAX_PICTURE_SIDE = 4096
+#: For a FITS file of the largest size that is read, to be read and looked at.
 SECONDS, MEMORY_BYTES = 20.0, 3 * 2**29
 IMPORTS = (*READING_IMPORTS, "sdovis.webapp.sight", "matplotlib.pyplot", "sunpy.visualization.colormaps")
 
