@@ -67,8 +67,12 @@ VALUES = st.recursive(
 )
 
 
+NUMBERS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+CALLS = st.tuples(FILES | st.lists(FILES, max_size=2), NUMBERS, NUMBERS).map(list)
+
+
 @pytest.mark.parametrize("file_count", ["single", "multiple"])
-@given(data=st.lists(VALUES | FILES, max_size=5) | VALUES, event=VALUES, index=SCALARS, session=SCALARS)
+@given(data=CALLS | st.lists(VALUES, max_size=5) | VALUES, event=VALUES, index=SCALARS, session=SCALARS)
 def test_only_uploads_numbers_and_texts_are_left_of_any_payload(folder, file_count, data, event, index, session):
     text = json.dumps(
         {"data": data, "event_data": event, "fn_index": 1 if index is None else index, "session_hash": session or "s"}
@@ -90,6 +94,19 @@ def test_only_uploads_numbers_and_texts_are_left_of_any_payload(folder, file_cou
         assert all(value is None or isinstance(value, int | float) for value in numbers)
         assert regions is None or isinstance(regions, str)
         json.loads(json.dumps(left, allow_nan=False))
+
+
+@pytest.mark.parametrize("path", ["link.fits", "../outside.fits", "sub/../../outside.fits", ".", "linked/outside.fits"])
+def test_a_path_that_only_looks_like_an_upload_is_refused(path, folder):
+    outside = folder.parent / "outside.fits"
+    outside.touch()
+    for name, to in (("link.fits", outside), ("linked", folder.parent)):
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(to)
+    with pytest.raises(BadInput, match="not a file that was uploaded"):
+        payloads.called({"data": [{"path": f"{folder}/{path}"}]}, function(), [folder])
+    with pytest.raises(BadInput, match="not a file that was uploaded"):
+        payloads.called({"data": [{"path": f"{folder}-else/a.fits"}]}, function(), [folder])
 
 
 def test_the_second_of_two_equal_keys_cannot_slip_through(folder):

@@ -47,7 +47,7 @@ def test_half_uploads_empty_leftovers_and_old_files_go_and_new_ones_stay(put, tm
 
 def test_beyond_the_total_size_large_and_old_files_go_first(put, tmp_path):
     put("a/large.fits", 600, 300)
-    put("b/small.fits", 100, 300)
+    put("b/small.fits", 100, 500)
     put("c/large and old.fits", 500, 2000)
     put("d/large and new.fits", 600, SAFE_S - 5)
     Disk(tmp_path, 1600).sweep()
