@@ -24,6 +24,11 @@ def put(tmp_path):
     return put
 
 
+@pytest.fixture(autouse=True)
+def small_files_count_as_what_they_are(monkeypatch):
+    monkeypatch.setattr(sweeping, "LEAST_BYTES", 1)
+
+
 def left(folder):
     return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
 
@@ -64,6 +69,14 @@ def test_what_does_not_fit_is_not_taken_and_a_sweep_makes_room(put, tmp_path):
     put("b/new.fits", 950, 0)
     assert not Disk(tmp_path, 1000).take(100)
     assert left(tmp_path) == {"b/new.fits"}
+
+
+def test_very_many_small_files_are_too_much_as_well(put, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweeping, "LEAST_BYTES", 1000)
+    for number in range(10):
+        put(f"{number}/x.fits", 3, 1000 - number)
+    Disk(tmp_path, 8000).sweep()
+    assert left(tmp_path) == {f"{number}/x.fits" for number in range(4, 10)}  # the six newest: three quarters of eight
 
 
 def test_a_file_that_goes_meanwhile_and_a_link_are_no_trouble(put, tmp_path):

@@ -21,11 +21,13 @@ MAX_AGE_S = 3600.0
 #: An upload that has grown by nothing for so long has been cut off.
 UNFINISHED_S = 120.0
 MAX_TOTAL_BYTES = 2 * 2**30
+#: A file counts as at least so much: very many small ones would fill the disk's tables, and take long to look through.
+LEAST_BYTES = 2**16
 #: A file is left alone for so long, however full the disk is: its visitor has just sent it.
 SAFE_S = 30.0
 EVERY_S = 20.0
 #: Files are deleted for their size until so much of the room is used; how long a measured sum is believed.
-FULL, MEASURED_S = 0.75, 2.0
+FULL, MEASURED_S = 0.75, 10.0
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class _File:
     path: Path
     size: int
     age_s: float
+
+    @property
+    def counts(self) -> int:
+        """The bytes that it counts as."""
+        return max(self.size, LEAST_BYTES)
 
 
 class Disk:
@@ -60,7 +67,7 @@ class Disk:
 
     def _measure(self) -> list[_File]:
         files = list(self._files())
-        self._total, self._measured = sum(file.size for file in files), time.monotonic()
+        self._total, self._measured = sum(file.counts for file in files), time.monotonic()
         return files
 
     def _sweep(self) -> None:
@@ -73,7 +80,7 @@ class Disk:
             elif file.age_s > SAFE_S:
                 kept.append(file)
         # Large and old ones first: a flood of large files costs nobody else a small one.
-        for file in sorted(kept, key=lambda file: file.size * file.age_s, reverse=True):
+        for file in sorted(kept, key=lambda file: file.counts * file.age_s, reverse=True):
             if self._total <= FULL * self.max_bytes:
                 break
             self._delete(file)
@@ -90,7 +97,7 @@ class Disk:
     def _delete(self, file: _File) -> None:
         with contextlib.suppress(OSError):
             file.path.unlink()
-            self._total -= file.size
+            self._total -= file.counts
 
     def _remove_empty_folders(self) -> None:
         for path in self.folder.glob("*"):
