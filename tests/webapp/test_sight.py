@@ -52,7 +52,9 @@ def test_a_large_image_costs_the_pages_own_process_little(kind, model, tmp_path)
     before = peak_mib("VmRSS")
     answer = model.answer(file)
     assert answer.probabilities and answer.picture.size == (1024, 1024)
-    assert peak_mib() - before < 130  # nearly all of it for the overlay; the values alone have 64 MB, and pass through several arrays
+    assert (
+        peak_mib() - before < 130
+    )  # nearly all of it for the overlay; the values alone have 64 MB, and pass through several arrays
 
 
 @pytest.mark.parametrize(("height", "width"), [(500, 500), (300, 700), (33, 31)])

@@ -5,9 +5,10 @@ Full-size pixels never reach the page's own process: a picture of 200 MB in memo
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,14 +85,32 @@ class _Box:
 def seen(view: View, wish: Wish, wanted: Callable[[], bool] | None = None) -> Sight:
     """What the child saw. Raises `BadInput`, also for files that kill the child or if nobody ``wanted`` it any more."""
     imports = dict.fromkeys((*IMPORTS, *(name for kind in view.channels for name in kind.imports)))
-    result = isolated(
-        partial(_looked, view), wish, seconds=SECONDS, memory_bytes=MEMORY_BYTES, imports=tuple(imports), wanted=wanted
-    )
+    look = _Look(json.dumps(view.to_json()))
+    result = isolated(look, wish, seconds=SECONDS, memory_bytes=MEMORY_BYTES, imports=tuple(imports), wanted=wanted)
     if isinstance(result, Death):
         raise UnreadableImage(wish.files[0], result.why)
     if isinstance(result, tuple):
         raise BadInput(result)
     return result
+
+
+class _Look:
+    """A child's work. It goes there as text: the functions of a plug-in's channel need not be picklable."""
+
+    def __init__(self, view: str) -> None:
+        self.text, self.view = view, _view(view)
+
+    def __reduce__(self) -> tuple[type[_Look], tuple[str]]:
+        return _Look, (self.text,)
+
+    def __call__(self, wish: Wish) -> Sight | tuple[Problem, ...]:
+        return _looked(self.view, wish)
+
+
+@cache
+def _view(text: str) -> View:
+    """Found once, by the process that forks the children."""
+    return View.from_json(json.loads(text))
 
 
 def _looked(view: View, wish: Wish) -> Sight | tuple[Problem, ...]:
