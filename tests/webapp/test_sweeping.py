@@ -62,13 +62,16 @@ def test_beyond_the_total_size_large_and_old_files_go_first(put, tmp_path):
 def test_what_does_not_fit_is_not_taken_and_a_sweep_makes_room(put, tmp_path):
     put("a/old.fits", 800, 300)
     disk = Disk(tmp_path, 1000)
-    assert disk.take(100)
-    assert left(tmp_path) == {"a/old.fits"}
-    assert disk.take(500)  # the old one went
-    assert left(tmp_path) == set()
-    put("b/new.fits", 950, 0)
-    assert not Disk(tmp_path, 1000).take(100)
-    assert left(tmp_path) == {"b/new.fits"}
+    disk.sweep()
+    assert left(tmp_path) == set()  # beyond three quarters
+    assert disk.take(900) and not disk.take(200)
+    assert disk.full.is_set()
+    put("b/new.fits", 900, 0)
+    disk.sweep()
+    assert not disk.take(200)
+    put("b/new.fits", 900, SAFE_S + 5)
+    disk.sweep()
+    assert disk.take(200)
 
 
 def test_very_many_small_files_are_too_much_as_well(put, tmp_path, monkeypatch):
@@ -89,10 +92,12 @@ def test_a_file_that_goes_meanwhile_and_a_link_are_no_trouble(put, tmp_path):
 def test_sweeping_goes_on(put, tmp_path, monkeypatch):
     disk = Disk(tmp_path)
     monkeypatch.setattr(sweeping, "MAX_AGE_S", 0.2)
+    monkeypatch.setattr(sweeping, "FULL_S", 0.05)
     file = put("a/x.fits", 10, 0)
-    sweeping.keep_swept(disk, 0.05)
+    sweeping.keep_swept(disk)
     for _ in range(100):
         time.sleep(0.05)
+        disk.full.set()
         if not file.exists():
             return
     raise AssertionError("it is still there")

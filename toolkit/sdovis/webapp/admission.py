@@ -153,7 +153,7 @@ class Admission:
                 raise MultiPartException("the upload was cut off")
             if received > self.max_upload_bytes:
                 raise MultiPartException("that is more than this page takes: over its maximum allowed size")
-            if size and not await asyncio.to_thread(self.disk.take, size):
+            if not self.disk.take(size):
                 raise MultiPartException("the page holds too many uploads just now; try again in a minute")
             return message
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from pathlib import Path
@@ -76,6 +77,7 @@ def serve(blocks: Site, host: str | None = None, port: int | None = None, *, blo
     Raises `Conflict` if the port is taken.
     """
     blocks.queue(max_size=CALLS, api_open=False)
+    _remember_signatures(blocks)
     try:
         url = _launched(blocks, host, port)
     except OSError as error:
@@ -120,6 +122,13 @@ def _launched(blocks: Site, host: str | None, port: int | None) -> str:
         css=page.CSS,
     )
     return str(url)
+
+
+def _remember_signatures(blocks: Site) -> None:
+    """Have Python compute what parts of the page take once: Gradio asks for all of them for every call of a program."""
+    for part in blocks.blocks.values():
+        make: Any = type(part).__init__
+        make.__signature__ = inspect.signature(make)
 
 
 def theme() -> Any:

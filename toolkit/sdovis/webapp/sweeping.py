@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import threading
 import time
 from collections.abc import Iterator
@@ -25,9 +24,9 @@ MAX_TOTAL_BYTES = 2 * 2**30
 LEAST_BYTES = 2**16
 #: A file is left alone for so long, however full the disk is: its visitor has just sent it.
 SAFE_S = 30.0
-EVERY_S = 20.0
-#: Files are deleted for their size until so much of the room is used; how long a measured sum is believed.
-FULL, MEASURED_S = 0.75, 10.0
+EVERY_S, FULL_S = 10.0, 1.0
+#: Files are deleted for their size until so much of the room is used.
+FULL = 0.75
 
 
 @dataclass(frozen=True)
@@ -43,36 +42,29 @@ class _File:
 
 
 class Disk:
-    """The folder of uploads and of pictures that answers show. Its methods may be called from several threads."""
+    """The folder of uploads and of pictures that answers show: `take` before writing, and let `keep_swept` run."""
 
     def __init__(self, folder: Path, max_bytes: int = MAX_TOTAL_BYTES) -> None:
         self.folder, self.max_bytes = folder, max_bytes
-        self._lock = threading.Lock()
-        self._total, self._measured = 0, -math.inf
+        self.full = threading.Event()
+        self._total = 0
 
     def take(self, size: int) -> bool:
-        """Whether ``size`` bytes more may be written; they then count. Sweeps if there is no room."""
-        with self._lock:
-            if time.monotonic() - self._measured > MEASURED_S:
-                self._measure()
-            if self._total + size > self.max_bytes:
-                self._sweep()
-            self._total += size
-            return self._total <= self.max_bytes
+        """Whether ``size`` bytes more may be written; they then count, until the next sweep measures what is there.
+
+        Does not wait. If there is no room, a sweep is due.
+        """
+        if self._total + size > self.max_bytes:
+            self.full.set()
+            return False
+        self._total += size
+        return True
 
     def sweep(self) -> None:
         """Delete what is old, unfinished or too much."""
-        with self._lock:
-            self._sweep()
-
-    def _measure(self) -> list[_File]:
-        files = list(self._files())
-        self._total, self._measured = sum(file.counts for file in files), time.monotonic()
-        return files
-
-    def _sweep(self) -> None:
-        kept = []
-        for file in self._measure():
+        files, kept = list(self._files()), []
+        self._total = sum(file.counts for file in files)
+        for file in files:
             # Gradio writes an upload straight into the folder, and moves it into one of its own when it is whole.
             unfinished = file.path.parent == self.folder
             if file.age_s > (UNFINISHED_S if unfinished else MAX_AGE_S) or (not file.size and file.age_s > SAFE_S):
@@ -106,8 +98,8 @@ class Disk:
                     path.rmdir()
 
 
-def keep_swept(disk: Disk, every_s: float = EVERY_S) -> None:
-    """Sweep from now on, in a thread that ends with the process."""
+def keep_swept(disk: Disk) -> None:
+    """Sweep from now on, in a thread that ends with the process: regularly, and soon after the disk is full."""
 
     def run() -> None:
         while True:
@@ -115,6 +107,8 @@ def keep_swept(disk: Disk, every_s: float = EVERY_S) -> None:
                 disk.sweep()
             except OSError as error:
                 log.warning("the uploads were not swept: %s", error)
-            time.sleep(every_s)
+            disk.full.clear()
+            time.sleep(FULL_S)
+            disk.full.wait(EVERY_S)
 
     threading.Thread(target=run, name="sweeping", daemon=True).start()
