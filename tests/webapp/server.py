@@ -36,6 +36,11 @@ def started(folder: Path, *, before: str = "", **environment: str) -> Iterator[C
             process.wait()
 
 
+def uploads_of(folder: Path) -> Path:
+    """Where the page that was `started` in ``folder`` keeps what it is sent."""
+    return folder / "cache" / f"sdovis-page-{os.getuid()}"
+
+
 def _address(process: subprocess.Popen, log: Path) -> str:
     for _ in range(START_S * 5):
         if found := re.search(r"the page is at (http://\S+)", log.read_text(encoding="utf-8")):

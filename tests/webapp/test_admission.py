@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
-from server import free_port, started
+from server import free_port, started, uploads_of
 
 #: Gradio's guard against private addresses is told that they are public.
 TRUSTING = """
@@ -190,7 +190,7 @@ def test_the_page_is_no_proxy(path, page, asked):
     ],
 )  # fmt: skip
 def test_a_file_outside_the_uploads_is_refused_in_words(path, page, pages):
-    uploads = pages[2] / "cache"
+    uploads = uploads_of(pages[2])
     if not (uploads / "link.fits").is_symlink():
         (uploads / "link.fits").symlink_to("/etc/passwd")
     for reply in every_way(page, [{"path": path.format(uploads=uploads), "meta": META}, None, None]):
@@ -248,26 +248,26 @@ def test_an_answer_that_is_not_due_is_not_waited_for(page, log):
     assert not log()
 
 
+def sent(page, file):
+    return page.post("/gradio_api/upload", files={"files": (file.name, file.read_bytes())}).json()[0]
+
+
 def test_parameters_may_be_named(page, uploads):
-    sent = page.post(
-        "/gradio_api/upload", files={"files": ("region.fits", (uploads / "region.fits").read_bytes())}
-    ).json()
-    reply = page.post("/gradio_api/call/v2/classify", json={"file": {"path": sent[0]}})
+    path = sent(page, uploads / "region.fits")
+    reply = page.post("/gradio_api/call/v2/classify", json={"file": {"path": path}})
     assert "event: complete" in page.get(f"/gradio_api/call/v2/classify/{reply.json()['event_id']}").text
     reply = page.post("/gradio_api/call/v2/classify", json={"image": None})
     assert "there is no parameter 'image'; choose from file, latitude_deg, longitude_deg" in reply.json()["error"]
 
 
 def test_a_position_may_be_left_out_and_the_files_meta_too(page, uploads):
-    sent = page.post(
-        "/gradio_api/upload", files={"files": ("region.fits", (uploads / "region.fits").read_bytes())}
-    ).json()
-    assert "event: complete" in classify(page, [{"path": sent[0]}])
-    assert "event: complete" in classify(page, [[{"path": sent[0], "url": "http://anything", "meta": META}], None])
+    path = sent(page, uploads / "region.fits")
+    assert "event: complete" in classify(page, [{"path": path}])
+    assert "event: complete" in classify(page, [[{"path": path, "url": "http://anything", "meta": META}], None])
 
 
 def test_an_upload_that_was_deleted_meanwhile_is_said_to_be_gone(page, pages):
-    gone = pages[2] / "cache" / "0" / "region.fits"
+    gone = uploads_of(pages[2]) / "0" / "region.fits"
     assert "region.fits: the upload was deleted meanwhile; send it again" in classify(page, [{"path": str(gone)}])
 
 
@@ -308,7 +308,7 @@ def test_an_upload_that_is_cut_off_leaves_nothing(pages):
     import time
 
     host, port = pages[0].removeprefix("http://").split(":")
-    cache = pages[2] / "cache"
+    cache = uploads_of(pages[2])
     head = (
         "POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n"
         "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
@@ -327,6 +327,13 @@ def test_an_upload_that_is_cut_off_leaves_nothing(pages):
         if not {file.name for file in cache.iterdir()} - before:
             return
     raise AssertionError(f"{new} is still there")
+
+
+def test_uploads_lie_in_a_folder_of_their_own(page, pages, uploads):
+    others = pages[2] / "cache" / "of another program.txt"
+    others.touch()
+    assert sent(page, uploads / "region.fits").startswith(f"{uploads_of(pages[2])}/")
+    assert others.exists() and uploads_of(pages[2]).stat().st_mode & 0o077 == 0
 
 
 def test_the_files_of_answers_and_pages_are_served(page, pages):

@@ -14,13 +14,12 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from sdovis.errors import Conflict, SdovisError
 from sdovis.webapp import page, sweeping
 from sdovis.webapp.admission import Admission
-from sdovis.webapp.interface import MAX_FILE, Page, Site, endpoint
+from sdovis.webapp.interface import MAX_FILE, UPLOADS, Page, Site, endpoint
 from sdovis.webapp.source import ModelSource, fetch, locate
 
 log = logging.getLogger(__name__)
@@ -89,16 +88,17 @@ def serve(blocks: Site, host: str | None = None, port: int | None = None, *, blo
 
 
 def _launched(blocks: Site, host: str | None, port: int | None) -> str:
-    uploads = Path(get_upload_folder())
-    uploads.mkdir(parents=True, exist_ok=True)
-    disk = sweeping.Disk(uploads)
+    UPLOADS.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if UPLOADS.stat().st_uid != os.getuid():
+        raise Conflict(f"{UPLOADS} belongs to somebody else; set GRADIO_TEMP_DIR to another folder")
+    disk = sweeping.Disk(UPLOADS)
     sweeping.keep_swept(disk)
     door = Middleware(
         Admission,
         blocks=blocks,
         presence=blocks.presence,
         disk=disk,
-        folders=[uploads, *blocks.folders],
+        folders=[UPLOADS, *blocks.folders],
         max_upload_bytes=MAX_UPLOAD_BYTES,
     )
     _, url, _ = blocks.launch(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from sdovis.channels.place import Position
 from sdovis.errors import BadInput, Problem, SdovisError
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from sdovis.webapp.classifier import Answer, Classifier
 
 log = logging.getLogger(__name__)
+
+#: Where uploads and the pictures of answers lie. A folder of our own: it is swept, and Gradio's default is everybody's.
+UPLOADS = Path(get_upload_folder(), f"sdovis-page-{os.getuid()}")
+os.environ["GRADIO_TEMP_DIR"] = str(UPLOADS)
 
 #: What an upload gives: one file, or the files of several channels.
 Sent = str | list[str] | None
@@ -43,7 +48,10 @@ INTERNAL = "Something went wrong on our side, not yours. Please tell the owner o
 
 
 class Site(gr.Blocks):
-    """An empty page, and who is there: ``presence`` and ``turns``. Calls may name files of ``folders`` beside uploads."""
+    """An empty page, and who is there: ``presence`` and ``turns``. Calls may name files of ``folders`` beside uploads.
+
+    Gradio deletes what it knows of when it ends; until then the folder of uploads is swept by `sweeping`.
+    """
 
     def __init__(self, title: str, *folders: Path) -> None:
         super().__init__(title=title, analytics_enabled=False, delete_cache=(CACHE_SWEEP_S, CACHE_AGE_S))
@@ -79,9 +87,6 @@ class Page:
 
     def __init__(self, source: ModelSource, classifier: Classifier, examples: Path | None) -> None:
         self.source, self.classifier = source, classifier
-        self.site = Site(
-            source.title or str(classifier.about.get("study") or source.model or "SDOVIS"), *filter(None, [examples])
-        )
         if examples is not None:
             gr.set_static_paths([str(examples.resolve())])  # Gradio hands out no other file from outside its cache
         self.examples = [(file, answer) for file in _example_files(examples) if (answer := self._example(file))]
