@@ -131,6 +131,22 @@ def test_nobody_waits_without_end():
     assert asyncio.run(scene()) == ["long", "next"]
 
 
+def test_one_who_gave_up_a_moment_ago_is_passed_over():
+    async def scene():
+        line, order = Turns(1), []
+        first = asyncio.create_task(asks(line, visitor("first"), order, 0.1))
+        await asyncio.sleep(0)
+        gave_up, next_one = (asyncio.create_task(asks(line, visitor(name), order)) for name in ("gave up", "next"))
+        await asyncio.sleep(0)
+        gave_up.cancel()  # cancels what it waits for; its task has not run yet
+        line.places = 2
+        line.dispatch()
+        await asyncio.gather(first, next_one)
+        return order
+
+    assert asyncio.run(scene()) == ["first", "next"]
+
+
 def test_what_was_used_is_forgotten(monkeypatch):
     monkeypatch.setattr(turns, "HALF_LIFE_S", 0.02)
     monkeypatch.setattr(turns, "MAX_KNOWN", 3)

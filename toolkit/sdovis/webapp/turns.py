@@ -95,7 +95,8 @@ class Turns:
             self.dispatch()
             if self._clock is None or self._clock.done():
                 self._clock = asyncio.create_task(self._tick())
-            await asyncio.wait_for(mine.turn, self.patience_s)
+            async with asyncio.timeout(self.patience_s):
+                await mine.turn
             yield
         except TimeoutError:
             if mine in self._running:
@@ -117,7 +118,7 @@ class Turns:
         long = sum(now - began > self.long_s for began in self._running.values())
         free = self.places - len(self._running) + min(long, self.long_places)
         while free > 0:
-            ready = [each for each in self._waiting if each.wanted()]
+            ready = [each for each in self._waiting if each.wanted() and not each.turn.done()]
             if not ready:
                 return
             chosen = min(ready, key=self._order)
