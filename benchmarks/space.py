@@ -232,19 +232,19 @@ def crowd(target: Target, size: Crowd, seen: Any, over: Any) -> None:
 class Served:
     """The page in a process of its own, and what is measured of it while it runs."""
 
-    def __init__(self, folder: Path, model: str) -> None:
+    def __init__(self, folder: Path, model: str, *, traced: bool) -> None:
         self.cache, self.log, self.trace = folder / "cache", folder / "log.txt", folder / "connects.txt"
         shutil.copy(ROOT / "space" / "app.py", folder / "app.py")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
-        self.strace = shutil.which("strace")
-        traced = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=connect", "-o", str(self.trace)]
+        self.strace = shutil.which("strace") if traced else None
+        watch = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=connect", "-o", str(self.trace)]
         settings = {
             "SDOVIS_MODEL": model, "GRADIO_TEMP_DIR": str(self.cache), "HF_HUB_OFFLINE": "1",
             "GRADIO_SERVER_PORT": str(self.port), "GRADIO_SERVER_NAME": "0.0.0.0",
         }  # fmt: skip
-        command = [*(traced if self.strace else []), sys.executable, "-u", str(folder / "app.py")]
+        command = [*(watch if self.strace else []), sys.executable, "-u", str(folder / "app.py")]
         with self.log.open("w") as output:
             self.process = subprocess.Popen(
                 command, stdout=output, stderr=output, env=os.environ | settings, cwd=folder
@@ -300,11 +300,11 @@ class Served:
 # --- the scenario -----------------------------------------------------------------------------------------------------
 
 
-def scenario(size: Crowd, model: str, image: Path, folder: Path, one_address: bool) -> dict[str, Any]:
+def scenario(size: Crowd, model: str, image: Path, folder: Path, *, one_address: bool, traced: bool) -> dict[str, Any]:
     """Run it. Returns what the honest got, and what it cost."""
     bomb = folder / "bomb.png"
     Image.fromarray(np.zeros((BOMB_SIDE_PX, BOMB_SIDE_PX, 3), np.uint8)).save(bomb)
-    page = Served(folder, model)
+    page = Served(folder, model, traced=traced)
     target = Target("127.0.0.1", page.port, image, bomb, one_address)
     first = honest(target, 0, 1)[0]
     base = page.rss_bytes()
@@ -363,7 +363,9 @@ def main() -> None:
     parser.add_argument("--image", type=Path, help="what the honest send: a cutout that the model takes")
     parser.add_argument("--small", action="store_true", help="a few of each")
     parser.add_argument("--one-address", action="store_true", help="all visitors come from 127.0.0.1")
+    parser.add_argument("--no-strace", action="store_true", help="watch connections in /proc only, which slows nothing")
     parser.add_argument("--out", type=Path, help="where to write the JSON")
+    parser.add_argument("--log", type=Path, help="where to keep what the page logged")
     for name, value in asdict(Crowd()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value))
     given = parser.parse_args()
@@ -371,9 +373,16 @@ def main() -> None:
     knobs |= {name: value for name in knobs if (value := getattr(given, name)) is not None}
     with tempfile.TemporaryDirectory(prefix="space-") as scratch:
         model, image = (given.model, given.image) if given.model else smallest(Path(scratch))
-        found = scenario(Crowd(**knobs), str(Path(model).resolve()), image.resolve(), Path(scratch), given.one_address)
-        if os.environ.get("SPACE_LOG"):
-            shutil.copy(Path(scratch) / "log.txt", os.environ["SPACE_LOG"])
+        found = scenario(
+            Crowd(**knobs),
+            str(Path(model).resolve()),
+            image.resolve(),
+            Path(scratch),
+            one_address=given.one_address,
+            traced=not given.no_strace,
+        )
+        if given.log:
+            shutil.copy(Path(scratch) / "log.txt", given.log)
     text = json.dumps(found, indent=1)
     print(text)
     if given.out:
