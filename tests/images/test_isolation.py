@@ -22,7 +22,7 @@ import pytest
 from sdovis.errors import UnreadableImage
 from sdovis.images import isolation
 from sdovis.images.images import read_image
-from sdovis.images.isolation import Death, imap, read_isolated
+from sdovis.images.isolation import Death, imap, isolated, read_isolated
 
 LIMITS: dict[str, Any] = {"seconds": 20, "memory_bytes": 2**28}
 
@@ -233,3 +233,19 @@ def test_an_image_read_in_a_child_is_the_one_read_here(shared_data: Path) -> Non
         read_isolated(path, root=Path("/usr"))
     with pytest.raises(UnreadableImage, match="there is no such image"):
         read_isolated("gone.fits")
+
+
+def test_a_child_whose_result_nobody_wants_any_more_is_killed_at_once(tmp_path):
+    start = time.monotonic()
+    result = isolated(work.announce_and_hang, str(tmp_path), **LIMITS, wanted=lambda: not any(tmp_path.iterdir()))
+    assert isinstance(result, Death) and "nobody waits for it any more" in str(result)
+    assert time.monotonic() - start < LIMITS["seconds"] / 2
+    (named,) = tmp_path.iterdir()
+    assert ended([int(named.name)])
+
+
+def test_one_task_gives_its_result_or_raises_what_it_raised():
+    assert isolated(work.obey, "something", **LIMITS, wanted=lambda: True) == "something"
+    assert isinstance(isolated(work.obey, "crash", **LIMITS), Death)
+    with pytest.raises(ValueError, match="a bad task"):
+        isolated(work.obey, "bad", **LIMITS)

@@ -17,10 +17,13 @@ START_S = 120
 
 
 @contextmanager
-def started(folder: Path, **environment: str) -> Iterator[Callable[[], str]]:
-    """``space/app.py`` started in ``folder``, beside space.json; the call waits for its address. Stopped afterwards."""
+def started(folder: Path, *, before: str = "", **environment: str) -> Iterator[Callable[[], str]]:
+    """``space/app.py`` started in ``folder``, beside space.json; the call waits for its address. Stopped afterwards.
+
+    ``before`` is Python that runs first.
+    """
     app = folder / "app.py"
-    app.write_text(SPACE_APP.read_text(encoding="utf-8"), encoding="utf-8")
+    app.write_text(before + SPACE_APP.read_text(encoding="utf-8"), encoding="utf-8")
     log = folder / "log.txt"
     settings = {k: v for k, v in os.environ.items() if not k.startswith(("HF_TOKEN", "SDOVIS_", "GRADIO_"))}
     settings |= {"GRADIO_TEMP_DIR": str(folder / "cache"), "HF_HUB_OFFLINE": "1"} | environment
@@ -31,6 +34,11 @@ def started(folder: Path, **environment: str) -> Iterator[Callable[[], str]]:
         finally:
             process.kill()
             process.wait()
+
+
+def uploads_of(folder: Path) -> Path:
+    """Where the page that was `started` in ``folder`` keeps what it is sent."""
+    return folder / "cache" / f"sdovis-page-{os.getuid()}"
 
 
 def _address(process: subprocess.Popen, log: Path) -> str:

@@ -12,7 +12,7 @@ MAX_HEADER_BYTES = 2**20
 MAX_HDUS = 32
 
 
-def check_size(width: int, height: int, path: Path) -> None:
-    """Raise `UnreadableImage` if a declared side is not within 1 to `MAX_SIDE` pixels."""
-    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
-        raise UnreadableImage(path, f"{width} x {height} pixels; each side must be 1 to {MAX_SIDE} pixels")
+def check_size(width: int, height: int, path: Path, max_side: int = MAX_SIDE) -> None:
+    """Raise `UnreadableImage` if a declared side is not within 1 to ``max_side`` pixels."""
+    if not (1 <= width <= max_side and 1 <= height <= max_side):
+        raise UnreadableImage(path, f"{width} x {height} pixels; each side must be 1 to {max_side} pixels")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sdovis.errors import UnreadableImage
 from sdovis.images import headers
-from sdovis.images.bounds import MAX_BYTES
+from sdovis.images.bounds import MAX_BYTES, MAX_SIDE
 from sdovis.images.fits import fits_pixels, gunzipped
 from sdovis.images.jpeg2000 import checked_header
 from sdovis.images.pictures import picture_pixels
@@ -114,19 +114,21 @@ def read_image(
     root: Path | None = None,
     observed: datetime | None = None,
     keywords: headers.Cards | None = None,
+    max_picture_side: int = MAX_SIDE,
 ) -> SolarImage:
     """Read a FITS (also gzipped), JPEG2000, JPEG, PNG or TIFF file, solar north up.
 
     The headers of FITS and Helioviewer's JPEG2000 give time and coordinates; for other pictures, and if the header lacks
     them, ``observed`` may give the time and a `channels.view.View` the coordinates. ``keywords`` are the cards of a FITS
     file that was exported without them; a file with a WCS of its own needs none. Pictures without a header are assumed
-    to be north up. Raises `UnreadableImage` with the reason, also if memory runs out.
+    to be north up. Sides of all but FITS may be bounded further, by ``max_picture_side``. Raises `UnreadableImage` with the
+    reason, also if memory runs out.
     """
     path = Path(path)
     try:
         data = _bytes(path, inside(root, path) if root is not None else path)
         digest = hashlib.sha256(data).hexdigest()
-        values, cards, kind = _decoded(data, path)
+        values, cards, kind = _decoded(data, path, max_picture_side)
         if keywords and kind == "FITS" and not headers.places(cards):
             cards = {**keywords, **cards}
         return _understood(values, cards, kind, path, digest, observed)
@@ -158,7 +160,7 @@ def _kind(data: bytes, path: Path) -> str:
     raise UnreadableImage(path, f"not a FITS, JPEG2000, JPEG, PNG or TIFF file{found}", "convert it to one of them")
 
 
-def _decoded(data: bytes, path: Path) -> tuple[NDArray[Any], headers.Cards, str]:
+def _decoded(data: bytes, path: Path, max_picture_side: int) -> tuple[NDArray[Any], headers.Cards, str]:
     """Pixels as stored (FITS: row 0 first), the header's cards, and the format."""
     kind = _kind(data, path)
     if kind == "gzip":
@@ -169,7 +171,7 @@ def _decoded(data: bytes, path: Path) -> tuple[NDArray[Any], headers.Cards, str]
     if kind == "FITS":
         return *fits_pixels(data, path), kind
     cards = checked_header(data, path) if kind == "JPEG2000" else {}
-    values = picture_pixels(data, kind, path)
+    values = picture_pixels(data, kind, path, max_picture_side)
     if values.dtype != np.uint8 and np.isnan(values).all():
         raise UnreadableImage(path, "every pixel is missing")
     return values, cards if values.ndim == 2 else {}, kind

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import math
 import os
 import pickle
 import select
@@ -41,6 +42,7 @@ Result = TypeVar("Result")
 AHEAD = 4  # tasks per worker that may be running or done before the next result is taken: bounds the memory
 SMALL_TASK = 32 * 1024  # bytes: such a task fits into a socket's buffer, so handing it out early does not block
 READING_SECONDS, READING_BYTES = 10.0, 2**30
+ASKING_S = 0.2  # how often whoever wants a result is asked whether it still does
 READING_IMPORTS = ("sdovis.images.images", "astropy.io.fits")
 #: The children already share the cores; a server without threads of its own forks safely.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -80,23 +82,39 @@ def imap(
     return _results(partial(_Child, payload, tuple(imports), memory_bytes), tasks, workers, seconds)
 
 
+def isolated(
+    function: Callable[[Task], Result],
+    task: Task,
+    *,
+    seconds: float,
+    memory_bytes: int,
+    imports: Sequence[str] = (),
+    wanted: Callable[[], bool] | None = None,
+) -> Result | Death:
+    """``function`` of one task in a child of its own, as `imap` has it.
+
+    The child is killed soon after ``wanted``, if given, says no; that gives a `Death` too.
+    """
+    new_child = partial(_Child, pickle.dumps(function), tuple(imports), memory_bytes)
+    results = _results(new_child, [task], 1, seconds, wanted)
+    try:
+        return next(results)  # type: ignore[no-any-return]
+    finally:
+        results.close()
+
+
 def read_isolated(
     path: Path | str, *, seconds: float = READING_SECONDS, memory_bytes: int = READING_BYTES, **kwargs: Any
 ) -> SolarImage:
     """`images.read_image` in a separate child. Raises `UnreadableImage`, also for files that kill the child."""
-    work = partial(_read, kwargs)
-    results = _results(
-        partial(_Child, pickle.dumps(work), READING_IMPORTS, memory_bytes), [Path(path)], workers=1, seconds=seconds
+    result = isolated(
+        partial(_read, kwargs), Path(path), seconds=seconds, memory_bytes=memory_bytes, imports=READING_IMPORTS
     )
-    try:
-        result = next(results)
-    finally:
-        results.close()
     if isinstance(result, Death):
         raise UnreadableImage(path, result.why)
     if isinstance(result, tuple):
         raise UnreadableImage(path, *result)
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 def _read(kwargs: dict[str, Any], path: Path) -> SolarImage | tuple[str, str]:
@@ -119,7 +137,13 @@ class _Raised:
         self.error = error
 
 
-def _results(new_child: Callable[[], _Child], tasks: Iterable[Any], workers: int, seconds: float) -> Generator[Any]:
+def _results(
+    new_child: Callable[[], _Child],
+    tasks: Iterable[Any],
+    workers: int,
+    seconds: float,
+    wanted: Callable[[], bool] | None = None,
+) -> Generator[Any]:
     numbered = ((number, pickle.dumps(task)) for number, task in enumerate(tasks))
     again: deque[tuple[int, bytes]] = deque()  # tasks that were queued behind one that killed their child
     children: list[_Child] = []
@@ -146,7 +170,7 @@ def _results(new_child: Callable[[], _Child], tasks: Iterable[Any], workers: int
                 if not again:
                     return
                 continue
-            for child in _ready(children, seconds):
+            for child in _ready(children, seconds, math.inf if wanted is None else ASKING_S):
                 try:
                     kind, result = child.answer()
                 except (EOFError, OSError):
@@ -161,6 +185,9 @@ def _results(new_child: Callable[[], _Child], tasks: Iterable[Any], workers: int
             for child in [c for c in children if c.waiting and now - c.since > seconds]:
                 if not _readable([child], 0):
                     lost(child, f"took longer than {seconds:g} s")
+            if wanted is not None and not wanted():
+                for child in [c for c in children if c.waiting]:
+                    lost(child, "nobody waits for it any more")
     finally:
         for child in children:
             child.end()
@@ -198,10 +225,10 @@ def _hand_out(
         child.hand(number, payload)
 
 
-def _ready(children: list[_Child], seconds: float) -> list[_Child]:
-    """Those with an answer, after waiting at most until the first runs out of time."""
+def _ready(children: list[_Child], seconds: float, most: float) -> list[_Child]:
+    """Those with an answer, after waiting at most until the first runs out of time, or ``most`` seconds."""
     first = min(child.since for child in children if child.waiting)
-    return _readable(children, max(first + seconds - time.monotonic(), 0) + 0.01)
+    return _readable(children, min(max(first + seconds - time.monotonic(), 0) + 0.01, most))
 
 
 def _readable(children: list[_Child], timeout: float) -> list[_Child]:

@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from sdovis.errors import UnreadableImage
-from sdovis.images.bounds import check_size
+from sdovis.images.bounds import MAX_SIDE, check_size
 
 ORIENTATION, BITS, PHOTOMETRIC, SAMPLE_FORMAT = 0x0112, 258, 262, 339  # tags of EXIF and TIFF
 UNSIGNED, WHITE_IS_ZERO = 1, 0
 DEEP_GREY = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 
-def picture_pixels(data: bytes, kind: str, path: Path) -> NDArray[Any]:
+def picture_pixels(data: bytes, kind: str, path: Path, max_side: int = MAX_SIDE) -> NDArray[Any]:
     """(H, W) or (H, W, 3) uint8, not writable; deeper grey (16 and 32 bits, float) as (H, W) float32.
 
     ``kind`` is JPEG, JPEG2000, PNG or TIFF. Raises `UnreadableImage` if something would be lost: several pages,
-    transparency, 16-bit colour, a rotation requested by EXIF.
+    transparency, 16-bit colour, a rotation requested by EXIF; and if a side is longer than ``max_side`` pixels.
     """
     if kind == "PNG" and data[24:25] == b"\x10" and data[25:26] != b"\x00":
         raise _sixteen_bit_colour(path)
     try:
         with Image.open(io.BytesIO(data), formats=[kind]) as image:
-            check_size(image.width, image.height, path)
+            check_size(image.width, image.height, path, max_side)
             if _has_more(image):
                 raise UnreadableImage(
                     path, "several pages or an animation, not one image", "save each page as its own file"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from pathlib import Path
@@ -9,20 +10,27 @@ from typing import Any
 
 # Read when Gradio is imported: without it the page reports its visitors to a server.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+# Gradio would sum up its last 10,000 calls in a table after each call, for a page of statistics that is not served.
+os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from sdovis.errors import Conflict, SdovisError
-from sdovis.webapp import page
-from sdovis.webapp.interface import MAX_FILE, Page, empty_blocks, endpoint
+from sdovis.webapp import page, sweeping
+from sdovis.webapp.admission import Admission
+from sdovis.webapp.interface import MAX_FILE, UPLOADS, Page, Site, endpoint
 from sdovis.webapp.source import ModelSource, fetch, locate
 
 log = logging.getLogger(__name__)
 
-QUEUE = 40
+#: More requests than may wait for their turn: those beyond are refused in words, and not by Gradio's queue.
+CALLS = 500
+#: Of one request: three channels' files of the largest size, and what a form adds.
+MAX_UPLOAD_BYTES = 3 * 80 * 2**20 + 2**16
 
 
-def build(model: str | Path | None = None, *, examples: Path | None = None, space: Path | None = None) -> gr.Blocks:
+def build(model: str | Path | None = None, *, examples: Path | None = None, space: Path | None = None) -> Site:
     """The page of a model (see `source.locate`), ready for `serve`.
 
     ``examples`` is a folder of small images; ``space`` the folder that may hold ``space.json`` and ``examples/``, by
@@ -62,12 +70,13 @@ def launch(
     return serve(page_, host, port, block=block)
 
 
-def serve(blocks: gr.Blocks, host: str | None = None, port: int | None = None, *, block: bool = True) -> str:
+def serve(blocks: Site, host: str | None = None, port: int | None = None, *, block: bool = True) -> str:
     """Serve ``blocks`` with limits on files, queue and memory, without any request to the outside. Returns the address.
 
     Raises `Conflict` if the port is taken.
     """
-    blocks.queue(max_size=QUEUE, default_concurrency_limit=1)
+    blocks.queue(max_size=CALLS, api_open=False)
+    _remember_signatures(blocks)
     try:
         url = _launched(blocks, host, port)
     except OSError as error:
@@ -78,8 +87,23 @@ def serve(blocks: gr.Blocks, host: str | None = None, port: int | None = None, *
     return url
 
 
-def _launched(blocks: gr.Blocks, host: str | None, port: int | None) -> str:
+def _launched(blocks: Site, host: str | None, port: int | None) -> str:
+    UPLOADS.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if UPLOADS.stat().st_uid != os.getuid():
+        raise Conflict(f"{UPLOADS} belongs to somebody else; set GRADIO_TEMP_DIR to another folder")
+    disk = sweeping.Disk(UPLOADS)
+    sweeping.keep_swept(disk)
+    door = Middleware(
+        Admission,
+        blocks=blocks,
+        presence=blocks.presence,
+        disk=disk,
+        folders=[UPLOADS, *blocks.folders],
+        max_upload_bytes=MAX_UPLOAD_BYTES,
+    )
     _, url, _ = blocks.launch(
+        app_kwargs={"middleware": [door]},
+        max_threads=CALLS,
         server_name=host,
         server_port=port,
         prevent_thread_lock=True,
@@ -100,6 +124,13 @@ def _launched(blocks: gr.Blocks, host: str | None, port: int | None) -> str:
     return str(url)
 
 
+def _remember_signatures(blocks: Site) -> None:
+    """Have Python compute what parts of the page take once: Gradio asks for all of them for every call of a program."""
+    for part in blocks.blocks.values():
+        make: Any = type(part).__init__
+        make.__signature__ = inspect.signature(make)
+
+
 def theme() -> Any:
     """Plain, light and dark, with fonts already on the visitor's machine: a web font would be a request to a third party."""
     base = gr.themes.Base(
@@ -109,14 +140,14 @@ def theme() -> Any:
     return base.set(body_text_color_subdued="#526071", body_text_color_subdued_dark="#aab6c5")
 
 
-def _closed(source: ModelSource, error: SdovisError) -> gr.Blocks:
+def _closed(source: ModelSource, error: SdovisError) -> Site:
     """The page of a model that cannot be opened."""
     name = source.title or source.model or "SDOVIS"
 
     def classify(file: str | None, latitude_deg: float | None = None, longitude_deg: float | None = None) -> Any:
         raise gr.Error(page.plain(error), print_exception=False)
 
-    blocks = empty_blocks(name)
+    blocks = Site(name)
     with blocks:
         gr.HTML(page.head(source, None, name, ""))
         gr.HTML(page.failure(error))

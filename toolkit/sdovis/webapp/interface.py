@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +16,23 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from sdovis.channels.place import Position
-from sdovis.errors import BadInput, SdovisError
+from sdovis.errors import BadInput, Problem, SdovisError
 from sdovis.webapp import page
 from sdovis.webapp.source import ModelSource
+from sdovis.webapp.turns import Turns
+from sdovis.webapp.visitors import Presence, Visitor, address
 
 if TYPE_CHECKING:
     from sdovis.webapp.classifier import Answer, Classifier
 
 log = logging.getLogger(__name__)
+
+#: Where uploads and the pictures of answers lie. A folder of our own: it is swept, and Gradio's default is everybody's.
+UPLOADS = Path(get_upload_folder(), f"sdovis-page-{os.getuid()}")
+os.environ["GRADIO_TEMP_DIR"] = str(UPLOADS)
 
 #: What an upload gives: one file, or the files of several channels.
 Sent = str | list[str] | None
@@ -33,12 +42,21 @@ SUFFIXES = (".fits", ".fit", ".fts", ".gz", ".png", ".jpg", ".jpeg", ".jp2", ".t
 MAX_FILE = "80 MB"
 CACHE_SWEEP_S, CACHE_AGE_S = 1800, 3600
 MAX_EXAMPLES = 8
+#: Files that are read at a time; the cores of a free Space.
+PLACES = 2
 INTERNAL = "Something went wrong on our side, not yours. Please tell the owner of this page what you did."
 
 
-def empty_blocks(title: str) -> gr.Blocks:
-    """An empty page whose uploads are deleted after a while."""
-    return gr.Blocks(title=title, analytics_enabled=False, delete_cache=(CACHE_SWEEP_S, CACHE_AGE_S))
+class Site(gr.Blocks):
+    """An empty page, and who is there: ``presence`` and ``turns``. Calls may name files of ``folders`` beside uploads.
+
+    Gradio deletes what it knows of when it ends; until then the folder of uploads is swept by `sweeping`.
+    """
+
+    def __init__(self, title: str, *folders: Path) -> None:
+        super().__init__(title=title, analytics_enabled=False, delete_cache=(CACHE_SWEEP_S, CACHE_AGE_S))
+        self.presence, self.turns, self.folders = Presence(), Turns(PLACES), folders
+        self.presence.changed = self.turns.dispatch
 
 
 def endpoint(classify: Callable[..., Any], *, several: bool = False, masks: bool = False) -> None:
@@ -56,8 +74,7 @@ def endpoint(classify: Callable[..., Any], *, several: bool = False, masks: bool
         [file, latitude, longitude, *([gr.Textbox(visible=False, label="regions")] if masks else [])],
         gr.JSON(visible=False, label="label and probabilities"),
         api_name="classify",
-        concurrency_id="network",
-        concurrency_limit=1,
+        concurrency_limit=None,
     )
 
 
@@ -74,16 +91,16 @@ class Page:
             gr.set_static_paths([str(examples.resolve())])  # Gradio hands out no other file from outside its cache
         self.examples = [(file, answer) for file in _example_files(examples) if (answer := self._example(file))]
         self.name = str(classifier.about.get("study") or source.model or "SDOVIS")
+        self.site = Site(source.title or self.name, *filter(None, [examples]))
         self.titles = [channel.title for channel in classifier.channels]
         self.names = [channel.name for channel in classifier.channels]
         self.browse = all(channel.browse for channel in classifier.channels)
         self.several = len(self.titles) > 1
 
-    def blocks(self) -> gr.Blocks:
+    def blocks(self) -> Site:
         """The page, not yet served."""
         about = self.classifier.about
-        blocks = empty_blocks(self.source.title or self.name)
-        with blocks:
+        with self.site:
             gr.HTML(page.head(self.source, self.classifier.view, self.name, ", ".join(self.titles)))
             if about.get("simulated"):
                 gr.HTML(page.simulated())
@@ -127,15 +144,16 @@ class Page:
                 gr.Markdown(page.limits(self.classifier.view))
 
             shown = [verdict, pictures, picture, caption, position, overlay, guide, facts]
-            bounded: Any = {"concurrency_id": "network", "concurrency_limit": 1, "api_visibility": "private"}
-            file.upload(self._look, file, shown, **bounded)
-            picture.select(self._click, [file, regions], shown, **bounded)
-            there.click(self._type, [file, latitude, longitude, regions], shown, **bounded)
-            file.clear(self._empty, None, shown, api_visibility="private")
+            # Gradio starts them all: whose turn it is, `turns` says.
+            own: Any = {"concurrency_limit": None, "api_visibility": "private"}
+            file.upload(self._look, file, shown, **own)
+            picture.select(self._click, [file, regions], shown, **own)
+            there.click(self._type, [file, latitude, longitude, regions], shown, **own)
+            file.clear(self._empty, None, shown, **own)
             if gallery is not None:
-                gallery.select(self._take_example, None, [file, *shown], **bounded)
+                gallery.select(self._take_example, None, [file, *shown], **own)
             endpoint(self._classify, several=self.several, masks=self.classifier.view.masks)
-        return blocks
+        return self.site
 
     def _gallery(self) -> gr.Gallery | None:
         if not self.examples:
@@ -163,40 +181,44 @@ class Page:
 
     # --- what buttons do ---------------------------------------------------------------------------------------------
 
-    def _look(self, sent: Sent) -> list[Any]:
-        return self._answer(sent)
+    async def _look(self, sent: Sent, request: gr.Request) -> list[Any]:
+        return await self._answer(request, sent)
 
-    def _click(self, sent: Sent, regions: str, event: gr.SelectData) -> list[Any]:
+    async def _click(self, sent: Sent, regions: str, event: gr.SelectData, request: gr.Request) -> list[Any]:
         try:
             x, y = (float(part) for part in event.index)
         except (TypeError, ValueError):
             return self._fail(BadInput("that click gave no position; try again"))
-        return self._answer(sent, shown_px=(x, y), regions=regions, only_if_wanted=True)
+        return await self._answer(request, sent, shown_px=(x, y), regions=regions, only_if_wanted=True)
 
-    def _type(
-        self, sent: Sent, latitude_deg: float | None, longitude_deg: float | None, regions: str = ""
+    async def _type(
+        self, sent: Sent, latitude_deg: float | None, longitude_deg: float | None, regions: str, request: gr.Request
     ) -> list[Any]:
         if latitude_deg is None or longitude_deg is None:
             return self._fail(BadInput("give both latitude and longitude"), keep_picture=True)
-        return self._answer(sent, Position(latitude_deg, longitude_deg), regions=regions)
+        return await self._answer(request, sent, Position(latitude_deg, longitude_deg), regions=regions)
 
-    def _take_example(self, event: gr.SelectData) -> list[Any]:
-        file = self.examples[int(event.index)][0]
-        return [[str(file)] if self.several else str(file), *self._answer(str(file))]
+    async def _take_example(self, event: gr.SelectData, request: gr.Request) -> list[Any]:
+        try:
+            file = str(self.examples[int(event.index)][0])
+        except (TypeError, ValueError, IndexError):
+            return [gr.skip(), *self._fail(BadInput("there is no such example"))]
+        return [[file] if self.several else file, *await self._answer(request, file)]
 
-    def _classify(
+    async def _classify(
         self,
         file: Sent,
         latitude_deg: float | None = None,
         longitude_deg: float | None = None,
         regions: str | None = None,
+        request: gr.Request | None = None,
     ) -> Mapping[str, Any]:
         try:
             if not file:
                 raise BadInput("no file was sent")
             position = Position(latitude_deg, longitude_deg)
-            listed = Position.parse_several(regions or "")
-            answer = self.classifier.answer(file, position if position.on_sun else None, regions=listed)
+            where = position if position.on_sun else None
+            answer = await self._in_turn(request, file, where, regions=regions or "", pictures=False)
             if not answer.probabilities:
                 raise BadInput(
                     f"the image shows more than one cutout of {page.cutout_side(self.classifier.view)}; "
@@ -211,10 +233,25 @@ class Page:
         facts = dict(answer.facts)
         return {"label": label, "probabilities": dict(answer.probabilities), "facts": facts, "notes": answer.notes}
 
+    async def _in_turn(
+        self, request: gr.Request | None, sent: str | list[str], position: Position | None, *, regions: str, **how: Any
+    ) -> Answer:
+        """The classifier's answer, when it is the visitor's turn, unless the visitor has gone by then."""
+        listed = Position.parse_several(regions)
+        for file in [sent] if isinstance(sent, str) else sent:
+            if not Path(file).is_file():
+                raise BadInput(Problem("the upload was deleted meanwhile", "send it again", file))
+        visitor = _visitor(request)
+        wanted = partial(self.site.presence.__contains__, visitor.session)
+        async with self.site.turns.turn(visitor, wanted):
+            work = partial(self.classifier.answer, sent, position, regions=listed, wanted=wanted, **how)
+            return await asyncio.to_thread(work)
+
     # --- what the page then shows ------------------------------------------------------------------------------------
 
-    def _answer(
+    async def _answer(
         self,
+        request: gr.Request,
         sent: Sent,
         position: Position | None = None,
         *,
@@ -225,8 +262,7 @@ class Page:
         if not sent:
             return self._empty()
         try:
-            listed = Position.parse_several(regions or "")
-            answer = self.classifier.answer(sent, position, shown_px=shown_px, regions=listed)
+            answer = await self._in_turn(request, sent, position, shown_px=shown_px, regions=regions or "")
         except SdovisError as error:
             return self._fail(error, keep_picture=position is not None or shown_px is not None)
         except Exception:
@@ -272,6 +308,12 @@ class Page:
             page.invitation(self.classifier.meanings), hidden, None, "", gr.Row(visible=False),
             gr.Image(None, visible=False), "", gr.HTML("", visible=False),
         ]  # fmt: skip
+
+
+def _visitor(request: gr.Request | None) -> Visitor:
+    assert request is not None  # Gradio gives one to each call
+    peer = request.client.host if request.client else ""
+    return Visitor(address(request.headers, peer), str(request.session_hash))
 
 
 def _picture(label: str, elem_id: str) -> gr.Image:
