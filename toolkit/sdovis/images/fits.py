@@ -53,7 +53,10 @@ def fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Cards]:
                 header = file[index].header
                 if header.get("BSCALE", 1) == 0:
                     raise UnreadableImage(path, "BSCALE is 0: all values are lost")
-                values = _scaled(file[index].data, header)
+                stored = file[index].data
+                if stored is None or stored.ndim != 2:
+                    raise UnreadableImage(path, f"damaged FITS: a {type(file[index]).__name__} where the image should be")
+                values = _scaled(stored, header)
                 of_the_file = _cards(fits, file[0].header)
                 own = _cards(fits, header)
                 # A first header without pixels that gives a WCS gives that of the image which follows.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import warnings
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -43,6 +44,7 @@ _ALIASES = {
 #: Of the telescopes whose headers leave out CUNIT none has finer pixels: a smaller step may be one in degrees.
 FINEST_ARCSEC = 0.1
 _WORD = re.compile(r"[A-Za-z]+")
+MAX_FLOAT = int(sys.float_info.max)
 #: The times of one image's header differ by less: HMI's longest observable is of 96 minutes.
 LONGEST = timedelta(hours=2)
 
@@ -134,6 +136,13 @@ def _angles(cards: Cards, path: Path, *, absent: str) -> NDArray[np.float64]:
             raise UnreadableImage(path, f"{key} is {text!r}, which is not a unit of angle", "write arcsec or deg")
         found.append(float(unit.to(units.arcsec)))
     return np.array(found)
+
+
+def within_floats(value: Any) -> Any:
+    """``value``, but an integer that no float holds as infinity: damage, which `number` then takes for nothing."""
+    if isinstance(value, int) and abs(value) > MAX_FLOAT:
+        return math.copysign(math.inf, value)
+    return value
 
 
 def number(cards: Cards, key: str) -> float | None:

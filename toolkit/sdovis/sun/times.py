@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Literal
 
 from sdovis.errors import BadInput, Problem
-from sdovis.sun.notation import plain
+from sdovis.sun.notation import of_one_value
 
 DateOrder = Literal["day-first", "month-first"]
 
@@ -55,7 +55,7 @@ def time(text: str, *, scale: str = "UTC", order: DateOrder | None = None) -> da
     ``order`` dates begin with the day or the month, and those that begin with the year are refused. Raises `BadInput`
     for anything else, also for a bare number: spreadsheets and astronomers count days from several dates.
     """
-    said = plain(text)
+    said = of_one_value(text)
     found = next(filter(None, (form.fullmatch(said) for form in _TIMES)), None)
     if found is None:
         raise _unread(text, said)
