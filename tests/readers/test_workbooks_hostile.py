@@ -43,7 +43,9 @@ def with_rows(path: Path, rows: str) -> Path:
 # --- blank tails ------------------------------------------------------------------------------------------------------
 
 
-def blank(first: int, count: int, row: str = '<row r="{0}"><c r="A{0}" s="1"/><c r="B{0}" s="1"/><c r="C{0}"/></row>') -> str:
+def blank(
+    first: int, count: int, row: str = '<row r="{0}"><c r="A{0}" s="1"/><c r="B{0}" s="1"/><c r="C{0}"/></row>'
+) -> str:
     return "".join(row.format(number) for number in range(first, first + count))
 
 
@@ -59,7 +61,9 @@ def test_a_hundred_thousand_formatted_blank_rows_take_no_time(tmp_path: Path) ->
 def test_what_stands_below_blank_rows_is_read(tmp_path: Path, cell: str) -> None:
     kind = ' t="inlineStr"' if cell.startswith("<is") else ""
     last = f'<row r="50000"><c r="D50000"{kind}>{cell}</c></row>'
-    (grid,) = workbooks.read(with_rows(workbook(tmp_path / "b.xlsx", [HEAD]), blank(2, 2000) + last + blank(50001, 9000)))
+    (grid,) = workbooks.read(
+        with_rows(workbook(tmp_path / "b.xlsx", [HEAD]), blank(2, 2000) + last + blank(50001, 9000))
+    )
     (line,) = grid.lines[1:]
     assert line.number == 50000 and (line.text(3) == "7" or 3 in line.faults)
 
@@ -122,7 +126,8 @@ def test_below_the_headings_only_mapped_columns_are_kept(tmp_path: Path) -> None
 
 NAMES = st.sampled_from(["Image", "NOAA AR", "Mount Wilson", "Notes", "noaa  ar", "Time", "Area", "", "11158"])
 CELL = st.sampled_from(
-    [None, 11158, "Beta", "x.fits", " ", "12:30", 0.5, True, "#N/A", "=1+1", "two\nlines", CellRichText("111", TextBlock(InlineFont(strike=True), "58"))]
+    [None, 11158, "Beta", "x.fits", " ", "12:30", 0.5, True, "#N/A", "=1+1", "two\nlines",
+     CellRichText("111", TextBlock(InlineFont(strike=True), "58"))]
 )  # fmt: skip
 STRUCK = Font(strike=True)
 
@@ -171,7 +176,9 @@ def test_a_workbook_that_takes_too_long_is_one_line(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(workbooks, "BYTES_PER_SECOND", 2**40)
     book = workbook(tmp_path / "b.xlsx", [HEAD, *ROWS])
     cells = "".join(f"<c r='{column}{{0}}'><v>1</v></c>" for column in "ABCDEFGHIJ")
-    assert problem(with_rows(book, blank(5, 60_000, f"<row r='{{0}}'>{cells}</row>"))).startswith("cannot be read: took longer")
+    assert problem(with_rows(book, blank(5, 60_000, f"<row r='{{0}}'>{cells}</row>"))).startswith(
+        "cannot be read: took longer"
+    )
 
 
 def test_a_workbook_that_needs_too_much_memory_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,11 +192,16 @@ def test_a_workbook_that_needs_too_much_memory_is_one_line(tmp_path: Path, monke
 def test_ranges_that_overlap_are_refused_and_not_filled_in(tmp_path: Path) -> None:
     book = workbook(tmp_path / "b.xlsx", [HEAD, *ROWS])
     ranges = "</sheetData><mergeCells>" + '<mergeCell ref="A2:D4"/>' * 50_000 + "</mergeCells>"
-    assert problem(edited(book, lambda xml: xml.replace("</sheetData>", ranges), SHEET)) == "a sheet is damaged: merged ranges overlap"
+    assert (
+        problem(edited(book, lambda xml: xml.replace("</sheetData>", ranges), SHEET))
+        == "a sheet is damaged: merged ranges overlap"
+    )
     # Ranges to the right of all cells cover nothing, however many there are.
     ranges = "</sheetData><mergeCells>" + '<mergeCell ref="Z2:AD4"/>' * 1000 + "</mergeCells>"
     book = workbook(tmp_path / "b.xlsx", [HEAD, *ROWS])
-    assert len(workbooks.read(edited(book, lambda xml: xml.replace("</sheetData>", ranges), SHEET))[0].sheet().rows) == 3
+    assert (
+        len(workbooks.read(edited(book, lambda xml: xml.replace("</sheetData>", ranges), SHEET))[0].sheet().rows) == 3
+    )
 
 
 # --- archives that lie ------------------------------------------------------------------------------------------------
@@ -209,7 +221,10 @@ def with_directory(path: Path, at: int, value: bytes) -> Path:
     ("at", "value"),
     [
         (6, struct.pack("<H", 99)),  # a version of the format that nobody knows
-        (8, struct.pack("<H", 0x0800) + b"\0\0" + bytes(32) + b"\xff\xfe\xfd"),  # a name that is not UTF-8, though it says so
+        (
+            8,
+            struct.pack("<H", 0x0800) + b"\0\0" + bytes(32) + b"\xff\xfe\xfd",
+        ),  # a name that is not UTF-8, though it says so
         (8, struct.pack("<H", 1)),  # encrypted
         (10, struct.pack("<H", 98)),  # compressed in another way
         (28, struct.pack("<H", 60000)),  # a name of 60,000 bytes

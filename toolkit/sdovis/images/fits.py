@@ -55,7 +55,9 @@ def fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Cards]:
                     raise UnreadableImage(path, "BSCALE is 0: all values are lost")
                 stored = file[index].data
                 if stored is None or stored.ndim != 2:
-                    raise UnreadableImage(path, f"damaged FITS: a {type(file[index]).__name__} where the image should be")
+                    raise UnreadableImage(
+                        path, f"damaged FITS: a {type(file[index]).__name__} where the image should be"
+                    )
                 values = _scaled(stored, header)
                 of_the_file = _cards(fits, file[0].header)
                 own = _cards(fits, header)

@@ -80,12 +80,17 @@ def imap(
     return _results(partial(_Child, payload, tuple(imports), memory_bytes), tasks, workers, seconds)
 
 
-def alone(
-    function: Callable[[Task], Result], task: Task, *, seconds: float, memory_bytes: int, imports: Sequence[str] = ()
+def isolated(
+    function: Callable[[Task], Result],
+    task: Task,
+    *,
+    seconds: float,
+    memory_bytes: int,
+    imports: Sequence[str] = (),
 ) -> Result | Death:
-    """``function`` of one task in a child of its own, which ends with it. Otherwise as `imap`."""
+    """``function`` of one task in a child of its own, as `imap` has it."""
     new_child = partial(_Child, pickle.dumps(function), tuple(imports), memory_bytes)
-    results = _results(new_child, [task], workers=1, seconds=seconds)
+    results = _results(new_child, [task], 1, seconds)
     try:
         return next(results)  # type: ignore[no-any-return]
     finally:
@@ -96,8 +101,9 @@ def read_isolated(
     path: Path | str, *, seconds: float = READING_SECONDS, memory_bytes: int = READING_BYTES, **kwargs: Any
 ) -> SolarImage:
     """`images.read_image` in a separate child. Raises `UnreadableImage`, also for files that kill the child."""
-    work = partial(_read, kwargs)
-    result = alone(work, Path(path), seconds=seconds, memory_bytes=memory_bytes, imports=READING_IMPORTS)
+    result = isolated(
+        partial(_read, kwargs), Path(path), seconds=seconds, memory_bytes=memory_bytes, imports=READING_IMPORTS
+    )
     if isinstance(result, Death):
         raise UnreadableImage(path, result.why)
     if isinstance(result, tuple):

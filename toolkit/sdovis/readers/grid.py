@@ -120,7 +120,9 @@ class Grid:
         Ranges that do not overlap cover no more cells than there are.
         """
         numbers, width = [line.number for line in self.lines], max(map(_width, self.lines), default=0)
-        rows = (bisect.bisect_right(numbers, m.last_row) - bisect.bisect_left(numbers, m.first_row) for m in self.merged)
+        rows = (
+            bisect.bisect_right(numbers, m.last_row) - bisect.bisect_left(numbers, m.first_row) for m in self.merged
+        )
         wide = (max(min(m.last + 1, width) - m.first, 0) for m in self.merged)
         if sum(map(operator.mul, rows, wide)) > len(numbers) * width:
             raise ValueError("merged ranges overlap")

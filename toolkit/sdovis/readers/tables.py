@@ -23,7 +23,9 @@ _OTHERS = {
 def read(path: Path, names: Sequence[str] | None = None, wanted: Wanted | None = None) -> list[Grid]:
     """The sheets in ``names``, or the first that is not hidden if None; a text file is one sheet without a name.
 
-    With ``wanted``, cells of a workbook's other columns may be left out below the top rows. Raises `BadInput` for a file that is absent, of another kind, damaged, too large, or without a sheet.
+    With ``wanted``, cells of a workbook's other columns may be left out below the top rows.
+
+    Raises `BadInput` for a file that is absent, of another kind, damaged, too large, or without a sheet.
     """
     return workbooks.read(path, names, wanted) if _is_workbook(path) else [delimited.read(path)]
 

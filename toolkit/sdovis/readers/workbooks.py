@@ -69,7 +69,7 @@ def _isolated(function: Callable[[Path], T], path: Path) -> T:
     """``function`` of a workbook in a child process. Raises `BadInput` with what it raises there, also if that dies."""
     seconds = SECONDS + path.stat().st_size / BYTES_PER_SECOND
     work = partial(_answered, function)
-    answer = isolation.alone(work, path, seconds=seconds, memory_bytes=MEMORY_BYTES, imports=IMPORTS)
+    answer = isolation.isolated(work, path, seconds=seconds, memory_bytes=MEMORY_BYTES, imports=IMPORTS)
     if isinstance(answer, Death):
         hint = "copy the rows that are meant into a new workbook, or save it as CSV UTF-8"
         raise BadInput(Problem(f"cannot be read: {answer.why}", hint, path.name))

@@ -56,6 +56,13 @@ class Columns(Section):
         "", description="Instead of latitude and longitude: position in one cell, as NOAA writes it, N12W34."
     )
 
+    @field_validator("image", "label")
+    @classmethod
+    def _is_a_heading(cls, given: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not all(name.strip() for name in ([given] if isinstance(given, str) else given)):
+            raise ValueError("no heading is named; write that of the column, as it stands in the table")
+        return given
+
     def mapped(self) -> dict[str, str]:
         """Field name -> heading for the columns the study names; ``image_2`` and ``image_3`` are the other two channels'."""
         named = {field: heading for field, heading in self if heading and field != "image"}

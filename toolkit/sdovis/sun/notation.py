@@ -174,6 +174,7 @@ def carrington(text: str) -> float:
 
 def pixel(text: str) -> float:
     """A pixel's number: as `angle`, without letters."""
+    of_one_value(text)
     try:
         return angle(text, limit=1e6)
     except BadInput:

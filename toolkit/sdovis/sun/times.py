@@ -16,6 +16,8 @@ from sdovis.sun.notation import of_one_value
 
 DateOrder = Literal["day-first", "month-first"]
 
+#: SDO's first public images; an earlier date is a typing error or an unformatted spreadsheet serial number.
+SDO_FIRST_LIGHT = datetime(2010, 3, 1, tzinfo=UTC)
 HINT = "write it in UTC, as 2011-02-15 01:30:00"
 _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
@@ -76,6 +78,11 @@ def time(text: str, *, scale: str = "UTC", order: DateOrder | None = None) -> da
         return clock - _offset(zone)
     except (ValueError, OverflowError):
         raise _unread(text, said) from None
+
+
+def of_sdo(time: datetime) -> bool:
+    """Whether SDO can have seen the Sun then."""
+    return SDO_FIRST_LIGHT <= time <= datetime.now(UTC) + timedelta(days=1)
 
 
 def _unread(text: str, said: str) -> BadInput:
