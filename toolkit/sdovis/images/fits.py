@@ -48,16 +48,14 @@ def fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Cards]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # astropy warns of cosmetic faults in JSOC's own headers
-            index = _first_image(fits, data, path)
+            index, shape = _first_image(fits, data, path)
             with fits.open(io.BytesIO(data), memmap=False, do_not_scale_image_data=True) as file:
                 header = file[index].header
                 if header.get("BSCALE", 1) == 0:
                     raise UnreadableImage(path, "BSCALE is 0: all values are lost")
                 stored = file[index].data
-                if stored is None or stored.ndim != 2:
-                    raise UnreadableImage(
-                        path, f"damaged FITS: a {type(file[index]).__name__} where the image should be"
-                    )
+                if stored is None or stored.shape != shape:
+                    raise UnreadableImage(path, "damaged FITS: it holds another thing than the image that it declares")
                 values = _scaled(stored, header)
                 of_the_file = _cards(fits, file[0].header)
                 own = _cards(fits, header)
@@ -110,13 +108,14 @@ def _cards(fits: Any, header: Any) -> dict[str, Any]:
     return restored(cards) | {"COMMENT": " ".join(remarks)}
 
 
-def _first_image(fits: Any, data: bytes, path: Path) -> int:
-    """Index of the HDU with the file's 2-D image, which is whole and within bounds, found without decoding anything.
+def _first_image(fits: Any, data: bytes, path: Path) -> tuple[int, tuple[int, int]]:
+    """Index of the HDU with the file's 2-D image, which is whole and within bounds, found without decoding anything; its shape.
 
     Raises `UnreadableImage` also for several such images: nothing says which of them is meant.
     """
     seen = []
     found: list[int] = []
+    shape = (0, 0)
     with fits.open(io.BytesIO(data), memmap=False, disable_image_compression=True, lazy_load_hdus=True) as file:
         for index in range(MAX_HDUS):
             try:
@@ -145,10 +144,11 @@ def _first_image(fits: Any, data: bytes, path: Path) -> int:
                 raise UnreadableImage(path, f"truncated: {len(data)} of {at + hdu.size} bytes")
             if flat:
                 found.append(index)
+                shape = (sides[1], sides[0])
                 continue
             seen += [f"{len(sides)}-D {'image' if z or hdu.is_image else 'table'}"] if sides else []
     if found:
-        return found[0]
+        return found[0], shape
     only = f", only a {' and a '.join(seen)}" if seen else ""
     cut = "truncated: " if len(data) % BLOCK else ""
     raise UnreadableImage(path, f"{cut}contains no 2-D image{only}")

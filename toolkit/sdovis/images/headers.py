@@ -141,7 +141,7 @@ def _angles(cards: Cards, path: Path, *, absent: str) -> NDArray[np.float64]:
 def within_floats(value: Any) -> Any:
     """``value``, but an integer that no float holds as infinity: damage, which `number` then takes for nothing."""
     if isinstance(value, int) and abs(value) > MAX_FLOAT:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
     return value
 
 
@@ -267,6 +267,8 @@ def north_up(
         middle = [(n + 1) / 2 for n in values.shape]
         origin = np.array([cards.get("CRPIX1", middle[1]), cards.get("CRPIX2", middle[0])], float) - 1
         center = origin - np.linalg.solve(matrix, shift)
+        if not np.isfinite(center).all():
+            raise ValueError(f"CRPIX1 = {cards.get('CRPIX1')}, CRPIX2 = {cards.get('CRPIX2')}")
     except (ValueError, TypeError, np.linalg.LinAlgError) as error:
         raise UnreadableImage(path, f"the header's coordinate system is broken: {error}") from error
     turned, (x, y) = unturned(values, matrix / scale, center)
