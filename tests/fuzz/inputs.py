@@ -148,8 +148,10 @@ CELLS = [
     '<c r="D2"><is><r><rPr><strike/></rPr><t>{}</t></r></is></c>', '<c r="F2" t="str"><v>{}</v></c>',
 ]  # fmt: skip
 BELOW = [
-    '<mergeCells><mergeCell ref="{}"/></mergeCells>', '<mergeCells><mergeCell ref="B2:B4"/><mergeCell ref="A1:{}"/></mergeCells>',
-    '<extLst><ext uri="{}"/></extLst>', '<autoFilter ref="{}"/>', '<hyperlinks><hyperlink ref="{}"/></hyperlinks>', "<!-- {} -->",
+    '<mergeCells><mergeCell ref="{}"/></mergeCells>',
+    '<mergeCells><mergeCell ref="B2:B4"/><mergeCell ref="A1:{}"/></mergeCells>',
+    '<extLst><ext uri="{}"/></extLst>', '<autoFilter ref="{}"/>', "<!-- {} -->",
+    '<hyperlinks><hyperlink ref="{}"/></hyperlinks>',
 ]  # fmt: skip
 PLACES = [
     "A1",
@@ -225,16 +227,18 @@ def xlsx(draw: st.DrawFn) -> bytes:
 
 # --- study files ------------------------------------------------------------------------------------------------------
 
-VALUES = st.sampled_from(
-    [f'"{text}"' for text in HOSTILE if "'" not in text]
-    + ["0", "-1", "1e400", "nan", "-inf", "9" * 30, "9" * 5000, "true", "[]", "[[]]", "{}", '{a = "b"}', "[1, 'a', true]", '""', "'''\na'''"]
-    + ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "1979-05-27", "07:32:00", "[" * 40 + "]" * 40, "[" * 3000 + "]" * 3000]
-    + ['["a", "b", "c"]', '["", "", ""]', '"../../etc"', '"\\u0000"', '"\\U0010FFFF"', '"' + "x" * 3000 + '"', "0x10", "1_000"]
-)  # fmt: skip
+VALUES = st.sampled_from([
+    *(f'"{text}"' for text in HOSTILE if "'" not in text),
+    "0", "-1", "1e400", "nan", "-inf", "9" * 30, "9" * 5000, "true", "[]", "[[]]", "{}", '{a = "b"}', "[1, 'a', true]", '""',
+    "'''\na'''", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "1979-05-27", "07:32:00",
+    "[" * 40 + "]" * 40, "[" * 3000 + "]" * 3000, '["a", "b", "c"]', '["", "", ""]', '"../../etc"', '"\\u0000"',
+    '"\\U0010FFFF"', '"' + "x" * 3000 + '"', "0x10", "1_000",
+])  # fmt: skip
 MORE = [
-    "[source.srs]\nsummaries = 3", "[[images]]\na = 1", "[training]\nlearning_rate = 1", "[search]\n'training.x' = [1]", "[a.b.c]",
-    "[publish]\nnamespace = '-'", "[" + ".".join("a" * 500) + "]", "format = 1", "format = 99", "format = -1", "\0", "a", "a = ", "=",
-    "[split]", "[source]\nreader = 'srs'", "[source.spreadsheet]\na = 1", "[labels]\nclasses = ['a', 'a']", "\ufeff", "\r", "[search.ranges]",
+    "[source.srs]\nsummaries = 3", "[[images]]\na = 1", "[training]\nlearning_rate = 1", "[search]\n'training.x' = [1]",
+    "[publish]\nnamespace = '-'", "[" + ".".join("a" * 500) + "]", "format = 1", "format = 99", "format = -1", "\0", "a",
+    "[split]", "[source]\nreader = 'srs'", "[source.spreadsheet]\na = 1", "[labels]\nclasses = ['a', 'a']", "\ufeff", "\r",
+    "[search.ranges]", "[a.b.c]", "a = ", "=",
 ]  # fmt: skip
 
 
@@ -263,12 +267,16 @@ def study(draw: st.DrawFn) -> bytes:
 _SCALARS: st.SearchStrategy[Any] = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(HOSTILE + LONG) | st.text(max_size=20)
 )  # fmt: skip
+_PATHS = ["http://127.0.0.1:9/x", "/etc/passwd", "../x", "/tmp/a\0b", "file:///etc/passwd", "s3://a/b"]
+_META = st.just({"_type": "gradio.FileData"}) | _SCALARS
 _FILE = st.fixed_dictionaries(
-    {"path": st.sampled_from(["http://127.0.0.1:9/x", "/etc/passwd", "../x", "/tmp/a\0b", "file:///etc/passwd", "s3://a/b"]) | _SCALARS},
-    optional={"meta": st.just({"_type": "gradio.FileData"}) | _SCALARS, "url": _SCALARS, "size": _SCALARS, "orig_name": _SCALARS},
-)  # fmt: skip
+    {"path": st.sampled_from(_PATHS) | _SCALARS},
+    optional={"meta": _META, "url": _SCALARS, "size": _SCALARS, "orig_name": _SCALARS},
+)
 JSON = st.recursive(
-    _SCALARS | _FILE, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4), max_leaves=12
-)  # fmt: skip
+    _SCALARS | _FILE,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
 #: (path of the uploaded file or payload, latitude, longitude, regions), as the page's API takes them.
 PAYLOAD = st.tuples(JSON, _SCALARS, _SCALARS, _SCALARS)
