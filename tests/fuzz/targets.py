@@ -26,7 +26,6 @@ from sdovis.channels.place import Position
 from sdovis.corpus import examples
 from sdovis.corpus.observations import Observation, understand
 from sdovis.errors import BadInput
-from sdovis.images import isolation
 from sdovis.images.images import UNFORESEEN, SolarImage, read_image
 from sdovis.labels.schemes import MOUNT_WILSON
 from sdovis.readers import spreadsheet
@@ -83,8 +82,6 @@ def _is_an_image(found: SolarImage) -> None:
 def table(data: bytes) -> None:
     """The rows of a workbook, and every cell that a study maps, parsed."""
     path = _written("b.xlsx", data)
-    # The child of the fuzzer stands for the child that a workbook is read in.
-    isolation.isolated = lambda function, task, **limits: function(task)  # type: ignore[assignment]
     study = _study(path)
     try:
         rows = spreadsheet.read(study.source)

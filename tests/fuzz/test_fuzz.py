@@ -24,7 +24,7 @@ SECONDS = float(os.environ.get("SDOVIS_FUZZ_SECONDS", "60"))
 SEED = int(os.environ.get("SDOVIS_FUZZ_SEED", "16"))
 #: What one input may cost.
 MOST_SECONDS, MOST_BYTES = 10.0, 10**9
-BATCH = 20
+BATCH = 50
 IMPORTS = ("fuzz.targets", "astropy.io.fits", "openpyxl")
 
 
@@ -55,7 +55,7 @@ def test_whatever_comes_in_one_clear_line_or_a_right_value_comes_out(
     while time.monotonic() < end or not tried:
         drawn = given(st.lists(TARGETS[name].drawn, min_size=BATCH, max_size=BATCH))
         run = settings(
-            max_examples=4,
+            max_examples=2,
             deadline=None,
             database=None,
             phases=[Phase.generate, Phase.shrink],

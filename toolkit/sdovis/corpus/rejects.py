@@ -2,8 +2,8 @@
 
 A cell that begins with ``=``, ``+``, ``-`` or ``@`` is a formula to Excel and LibreOffice, whoever wrote it. Where one
 would begin, also behind a semicolon, which separates cells in many countries, an apostrophe is written before it:
-spreadsheet programs take the rest for text. `read` takes it away again, and an apostrophe of the table's own gets another
-one, so that every text reads back exactly.
+spreadsheet programs take the rest for text. `read` takes it away again; where the table itself has apostrophes before such
+a sign, there is one more, so that every text reads back exactly.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from pathlib import Path
 import pandas as pd
 
 FILE = "rejects.csv"
+#: Where a cell may begin, and the signs that make it a formula: the last four are those of East Asian keyboards.
 _BEGINS = r"(?:^|(?<=[;|\t\r\n]))"
-_FORMULA = re.compile(rf"{_BEGINS}(?=['=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
-_MARKED = re.compile(rf"{_BEGINS}'")
+_SIGN = r"(?='*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])"
+_FORMULA, _MARKED = re.compile(_BEGINS + _SIGN), re.compile(f"{_BEGINS}'{_SIGN}")
 
 
 def write(table: pd.DataFrame, folder: Path) -> None:

@@ -43,6 +43,8 @@ _ALIASES = {
 }  # fmt: skip
 #: Of the telescopes whose headers leave out CUNIT none has finer pixels: a smaller step may be one in degrees.
 FINEST_ARCSEC = 0.1
+#: A FITS card holds no more; astropy's parser takes seconds for thousands of characters.
+LONGEST_UNIT = 80
 _WORD = re.compile(r"[A-Za-z]+")
 MAX_FLOAT = int(sys.float_info.max)
 #: The times of one image's header differ by less: HMI's longest observable is of 96 minutes.
@@ -109,7 +111,7 @@ def _parsed(text: str) -> Any:
     """The unit that ``text`` names, DN counted as counts; None for what is not a unit."""
     from astropy import units
 
-    if not text:
+    if not 0 < len(text) <= LONGEST_UNIT:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", units.UnitsWarning)  # of spellings that the standard discourages

@@ -245,10 +245,12 @@ class Backbone(Section):
         problems = [
             f"{name} = {size!r} is not a whole number of at least 1"
             for name, size in sizes.items()
-            if size is not None and not isinstance(size, list) and (type(size) is not int or size < 1)
+            # Some networks have a list of sizes, one for each of their stages.
+            if size is not None
+            and not all(type(each) is int and each > 0 for each in (size if type(size) is list else [size]))
         ]
         width, heads = sizes["hidden_size"], sizes["num_attention_heads"]
-        if not problems and width and heads and width % heads:
+        if not problems and type(width) is int and type(heads) is int and width % heads:
             problems.append(f"hidden_size = {width} is not a multiple of num_attention_heads = {heads}")
         if problems:
             raise ValueError("\n".join(problems))
