@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
+from fuzz.targets import FOLDER, TARGETS, outcome
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from sdovis.images import isolation
 from sdovis.images.isolation import Death
-
-from fuzz.targets import FOLDER, TARGETS, outcome
 
 SECONDS = float(os.environ.get("SDOVIS_FUZZ_SECONDS", "60"))
 SEED = int(os.environ.get("SDOVIS_FUZZ_SEED", "16"))

@@ -65,6 +65,22 @@ def test_nor_is_it_in_a_table_of_keywords(tmp_path: Path) -> None:
             assert all(headers.number(row, key) in (None, 180.0) for key in row)
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("number", [1000, 2**31, 10**15])
+@pytest.mark.parametrize(
+    "card", [b"NAXIS   =                    2", b"TFIELDS =                    1", b"ZNAXIS  =                    2"]
+)
+def test_a_file_of_endless_axes_or_columns_takes_no_time(
+    tmp_path: Path, compressed: bytes, card: bytes, number: int
+) -> None:
+    at = compressed.index(card)
+    data = compressed[: at + 10] + f"{number:>20}".encode() + compressed[at + 30 :]
+    assert (
+        refused(tmp_path / "a.fits", data)
+        == f"damaged FITS: {card[:8].decode().strip()} is {number}, and the standard allows 999"
+    )
+
+
 class Odd(dict[str, object]):
     """A header that raises, as code that trusts a damaged one does."""
 

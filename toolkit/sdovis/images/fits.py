@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import math
+import re
 import warnings
 import zlib
 from pathlib import Path
@@ -24,6 +25,8 @@ OF_THE_FILE = (
     "TELESCOP INSTRUME OBSRVTRY DETECTOR ORIGIN CONTENT SEGMENT DRMS_ID BUNIT WAVELNTH EXPTIME QUALITY T_REC T_OBS DATE-OBS "
     "HARPNUM NOAA_AR NOAA_ARS"
 ).split()
+#: Cards that count what other cards describe, and the most of it (FITS standard 4.0, sections 4.4.1 and 7.2.1).
+COUNTS, MOST = (b"NAXIS   = ", b"ZNAXIS  = ", b"TFIELDS = "), 999
 BITPIX = (8, 16, 32, 64, -32, -64)
 
 
@@ -45,6 +48,7 @@ def fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Cards]:
 
     if len(data) < BLOCK or data.find(b"END" + b" " * 77, 0, MAX_HEADER_BYTES) < 0:
         raise UnreadableImage(path, "truncated: the FITS header has no END card")
+    _check_counts(data, path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # astropy warns of cosmetic faults in JSOC's own headers
@@ -72,6 +76,18 @@ def fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Cards]:
     if np.isnan(values).all():
         raise UnreadableImage(path, "every pixel is missing")
     return values, cards
+
+
+def _check_counts(data: bytes, path: Path) -> None:
+    """Raise `UnreadableImage` for a number of axes or columns beyond the standard's: astropy would go through them all."""
+    for word in COUNTS:
+        at = data.find(word)
+        while at >= 0:
+            found = re.match(rb"[ +]*(\d+)", data[at + len(word) : at + 80])
+            if at % 80 == 0 and found and int(found[1]) > MOST:
+                key, value = word[:8].decode().strip(), found[1].decode()
+                raise UnreadableImage(path, f"damaged FITS: {key} is {value}, and the standard allows {MOST}")
+            at = data.find(word, at + 1)
 
 
 def _scaled(stored: NDArray[Any], header: Any) -> NDArray[np.float32]:
