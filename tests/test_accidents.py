@@ -132,6 +132,22 @@ def test_so_is_an_override(small_study: Path, capfd: pytest.CaptureFixture[str],
     assert lines(capfd)
 
 
+@pytest.mark.parametrize(
+    "value", ["nan", "-inf", "1979-05-27", "9999-12-31T23:59:59-14:00", "07:32:00", "[1, inf]", "{a = nan}"]
+)
+def test_a_setting_that_cannot_be_one_is_one_line(
+    small_study: Path, capfd: pytest.CaptureFixture[str], value: str
+) -> None:
+    assert run_command(["check", str(small_study), "--set", f"backbone.config.layer_norm_eps={value}"]) == 2
+    (line,) = lines(capfd)
+    assert "backbone.config.layer_norm_eps" in line and (
+        "is a date or a time" in line or "is not a finite number" in line
+    )
+    assert run_command(["check", str(small_study), "--set", f"backbone.config.model_type={value}"]) == 2
+    assert run_command(["check", str(small_study), "--set", f"backbone.config.num_attention_heads={value}"]) == 2
+    assert len(lines(capfd)) == 2
+
+
 @pytest.mark.parametrize("setting", ['label=""', 'label=" "', 'image=""', 'image=["a", "", "c"]'])
 def test_a_column_without_a_heading_is_one_line(
     small_study: Path, capfd: pytest.CaptureFixture[str], setting: str

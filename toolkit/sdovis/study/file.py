@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +110,20 @@ def _is_deep(data: Any) -> bool:
     return True
 
 
+def _unsayable(data: Mapping[str, Any], file: str, where: str = "") -> Iterator[Problem]:
+    """What TOML can say and no setting is: dates, and numbers that are not finite. Tables of any keys would take them."""
+    for key, value in data.items():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, dict):
+                yield from _unsayable(each, file, f"{where}{key}.")
+            elif isinstance(each, date | time):  # a datetime is a date
+                yield Problem(
+                    f"{where}{key} = {each} is a date or a time, and no setting is", "put a text in quotes", file
+                )
+            elif isinstance(each, float) and not math.isfinite(each):
+                yield Problem(f"{where}{key} = {each} is not a finite number", "correct it", file)
+
+
 def load(path: Path | str, overrides: Sequence[str] = (), *, like: Study | None = None) -> Study:
     """Read a study file and apply ``overrides`` (``section.key=value``).
 
@@ -140,6 +156,7 @@ def load(path: Path | str, overrides: Sequence[str] = (), *, like: Study | None 
     problems += _plugin_problems(data, str(path))
     try:
         study = Study.model_validate(data)
+        problems += _unsayable(data, str(path))
     except ValidationError as error:
         problems += problems_of(error, Study, str(path))
     if problems:

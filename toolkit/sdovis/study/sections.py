@@ -249,6 +249,8 @@ class Backbone(Section):
             if size is not None
             and not all(type(each) is int and each > 0 for each in (size if type(size) is list else [size]))
         ]
+        if not isinstance((config or {}).get("model_type", ""), str):
+            problems.append(f"model_type = {(config or {})['model_type']!r} is not a name, such as 'vit'")
         width, heads = sizes["hidden_size"], sizes["num_attention_heads"]
         if not problems and type(width) is int and type(heads) is int and width % heads:
             problems.append(f"hidden_size = {width} is not a multiple of num_attention_heads = {heads}")
