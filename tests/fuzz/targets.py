@@ -9,6 +9,7 @@ import inspect
 import json
 import math
 import os
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -32,7 +33,7 @@ from sdovis.readers import spreadsheet
 from sdovis.readers.rows import RawRow
 from sdovis.study import Images, Study, load
 
-FOLDER = Path("/tmp") / f"sdovis-fuzz-{os.getuid()}"
+FOLDER = Path(tempfile.gettempdir(), f"sdovis-fuzz-{os.getuid()}")
 
 
 def image(data: bytes, name: str) -> None:
