@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check docs format lock clean
+.PHONY: demo test fuzz check docs format lock clean
 
 demo: .venv/installed
 	$(BIN)/sdovis simulate simulated
@@ -11,6 +11,10 @@ demo: .venv/installed
 
 test: .venv/installed
 	$(BIN)/python -m pytest $(PYTEST)
+
+# Hostile files and payloads for 30 minutes; `make test` sends them for one. Each run of a seed sends the same.
+fuzz: .venv/installed
+	SDOVIS_FUZZ_SECONDS=$${SDOVIS_FUZZ_SECONDS:-1800} $(BIN)/python -m pytest tests/fuzz $(PYTEST)
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -285,11 +285,6 @@ def test_a_workbook_with_a_damaged_sheet_is_one_line(tmp_path):
     assert "b.xlsx: a sheet is damaged" in problem and "\n" not in problem
 
 
-def test_a_workbook_that_would_unpack_beyond_the_limit_is_refused_before_it_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(workbooks, "MAX_UNPACKED_BYTES", 100)
-    assert "unpacks to" in problems(workbook(tmp_path / "b.xlsx", [HEAD, *ROWS]))[0]
-
-
 def test_a_range_merged_over_the_whole_sheet_takes_no_memory(tmp_path):
     path = workbook(tmp_path / "b.xlsx", [["Title"], HEAD, *ROWS])
     ranges = '</sheetData><mergeCells count="1"><mergeCell ref="A1:XFD1"/><mergeCell ref="E2:XFD1048576"/></mergeCells>'

@@ -22,7 +22,8 @@ app = typer.Typer(
     "finds mistakes, and [bold]sdovis run study.toml[/bold] does everything up to the release. Results go to the run "
     "folder, runs/NAME, where NAME is study.name in the study file.\n\n"
     "Progress and errors go to stderr, results to stdout. Exit codes: 0 success, 1 internal error, 2 bad input, "
-    "3 network or Hub failure, 4 conflict (something is in the way and was not overwritten), 130 interrupted.",
+    "3 network or Hub failure, 4 conflict (something is in the way and was not overwritten, or the disk is full), "
+    "130 interrupted.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -62,7 +63,10 @@ def run_command(arguments: list[str]) -> int:
     except BrokenPipeError:
         # Whatever was reading our output has gone (`| head`): not our error, and nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and (failure := errors.DiskFailure.of(error)):
+            printing.problems(failure)
+            return failure.exit_code
         traceback.print_exc()
         print(f"sdovis {__version__}: internal error; please report the lines above", file=sys.stderr)
         return errors.EXIT_INTERNAL

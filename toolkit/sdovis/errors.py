@@ -4,7 +4,8 @@
     |-- BadInput               2  a study, workbook, image or plug-in that must be fixed
     |   `-- UnreadableImage    2  one image that cannot be decoded, with the reason
     |-- HubFailure             3  the network or the Hub did not do what was asked
-    `-- Conflict               4  something is in the way and was not overwritten
+    |-- Conflict               4  something is in the way and was not overwritten
+    `-- DiskFailure            4  the disk is full, over its quota, write-protected or broken
 
 An interruption (Ctrl-C) ends with 130. Success is 0.
 """
@@ -12,9 +13,11 @@ An interruption (Ctrl-C) ends with 130. Success is 0.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import errno
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 EXIT_OK = 0
 EXIT_INTERNAL = 1
@@ -86,6 +89,30 @@ class Conflict(SdovisError):
     """Something is in the way; it was left as it is."""
 
     exit_code = EXIT_CONFLICT
+
+
+class DiskFailure(SdovisError):
+    """The disk did not take what was written, or did not give what was read."""
+
+    exit_code = EXIT_CONFLICT
+    _SAID: ClassVar[Mapping[int, str]] = {
+        errno.ENOSPC: "the disk is full",
+        errno.EDQUOT: "the disk quota is used up",
+        errno.EFBIG: "a file would be larger than this system allows",
+        errno.EROFS: "the disk cannot be written to",
+        errno.EACCES: "permission is denied",
+        errno.EPERM: "permission is denied",
+        errno.EIO: "the disk is broken, or was removed",
+    }
+
+    @classmethod
+    def of(cls, error: OSError) -> DiskFailure | None:
+        """``error`` in a sentence with the way out; None if it is not the disk's."""
+        if error.errno is None or error.errno not in cls._SAID:
+            return None
+        where = f"{error.filename}: " if error.filename is not None else ""
+        said = f"{where}{cls._SAID[error.errno]}; nothing half-written counts"
+        return cls(f"{said}: mend that, and run the same command again")
 
 
 def once(problems: Iterable[Problem]) -> list[Problem]:

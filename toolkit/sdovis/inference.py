@@ -57,6 +57,8 @@ def opened(model: str | Path) -> ImageClassificationPipeline:
         return pipeline(inner if inner.is_dir() else model)
     except OSError as error:
         reason = str(error).partition("\n")[0]
+        if not Path(model).exists():
+            reason = f"there is no such folder, and as an id on the Hub: {reason}"
         hint = "name runs/NAME, a model folder or a Hub id"
         raise BadInput(Problem(f"no model can be opened here: {reason}", hint, str(model))) from error
 

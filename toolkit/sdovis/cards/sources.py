@@ -13,6 +13,8 @@ from sdovis.corpus.split import PARTS
 from sdovis.learning.model_files import ConfigFile, ProcessorFile
 from sdovis.learning.record import TrainingRecord
 
+#: Names of files may have 255 bytes; a class has a number besides.
+LONGEST_SLUG = 60
 #: PIL's filters by the number that processors keep.
 RESAMPLING = {0: "nearest", 1: "Lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "Hamming"}
 
@@ -107,7 +109,7 @@ def examples(run_dir: Path, classes: Sequence[str]) -> tuple[Example, ...]:
     found = []
     for row in data.take(first, columns=["id", "label", "image"]).to_pylist():
         name = classes[row["label"]]
-        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "class"
+        slug = re.sub(r"[^a-z0-9]+", "-", name.lower())[:LONGEST_SLUG].strip("-") or "class"
         shares = {c: float(predictions.loc[row["id"], f"prob_{c}"]) for c in classes}
         ranked = dict(sorted(shares.items(), key=lambda item: -item[1]))
         found.append(Example(row["id"], name, f"examples/{row['label']}-{slug}.png", row["image"]["bytes"], ranked))

@@ -23,6 +23,7 @@ from sdovis import study as studies
 from sdovis.cards import templates
 from sdovis.cards.card import README, dataset_card, merge, model_card
 from sdovis.cards.facts import Facts, class_facts, gather, rejects
+from sdovis.corpus import rejects as left_out
 from sdovis.corpus.audit import Part
 from sdovis.corpus.build import Corpus
 from sdovis.corpus.duplicates import footprint_deg
@@ -121,7 +122,7 @@ def recomputed(facts: Facts, run_dir: Path) -> Facts:
         footprint_deg(cutout_arcsec=facts.cutout_arcsec, cutout_deg=facts.cutout_deg),
     )
     spellings = {str(name): count_spellings(of["label_text"]) for name, of in rows.groupby("label_name")}
-    reasons = _reasons(run_dir / "corpus")
+    reasons = published_reasons(left_out.read(run_dir / "corpus"))
     keys = {"region": "group", "image": "frame", "identical_cutout": "pixels_sha256"}
     meanings = {each.name: each.meaning for each in facts.classes}
     return replace(
@@ -150,7 +151,7 @@ def _elsewhere(saved: Elsewhere, corpus: Corpus, folder: Path, given: _Given) ->
     found = Corpus.load(folder / "corpus")
     if wrong := sorted(set(seen(found.rows, corpus)) - {""}):
         raise BadInput(Problem(f"contains rows of which {wrong[0]}", "run sdovis evaluate --on again", str(folder)))
-    reasons = _reasons(folder / "corpus")
+    reasons = published_reasons(left_out.read(folder / "corpus"))
     own = reasons.isin(list(SEEN))
     occurring = set(found.rows["label"])
     source = replace(
@@ -168,9 +169,6 @@ def _elsewhere(saved: Elsewhere, corpus: Corpus, folder: Path, given: _Given) ->
     scores = _scores(saved.facts, found.rows, _predictions(found, folder), folder, given)
     return Elsewhere(source, scores)
 
-
-def _reasons(corpus: Path) -> pd.Series:
-    return published_reasons(pd.read_csv(corpus / "rejects.csv", dtype=str, keep_default_na=False))
 
 
 def _shared(rows: pd.DataFrame, column: str) -> int:

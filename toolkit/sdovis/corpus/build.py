@@ -19,6 +19,7 @@ from PIL import Image
 
 from sdovis import manifests, plugins
 from sdovis.corpus import audit as audits
+from sdovis.corpus import rejects as left_out
 from sdovis.corpus import units
 from sdovis.corpus.audit import Audit
 from sdovis.corpus.catalog import REJECT_COLUMNS, Catalog, catalog, image_inventory
@@ -259,7 +260,7 @@ def _write(
         facts.save(beside)
         if checked is not None:
             checked.save(beside)
-        rejects.to_csv(beside / "rejects.csv", index=False)
+        left_out.write(rejects, beside)
     shards.remove()
 
 

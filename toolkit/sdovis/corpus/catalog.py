@@ -18,6 +18,7 @@ from sdovis.corpus.observations import Observation, Reject, Sorted, understand
 from sdovis.corpus.shards import HEAVY, Looked, Shards, chunks
 from sdovis.errors import BadInput, Problem, UnreadableImage, once
 from sdovis.images import isolation
+from sdovis.images.bounds import MAX_BYTES
 from sdovis.images.images import inside
 from sdovis.images.keywords import Keywords
 from sdovis.labels import schemes as label_schemes
@@ -244,11 +245,15 @@ def _reject_row(reject: Reject) -> dict[str, Any]:
 
 
 def image_inventory(study: Study, rows: Iterable[RawRow]) -> str:
-    """JSON with (name, sha256 or 'missing') of each image that the rows name: what a corpus was made from."""
+    """JSON with (name, sha256, or why there is none) of each image that the rows name: what a corpus was made from."""
     found = []
     for name in sorted({name for row in rows for name in row.images}):
         try:
-            found.append((name, sha256_file(inside(study.image_root, name))))
+            file = inside(study.image_root, name)
+            size = file.stat().st_size  # what is too large to be read is not read for its sum either
+            found.append((name, sha256_file(file) if size <= MAX_BYTES else f"{size} bytes"))
         except UnreadableImage:
             found.append((name, "missing"))
+        except OSError as error:
+            found.append((name, f"{error.strerror}"))
     return json.dumps(found)

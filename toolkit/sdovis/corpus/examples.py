@@ -30,6 +30,7 @@ from sdovis.images.timestamps import time_in_name
 from sdovis.study import IMAGE_FIELDS, Images
 from sdovis.sun.geometry import DiscFrame, central_meridian, project, unproject
 from sdovis.sun.notation import regions
+from sdovis.sun.times import of_sdo
 
 #: The two ways to give a position may differ by this share of the disc radius; a flipped axis differs by more.
 MAX_POSITION_GAP = 0.1
@@ -285,6 +286,9 @@ def _time(images: Images, row: Observation, layers: Sequence[Layer]) -> tuple[da
     if time is None:
         hint = "set source.columns.observed: the image has no time of its own"
         return None, row.raw.problem("the time of observation is unknown", hint, field="observed")
+    if not of_sdo(time):
+        what = f"the image's header says {time:%Y-%m-%d %H:%M:%S} UTC, which lies outside the SDO era"
+        return None, row.raw.problem(what, "correct the header", field="image")
     return time, None
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from sdovis import disk
+from sdovis.corpus import rejects
 from sdovis.corpus.build import Corpus
 from sdovis.corpus.columns import POSITIONS
 from sdovis.errors import BadInput, Conflict, Problem
@@ -49,7 +50,7 @@ def export(corpus: Corpus, study: Study, path: Path) -> None:
     sheets = {
         REGIONS: _table(corpus.rows[~quiet], study),
         QUIET: _table(corpus.rows[quiet], study),
-        REJECTS: _rejects(corpus.folder / "rejects.csv"),
+        REJECTS: _rejects(corpus.folder),
         ABOUT: _about(corpus, study),
     }
     with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
@@ -100,11 +101,10 @@ def _label(text: str) -> Any:
     return int(text) if re.fullmatch(r"0|[1-9]\d{0,14}", text) else text
 
 
-def _rejects(path: Path) -> list[Row]:
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+def _rejects(folder: Path) -> list[Row]:
     return [
         {str(name).capitalize(): _value(text) if name == "row" else text for name, text in row.items()}
-        for row in table.to_dict("records")
+        for row in rejects.read(folder).to_dict("records")
     ]
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,11 +19,9 @@ from sdovis.labels.schemes import LabelScheme, UnknownLabel
 from sdovis.readers.rows import RawRow
 from sdovis.study import IMAGE_FIELDS, Study
 from sdovis.sun.notation import angle, carrington, is_nothing, latitude, location, longitude, pixel, regions
-from sdovis.sun.times import HINT, scale_of, time
+from sdovis.sun.times import HINT, of_sdo, scale_of, time
 
 T = TypeVar("T")
-#: SDO's first public images; an earlier date is a typing error or an unformatted spreadsheet serial number.
-SDO_FIRST_LIGHT = datetime(2010, 3, 1, tzinfo=UTC)
 #: Rotating a day-old position may carry it just beyond the limb: far from the meridian, but not a mistake.
 MAX_LONGITUDE_DEG = 105.0
 #: A location in whole degrees may differ from latitude and longitude by so much.
@@ -248,7 +246,7 @@ def _observed(study: Study, raw: RawRow, problems: list[Problem]) -> datetime | 
         return time(text, scale=scale_of(raw.headings.get("observed", "")), order=study.source.date_order)
 
     found = _read(raw, "observed", reading, problems)
-    if found is not None and not SDO_FIRST_LIGHT <= found <= datetime.now(UTC) + timedelta(days=1):
+    if found is not None and not of_sdo(found):
         what = f"time {raw.text('observed')!r} lies outside the SDO era"
         problems.append(raw.problem(what, HINT, field="observed"))
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import math
+import re
 import warnings
 import zlib
 from pathlib import Path
@@ -24,6 +25,8 @@ OF_THE_FILE = (
     "TELESCOP INSTRUME OBSRVTRY DETECTOR ORIGIN CONTENT SEGMENT DRMS_ID BUNIT WAVELNTH EXPTIME QUALITY T_REC T_OBS DATE-OBS "
     "HARPNUM NOAA_AR NOAA_ARS"
 ).split()
+#: Cards that count what other cards describe, and the most of it (FITS standard 4.0, sections 4.4.1 and 7.2.1).
+COUNTS, MOST = (b"NAXIS   = ", b"ZNAXIS  = ", b"TFIELDS = "), 999
 BITPIX = (8, 16, 32, 64, -32, -64)
 
 
@@ -45,15 +48,19 @@ def fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Cards]:
 
     if len(data) < BLOCK or data.find(b"END" + b" " * 77, 0, MAX_HEADER_BYTES) < 0:
         raise UnreadableImage(path, "truncated: the FITS header has no END card")
+    _check_counts(data, path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # astropy warns of cosmetic faults in JSOC's own headers
-            index = _first_image(fits, data, path)
+            index, shape = _first_image(fits, data, path)
             with fits.open(io.BytesIO(data), memmap=False, do_not_scale_image_data=True) as file:
                 header = file[index].header
                 if header.get("BSCALE", 1) == 0:
                     raise UnreadableImage(path, "BSCALE is 0: all values are lost")
-                values = _scaled(file[index].data, header)
+                stored = file[index].data
+                if stored is None or stored.shape != shape:
+                    raise UnreadableImage(path, "damaged FITS: it holds another thing than the image that it declares")
+                values = _scaled(stored, header)
                 of_the_file = _cards(fits, file[0].header)
                 own = _cards(fits, header)
                 # A first header without pixels that gives a WCS gives that of the image which follows.
@@ -69,6 +76,18 @@ def fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Cards]:
     if np.isnan(values).all():
         raise UnreadableImage(path, "every pixel is missing")
     return values, cards
+
+
+def _check_counts(data: bytes, path: Path) -> None:
+    """Raise `UnreadableImage` for a number of axes or columns beyond the standard's: astropy would go through them all."""
+    for word in COUNTS:
+        at = data.find(word)
+        while at >= 0:
+            found = re.match(rb"[ +]*(\d+)", data[at + len(word) : at + 80])
+            if at % 80 == 0 and found and int(found[1]) > MOST:
+                key, value = word[:8].decode().strip(), found[1].decode()
+                raise UnreadableImage(path, f"damaged FITS: {key} is {value}, and the standard allows {MOST}")
+            at = data.find(word, at + 1)
 
 
 def _scaled(stored: NDArray[Any], header: Any) -> NDArray[np.float32]:
@@ -105,13 +124,14 @@ def _cards(fits: Any, header: Any) -> dict[str, Any]:
     return restored(cards) | {"COMMENT": " ".join(remarks)}
 
 
-def _first_image(fits: Any, data: bytes, path: Path) -> int:
-    """Index of the HDU with the file's 2-D image, which is whole and within bounds, found without decoding anything.
+def _first_image(fits: Any, data: bytes, path: Path) -> tuple[int, tuple[int, int]]:
+    """Index of the HDU with the file's 2-D image, which is whole and within bounds, found without decoding anything; its shape.
 
     Raises `UnreadableImage` also for several such images: nothing says which of them is meant.
     """
     seen = []
     found: list[int] = []
+    shape = (0, 0)
     with fits.open(io.BytesIO(data), memmap=False, disable_image_compression=True, lazy_load_hdus=True) as file:
         for index in range(MAX_HDUS):
             try:
@@ -140,10 +160,11 @@ def _first_image(fits: Any, data: bytes, path: Path) -> int:
                 raise UnreadableImage(path, f"truncated: {len(data)} of {at + hdu.size} bytes")
             if flat:
                 found.append(index)
+                shape = (sides[1], sides[0])
                 continue
             seen += [f"{len(sides)}-D {'image' if z or hdu.is_image else 'table'}"] if sides else []
     if found:
-        return found[0]
+        return found[0], shape
     only = f", only a {' and a '.join(seen)}" if seen else ""
     cut = "truncated: " if len(data) % BLOCK else ""
     raise UnreadableImage(path, f"{cut}contains no 2-D image{only}")

@@ -40,6 +40,10 @@ MAGIC = {
     b"II*\x00": "TIFF",
     b"MM\x00*": "TIFF",
 }
+#: What a damaged file can make of code that takes it at its word: numbers out of range, texts where numbers belong ...
+#: An `AttributeError`, `NameError` or `AssertionError` is a defect of ours in any case.
+DAMAGE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
+UNFORESEEN = "damaged, in a way that sdovis does not know"
 REFUSED = {
     b"%!PS": "PostScript", b"\xc5\xd0\xd3\xc6": "PostScript", b"\xff\x4f\xff\x51": "a bare JPEG2000 codestream",
     b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP", b"II+\x00": "BigTIFF", b"MM\x00+": "BigTIFF", b"<": "a web page or XML",
@@ -134,6 +138,9 @@ def read_image(
         return _understood(values, cards, kind, path, digest, observed)
     except MemoryError as error:
         raise UnreadableImage(path, "reading it needs more memory than is available") from error
+    except DAMAGE as error:  # costs this image, not the run; tests/fuzz counts each such message as a finding
+        hint = "if other programs open it, please report it"
+        raise UnreadableImage(path, f"{UNFORESEEN}: {type(error).__name__}: {error}", hint) from error
 
 
 def _bytes(path: Path, file: Path) -> bytes:

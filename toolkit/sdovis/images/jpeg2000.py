@@ -14,7 +14,7 @@ from typing import Any
 
 from sdovis.errors import UnreadableImage
 from sdovis.images.bounds import MAX_HEADER_BYTES, check_size
-from sdovis.images.headers import number
+from sdovis.images.headers import number, within_floats
 
 MAX_BOXES = 256
 MAGIC = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
@@ -110,7 +110,7 @@ def _cards(xml: bytes, path: Path) -> dict[str, Any]:
 def _value(text: str) -> str | int | float:
     for kind in (int, float):
         try:
-            return kind(text)
+            return within_floats(kind(text))  # type: ignore[no-any-return]
         except ValueError:
             continue
     return text

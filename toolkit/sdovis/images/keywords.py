@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from sdovis.errors import BadInput, Problem, UnreadableImage
+from sdovis.images.headers import within_floats
 
 _TIME = re.compile(r"(\d{4})\D?(\d\d)\D?(\d\d)\D(\d\d)\D?(\d\d)\D?(\d\d)")
 _TIMES = ("T_REC", "T_OBS", "DATE-OBS")
@@ -83,7 +84,7 @@ def _cards(row: Mapping[Any, Any]) -> dict[str, Any]:
             if times := [each for each in keys if _TIME.search(each)]:
                 cards["T_REC"] = times[0]
         elif plain == plain and str(plain).strip().lower() not in _MISSING:
-            cards[str(key).replace("__", "-")] = plain
+            cards[str(key).replace("__", "-")] = within_floats(plain)
     return cards
 
 

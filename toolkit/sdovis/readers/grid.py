@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import operator
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,6 +41,24 @@ class Line:
     def text(self, index: int) -> str:
         """The cell's text; empty beyond the row's end."""
         return self.cells[index] if index < len(self.cells) else ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which columns of a sheet are needed: those with one of ``headings`` at the top, or with one that ``pattern`` finds.
+
+    The rows at the top, where headings may stand, are read whole: `TOP_ROWS` filled ones, and as many below ``header_row``.
+    """
+
+    headings: tuple[str, ...]
+    pattern: re.Pattern[str]
+    header_row: int | None = None
+
+    def columns(self, top: Iterable[Line]) -> frozenset[int]:
+        """Indices of the needed columns of a sheet whose first rows are ``top``."""
+        names = set(map(plain, self.headings))
+        texts = ((index, text) for line in top for index, text in enumerate(line.cells) if text)
+        return frozenset(index for index, text in texts if plain(text) in names or self.pattern.search(text))
 
 
 @dataclass(frozen=True)
@@ -94,6 +113,20 @@ class Grid:
         below = [line for line in self.lines if line.number > number]
         rows = _filled(below, [m for m in self.merged if m.last_row > number], max(map(_width, self.lines)))
         return Sheet(self.name, headings, tuple(_checked(rows, headings) if self.text else rows), number)
+
+    def with_separate_ranges(self) -> Grid:
+        """This grid. Raises ValueError if merged ranges overlap, which no program allows: their cells would have two values.
+
+        Ranges that do not overlap cover no more cells than there are.
+        """
+        numbers, width = [line.number for line in self.lines], max(map(_width, self.lines), default=0)
+        rows = (
+            bisect.bisect_right(numbers, m.last_row) - bisect.bisect_left(numbers, m.first_row) for m in self.merged
+        )
+        wide = (max(min(m.last + 1, width) - m.first, 0) for m in self.merged)
+        if sum(map(operator.mul, rows, wide)) > len(numbers) * width:
+            raise ValueError("merged ranges overlap")
+        return self
 
     def likely_heading_row(self) -> int | None:
         """The row that looks like headings: the first that fills most columns with texts, no two alike. None if none does."""
@@ -169,18 +202,24 @@ def _filled(lines: Sequence[Line], merged: Iterable[Merged], width: int) -> list
     """``lines`` with the value of each merged range in all of its cells, as a reader of the sheet sees it."""
     found = list(lines)
     numbers = [line.number for line in lines]
-    for of in merged:
+    covered: dict[int, tuple[list[str], dict[int, Problem]]] = {}
+    for of in (each for each in merged if each.first < width):
         first, end = bisect.bisect_left(numbers, of.first_row), bisect.bisect_right(numbers, of.last_row)
         begins = first < end and numbers[first] == of.first_row  # if its first row is blank, so is its value
-        origin = found[first] if begins else Line(of.first_row, ())
+        origin = lines[first] if begins else Line(of.first_row, ())
         for index in range(first, end):
-            found[index] = _covered(found[index], of, origin.text(of.first), origin.faults.get(of.first), width)
+            if index not in covered:
+                line = lines[index]
+                covered[index] = [*line.cells, *[""] * (width - len(line.cells))], dict(line.faults)
+            _cover(*covered[index], of, origin.text(of.first), origin.faults.get(of.first))
+    for index, (cells, faults) in covered.items():
+        found[index] = replace(lines[index], cells=tuple(cells), faults=faults)
     return found
 
 
-def _covered(line: Line, of: Merged, text: str, fault: Problem | None, width: int) -> Line:
-    cells, faults = [*line.cells, *[""] * (width - len(line.cells))], dict(line.faults)
-    for index in range(of.first, min(of.last + 1, width)):
+def _cover(cells: list[str], faults: dict[int, Problem], of: Merged, text: str, fault: Problem | None) -> None:
+    """Give the part of a row that lies in the range ``of`` its value, in place."""
+    for index in range(of.first, min(of.last + 1, len(cells))):
         found = fault
         if cells[index] not in ("", text):
             what = f"the merged range {of.name} hides {cells[index]!r} behind {text!r}"
@@ -188,7 +227,6 @@ def _covered(line: Line, of: Merged, text: str, fault: Problem | None, width: in
         cells[index] = text
         if found:
             faults[index] = found
-    return replace(line, cells=tuple(cells), faults=faults)
 
 
 def _checked(lines: Iterable[Line], headings: Sequence[str]) -> list[Line]:

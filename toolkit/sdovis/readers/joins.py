@@ -99,7 +99,7 @@ def read_flares(path: Path) -> Flares:
             events.add((_ns(time), flux(row["class"]), named[0] if named else 0))
         except BadInput as error:
             problems += [replace(each, file=path.name, row=number) for each in error.problems]
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             problems.append(Problem(f"the flare cannot be read: {error}", "correct the row", path.name, row=number))
     if problems:
         raise BadInput(problems)
@@ -158,7 +158,7 @@ def read_sharps(path: Path) -> Sharps:
     for number, row in rows:
         text = row["t_rec"].removesuffix("_TAI").replace(" ", "T").replace("_", "T")
         time = observed({"T_REC": f"{text}_TAI"})
-        if time is None:
+        if time is None or not times.of_sdo(time):
             what = f"T_REC {row['t_rec']!r} is not a time"
             problems.append(Problem(what, "write it as JSOC does: 2011.02.15_00:00:00_TAI", path.name, row=number))
             continue

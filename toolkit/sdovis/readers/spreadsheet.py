@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from sdovis.errors import BadInput, Problem, nearest
 from sdovis.readers import tables
-from sdovis.readers.grid import TOP_ROWS, WHOLE_ROW, Grid, Line, Sheet, matching, said_of_marks
+from sdovis.readers.grid import TOP_ROWS, WHOLE_ROW, Grid, Line, Sheet, Wanted, matching, said_of_marks
 from sdovis.readers.rows import RawRow
 from sdovis.study import IMAGE_FIELDS, Columns, Reader, Source
 
@@ -34,7 +34,8 @@ def read(source: Source, settings: None = None) -> list[RawRow]:
     problems: list[Problem] = []
     file, mapped = source.workbook, source.columns.mapped()
     headings: list[str] = []
-    for grid in tables.read(path, source.sheets or None):
+    wanted = Wanted(tuple(mapped.values()), _CLOCK_HEADING, source.header_row)
+    for grid in tables.read(path, source.sheets or None, wanted):
         sheet, found = _sheet(grid, source)
         problems += found
         if not found:

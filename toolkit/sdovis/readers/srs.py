@@ -22,6 +22,7 @@ from sdovis.sun.archives import read_archive
 from sdovis.sun.geometry import DiscFrame, project
 from sdovis.sun.regions import Region, RegionSummary
 from sdovis.sun.rotation import rotated
+from sdovis.sun.times import of_sdo
 
 QUIET_SHEET = "Quiet Sun"
 #: Images of two channels belong together if they lie within one HMI cadence, 720 s.
@@ -131,7 +132,10 @@ def _dated(folder: Path, pattern: str, problems: list[Problem]) -> list[tuple[da
         if not (wanted.fullmatch(path.name) or wanted.fullmatch(name)):
             continue
         time = taken_at(path, wanted)
-        if time is None:
+        if time is not None and not of_sdo(time):
+            hint = "correct the header, or remove the image"
+            problems.append(Problem(f"its time, {time:%Y-%m-%d %H:%M}, lies outside the SDO era", hint, name))
+        elif time is None:
             hint = "put %Y%m%d_%H%M%S into source.srs.files where the names give the time, or remove the image"
             problems.append(Problem("neither the header nor the name says when the image was taken", hint, name))
         else:

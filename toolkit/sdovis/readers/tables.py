@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sdovis.errors import BadInput, Problem, nearest
 from sdovis.readers import delimited, workbooks
-from sdovis.readers.grid import WHOLE_ROW, Grid, matching, said_of_marks
+from sdovis.readers.grid import WHOLE_ROW, Grid, Wanted, matching, said_of_marks
 from sdovis.readers.workbooks import Tabs
 
 WORKBOOKS = (".xlsx", ".xlsm")
@@ -20,12 +20,14 @@ _OTHERS = {
 }  # fmt: skip
 
 
-def read(path: Path, names: Sequence[str] | None = None) -> list[Grid]:
+def read(path: Path, names: Sequence[str] | None = None, wanted: Wanted | None = None) -> list[Grid]:
     """The sheets in ``names``, or the first that is not hidden if None; a text file is one sheet without a name.
+
+    With ``wanted``, cells of a workbook's other columns may be left out below the top rows.
 
     Raises `BadInput` for a file that is absent, of another kind, damaged, too large, or without a sheet.
     """
-    return workbooks.read(path, names) if _is_workbook(path) else [delimited.read(path)]
+    return workbooks.read(path, names, wanted) if _is_workbook(path) else [delimited.read(path)]
 
 
 def tabs(path: Path) -> Tabs:

@@ -1,4 +1,7 @@
-"""Excel workbooks (.xlsx, .xlsm): cells as their readers see them, and how their rows are marked."""
+"""Excel workbooks (.xlsx, .xlsm): cells as their readers see them, and how their rows are marked.
+
+A workbook is opened in a child process: one that hangs its parser, or fills the memory, costs only itself.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,24 @@ import io
 import re
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from sdovis.errors import BadInput, Problem, nearest
-from sdovis.readers.grid import HIDDEN, STRUCK, Grid, Line, Merged, error_shown
+from sdovis.images import isolation
+from sdovis.images.isolation import Death
+from sdovis.readers import sheet_xml
+from sdovis.readers.grid import HIDDEN, STRUCK, TOP_ROWS, Grid, Line, Merged, Wanted, error_shown
+
+T = TypeVar("T")
+#: Limits of the child that reads a workbook. What a person keeps is read at 70 kB a second or more, by a busy machine too.
+SECONDS, BYTES_PER_SECOND = 8.0, 16_000
+MEMORY_BYTES = 3 * 2**28
+IMPORTS = ("sdovis.readers.workbooks", "openpyxl")
 
 #: A workbook is a zip archive. This limits what it unpacks to, so that a small file cannot fill the memory.
 MAX_UNPACKED_BYTES = 256 * 2**20
@@ -40,14 +53,46 @@ class Tabs:
 
 def tabs(path: Path) -> Tabs:
     """The names of a workbook's sheets. Raises `BadInput` as `read` does."""
+    return _isolated(_tabs_of, path)
+
+
+def read(path: Path, names: Sequence[str] | None = None, wanted: Wanted | None = None) -> list[Grid]:
+    """The sheets in ``names``, or the first that is not hidden if None.
+
+    With ``wanted``, other columns' cells are left out below the top rows, unless ranges merge columns. Raises `BadInput` for
+    a file that is no workbook, is damaged, unpacks to too much, takes too long for its size, or lacks a sheet.
+    """
+    return _isolated(partial(_grids, names=names, wanted=wanted), path)
+
+
+def _isolated(function: Callable[[Path], T], path: Path) -> T:
+    """``function`` of a workbook in a child process. Raises `BadInput` with what it raises there, also if that dies."""
+    seconds = SECONDS + path.stat().st_size / BYTES_PER_SECOND
+    work = partial(_answered, function)
+    answer = isolation.isolated(work, path, seconds=seconds, memory_bytes=MEMORY_BYTES, imports=IMPORTS)
+    if isinstance(answer, Death):
+        hint = "copy the rows that are meant into a new workbook, or save it as CSV UTF-8"
+        raise BadInput(Problem(f"cannot be read: {answer.why}", hint, path.name))
+    found, problems = answer
+    if problems:
+        raise BadInput(problems)
+    assert found is not None
+    return found
+
+
+def _answered(function: Callable[[Path], T], path: Path) -> tuple[T | None, tuple[Problem, ...]]:
+    """In the child: what ``function`` gives, or the problems that it raises, which an exception would lose on its way."""
+    try:
+        return function(path), ()
+    except BadInput as error:
+        return None, error.problems
+
+
+def _tabs_of(path: Path) -> Tabs:
     return _tabs(_opened(path))
 
 
-def read(path: Path, names: Sequence[str] | None = None) -> list[Grid]:
-    """The sheets in ``names``, or the first that is not hidden if None.
-
-    Raises `BadInput` for a file that is no workbook, is damaged, unpacks to too much, or lacks a sheet.
-    """
+def _grids(path: Path, names: Sequence[str] | None, wanted: Wanted | None) -> list[Grid]:
     book = _opened(path)
     there = _tabs(book)
     chosen = list(names or (there.shown or there.hidden)[:1])
@@ -61,7 +106,9 @@ def read(path: Path, names: Sequence[str] | None = None) -> list[Grid]:
     try:
         with warnings.catch_warnings():  # openpyxl warns of what it does not support and nobody asked for
             warnings.simplefilter("ignore")
-            return [_grid(book, name) for name in chosen]
+            return [_grid(book, name, wanted) for name in chosen]
+    except MemoryError:
+        raise
     except Exception as error:  # the sheets are parsed only now
         raise BadInput(Problem(f"a sheet is damaged: {error}", "save it again", path.name)) from error
 
@@ -78,12 +125,16 @@ def _opened(path: Path) -> Any:
             source = _transitional(archive) or path
     except OSError as error:
         raise BadInput(Problem(f"cannot be read: {error.strerror or error}", file=path.name)) from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError):
+    except (BadInput, MemoryError):
+        raise
+    except Exception:  # zipfile trusts an archive's directory: versions, names and sizes of damaged ones raise anything
         raise BadInput(_no_workbook(path)) from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return openpyxl.load_workbook(source, read_only=True, data_only=True, rich_text=True)
+    except MemoryError:
+        raise
     except Exception as error:  # openpyxl lets many kinds of error through for a damaged file
         raise BadInput(Problem(f"cannot be read as a workbook: {error}", "save it again", path.name)) from error
 
@@ -119,39 +170,44 @@ def _tabs(book: Any) -> Tabs:
     return Tabs(shown, tuple(sheet.title for sheet in sheets if sheet.title not in shown))
 
 
-def _grid(book: Any, name: str) -> Grid:
+def _grid(book: Any, name: str, wanted: Wanted | None) -> Grid:
     parser, looks = _parser(book, name), _Looks(book[name])
-    lines = []
-    with parser.source:
-        for number, cells in parser.parse():
-            texts, faults, struck = [""] * max((cell["column"] for cell in cells), default=0), {}, False
-            for cell in cells:
-                index, text = cell["column"] - 1, _text(cell["value"])
-                texts[index] = text
-                if cell["uncomputed"]:
-                    faults[index] = UNCOMPUTED
-                elif shown := error_shown(text):
-                    faults[index] = shown
-                elif (gone := _struck_runs(cell["value"])) == text:
-                    struck |= bool(text)
-                elif gone:
-                    what = f"part of the cell is struck through: {gone!r} of {text!r}"
-                    faults[index] = Problem(what, "delete what is not meant")
-                elif text and cell["style_id"]:
-                    struck |= looks.struck(cell)
-                    if looks.percent(cell):
-                        what = f"the cell is a percentage: it shows {100 * cell['value']:g}% and holds {text}"
-                        faults[index] = Problem(what, "format it as a number")
-                    elif looks.turned(cell):
-                        what = f"the cell shows a direction against the sign of what it holds, {text}"
-                        faults[index] = Problem(what, "format it as a number, and correct the sign")
-            if any(texts) or faults:
-                hidden = (HIDDEN,) if number in parser.hidden else ()
-                lines.append(Line(number, tuple(texts), (*hidden, STRUCK) if struck else hidden, faults))
-    merged = parser.merged_cells.mergeCell if parser.merged_cells else ()
-    return Grid(
-        name, tuple(lines), tuple(Merged(m.coord, m.min_row, m.max_row, m.min_col - 1, m.max_col - 1) for m in merged)
-    )
+    lines: list[Line] = []
+    kept: frozenset[int] | None = None  # None: all columns
+    for number, cells in parser.parse():
+        if wanted and kept is None and len(lines) >= TOP_ROWS and number > (wanted.header_row or 0) + TOP_ROWS:
+            kept = None if parser.shares_values else wanted.columns(lines)
+            wanted = None
+        texts, faults, struck = [""] * max((cell["column"] for cell in cells), default=0), {}, False
+        for cell in cells:
+            index, text = cell["column"] - 1, _text(cell["value"])
+            texts[index] = text
+            if cell["uncomputed"]:
+                faults[index] = UNCOMPUTED
+            elif shown := error_shown(text):
+                faults[index] = shown
+            elif (gone := _struck_runs(cell["value"])) == text:
+                struck |= bool(text)
+            elif gone:
+                what = f"part of the cell is struck through: {gone!r} of {text!r}"
+                faults[index] = Problem(what, "delete what is not meant")
+            elif text and cell["style_id"]:
+                struck |= looks.struck(cell)
+                if looks.percent(cell):
+                    what = f"the cell is a percentage: it shows {100 * cell['value']:g}% and holds {text}"
+                    faults[index] = Problem(what, "format it as a number")
+                elif looks.turned(cell):
+                    what = f"the cell shows a direction against the sign of what it holds, {text}"
+                    faults[index] = Problem(what, "format it as a number, and correct the sign")
+        if any(texts) or faults:
+            if kept is not None:  # a row of other columns stays, so that it is not taken for a blank one
+                texts = [text if index in kept else "" for index, text in enumerate(texts[: max(kept, default=-1) + 1])]
+                faults = {index: fault for index, fault in faults.items() if index in kept}
+            hidden = (HIDDEN,) if number in parser.hidden else ()
+            lines.append(Line(number, tuple(texts), (*hidden, STRUCK) if struck else hidden, faults))
+    ranges = parser.merged_cells.mergeCell if parser.merged_cells else ()
+    merged = tuple(Merged(m.coord, m.min_row, m.max_row, m.min_col - 1, m.max_col - 1) for m in ranges)
+    return Grid(name, tuple(lines), merged).with_separate_ranges()
 
 
 class _Looks:
@@ -205,8 +261,11 @@ def _parser(book: Any, name: str) -> Any:
             super().__init__(*args, **settings)
             self.hidden: set[int] = set()
             self.sheet_format: Any = None
+            self.shares_values = shares_values
 
         def parse_row(self, row: Any) -> Any:
+            if not any(map(len, row)):  # cells with a format and no value
+                del row[:]
             number, cells = super().parse_row(row)
             look = self.row_dimensions.pop(str(number), {})
             all_hidden = self.sheet_format is not None and self.sheet_format.zeroHeight
@@ -224,8 +283,11 @@ def _parser(book: Any, name: str) -> Any:
             return cell
 
     sheet = book[name]
+    with sheet._get_source() as source:
+        xml = source.read()
+    shares_values = sheet_xml.merges_columns(xml)
     return Parser(
-        sheet._get_source(),
+        io.BytesIO(sheet_xml.without_blank_tail(xml)),
         sheet._shared_strings,
         data_only=True,
         rich_text=True,

@@ -10,13 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from sdovis import formats, manifests, privacy
 from sdovis.cards import card
 from sdovis.cards.facts import Facts, elsewhere_of
 from sdovis.cards.measured import pin
 from sdovis.cards.templates import Templates
+from sdovis.corpus import rejects
 from sdovis.corpus.facts import published_reasons
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation.elsewhere import PLACE
@@ -30,7 +29,6 @@ RELEASE = "release.json"
 STEPS: tuple[formats.Step, ...] = ()
 README = "README.md"
 #: Rows left out; released without the cells that it quotes for their owner.
-REJECTS = "rejects.csv"
 
 #: Kind -> (folder of the run, pattern): what is released, and nothing else. No pattern matches a pickle.
 ALLOWED: Mapping[str, tuple[tuple[str, str], ...]] = {
@@ -59,7 +57,7 @@ ALLOWED: Mapping[str, tuple[tuple[str, str], ...]] = {
 }
 #: Without these a repository is not what its card says.
 NEEDED = {
-    "dataset": (README, "corpus.json", "audit.json", REJECTS, "data/train-*.parquet", "data/test-*.parquet"),
+    "dataset": (README, "corpus.json", "audit.json", rejects.FILE, "data/train-*.parquet", "data/test-*.parquet"),
     "model": (README, "config.json", "*.safetensors", "preprocessor_config.json", "scores.json", "training.json"),
     "space": (README, "app.py", "requirements.txt", "space.json", "sdovis/__init__.py"),
 }
@@ -117,7 +115,7 @@ def release(facts: Facts, run_dir: Path, templates: Templates) -> Release:
         for kind, allowed in ALLOWED.items():
             for source, pattern in allowed:
                 _copy(run_dir / source, pattern, beside / kind)
-        _rejects(run_dir / "corpus" / REJECTS, beside / "dataset" / REJECTS)
+        _rejects(run_dir / "corpus", beside / "dataset")
         _space(facts, beside, templates)
         _check_whole(beside)
         sbom.write(beside, facts.name, facts.repositories.pin)
@@ -185,10 +183,10 @@ def _copy(source: Path, pattern: str, target: Path) -> None:
         shutil.copyfile(path, target / name)
 
 
-def _rejects(source: Path, target: Path) -> None:
+def _rejects(corpus: Path, dataset: Path) -> None:
     """Where each row left out stands and why; what its cells hold is its owner's."""
-    rows = pd.read_csv(source, dtype=str, keep_default_na=False)
-    rows.assign(reason=published_reasons(rows))[["file", "sheet", "row", "reason"]].to_csv(target, index=False)
+    rows = rejects.read(corpus)
+    rejects.write(rows.assign(reason=published_reasons(rows))[["file", "sheet", "row", "reason"]], dataset)
 
 
 def _given(facts: Facts, beside: Path) -> set[str]:

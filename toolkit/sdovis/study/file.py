@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from sdovis.study.model import Study
 from sdovis.study.problems import problems_of
 from sdovis.study.source import READERS, reader
 
+#: A study needs five levels; whatever looks through one calls itself at each.
+DEEPEST = 20
 #: Fields that hold a path. In the file they are relative to the file; in ``--set``, to the working directory.
 PATHS = ("source.root", "backbone.id", "publish.templates")
 
@@ -49,8 +53,10 @@ def _override(data: dict[str, Any], assignment: str) -> Problem | None:
     *path, last = key.strip().split(".")
     try:
         value = tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text
+    if len(path) >= DEEPEST or _is_deep([value]):
+        return Problem(f"--set {key[:40]} is nested more than {DEEPEST} deep", "write it as section.key=value")
     target = data
     for part in path:
         target = target.setdefault(part, {})
@@ -74,7 +80,7 @@ def _anchor(data: dict[str, Any], key: str, base: Path) -> None:
 def read(path: Path) -> str:
     """The text of a study file. Raises `BadInput` if it does not exist or cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # editors of Windows write a mark before the text
     except FileNotFoundError:
         raise BadInput(
             Problem("there is no such study file", "to write one, run: sdovis init WORKBOOK", str(path))
@@ -86,9 +92,36 @@ def read(path: Path) -> str:
 def tables(text: str, file: str) -> dict[str, Any]:
     """The tables in a study file's ``text``, as written. Raises `BadInput` if it is not TOML."""
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        found = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is another ValueError than TOML's own
         raise BadInput(Problem(f"not valid TOML: {error}", file=file)) from error
+    if _is_deep(found):
+        raise BadInput(Problem(f"its tables and lists are nested more than {DEEPEST} deep", "flatten them", file))
+    return found
+
+
+def _is_deep(data: Any) -> bool:
+    level = [data]
+    for _ in range(DEEPEST):
+        inner = (value.values() if isinstance(value, dict) else value for value in level)
+        level = [each for values in inner for each in values if isinstance(each, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _unsayable(data: Mapping[str, Any], file: str, where: str = "") -> Iterator[Problem]:
+    """What TOML can say and no setting is: dates, and numbers that are not finite. Tables of any keys would take them."""
+    for key, value in data.items():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, dict):
+                yield from _unsayable(each, file, f"{where}{key}.")
+            elif isinstance(each, date | time):  # a datetime is a date
+                yield Problem(
+                    f"{where}{key} = {each} is a date or a time, and no setting is", "put a text in quotes", file
+                )
+            elif isinstance(each, float) and not math.isfinite(each):
+                yield Problem(f"{where}{key} = {each} is not a finite number", "correct it", file)
 
 
 def load(path: Path | str, overrides: Sequence[str] = (), *, like: Study | None = None) -> Study:
@@ -123,6 +156,7 @@ def load(path: Path | str, overrides: Sequence[str] = (), *, like: Study | None 
     problems += _plugin_problems(data, str(path))
     try:
         study = Study.model_validate(data)
+        problems += _unsayable(data, str(path))
     except ValidationError as error:
         problems += problems_of(error, Study, str(path))
     if problems:

@@ -56,6 +56,13 @@ class Columns(Section):
         "", description="Instead of latitude and longitude: position in one cell, as NOAA writes it, N12W34."
     )
 
+    @field_validator("image", "label")
+    @classmethod
+    def _is_a_heading(cls, given: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not all(name.strip() for name in ([given] if isinstance(given, str) else given)):
+            raise ValueError("no heading is named; write that of the column, as it stands in the table")
+        return given
+
     def mapped(self) -> dict[str, str]:
         """Field name -> heading for the columns the study names; ``image_2`` and ``image_3`` are the other two channels'."""
         named = {field: heading for field, heading in self if heading and field != "image"}
@@ -238,10 +245,14 @@ class Backbone(Section):
         problems = [
             f"{name} = {size!r} is not a whole number of at least 1"
             for name, size in sizes.items()
-            if size is not None and not isinstance(size, list) and (type(size) is not int or size < 1)
+            # Some networks have a list of sizes, one for each of their stages.
+            if size is not None
+            and not all(type(each) is int and each > 0 for each in (size if type(size) is list else [size]))
         ]
+        if not isinstance((config or {}).get("model_type", ""), str):
+            problems.append(f"model_type = {(config or {})['model_type']!r} is not a name, such as 'vit'")
         width, heads = sizes["hidden_size"], sizes["num_attention_heads"]
-        if not problems and width and heads and width % heads:
+        if not problems and type(width) is int and type(heads) is int and width % heads:
             problems.append(f"hidden_size = {width} is not a multiple of num_attention_heads = {heads}")
         if problems:
             raise ValueError("\n".join(problems))

@@ -18,8 +18,11 @@ WRAP = 10000
 _NOTHING = {"", "-", "--", "---", "none", "n/a", "#n/a", "na", "nan", "<na>", "null", "nil", "missing", "-2147483648"}
 _DASHES = dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE63, 0xFF0D], "-")
 
-_GAP = r"[\s_.:#-]*"
-_PREFIX = rf"(?:(?:noaa|swpc|active region|region|ar|number|no\.?|nr\.?|#){_GAP})*"
+#: No cell that means one value is longer.
+LONGEST = 1000
+# Possessive: '#' and '.' belong to words and to gaps, and a row of them could be divided in 2^n ways.
+_GAP = r"[\s_.:#-]*+"
+_PREFIX = rf"(?:(?:noaa|swpc|active region|region|ar|number|no\.?|nr\.?|#){_GAP})*+"
 _REGION = re.compile(rf"{_PREFIX}(\d\.\d+e\+?\d+|\d+(?:[.,]0+(?!\d))?)")
 _SEPARATOR = re.compile(r"\s*[,;/&+|]\s*|\s+and\s+|\s+")
 _NAMED = re.compile(rf"#?(?:(?:noaa|active region|ar){_GAP})+(?:(?:number|no\.?|nr\.?){_GAP})?\d")
@@ -51,6 +54,13 @@ def plain(text: str) -> str:
     return " ".join("".join(kept).split()).lower()
 
 
+def of_one_value(text: str) -> str:
+    """``text`` as `plain`. Raises `BadInput` for a text that is too long to mean one value."""
+    if len(text) > LONGEST:
+        raise BadInput(Problem(f"a text of {len(text)} characters, {text[:40]!r} ..., is no value", "correct the cell"))
+    return plain(text)
+
+
 def is_nothing(text: str) -> bool:
     """Whether a cell says that there is no value: empty, a dash, none, n/a, nan ..."""
     return plain(text) in _NOTHING
@@ -67,7 +77,7 @@ def regions(text: str) -> tuple[int, ...]:
 
     ``AR 1158``, ``NOAA-11158``, ``#11158`` and ``11158.0`` are all 11158; ``11158, 11162`` names two.
     """
-    said = plain(text)
+    said = of_one_value(text)
     if said in _NOTHING or re.fullmatch(r"0(\.0+)?", said):
         return ()
     found: list[int] = []
@@ -138,7 +148,7 @@ def _no_angle(text: str, limit: float) -> BadInput:
 
 def _without_degrees(text: str) -> str:
     """The text as `plain`, without signs and words for degrees; those before a digit stay: minutes of arc follow."""
-    said = plain(text)
+    said = of_one_value(text)
     if said.isascii() and "d" not in said:
         return said
     return re.sub(r"\s*(?:°|º|˚|degrees|degree|deg)(?!\s*\d)\s*", " ", said).strip()
@@ -164,6 +174,7 @@ def carrington(text: str) -> float:
 
 def pixel(text: str) -> float:
     """A pixel's number: as `angle`, without letters."""
+    of_one_value(text)
     try:
         return angle(text, limit=1e6)
     except BadInput:

@@ -314,7 +314,8 @@ def _issue(text: str) -> tuple[date | None, datetime | None]:
 
 def _date(year: str, month: str, day: str) -> date | None:
     try:
-        return date(int(year), _MONTHS[month.casefold()], int(day))
+        # The summaries' predecessors began in the 1950s; at the ends of the calendar there is no day before or after.
+        return date(int(year), _MONTHS[month.casefold()], int(day)) if 1950 <= int(year) < 2100 else None
     except (KeyError, ValueError):
         return None
 

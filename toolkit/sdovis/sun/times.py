@@ -12,10 +12,12 @@ from functools import lru_cache
 from typing import Literal
 
 from sdovis.errors import BadInput, Problem
-from sdovis.sun.notation import plain
+from sdovis.sun.notation import of_one_value
 
 DateOrder = Literal["day-first", "month-first"]
 
+#: SDO's first public images; an earlier date is a typing error or an unformatted spreadsheet serial number.
+SDO_FIRST_LIGHT = datetime(2010, 3, 1, tzinfo=UTC)
 HINT = "write it in UTC, as 2011-02-15 01:30:00"
 _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
@@ -55,7 +57,7 @@ def time(text: str, *, scale: str = "UTC", order: DateOrder | None = None) -> da
     ``order`` dates begin with the day or the month, and those that begin with the year are refused. Raises `BadInput`
     for anything else, also for a bare number: spreadsheets and astronomers count days from several dates.
     """
-    said = plain(text)
+    said = of_one_value(text)
     found = next(filter(None, (form.fullmatch(said) for form in _TIMES)), None)
     if found is None:
         raise _unread(text, said)
@@ -76,6 +78,11 @@ def time(text: str, *, scale: str = "UTC", order: DateOrder | None = None) -> da
         return clock - _offset(zone)
     except (ValueError, OverflowError):
         raise _unread(text, said) from None
+
+
+def of_sdo(time: datetime) -> bool:
+    """Whether SDO can have seen the Sun then."""
+    return SDO_FIRST_LIGHT <= time <= datetime.now(UTC) + timedelta(days=1)
 
 
 def _unread(text: str, said: str) -> BadInput:

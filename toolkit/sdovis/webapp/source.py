@@ -56,6 +56,8 @@ def locate(model: str | Path | None, space: Path) -> ModelSource:
         source = ModelSource(folder=folder / "model", examples=_examples(folder / "release" / "space"))
         return _of_run(source, folder)
     name, _, revision = str(model).partition("@")
+    if not folder.exists() and any(parent.is_dir() for parent in folder.parents if parent != Path()):
+        raise BadInput(Problem("there is no such folder", "name runs/NAME, or a model folder", file=str(model)))
     if not _HUB_ID.fullmatch(name) or folder.exists():
         hint = "give runs/NAME/model, a release folder, or a Hub id like name/model"
         raise BadInput(Problem("is neither a folder that holds a model nor a Hub id", hint, file=str(model)))
@@ -109,11 +111,19 @@ def fetch(source: ModelSource) -> Path:
     if source.folder is not None:
         return source.folder
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     what = f"the model {source.model}" + (f" at revision {source.revision}" if source.revision else "")
     try:
         return Path(snapshot_download(source.model, revision=source.revision or None, allow_patterns=list(MODEL_FILES)))
+    except HFValidationError as error:
+        hint = "give runs/NAME/model, a release folder, or a Hub id like name/model"
+        raise BadInput(Problem("there is no such folder, and it is no Hub id", hint, file=source.model)) from error
     except GatedRepoError as error:
         hint = "its owner must grant access to the account of the HF_TOKEN secret"
         raise BadInput(Problem(f"{what} is gated", hint)) from error
@@ -132,7 +142,8 @@ def fetch(source: ModelSource) -> Path:
     except RevisionNotFoundError as error:
         raise BadInput(Problem(f"{what} does not exist: the repository has no such revision")) from error
     except OSError as error:  # the client's network and cache errors are OSErrors
-        raise HubFailure(f"{what} cannot be downloaded: the Hub cannot be reached; try again later") from error
+        said = f"{what} cannot be downloaded: the Hub cannot be reached; try again later"
+        raise HubFailure(f"{said} (there is no folder {source.model} here)") from error
 
 
 def address(source: ModelSource, kind: str) -> str:
