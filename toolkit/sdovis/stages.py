@@ -261,7 +261,7 @@ def training_made_from(study: Study, corpus: Corpus) -> dict[str, str]:
     from sdovis.labels.augmentations import GROUP, NAMES
 
     made_from = {f"training.{name}": repr(value) for name, value in sorted(study.training.items())}
-    made_from |= {f"method.{name}": repr(value) for name, value in study.method}
+    made_from |= study.method.made_from
     made_from |= {"study.seed": str(study.study.seed)}
     # Built-in ones change with sdovis, whose version is recorded anyway.
     third_party = [name for name in augmentations(study, corpus) if name not in NAMES]

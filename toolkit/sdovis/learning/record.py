@@ -36,7 +36,8 @@ class TrainingRecord:
 
     ``curves`` are the Trainer's log entries without its timings. If the training was interrupted, ``seconds``,
     ``images_per_second`` and ``timings`` (seconds in each section) cover only the last session, which began after step
-    ``resumed_from``. ``data`` is the corpus' manifest, path -> sha256. ``steps`` is less than ``planned_steps`` if
+    ``resumed_from``. ``refit`` is filled if the model was trained again, on the validation part as well: see `refit`; but
+    for ``weights_sha256`` and ``seconds``, everything else is of the first training. ``data`` is the corpus' manifest, path -> sha256. ``steps`` is less than ``planned_steps`` if
     patience ended. ``seeds`` is filled if several seeds were trained: see `seeds`. ``temperature`` divided the logits
     after the training; None if nothing did.
     """
@@ -71,6 +72,7 @@ class TrainingRecord:
     timings: Mapping[str, float] = field(default_factory=dict)
     seeds: Mapping[str, Any] = field(default_factory=dict)
     temperature: float | None = None
+    refit: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def never_above_chance(self) -> bool:
@@ -128,7 +130,7 @@ def record_of(session: Session, model: Any) -> TrainingRecord:
     plan, study, corpus = session.plan, session.plan.study, session.plan.corpus
     trainer, arguments = session.trainer, session.trainer.args
     recorded = dict.fromkeys([*RECORDED, *sorted(study.training)])
-    curves = [_without_timings(entry) for entry in trainer.state.log_history if "train_runtime" not in entry]
+    curves = curves_of(trainer)
     key = f"eval_{study.method.keep_by}"
     at_kept = [entry[key] for entry in curves if key in entry and entry["step"] == session.kept_step]
     return TrainingRecord(
@@ -192,6 +194,11 @@ def _processor_name() -> str:
         lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.processor())
+
+
+def curves_of(trainer: Any) -> list[dict[str, Any]]:
+    """The Trainer's log without its timings."""
+    return [_without_timings(entry) for entry in trainer.state.log_history if "train_runtime" not in entry]
 
 
 def _without_timings(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,10 @@ class Probe(Section):
     learning_rate: float = Field(1e-3, gt=0, description="Learning rate of the head alone.")
 
 
+#: Settings of a later sdovis, and the values with which models are trained as before: those have no entry of them.
+_ADDED: dict[str, Any] = {"refit": "none"}
+
+
 class Method(Section):
     """How the model is fine-tuned, beyond what TrainingArguments covers."""
 
@@ -79,11 +83,32 @@ class Method(Section):
         "balanced_accuracy", description="Validation score that decides which checkpoint is best."
     )
 
+    refit: Literal["none", "train+validation"] = Field(
+        "none",
+        description="train+validation: once the validation part has chosen step and temperature, train again from the start "
+        "on both parts, for as many epochs. The test part stays closed.",
+    )
     calibrate: bool = Field(
         True,
         description="Divide the logits by a temperature fitted on the validation part, so that probabilities mean what "
         "they say; it is folded into the classifier.",
     )
+
+    @property
+    def learns_from_validation(self) -> bool:
+        """Whether the model's last training also shows it the validation part."""
+        return self.refit == "train+validation"
+
+    @property
+    def learned_from(self) -> tuple[str, ...]:
+        """The parts of the corpus from which the model learns, in the end."""
+        return ("train", "validation") if self.learns_from_validation else ("train",)
+
+    @property
+    def made_from(self) -> dict[str, str]:
+        """What a model depends on: setting -> value."""
+        entries = {name: value for name, value in self if not (name in _ADDED and value == _ADDED[name])}
+        return {f"method.{name}": repr(value) for name, value in entries.items()}
 
     @field_validator("augment", mode="before")
     @classmethod
