@@ -38,7 +38,9 @@ STUDIES: dict[str, dict[str, Any]] = {
         },
         "processes": 2,
     },
-    "refit": {"study": {"training": _STEPS, "method": {"refit": "train+validation"}}},
+    "refit, after every step": {
+        "study": {"training": _STEPS, "method": {"refit": "train+validation", "keep": "last"}},
+    },
     "refit, two processes": {
         "study": {"training": _STEPS | {"per_device_train_batch_size": 2}, "method": {"refit": "train+validation"}},
         "processes": 2,
@@ -196,7 +198,7 @@ def test_killed_and_started_again_it_ends_as_if_nothing_had_been(runs: Any, name
 
 def test_every_run_trains_and_every_study_is_another(runs: Any) -> None:
     ends = [runs[study][1] for study in STUDIES]
-    assert [end["state"]["global_step"] for end in ends] == [8, 16, 8, 5, 8, 8, 8, REFIT_STEPS, REFIT_STEPS, 8]
+    assert [end["state"]["global_step"] for end in ends] == [8, 16, 8, 5, 8, 8, 8, 12, 4, 8]
     assert all(end["optimizer"] and end["metrics"] and end["model"] for end in ends)
     assert len({end["model"] for end in ends}) == len(STUDIES) - 1, "workers change nothing, all else does"
     assert ends[0]["model"] == ends[2]["model"]

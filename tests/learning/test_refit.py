@@ -70,7 +70,9 @@ def test_the_second_learns_from_both_parts_for_as_many_passes_and_becomes_the_mo
 
 def test_the_learning_rates_are_those_of_the_first_at_the_same_place(both) -> None:
     _, record, _, _ = both
-    rates = {(entry["step"] - 1) / 44: entry["learning_rate"] for entry in record.refit["curves"] if "learning_rate" in entry}
+    rates = {
+        (entry["step"] - 1) / 44: entry["learning_rate"] for entry in record.refit["curves"] if "learning_rate" in entry
+    }
     assert len(rates) > 1
     for place, rate in rates.items():
         assert rate == pytest.approx(3e-3 * (1 - place))
@@ -104,7 +106,9 @@ def test_every_method_can_be_trained_again(corpus, tmp_path, method) -> None:
     [({"max_steps": 10}, 14), ({"save_strategy": "best", "eval_strategy": "epoch"}, 22), ({"save_strategy": "epoch"}, 22)],
     ids=str,
 )  # fmt: skip
-def test_a_number_of_steps_grows_with_the_images_and_checkpoints_need_no_score(corpus, tmp_path, training, planned) -> None:
+def test_a_number_of_steps_grows_with_the_images_and_checkpoints_need_no_score(
+    corpus, tmp_path, training, planned
+) -> None:
     shorter = {"num_train_epochs": 2, **({} if "max_steps" in training else {"save_steps": 4}), **training}
     assert trained(corpus, tmp_path, training=shorter).refit["planned_steps"] == planned
 
@@ -114,7 +118,9 @@ def test_features_of_a_frozen_backbone_are_not_computed_twice(corpus, tmp_path, 
 
     seen: list[str] = []
     compute = features.compute
-    monkeypatch.setattr(features, "compute", lambda *a, part="", **k: (seen.append(part), compute(*a, part=part, **k))[1])
+    monkeypatch.setattr(
+        features, "compute", lambda *a, part="", **k: (seen.append(part), compute(*a, part=part, **k))[1]
+    )
     trained(corpus, tmp_path, method={"trainable": "head"})
     assert seen == ["train", "validation"]
 

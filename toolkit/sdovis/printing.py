@@ -65,6 +65,29 @@ def scores(facts: ScoreFacts, images: str = "test part") -> None:
         difference = facts.difference_to.get(name, {}).get("balanced-accuracy")
         table.add_row(name, _cell(of.get("balanced-accuracy")), _cell(of.get("macro-f1")), _cell(difference))
     _show(table)
+    _beyond(facts)
+
+
+def _beyond(facts: ScoreFacts) -> None:
+    """What the study asked for beyond scores: a threshold, abstaining, other shares of the classes."""
+    if (decision := facts.decision) is not None:
+        typer.echo(
+            f"threshold of {decision.positive} for the best {decision.score} on validation: {decision.threshold:.3f}; "
+            f"{decision.score} {_cell(decision.test)}, {_cell(decision.at_half)} without it"
+        )
+    if facts.selective is not None and (left := facts.selective.abstention) is not None:
+        at = "no threshold on validation reaches it" if left.threshold is None else f"threshold {left.threshold:.3f}"
+        what = (
+            f"; answered {_cell(left.coverage)}, of these wrong {_cell(left.risk)}"
+            if left.threshold is not None
+            else ""
+        )
+        typer.echo(f"{left.rule} {left.asked:g}: {at}{what}")
+    if (shift := facts.shift) is not None:
+        shares = ", ".join(f"{name} {share:.3g}" for name, share in shift.shares.items())
+        typer.echo(f"with the shares {shares}{' (estimated)' if shift.estimated else ''}:")
+        for name, score in shift.model.items():
+            typer.echo(f"  {name} {_cell(score)}, {_cell(shift.as_it_is[name])} with probabilities as they are")
 
 
 def elsewhere(found: Elsewhere) -> None:

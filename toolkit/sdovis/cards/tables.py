@@ -197,9 +197,9 @@ def by_class(facts: Facts) -> Markdown:
     rows = []
     for name in (each.name for each in facts.classes):
         counts = [count(test.rows_by_class[name]), count(test.regions_by_class[name])]
-        intervals = [interval(entry[name]) for entry in found.values()]
+        intervals = [interval(entry[name]) for entry in (*found.values(), *facts.scores.ranking.values())]
         rows.append([md(name), *counts, percent(facts.scores.prevalence[name]), *intervals])
-    return _table(["class", "test images", "regions", "share", *map(named, found)], rows)
+    return _table(["class", "test images", "regions", "share", *map(named, (*found, *facts.scores.ranking))], rows)
 
 
 def confusion(facts: Facts) -> Markdown:
@@ -273,9 +273,18 @@ def _trained(facts: Facts) -> Iterator[list[str]]:
     best = "" if training.kept_score is None else f": {score(training.kept_score)} on the validation part"
     yield ["kept", f"step {count(training.kept_step)}, by {_words(training.kept_by)}{best}"]
     if training.temperature is not None:
+        when = " in the first training" if training.refit else ""
         yield [
             "temperature",
-            f"{number(training.temperature)}, fitted on the validation part and folded into the classifier",
+            f"{number(training.temperature)}, fitted on the validation part{when} and folded into the classifier",
+        ]
+    if training.refit:
+        again = training.refit
+        yield [
+            "then",
+            f"trained again, with the same seed, on the training and validation parts together: {count(again['images'])} "
+            f"images, {count(again['steps'])} steps ({number(again['epochs'])} epochs), to the place in the schedule of step "
+            f"{count(training.kept_step)} above",
         ]
     yield ["precision, seed", f"{md('fp32' if training.precision == 'no' else training.precision)}, {training.seed}"]
 

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 FIRST, REFIT = "first", "refit"
 
 
+def first_folder(model_folder: Path) -> Path:
+    """The network of the first of two trainings, of which the second left its own in ``model_folder``."""
+    return model_folder.with_name("training") / FIRST
+
+
 @dataclass(frozen=True)
 class Chosen:
     """The step that a first training kept, of those that it had planned."""
@@ -60,7 +65,7 @@ class TrainingPlan:
     @property
     def first_folder(self) -> Path:
         """Where the network of the first of two trainings goes, the only one for which validation images are new."""
-        return self.place / "training" / FIRST
+        return first_folder(self.model_folder)
 
     @property
     def learned_from(self) -> tuple[str, ...]:

@@ -36,10 +36,10 @@ class TrainingRecord:
 
     ``curves`` are the Trainer's log entries without its timings. If the training was interrupted, ``seconds``,
     ``images_per_second`` and ``timings`` (seconds in each section) cover only the last session, which began after step
-    ``resumed_from``. ``refit`` is filled if the model was trained again, on the validation part as well: see `refit`; but
-    for ``weights_sha256`` and ``seconds``, everything else is of the first training. ``data`` is the corpus' manifest, path -> sha256. ``steps`` is less than ``planned_steps`` if
+    ``resumed_from``. ``data`` is the corpus' manifest, path -> sha256. ``steps`` is less than ``planned_steps`` if
     patience ended. ``seeds`` is filled if several seeds were trained: see `seeds`. ``temperature`` divided the logits
-    after the training; None if nothing did.
+    after the training; None if nothing did. ``refit`` is filled if the model was trained again, on the validation part as
+    well: see `refit`; everything but ``weights_sha256``, ``seconds`` and ``timings`` is then of the first training.
     """
 
     study: str

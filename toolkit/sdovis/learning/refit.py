@@ -18,9 +18,8 @@ runs/NAME/model                               its network
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
-from sdovis.learning.plan import FIRST, Chosen, TrainingPlan
+from sdovis.learning.plan import Chosen, TrainingPlan
 from sdovis.learning.record import Session, TrainingRecord, curves_of
 from sdovis.study import Study
 
@@ -31,11 +30,6 @@ _WITHOUT = frozenset("eval_strategy eval_steps eval_on_start eval_delay".split()
 def wanted(study: Study) -> bool:
     """Whether a study asks for it."""
     return study.method.learns_from_validation
-
-
-def first_folder(model_folder: Path) -> Path:
-    """The network of the first training, beside the model that the second one left in ``model_folder``."""
-    return model_folder.with_name("training") / FIRST
 
 
 def study_of(plan: TrainingPlan) -> Study:
@@ -71,7 +65,6 @@ def recorded(first: TrainingRecord, session: Session, weights: str) -> TrainingR
         "planned_steps": state.max_steps,
         "epochs": state.epoch,
         "curves": curves_of(session.trainer),
-        "seconds": round(session.seconds, 3),
     }
     seconds = round(first.seconds + session.seconds, 3)
     return replace(first, weights_sha256=weights, seconds=seconds, refit=second, timings=session.plan.clock.table())

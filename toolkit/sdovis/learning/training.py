@@ -151,7 +151,18 @@ def _train(plan: TrainingPlan, arguments: Any, start: Path | None) -> Session:
     _same_in_all_processes(trainer)
     seconds = time.monotonic() - began
     return Session(
-        plan, start, trainer, task, body.learned_from, body.validation, shown, loss, task.trainable, kept, speed, seconds
+        plan,
+        start,
+        trainer,
+        task,
+        body.learned_from,
+        body.validation,
+        shown,
+        loss,
+        task.trainable,
+        kept,
+        speed,
+        seconds,
     )
 
 
