@@ -131,7 +131,14 @@ def seeds(record: TrainingRecord) -> None:
         deviation = "" if over["sd"] is None else f" ± {over['sd']:.3f}"
         typer.echo(f"validation {name}: {over['mean']:.3f}{deviation} ({over['low']:.3f} to {over['high']:.3f})")
     count = len(record.seeds["validation"])
-    typer.echo(f"{count} seeds; {record.seeds['chosen']} is best by {record.seeds['chosen_by']} and became the model")
+    by = record.seeds["chosen_by"]
+    if averaged := record.seeds.get("averaged"):
+        mean = record.seeds["average"][by]
+        typer.echo(
+            f"{count} seeds; the weights of {', '.join(map(str, averaged))} were averaged: validation {by} {mean:.3f}"
+        )
+    else:
+        typer.echo(f"{count} seeds; {record.seeds['chosen']} is best by {by} and became the model")
 
 
 def search(found: Found) -> None:

@@ -221,6 +221,11 @@ def _learn_from_seeds(
         folder = folders.run / "seeds" / str(one.study.seed)
         records.append(_learn(one, corpus, folders, folder, restart=restart, clock=clock))
     found = seeds.spread(records, study.method.keep_by)
+    if study.method.average:
+        from sdovis.learning.averaging import average
+
+        cache = folders.training / "cache"
+        return on_main(lambda: average(study, corpus, records, folders.run, cache, made_from))
     best = seeds.chosen(records, study.method.keep_by)
     origin = folders.run / "seeds" / str(best.seed)
     return on_main(lambda: seeds.promote(best, found, origin, folders.training, folders.model, made_from))

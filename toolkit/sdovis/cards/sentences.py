@@ -142,6 +142,10 @@ def seeds(facts: Facts) -> Markdown:
     how = f"once, with seed {training.seed}"
     if training.seeds:
         how = f"from {len(training.seeds['validation'])} seeds, of\n  which the validation part chose {training.seed}"
+    if averaged := training.seeds.get("averaged"):
+        how = (
+            f"from {len(training.seeds['validation'])} seeds, of\n  which the weights of {len(averaged)} were averaged"
+        )
     return lines(f"The network was trained {how}; the spread", "  over seeds is not included in them.")
 
 

@@ -317,7 +317,11 @@ def _repeated(facts: Facts) -> Iterator[list[str]]:
     seeds = facts.training.seeds
     if not seeds:
         return
-    chosen = f"{seeds['chosen']} is this model, best by {_words(seeds['chosen_by'])} on the validation part"
+    by = f"by {_words(seeds['chosen_by'])} on the validation part"
+    chosen = f"{seeds['chosen']} is this model, best {by}"
+    if averaged := seeds.get("averaged"):
+        mean = f"the mean, {score(seeds['average'][seeds['chosen_by']])}, is this model; seed {seeds['chosen']} alone was best"
+        chosen = f"the weights of {', '.join(map(str, averaged))} were averaged: {mean}; {by}"
     yield ["seeds", f"{len(seeds['validation'])} were trained; {chosen}"]
     for name, over in seeds["over_seeds"].items():
         spread = f"{score(over['mean'])}, from {score(over['low'])} to {score(over['high'])}"

@@ -82,7 +82,7 @@ def _run_again(first: Session, chosen: TrainingRecord, begun_from: Mapping[str, 
             model = session.task.export()
             if chosen.temperature is not None:
                 calibration.cool(features.classifier(model), chosen.temperature)
-            _save_model(model, session.trainer.processor, plan.model_folder, plan.made_from)
+            save_model(model, session.trainer.processor, plan.model_folder, plan.made_from)
         record = refit.recorded(chosen, session, weights_sha256(model))
         record.save(first.plan.folder)
         return record
@@ -247,7 +247,7 @@ def _finish(session: Session, model_folder: Path) -> TrainingRecord:
     with plan.clock.part("saving"):
         model = session.task.export()
         session = dataclasses.replace(session, temperature=_calibrated(session, model))
-        _save_model(model, session.trainer.processor, model_folder, plan.made_from)
+        save_model(model, session.trainer.processor, model_folder, plan.made_from)
     with plan.clock.part("figures"):
         session.draw()
     record = record_of(session, model)
@@ -313,7 +313,8 @@ def _probe(study: Study, body: methods.Body, loss: Any, folder: Path) -> None:
     task.export()
 
 
-def _save_model(model: Any, processor: Any, model_folder: Path, made_from: Mapping[str, str]) -> None:
+def save_model(model: Any, processor: Any, model_folder: Path, made_from: Mapping[str, str]) -> None:
+    """Write a model folder, whole. Raises `SdovisError` if what is read back is another network."""
     from sdovis.learning import backbones
 
     with manifests.whole(model_folder, stage="train", made_from=made_from) as beside:

@@ -29,7 +29,7 @@ class Probe(Section):
 
 
 #: Settings of a later sdovis, and the values with which models are trained as before: those have no entry of them.
-_ADDED: dict[str, Any] = {"refit": "none"}
+_ADDED: dict[str, Any] = {"refit": "none", "average": False}
 
 
 class Method(Section):
@@ -72,6 +72,11 @@ class Method(Section):
         ge=1,
         le=100,
         description="Number of trainings, with seeds from study.seed upwards; validation decides which becomes the model.",
+    )
+    average: bool = Field(
+        False,
+        description="Of several seeds, average the weights instead of choosing one: all heads of a frozen backbone; otherwise "
+        "those that do not make the mean worse on the validation part.",
     )
     augment: bool | tuple[str, ...] = Field(
         True,
@@ -151,6 +156,8 @@ class Method(Section):
             problems.append(
                 "patience stops after scores have fallen, and keep = 'last' would keep that checkpoint; set keep = 'best'"
             )
+        if self.average and self.seeds == 1:
+            problems.append("average needs several seeds; set seeds, such as seeds = 3")
         if self.streaming and self.sampling == "balanced":
             problems.append(
                 "with streaming, sampling = 'balanced' would read all files for each batch; use class_weights"
