@@ -3,7 +3,7 @@
 Heads on one frozen backbone are linear, so the mean of their weights gives the mean of their logits, exactly: all are
 averaged. Networks that were fine-tuned from one backbone are averaged as a greedy soup (Wortsman et al. 2022,
 arXiv:2203.05482, recipe 1): from the best on the validation part downwards, each is added if the mean does not become
-worse there. So the mean is never worse on that part than the best seed. Importing this module imports torch.
+worse there. So a soup is never worse on that part than the best seed. Importing this module imports torch.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def average(
     def told(network: Any) -> dict[str, float]:
         logits = calibration.logits(network, codes, processor, **shown)
         loss = losses.loss_of(
-            study.method, corpus.part("train")["label"], len(corpus.classes), arguments.label_smoothing_factor
+            study.method, corpus.part("train")["label"].tolist(), len(corpus.classes), arguments.label_smoothing_factor
         )
         tensors = torch.from_numpy(logits), torch.tensor(rows["label"].tolist())
         at = {"loss": float(loss({"logits": tensors[0]}, tensors[1]))}
