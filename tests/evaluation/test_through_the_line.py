@@ -165,3 +165,17 @@ def test_a_planted_shortcut_is_found_by_the_audit_and_told_on_the_card(small_stu
     assert found.balanced_accuracy.low > found.chance
     told = json.loads(Path("runs/small/corpus/audit.json").read_text())["shortcuts"]["position"]["sentence"]
     assert "chance" in told
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("evaluation.threshold=tss", "a threshold is for two classes, and there are 3"),
+        ("evaluation.threshold=tsss", "evaluation.threshold 'tsss' is unknown"),
+        ("evaluation.prevalence={gamma = 0.1}", "gamma is no class"),
+    ],
+)
+def test_what_cannot_be_told_later_is_refused_before_the_training(place: Path, monkeypatch, capfd, asked, told) -> None:
+    monkeypatch.chdir(place)
+    assert run_command(["train", "study.toml", *HEAD, "--set", "study.seed=9", "--set", asked]) == 2
+    assert told in capfd.readouterr().err

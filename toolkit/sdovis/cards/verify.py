@@ -252,8 +252,9 @@ def _scores(
         return {each: Estimate.of(part) for each, part in zip(classes, interval.each(), strict=True)}
 
     answers = Answers(classes, truth, probabilities[test], groups.to_numpy())
-    # What an older sdovis did not compute is not on its cards.
-    worth = probable.worth(answers, given.climatology, **draws) if saved.probabilistic else {}
+    worth = probable.worth(answers, given.climatology, **draws) if saved.reliability else {}
+    if not saved.probabilistic:  # what an older sdovis did not compute is not on its cards
+        worth = {name: each for name, each in worth.items() if name == "reliability"}
     validation = skill.confusion(given.held_back.truth, given.held_back.predicted, k)
     prior = probable.prior(given.method, given.climatology) if given.method else given.climatology
     specs = [spec(name) for name in saved.model]
