@@ -97,6 +97,7 @@ def test_the_validation_part_chooses_and_of_equals_the_first_is_taken() -> None:
 
     labels = np.array([0, 1] * 6)
     parts = {"train": np.arange(12) < 4, "validation": (np.arange(12) >= 4) & (np.arange(12) < 8)}
+    parts["learned"] = parts["train"]
     worse, good, equal = Fixed(0.5), Fixed(1.0), Fixed(1.0)
     table, asked = labels[:, None].astype(float), np.array([[1.0], [0.0], [0.0]])
     found = baselines._best(iter([worse, good, equal]), table, asked, labels=labels, parts=parts, n_classes=2)
