@@ -183,7 +183,7 @@ def make(
     monkeypatch.setattr(inference, "probabilities", lambda _, images, **__: _guesses(corpus))
     monkeypatch.setattr(inference, "latency", lambda _, images, **__: np.linspace(0.010, 0.020, len(images)))
     # A logistic regression may differ in a decimal from machine to machine.
-    monkeypatch.setattr(scores.baselines, "predictions", lambda corpus, _: _rivals(corpus))
+    monkeypatch.setattr(scores.baselines, "predictions", lambda corpus, *_, **__: _rivals(corpus))
     scores.evaluate(study, corpus, folder / "model", folder / "scores", progress=False)
     return Run(study, folder)
 

@@ -329,7 +329,7 @@ def test_every_picture_and_example_the_card_shows_is_beside_it(facts, run):
         w["src"] for w in metadata_load(folder / "README.md")["widget"]
     ]
     assert "figures/learning_curve.png" in shown
-    assert len(shown) == 6 + 3
+    assert len(shown) == 7 + 3
     for name in shown:
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
     assert manifests.read(folder.parent, made_by="card").stage == "card"

@@ -12,7 +12,10 @@ from sdovis.cards.facts import Facts
 from sdovis.cards.markdown import Markdown
 from sdovis.cards.sentences import SENTENCES
 from sdovis.cards.tables import TABLES
+from sdovis.evaluation.facts import Abstention, Decision, Shift, Stratum
+from sdovis.evaluation.strata import DISTANCE
 from sdovis.readers.joins import FlareFacts
+from sdovis.statistics.bootstrap import Estimate
 
 Change = Callable[[Facts], Facts]
 
@@ -153,6 +156,26 @@ def seeded(facts: Facts) -> Facts:
     return trained(facts, seed=5, seeds={"validation": {"4": {}, "5": {}}})
 
 
+NEAR = Stratum(DISTANCE, "0 to 20 degrees", 9, 6, Estimate(0.5, 0.4, 0.6))
+DECISION = Decision(
+    "tss", "flare", 0.31, 0.6, Estimate(0.5, 0.4, 0.6), Estimate(0.4, 0.3, 0.5), Estimate(0.1, 0.0, 0.2)
+)
+SHIFT = Shift(
+    {"flare": 0.005, "quiet": 0.995}, False, {"flare": 0.5, "quiet": 0.5},
+    {"accuracy": Estimate(0.9, 0.8, 0.95)}, {"accuracy": Estimate(0.7, 0.6, 0.8)},
+)  # fmt: skip
+
+
+def refitted(facts: Facts) -> Facts:
+    return trained(facts, refit={"images": 140, "steps": 24, "epochs": 1.0})
+
+
+def abstaining(threshold: float | None) -> Change:
+    after = (Estimate(0.75, 0.6, 0.9), Estimate(0.1, 0.0, 0.2), Estimate(0.88, 0.8, 0.95)) if threshold else (None,) * 3
+    found = Abstention("coverage", 0.8, threshold, *after)
+    return lambda facts: scored(facts, selective=replace(facts.scores.selective, abstention=found))
+
+
 @pytest.mark.parametrize(
     ("sentence", "change", "told"),
     [
@@ -208,8 +231,31 @@ def seeded(facts: Facts) -> Facts:
         ("recall_figure", lambda f: scored(f, model=f.scores.overall), ""),
         ("by_class", published, "Each class against the rest. TSS = POD - POFD does not depend on how common a class is. HSS"),
         ("by_class", lambda f: scored(f, model=f.scores.overall), "The study asked for no scores by class"),
-        ("by_longitude", published, "No intervals are given: a difference between rows with few images is noise."),
-        ("by_longitude", lambda f: scored(f, by_longitude=[]), "The corpus holds no longitudes"),
+        ("by_longitude", lambda f: scored(f, strata=()), "### By distance from the central meridian | degrees | test"),
+        ("by_longitude", lambda f: scored(f, strata=()), "No intervals are given: a difference between rows with few images"),
+        ("by_longitude", lambda f: scored(f, strata=(), by_longitude=[]), "The corpus holds no longitudes"),
+        ("by_longitude", lambda f: scored(f, strata=(NEAR, NEAR)), ""),
+        ("persistence", lambda f: scored(f, persistence=None), ""),
+        ("persistence", published, "has a balanced accuracy of 1.00 [1.00, 1.00]; the model has"),
+        ("brier", published, "Brier skill score against the training part's class shares: "),
+        ("brier", refitted, "against the training and validation parts' class shares: "),
+        ("baselines", refitted, "fitted on the training part and, once chosen, on the validation part too:"),
+        ("validation", refitted, "This is the network of the first training: the model itself learned from these images."),
+        ("years", refitted, "Trained on 2011-01-01 to 2011-08-"),
+        ("reliability", lambda f: trained(refitted(f), temperature=1.7), "the second one, which learned from that part too"),
+        ("ranking", published, "area under the ROC curve 0."),
+        ("ranking", lambda f: scored(f, probabilistic={}), ""),
+        ("selective", published, "### When it says that it does not know If only the images"),
+        ("selective", lambda f: scored(f, selective=None), ""),
+        ("selective", abstaining(0.7), "coverage of 80 %; the validation part puts the threshold at a probability of 0.70"),
+        ("selective", abstaining(0.7), "0.75 [0.60, 0.90] are then answered, and 0.10 [0.00, 0.20] of these"),
+        ("selective", abstaining(None), "with no threshold the validation part has so few wrong answers."),
+        ("decision", published, ""),
+        ("decision", lambda f: scored(f, decision=DECISION), "puts the threshold of flare at 0.31 (TSS 0.60 there)."),
+        ("decision", lambda f: scored(f, decision=DECISION), "a difference of +0.10 [0.00, 0.20]."),
+        ("shift", published, ""),
+        ("shift", lambda f: scored(f, shift=SHIFT), "shares are flare 0.5 %, quiet 99.5 %, as the study gives them:"),
+        ("shift", lambda f: scored(f, shift=replace(SHIFT, estimated=True)), "estimated from the probabilities (Saerens"),
         ("dataset_licence", published, "The authors state no licence for the annotations"),
         ("dataset_licence", licensed, "Licence of the annotations: mit."),
         ("model_licence", published, "The authors state no licence: ask before"),

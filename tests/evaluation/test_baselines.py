@@ -97,6 +97,7 @@ def test_the_validation_part_chooses_and_of_equals_the_first_is_taken() -> None:
 
     labels = np.array([0, 1] * 6)
     parts = {"train": np.arange(12) < 4, "validation": (np.arange(12) >= 4) & (np.arange(12) < 8)}
+    parts["learned"] = parts["train"]
     worse, good, equal = Fixed(0.5), Fixed(1.0), Fixed(1.0)
     table, asked = labels[:, None].astype(float), np.array([[1.0], [0.0], [0.0]])
     found = baselines._best(iter([worse, good, equal]), table, asked, labels=labels, parts=parts, n_classes=2)
@@ -113,3 +114,38 @@ def test_spots_are_measured_on_the_sun_where_a_row_says_its_place(corpus: Corpus
     kinds = [channel("hmi-continuum")]
     at_centre, at_limb = (np.expm1(baselines.features(of, kinds)["spot-measures"]) for of in (here, west))
     assert np.median(at_limb[:, 0] / at_centre[:, 0]) == pytest.approx(2, rel=0.15)
+
+
+def test_what_was_chosen_is_fitted_on_both_parts_if_the_model_learned_from_both(corpus: Corpus) -> None:
+    """The first third has one class alone in excess; the commonest of both parts together is the other."""
+    rows = corpus.rows.copy()
+    train = (rows["split"] == "train").to_numpy()
+    rows.loc[train, "label"] = np.where(np.arange(train.sum()) % 5 < 3, 0, 1)
+    rows.loc[rows["split"] == "validation", "label"] = 1
+    odd, kinds = replace(corpus, rows=rows), [channel("hmi-continuum")]
+    alone = baselines.predictions(odd, kinds)
+    both = baselines.predictions(odd, kinds, learned_from=("train", "validation"))
+    assert set(alone["majority"]) == {0} and set(both["majority"]) == {1}
+    assert (alone["raw-pixels"] != both["raw-pixels"]).any()
+    pd.testing.assert_frame_equal(alone, baselines.predictions(odd, kinds, learned_from=("train",)))
+
+
+def test_features_are_computed_once_for_all_sources_and_again_for_another_corpus(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds, seen, features = [channel("hmi-continuum")], [], baselines.features
+
+    def counted(of: Corpus, channels: list) -> dict:
+        seen.append(of.manifest.digest)
+        return features(of, channels)
+
+    monkeypatch.setattr(baselines, "features", counted)
+    plain = baselines.predictions(corpus, kinds)
+    first, again = (baselines.predictions(corpus, kinds, kept=tmp_path / "measures") for _ in range(2))
+    assert len(seen) == 2
+    pd.testing.assert_frame_equal(first, again)
+    pd.testing.assert_frame_equal(first, plain)
+    other = replace(corpus, manifest=Manifest("prepare", {"rows": "others"}, {}))
+    baselines.predictions(other, kinds, kept=tmp_path / "measures")
+    baselines.predictions(corpus, [channel("hmi-continuum-browse")], kept=tmp_path / "measures")
+    assert len(seen) == 4

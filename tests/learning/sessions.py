@@ -139,7 +139,9 @@ def ending(folder: Path) -> dict[str, Any]:
     import torch
     from safetensors.torch import load_file
 
-    last = max((folder / "training").rglob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
+    of_second = (folder / "training").glob("refit/checkpoints/checkpoint-*")
+    places = list(of_second) or (folder / "training").rglob("checkpoint-*")
+    last = max(places, key=lambda p: int(p.name.rpartition("-")[2]))
     state = json.loads((last / "trainer_state.json").read_text())
     told = ("best_global_step", "best_metric", "epoch", "global_step", "max_steps")
     record = folder / "training" / "training.json"

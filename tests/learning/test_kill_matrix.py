@@ -38,9 +38,16 @@ STUDIES: dict[str, dict[str, Any]] = {
         },
         "processes": 2,
     },
+    "refit, after every step": {
+        "study": {"training": _STEPS, "method": {"refit": "train+validation", "keep": "last"}},
+    },
+    "refit, two processes": {
+        "study": {"training": _STEPS | {"per_device_train_batch_size": 2}, "method": {"refit": "train+validation"}},
+        "processes": 2,
+    },
     "transformers' own Trainer": {"study": {"training": _STEPS}, "plain": True},
 }  # fmt: skip
-VIT, DINO, WORKERS, SHORT, TWO, STREAM, STREAMS, PLAIN = STUDIES
+VIT, DINO, WORKERS, SHORT, TWO, STREAM, STREAMS, REFIT, REFITS, PLAIN = STUDIES
 
 _TRAINER, _CALL = "sdovis.learning.trainer:ExactTrainer.", "transformers.trainer:"
 _MODEL, _TORCH = "transformers.modeling_utils:safe_save_file", "torch:save"
@@ -119,8 +126,24 @@ KILLS: dict[str, tuple[str, list[Any]]] = {
         STREAM, [[_TRAINER + "training_step", "before", 8], [_TRAINER + "training_step", "before", 2]],
     ),
     "streamed, two processes: the second in mid-epoch": (STREAMS, [[_TRAINER + "training_step", "before", 14, 1]]),
+    # in the second training, on both parts: the first makes 16 batches in three checkpoints of three torch files
+    "refit: in the first training": (REFIT, [[_TRAINER + "training_step", "before", 9]]),
+    "refit: between the two trainings": (REFIT, [["sdovis.learning.training:_run_again", "before", 1]]),
+    "refit: as the first network is saved": (REFIT, [[_MODEL, "torn", 4]]),
+    "refit: before it is noted what the second begins from": (REFIT, [[_SEALS + "write_json", "before", 7]]),
+    "refit: before its first step": (REFIT, [[_TRAINER + "training_step", "before", 17]]),
+    "refit: in mid-epoch": (REFIT, [[_TRAINER + "training_step", "before", 19]]),
+    "refit: twice": (REFIT, [[_TRAINER + "training_step", "before", 25], [_TRAINER + "training_step", "before", 2]]),
+    "refit: in the middle of its weights": (REFIT, [[_MODEL, "torn", 5]]),
+    "refit: in the middle of its optimizer": (REFIT, [[_TORCH, "torn", 10]]),
+    "refit: before its seal": (REFIT, [[_SEALS + "seal", "before", 4]]),
+    "refit: after its last checkpoint": (REFIT, [[_TRAINER + "keep", "before", 2]]),
+    "refit: before the model appears": (REFIT, [[_BESIDE, "before", 8]]),
+    "refit: between model and record": (REFIT, [["sdovis.learning.record:TrainingRecord.save", "before", 1]]),
+    "refit, two processes: the second in mid-epoch": (REFITS, [[_TRAINER + "training_step", "before", 19, 1]]),
     # wherever it is after some time
     "again and again, from outside": (VIT, [0.15, 0.3, 0.45, 0.6, 0.75, 0.9]),
+    "refit: again and again, from outside": (REFIT, [0.5, 0.7, 0.9, 1.1]),
 }  # fmt: skip
 #: The same moments, met by transformers' own Trainer.
 PLAINLY = {
@@ -175,7 +198,7 @@ def test_killed_and_started_again_it_ends_as_if_nothing_had_been(runs: Any, name
 
 def test_every_run_trains_and_every_study_is_another(runs: Any) -> None:
     ends = [runs[study][1] for study in STUDIES]
-    assert [end["state"]["global_step"] for end in ends] == [8, 16, 8, 5, 8, 8, 8, 8]
+    assert [end["state"]["global_step"] for end in ends] == [8, 16, 8, 5, 8, 8, 8, 12, 4, 8]
     assert all(end["optimizer"] and end["metrics"] and end["model"] for end in ends)
     assert len({end["model"] for end in ends}) == len(STUDIES) - 1, "workers change nothing, all else does"
     assert ends[0]["model"] == ends[2]["model"]

@@ -58,7 +58,7 @@ def test_row_groups_are_shuffled_together_a_window_at_a_time_and_each_is_read_on
 
 @pytest.fixture
 def decoded(corpus) -> Decoded:
-    return Decoded(corpus, "train", backbones._processor(tiny.SIZE))
+    return Decoded(corpus, backbones._processor(tiny.SIZE), "train")
 
 
 def test_what_is_streamed_is_what_the_cache_would_hold(corpus, decoded: Decoded) -> None:

@@ -52,9 +52,9 @@ def test_reliability_is_that_of_scikit_learn_for_two_classes() -> None:
     share, sure = calibration_curve(right, p.max(axis=1), n_bins=10, strategy="quantile")
     assert found.right.estimate == pytest.approx(share, abs=0.011)
     assert found.confidence == pytest.approx(sure, abs=0.002)
-    assert found.log_loss == pytest.approx(log_loss(truth, p))
+    assert found.log_loss.estimate == pytest.approx(log_loss(truth, p))
     assert found.rows.tolist() == [100] * 10
-    assert found.ece == pytest.approx(np.abs(found.right.estimate - found.confidence).mean())
+    assert found.ece.estimate == pytest.approx(np.abs(found.right.estimate - found.confidence).mean())
 
 
 def test_a_classifier_that_means_what_it_says_has_a_small_error_and_one_that_is_too_sure_a_large_one() -> None:
@@ -62,7 +62,7 @@ def test_a_classifier_that_means_what_it_says_has_a_small_error_and_one_that_is_
     for scale in (1.0, 3.0):
         truth, logits = answers(5, scale=scale)
         found = calibration(truth, softmax(logits, axis=1), np.arange(len(truth)), samples=100, seed=0)
-        errors[scale] = found.ece, found.classwise_ece
+        errors[scale] = found.ece.estimate, found.classwise_ece.estimate
     assert max(errors[1.0]) < 0.02
     assert errors[3.0][0] > 0.1
     assert errors[3.0][1] > 0.05
@@ -73,8 +73,8 @@ def test_a_hand_made_case() -> None:
     found = calibration([0, 1, 0, 1], p, ["a", "a", "b", "b"], bins=2, samples=100, seed=0)
     assert found.confidence == pytest.approx([0.6, 0.85])
     assert found.right.estimate == pytest.approx([1.0, 0.5])
-    assert found.ece == pytest.approx((0.4 + 0.35) / 2)
-    assert found.log_loss == pytest.approx(-np.log([0.9, 0.2, 0.6, 0.6]).mean())
+    assert found.ece.estimate == pytest.approx((0.4 + 0.35) / 2)
+    assert found.log_loss.estimate == pytest.approx(-np.log([0.9, 0.2, 0.6, 0.6]).mean())
 
 
 def test_images_of_one_region_widen_the_interval_of_a_bin() -> None:
@@ -95,8 +95,8 @@ def test_bins_hold_equally_many_whatever_is_said(seed, n, bins) -> None:
     found = calibration(rng.integers(0, 3, n), p, np.arange(n), bins=bins, samples=100, seed=0)
     assert found.rows.sum() == n
     assert found.rows.max() - found.rows.min() <= 1
-    assert 0 <= found.ece <= 1
-    assert 0 <= found.classwise_ece <= 1
+    assert 0 <= found.ece.low <= found.ece.estimate <= found.ece.high
+    assert 0 <= found.classwise_ece.estimate <= 1
 
 
 def test_what_is_no_probability_is_refused() -> None:
@@ -104,3 +104,27 @@ def test_what_is_no_probability_is_refused() -> None:
         calibration([0], [[0.5, 0.6]], ["a"], seed=0)
     with pytest.raises(ValueError, match="there are no images"):
         calibration([], np.zeros((0, 3)), [], seed=0)
+
+
+@pytest.mark.parametrize(("scale", "low"), [(1.0, 0.0), (3.0, 0.08)])
+def test_the_interval_of_the_error_covers_what_endless_images_would_show_and_0_if_there_is_none(scale, low) -> None:
+    truth, logits = answers(7, n=200_000, scale=scale)
+    endless = calibration(truth, softmax(logits, axis=1), np.zeros(len(truth)), samples=100, seed=0)
+    covered, ordinary = [], []
+    for seed in range(40):
+        truth, logits = answers(100 + seed, n=200, scale=scale)
+        found = calibration(truth, softmax(logits, axis=1), np.arange(200), samples=300, seed=seed)
+        covered.append(found.ece.low <= endless.ece.estimate + 1e-3 and found.ece.high >= endless.ece.estimate)
+        assert found.classwise_ece.low <= found.classwise_ece.estimate <= found.classwise_ece.high
+        ordinary.append(found.ece.estimate)
+    assert np.mean(covered) >= 0.85
+    assert found.ece.low >= low
+    # The estimate itself is too large if there is no error: only the interval says so.
+    assert (np.mean(ordinary) > 2 * endless.ece.estimate) == (scale == 1)
+
+
+def test_one_region_gives_no_interval_of_the_error() -> None:
+    truth, logits = answers(8, n=30)
+    found = calibration(truth, softmax(logits, axis=1), np.zeros(30), samples=100, seed=0)
+    assert np.isfinite(found.ece.estimate)
+    assert np.isnan([found.ece.low, found.ece.high, found.log_loss.low]).all()

@@ -214,3 +214,43 @@ def test_brier_is_undefined_without_items_or_with_a_perfect_reference() -> None:
 def test_brier_refuses_what_are_not_probabilities(bad: list) -> None:
     with pytest.raises(ValueError, match="probabilities"):
         skill.brier([0], bad)
+
+
+def test_finleys_tornadoes_have_the_extremal_dependence_index_of_the_formula() -> None:
+    hit, alarm = 28 / 51, 72 / 2752
+    num = np.log(alarm) - np.log(hit) - np.log(1 - alarm) + np.log(1 - hit)
+    den = np.log(alarm) + np.log(hit) + np.log(1 - alarm) + np.log(1 - hit)
+    assert skill.sedi(FINLEY) == pytest.approx([num / den] * 2)
+
+
+@given(matrices)
+def test_the_extremal_dependence_index_lies_between_its_limits_and_is_defined_within_them(matrix) -> None:
+    found, recall = skill.sedi(matrix), skill.recall(matrix)
+    assert np.all(np.isnan(found) | (np.abs(found) <= 1))
+    assert np.isnan(found[(recall == 0) | (recall == 1) | np.isnan(recall)]).all()
+
+
+def test_scores_of_the_bureau_of_meteorology_are_ours() -> None:
+    referee = pytest.importorskip("scores", reason="PyPI's `scores` is an independent check, in sdovis[dev]")
+    import xarray as xr
+
+    rng = np.random.default_rng(6)
+    truth = (rng.random(500) < 0.2).astype(int)
+    predicted = np.where(rng.random(500) < 0.8, truth, 1 - truth)
+    table = referee.categorical.BinaryContingencyManager(xr.DataArray(predicted), xr.DataArray(truth))
+    matrix = skill.confusion(truth, predicted, 2)
+    ours = {
+        "symmetric_extremal_dependence_index": skill.sedi(matrix)[1],
+        "peirce_skill_score": skill.peirce(matrix),
+        "heidke_skill_score": skill.heidke(matrix),
+        "f1_score": skill.f1(matrix)[1],
+        "probability_of_detection": skill.recall(matrix)[1],
+        "precision": skill.precision(matrix)[1],
+        "accuracy": skill.accuracy(matrix),
+    }
+    assert {name: float(getattr(table, name)()) for name in ours} == pytest.approx(
+        {n: float(v) for n, v in ours.items()}
+    )
+    p = rng.random(500)
+    half = float(referee.probability.brier_score(xr.DataArray(p), xr.DataArray(truth.astype(float))))
+    assert skill.brier(truth, np.stack([1 - p, p], axis=1)) == pytest.approx(2 * half)

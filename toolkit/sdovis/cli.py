@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import traceback
@@ -141,8 +142,6 @@ def check(
 @app.command()
 def schema() -> None:
     """Print the JSON schema of the study file, for editors that validate and complete as you type."""
-    import json
-
     typer.echo(json.dumps(studies.json_schema(), indent=1, default=str))
 
 
@@ -296,6 +295,15 @@ def evaluate(
             help="Also score the model on the source of another study; may be repeated. Results go to runs/NAME/on/OTHER.",
         ),
     ] = None,
+    prevalence: Annotated[
+        str | None,
+        typer.Option(
+            "--prevalence",
+            metavar="CLASS=SHARE,...",
+            help="Also score where classes have these shares, as in flare=0.05 (a class left out gets the rest), or "
+            "'estimated' from the probabilities; sets evaluation.prevalence, which the cards need too.",
+        ),
+    ] = None,
 ) -> None:
     r"""Score the model and its baselines on the test part, with confidence intervals by active region.
 
@@ -303,7 +311,8 @@ def evaluate(
     \[source], \[images] and \[labels]; its rows are not divided. Rows whose region or image was used in training are left
     out and counted.
     """
-    study = studies.load(study_file, sets or ())
+    shares = [] if prevalence is None else [f"evaluation.prevalence={_table_of(prevalence)}"]
+    study = studies.load(study_file, [*(sets or ()), *shares])
     others = [studies.load(file, like=study) for file in on or ()]
     with stages.opened(study) as folders:
         scores = stages.evaluate(study, folders, say)
@@ -311,6 +320,22 @@ def evaluate(
     printing.scores(scores.facts)
     for found in elsewhere:
         printing.elsewhere(found)
+
+
+def _table_of(shares: str) -> str:
+    """``a=0.1,b=0.9`` as the study file has it. Raises `BadInput` for anything else but ``estimated``."""
+    if shares == "estimated":
+        return shares
+    pairs = [entry.rpartition("=") for entry in shares.split(",")]
+    if not all(name.strip() and mark and share.strip() for name, mark, share in pairs):
+        raise BadInput(
+            Problem(
+                f"--prevalence: {shares!r} is neither a list of shares nor 'estimated'", "write flare=0.05,quiet=0.95"
+            )
+        )
+    if len({name.strip() for name, _, _ in pairs}) < len(pairs):
+        raise BadInput(Problem(f"--prevalence: {shares!r} names a class twice", "give each class once"))
+    return f"{{ {', '.join(f'{json.dumps(name.strip())} = {share.strip()}' for name, _, share in pairs)} }}"
 
 
 @app.command()

@@ -115,6 +115,25 @@ def reliability(
     return figure
 
 
+def risk_coverage(
+    curve: Sequence[tuple[float, float]], coverage: Estimate | None = None, risk: Estimate | None = None
+) -> Figure:
+    """Share of wrong answers against the share of images that are answered, the surest first, and one chosen threshold."""
+    figure = _figure(5.0, 3.2)
+    axes = figure.subplots()
+    axes.plot(*zip(*curve, strict=True), color=INKS[0], drawstyle="steps-post")
+    axes.axhline(curve[-1][1], color="grey", linestyle="--", linewidth=1)
+    if coverage is not None and risk is not None:
+        (x, left, right), (y, low, high) = (
+            [np.nan if value is None else value for value in (of.estimate, of.low, of.high)] for of in (coverage, risk)
+        )
+        axes.plot([left, right], [y, y], [x, x], [low, high], color=INKS[1], linewidth=2)
+    axes.set(xlim=(0, 1.02), xlabel="share of images answered", ylabel="share of these answered wrongly")
+    axes.set_ylim(bottom=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def learning_curve(history: Sequence[Mapping[str, Any]], score: str, kept_step: int | None) -> Figure:
     """Training loss, and the validation score by which a checkpoint is kept, against the optimizer step."""
     figure = _figure(6.0, 3.2)

@@ -65,6 +65,29 @@ def scores(facts: ScoreFacts, images: str = "test part") -> None:
         difference = facts.difference_to.get(name, {}).get("balanced-accuracy")
         table.add_row(name, _cell(of.get("balanced-accuracy")), _cell(of.get("macro-f1")), _cell(difference))
     _show(table)
+    _beyond(facts)
+
+
+def _beyond(facts: ScoreFacts) -> None:
+    """What the study asked for beyond scores: a threshold, abstaining, other shares of the classes."""
+    if (decision := facts.decision) is not None:
+        typer.echo(
+            f"threshold of {decision.positive} for the best {decision.score} on validation: {decision.threshold:.3f}; "
+            f"{decision.score} {_cell(decision.test)}, {_cell(decision.at_half)} without it"
+        )
+    if facts.selective is not None and (left := facts.selective.abstention) is not None:
+        at = "no threshold on validation reaches it" if left.threshold is None else f"threshold {left.threshold:.3f}"
+        what = (
+            f"; answered {_cell(left.coverage)}, of these wrong {_cell(left.risk)}"
+            if left.threshold is not None
+            else ""
+        )
+        typer.echo(f"{left.rule} {left.asked:g}: {at}{what}")
+    if (shift := facts.shift) is not None:
+        shares = ", ".join(f"{name} {share:.3g}" for name, share in shift.shares.items())
+        typer.echo(f"with the shares {shares}{' (estimated)' if shift.estimated else ''}:")
+        for name, score in shift.model.items():
+            typer.echo(f"  {name} {_cell(score)}, {_cell(shift.as_it_is[name])} with probabilities as they are")
 
 
 def elsewhere(found: Elsewhere) -> None:
@@ -108,7 +131,14 @@ def seeds(record: TrainingRecord) -> None:
         deviation = "" if over["sd"] is None else f" ± {over['sd']:.3f}"
         typer.echo(f"validation {name}: {over['mean']:.3f}{deviation} ({over['low']:.3f} to {over['high']:.3f})")
     count = len(record.seeds["validation"])
-    typer.echo(f"{count} seeds; {record.seeds['chosen']} is best by {record.seeds['chosen_by']} and became the model")
+    by = record.seeds["chosen_by"]
+    if averaged := record.seeds.get("averaged"):
+        mean = record.seeds["average"][by]
+        typer.echo(
+            f"{count} seeds; the weights of {', '.join(map(str, averaged))} were averaged: validation {by} {mean:.3f}"
+        )
+    else:
+        typer.echo(f"{count} seeds; {record.seeds['chosen']} is best by {by} and became the model")
 
 
 def search(found: Found) -> None:

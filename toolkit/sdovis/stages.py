@@ -171,11 +171,13 @@ def train(
 
 
 def _corpus_to_train_on(study: Study, folders: Folders) -> Corpus:
-    """The corpus, once the study's augmentations are known to keep its labels."""
+    """The corpus, once the study's augmentations are known to keep its labels, and its classes allow what is asked later."""
     from sdovis.corpus.build import Corpus
+    from sdovis.evaluation.probabilities import check as check_what_is_asked
 
     corpus = Corpus.load(folders.corpus)
     augmentations(study, corpus)
+    check_what_is_asked(study.evaluation, corpus.classes)
     return corpus
 
 
@@ -220,6 +222,11 @@ def _learn_from_seeds(
         folder = folders.run / "seeds" / str(one.study.seed)
         records.append(_learn(one, corpus, folders, folder, restart=restart, clock=clock))
     found = seeds.spread(records, study.method.keep_by)
+    if study.method.average:
+        from sdovis.learning.averaging import average
+
+        cache = folders.training / "cache"
+        return on_main(lambda: average(study, corpus, records, folders.run, cache, made_from))
     best = seeds.chosen(records, study.method.keep_by)
     origin = folders.run / "seeds" / str(best.seed)
     return on_main(lambda: seeds.promote(best, found, origin, folders.training, folders.model, made_from))
@@ -260,7 +267,7 @@ def training_made_from(study: Study, corpus: Corpus) -> dict[str, str]:
     from sdovis.labels.augmentations import GROUP, NAMES
 
     made_from = {f"training.{name}": repr(value) for name, value in sorted(study.training.items())}
-    made_from |= {f"method.{name}": repr(value) for name, value in study.method}
+    made_from |= study.method.made_from
     made_from |= {"study.seed": str(study.study.seed)}
     # Built-in ones change with sdovis, whose version is recorded anyway.
     third_party = [name for name in augmentations(study, corpus) if name not in NAMES]

@@ -288,7 +288,7 @@ def _disagreements(
     if data.made_from["study"] != study.digest_of("source", "images", "labels", "split") or corpus.study != study.name:
         yield Problem("the study has changed since the corpus was made", rerun, str(run_dir / "corpus"))
     settings = {f"training.{k}": repr(v) for k, v in study.training.items()}
-    settings |= {f"method.{k}": repr(v) for k, v in study.method} | {"study.seed": str(study.study.seed)}
+    settings |= study.method.made_from | {"study.seed": str(study.study.seed)}
     for name in sorted(k for k, v in settings.items() if training.made_from.get(k) != v):
         yield Problem(f"{name} in the study is not what the model was trained with", rerun, str(run_dir / "training"))
     if training.corpus != data.digest or {**training.made_from, "sdovis": ""} != {**network.made_from, "sdovis": ""}:

@@ -129,7 +129,7 @@ def setting(value: object) -> Markdown:
     return code(without_folders(str(value)))
 
 
-_ABBREVIATED = {"tss": "TSS", "hss": "HSS", "f1": "F1"}
+_ABBREVIATED = {"tss": "TSS", "hss": "HSS", "sedi": "SEDI", "auroc": "AUROC", "f1": "F1"}
 
 
 def named(score_name: str) -> Markdown:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sdovis.cards import parts, skill, usage
+from sdovis.cards import parts, probabilities, skill, usage
 from sdovis.cards.facts import Facts
 from sdovis.cards.markdown import Markdown, bibtex, blocks, code, count, day, lines, md, number, verbatim
 
@@ -142,16 +142,22 @@ def seeds(facts: Facts) -> Markdown:
     how = f"once, with seed {training.seed}"
     if training.seeds:
         how = f"from {len(training.seeds['validation'])} seeds, of\n  which the validation part chose {training.seed}"
+    if averaged := training.seeds.get("averaged"):
+        how = (
+            f"from {len(training.seeds['validation'])} seeds, of\n  which the weights of {len(averaged)} were averaged"
+        )
     return lines(f"The network was trained {how}; the spread", "  over seeds is not included in them.")
 
 
 def years(facts: Facts) -> Markdown:
     """The times that the network was trained and tested on."""
-    train, test = facts.split.parts["train"], facts.split.parts["test"]
-    around = train.first < test.first and test.last < train.last
+    train, validation, test = (facts.split.parts[name] for name in ("train", "validation", "test"))
+    learned = (train, validation) if facts.training.refit else (train,)
+    first, last = min(part.first for part in learned), max(part.last for part in learned)
+    around = first < test.first and test.last < last
     without = f" without {facts.split.year}" if facts.split.year and around else ""
     return lines(
-        f"Trained on {day(train.first)} to {day(train.last)}{without}, tested on",
+        f"Trained on {day(first)} to {day(last)}{without}, tested on",
         f"  {day(test.first)} to {day(test.last)}.",
     )
 
@@ -256,7 +262,13 @@ SENTENCES: Mapping[str, Callable[[Facts], Markdown]] = {
         skill.baselines,
         skill.baselines_figure,
         skill.elsewhere,
-        skill.reliability,
+        skill.persistence,
+        probabilities.reliability,
+        probabilities.brier,
+        probabilities.ranking,
+        probabilities.selective,
+        probabilities.decision,
+        probabilities.shift,
         skill.validation,
         skill.by_class,
         skill.recall_figure,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sdovis.cards import tables
 from sdovis.cards.facts import Facts, headline
 from sdovis.cards.markdown import Markdown, blocks, code, count, difference, interval, lines, md, score
+from sdovis.evaluation.strata import DISTANCE
 
 #: What each baseline of `sdovis.evaluation.baselines` is, in the order in which a card names them.
 BASELINES = {
@@ -40,7 +41,8 @@ def baselines(facts: Facts) -> Markdown:
         return Markdown("")
     told = "; ".join(f"`{name}` {what}" for name, what in BASELINES.items() if name in facts.scores.baselines)
     return lines(
-        "Differences are paired: both classifiers on the same resampled regions. Baselines, fitted on the training part:",
+        "Differences are paired: both classifiers on the same resampled regions. Baselines, fitted on the training part"
+        f"{' and, once chosen, on the validation part too' if facts.training.refit else ''}:",
         f"{told}.",
     )
 
@@ -79,43 +81,39 @@ def validation(facts: Facts) -> Markdown:
     """The score of the validation part, and whether that part chose the checkpoint."""
     chose = ", which chose the checkpoint" if facts.training.kept_by != "last" else ""
     found = facts.scores.validation
+    by = " This is the network of the first training: the model itself learned from these images."
     return lines(
         f"On the validation part{chose}: balanced accuracy",
-        f"{score(found.balanced_accuracy)} on {count(found.rows)} images.",
+        f"{score(found.balanced_accuracy)} on {count(found.rows)} images.{by if facts.training.refit else ''}",
+    )
+
+
+def persistence(facts: Facts) -> Markdown:
+    """How well the class of the day before tells that of today; empty if no row has one."""
+    found = facts.scores.persistence
+    if found is None:
+        return Markdown("")
+    return lines(
+        f"For reference, persistence: on the {count(found.rows)} images of {count(found.regions)} regions that were also",
+        "observed about a day before, the class of that day, which the model is not told, has a balanced accuracy of",
+        f"{interval(found.balanced_accuracy)}; the model has {interval(found.model)} on these, a difference of "
+        f"{difference(found.difference)}.",
     )
 
 
 def baselines_figure(facts: Facts) -> Markdown:
     """The figure of the model's score beside the baselines', if it was drawn."""
-    return _figure(facts, "against_baselines", "Balanced accuracy of the model and of the baselines, with intervals")
+    return figure(facts, "against_baselines", "Balanced accuracy of the model and of the baselines, with intervals")
 
 
 def recall_figure(facts: Facts) -> Markdown:
     """The figure of each class's recall, if scores by class were asked for."""
     shown = facts.scores.per_class
-    return _figure(facts, "recall", "Recall of each class, with intervals") if shown else Markdown("")
+    return figure(facts, "recall", "Recall of each class, with intervals") if shown else Markdown("")
 
 
-def reliability(facts: Facts) -> Markdown:
-    """How far the probability of the predicted class is from the share of right answers, and the figure of it."""
-    found = facts.scores.reliability
-    if found is None:
-        return Markdown("")
-    fitted = facts.training.temperature is not None
-    return blocks(
-        lines(
-            f"The predicted class has a mean probability of {score(found.confidence)}.",
-            f"Expected calibration error {score(found.ece)} ({count(len(found.bins))} bins of equally many images),",
-            f"classwise {score(found.classwise_ece)}; log loss {score(found.log_loss)}.",
-            "The probabilities were calibrated on the validation part."
-            if fitted
-            else "The probabilities are not calibrated.",
-        ),
-        _figure(facts, "reliability", "Share of right answers against the probability of the predicted class"),
-    )
-
-
-def _figure(facts: Facts, name: str, told: str) -> Markdown:
+def figure(facts: Facts, name: str, told: str) -> Markdown:
+    """A figure of the scores, if it was drawn."""
     file = f"figures/{name}.png"
     return Markdown(f"![{told}]({file})" if file in facts.figures else "")
 
@@ -133,10 +131,17 @@ def by_class(facts: Facts) -> Markdown:
 
 
 def by_longitude(facts: Facts) -> Markdown:
-    """How to read the scores by longitude, or that there are none."""
-    if facts.scores.by_longitude:
-        return Markdown("No intervals are given: a difference between rows with few images is noise.")
-    return Markdown("The corpus holds no longitudes, so skill near the limb is unknown.")
+    """The section on the distance from the central meridian; empty if the strata have it, which come with intervals."""
+    if any(each.what == DISTANCE for each in facts.scores.strata):
+        return Markdown("")
+    known = bool(facts.scores.by_longitude)
+    return blocks(
+        "### By distance from the central meridian",
+        tables.by_longitude(facts),
+        "No intervals are given: a difference between rows with few images is noise."
+        if known
+        else "The corpus holds no longitudes, so skill near the limb is unknown.",
+    )
 
 
 def strata(facts: Facts) -> Markdown:
@@ -157,5 +162,5 @@ def strata(facts: Facts) -> Markdown:
             uneven if worth < scores.regions else "",
         ),
         tables.strata(facts),
-        _figure(facts, "strata", "Balanced accuracy in strata of the test part, with intervals"),
+        figure(facts, "strata", "Balanced accuracy in strata of the test part, with intervals"),
     )

@@ -200,9 +200,9 @@ def by_class(facts: Facts) -> Markdown:
     rows = []
     for name in (each.name for each in facts.classes):
         counts = [count(test.rows_by_class[name]), count(test.regions_by_class[name])]
-        intervals = [interval(entry[name]) for entry in found.values()]
+        intervals = [interval(entry[name]) for entry in (*found.values(), *facts.scores.ranking.values())]
         rows.append([md(name), *counts, percent(facts.scores.prevalence[name]), *intervals])
-    return _table(["class", "test images", "regions", "share", *map(named, found)], rows)
+    return _table(["class", "test images", "regions", "share", *map(named, (*found, *facts.scores.ranking))], rows)
 
 
 def confusion(facts: Facts) -> Markdown:
@@ -282,9 +282,18 @@ def _trained(facts: Facts) -> Iterator[list[str]]:
     best = "" if training.kept_score is None else f": {score(training.kept_score)} on the validation part"
     yield ["kept", f"step {count(training.kept_step)}, by {_words(training.kept_by)}{best}"]
     if training.temperature is not None:
+        when = " in the first training" if training.refit else ""
         yield [
             "temperature",
-            f"{number(training.temperature)}, fitted on the validation part and folded into the classifier",
+            f"{number(training.temperature)}, fitted on the validation part{when} and folded into the classifier",
+        ]
+    if training.refit:
+        again = training.refit
+        yield [
+            "then",
+            f"trained again, with the same seed, on the training and validation parts together: {count(again['images'])} "
+            f"images, {count(again['steps'])} steps ({number(again['epochs'])} epochs), to the place in the schedule of step "
+            f"{count(training.kept_step)} above",
         ]
     yield ["precision, seed", f"{md('fp32' if training.precision == 'no' else training.precision)}, {training.seed}"]
 
@@ -317,7 +326,11 @@ def _repeated(facts: Facts) -> Iterator[list[str]]:
     seeds = facts.training.seeds
     if not seeds:
         return
-    chosen = f"{seeds['chosen']} is this model, best by {_words(seeds['chosen_by'])} on the validation part"
+    by = f"by {_words(seeds['chosen_by'])} on the validation part"
+    chosen = f"{seeds['chosen']} is this model, best {by}"
+    if averaged := seeds.get("averaged"):
+        mean = f"the mean, {score(seeds['average'][seeds['chosen_by']])}, is this model; seed {seeds['chosen']} alone was best"
+        chosen = f"the weights of {', '.join(map(str, averaged))} were averaged: {mean}; {by}"
     yield ["seeds", f"{len(seeds['validation'])} were trained; {chosen}"]
     for name, over in seeds["over_seeds"].items():
         spread = f"{score(over['mean'])}, from {score(over['low'])} to {score(over['high'])}"
@@ -332,7 +345,9 @@ def _spent(facts: Facts) -> Iterator[list[str]]:
     for before, after in itertools.pairwise(arithmetic.Stretch(**each) for each in training.sessions):
         changes = "; ".join(md(change) for change in arithmetic.changes(before, after))
         differ = "so the weights are not bit for bit those of an uninterrupted training"
-        yield [f"after step {count(after.after_step)}", f"continued with {changes}, {differ}"]
+        if changes:
+            second = " of the second training" if after.again else ""
+            yield [f"after step {count(after.after_step)}{second}", f"continued with {changes}, {differ}"]
     latency = facts.scores.latency_ms
     took = f"{number(latency.median)} ms (median; 95th percentile {number(latency.p95)} ms)"
     yield ["one image", f"{took} on the machine used for evaluation, one at a time, without decoding the original file"]

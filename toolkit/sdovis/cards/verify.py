@@ -31,13 +31,17 @@ from sdovis.corpus.facts import count_reasons, count_spellings, published_reason
 from sdovis.corpus.shortcuts import shortcuts
 from sdovis.corpus.split import PARTS
 from sdovis.errors import BadInput, Problem
+from sdovis.evaluation import probabilities as probable
 from sdovis.evaluation.elsewhere import PLACE, SEEN, Elsewhere, seen
-from sdovis.evaluation.facts import Latency, LongitudeBin, Reliability, ScoreFacts, ValidationScore
+from sdovis.evaluation.facts import Latency, LongitudeBin, ScoreFacts, ValidationScore
 from sdovis.evaluation.metrics import spec
+from sdovis.evaluation.persistence import persistence
+from sdovis.evaluation.probabilities import Answers
+from sdovis.evaluation.scores import HELD_BACK, held_back
 from sdovis.evaluation.strata import LONGITUDE_EDGES, effective_regions, strata
 from sdovis.statistics import skill
 from sdovis.statistics.bootstrap import Estimate, by_cluster, cluster_bootstrap, paired_difference
-from sdovis.statistics.calibration import calibration
+from sdovis.study import Evaluation
 
 #: A probability's rounding in fp32, summed over classes.
 _SUM_TOLERANCE = 1e-4
@@ -64,11 +68,15 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class _Given:
-    """What scores refer to beyond their rows: the training part's class shares, the validation score, a cutout's side."""
+    """What scores refer to beyond their rows: the class shares where the model learned, what it says of the validation part,
+    how it was trained, a cutout's side, what the study asks for.
+    """
 
     climatology: NDArray[np.float64]
-    validation: ValidationScore
+    held_back: Answers
+    method: Mapping[str, Any]
     footprint_deg: float | None
+    asked: Evaluation
 
 
 def verify(run_dir: Path) -> list[Mismatch]:
@@ -112,14 +120,13 @@ def recomputed(facts: Facts, run_dir: Path) -> Facts:
     predictions = _predictions(corpus, run_dir / "scores")
     parts = {name: (rows["split"] == name).to_numpy() for name in PARTS}
     label = rows["label"].to_numpy()
-    climatology = np.bincount(label[parts["train"]], minlength=len(corpus.classes)) / parts["train"].sum()
-    validation = skill.confusion(
-        label[parts["validation"]], predictions.argmax(axis=1)[parts["validation"]], len(corpus.classes)
-    )
+    learned = parts["train"] | parts["validation"] if facts.training.refit else parts["train"]
     given = _Given(
-        climatology,
-        ValidationScore(float(skill.balanced_accuracy(validation)), int(parts["validation"].sum())),
+        np.bincount(label[learned], minlength=len(corpus.classes)) / learned.sum(),
+        Answers.of(_held_back(corpus, run_dir / "scores"), corpus.classes),
+        facts.training.method,
         footprint_deg(cutout_arcsec=facts.cutout_arcsec, cutout_deg=facts.cutout_deg),
+        studies.load(run_dir / "study.toml").evaluation,
     )
     spellings = {str(name): count_spellings(of["label_text"]) for name, of in rows.groupby("label_name")}
     reasons = published_reasons(left_out.read(run_dir / "corpus"))
@@ -206,6 +213,14 @@ def _predictions(corpus: Corpus, folder: Path) -> NDArray[np.float64]:
     return found
 
 
+def _held_back(corpus: Corpus, folder: Path) -> pd.DataFrame:
+    """The validation part as a network saw it that was not trained on it. Raises `BadInput` if it is of other rows."""
+    table, rows = held_back(folder), corpus.part("validation")
+    if table["id"].tolist() != rows["id"].tolist() or table["label"].tolist() != rows["label"].tolist():
+        raise BadInput(Problem("rows differ from the corpus", "run sdovis evaluate", str(folder / HELD_BACK)))
+    return table
+
+
 def _scores(
     saved: ScoreFacts,
     rows: pd.DataFrame,
@@ -239,6 +254,13 @@ def _scores(
             return Estimate.of(interval)
         return {each: Estimate.of(part) for each, part in zip(classes, interval.each(), strict=True)}
 
+    answers = Answers(classes, truth, probabilities[test], groups.to_numpy())
+    worth = probable.worth(answers, given.climatology, **draws) if saved.reliability else {}
+    if not saved.probabilistic:  # what an older sdovis did not compute is not on its cards
+        worth = {name: each for name, each in worth.items() if name == "reliability"}
+    validation = skill.confusion(given.held_back.truth, given.held_back.predicted, k)
+    prior = probable.prior(given.method, given.climatology) if given.method else given.climatology
+    specs = [spec(name) for name in saved.model]
     seconds = pd.read_parquet(folder / "latency.parquet")["seconds"].to_numpy()
     return replace(
         saved,
@@ -259,11 +281,14 @@ def _scores(
             for rival, scores in saved.difference_to.items()
         },
         by_longitude=tuple(_by_longitude(rows[test], truth, predicted[test], k)),
-        validation=given.validation,
+        validation=ValidationScore(float(skill.balanced_accuracy(validation)), len(given.held_back.truth)),
         brier_skill=skill.brier_skill(truth, probabilities[test], given.climatology),
         latency_ms=Latency(float(np.median(seconds) * 1e3), float(np.percentile(seconds, 95) * 1e3)),
-        reliability=saved.reliability
-        and Reliability.of(calibration(truth, probabilities[test], groups.to_numpy(), **draws)),
+        **worth,
+        selective=saved.selective and probable.selective(answers, given.held_back, given.asked, **draws),
+        decision=saved.decision and probable.decision(answers, given.held_back, given.asked, **draws),
+        shift=saved.shift and probable.shift(answers, given.asked, prior, specs, **draws),
+        persistence=saved.persistence and persistence(rows[test], predicted[test], k, **draws),
         strata=strata(rows[test], predicted[test], k, given.footprint_deg, **draws),
         effective_regions=saved.effective_regions and effective_regions(groups),
     )

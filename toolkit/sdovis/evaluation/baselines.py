@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sdovis import records
+from sdovis import manifests, records
 from sdovis.channels import polarity, spots
 from sdovis.channels.channel import Channel
 from sdovis.channels.surface import Surface, unknown
@@ -27,10 +30,19 @@ INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 BOOSTED = ((4, 100, 0.05), (4, 200, 0.1), (8, 100, 0.05), (8, 200, 0.1))
 #: Measures of the Sun, not of the picture: these are boosted too, as a threshold in one of them may tell a class.
 MEASURED = ("spot-measures", "polarity-measures")
+#: Of features that were kept: their names, in their order.
+ORDER = "names.txt"
 QUANTILES = (5, 25, 50, 75, 95, 99)
 
 
-def predictions(corpus: Corpus, channels: Sequence[Channel], on: Corpus | None = None) -> pd.DataFrame:
+def predictions(
+    corpus: Corpus,
+    channels: Sequence[Channel],
+    on: Corpus | None = None,
+    *,
+    learned_from: Sequence[str] = ("train",),
+    kept: Path | None = None,
+) -> pd.DataFrame:
     """One row per image of ``on`` (by default the corpus itself), in its order: id, and each baseline's class index.
 
     ``majority``: the commonest class of the training part. ``raw-pixels``: a logistic regression on 14 x 14 means of
@@ -40,16 +52,18 @@ def predictions(corpus: Corpus, channels: Sequence[Channel], on: Corpus | None =
     `polarity.measures`. Both measures are taken on the Sun where a row says its place, and are on a logarithmic scale.
     ``...-boosted``: gradient-boosted trees on the same. ``union-boosted``: on all of these features together. All are
     weighted to balance the classes and fitted on the training part; the validation part, which shares no region with
-    it, chooses penalty or trees.
+    it, chooses penalty or trees. If the model was ``learned_from`` both, what was chosen is then fitted on both, too.
+    Features of the corpus are ``kept`` in a folder, if there is one, for the next source.
     """
     shown = on or corpus
     labels = corpus.rows["label"].to_numpy()
     parts = {name: (corpus.rows["split"] == name).to_numpy() for name in ("train", "validation")}
-    tables = features(corpus, channels)
+    parts["learned"] = corpus.rows["split"].isin(list(learned_from)).to_numpy()
+    tables = features(corpus, channels) if kept is None else features_once(corpus, channels, kept)
     asked = tables if on is None else features(on, channels)
     fit = partial(_best, labels=labels, parts=parts, n_classes=len(corpus.classes))
     found: dict[str, Any] = {"id": shown.rows["id"]}
-    found["majority"] = np.full(len(shown.rows), np.bincount(labels[parts["train"]]).argmax())
+    found["majority"] = np.full(len(shown.rows), np.bincount(labels[parts["learned"]]).argmax())
     for name, table in tables.items():
         found[name] = fit(_linear(), table, asked[name])
         if name in MEASURED:
@@ -57,6 +71,23 @@ def predictions(corpus: Corpus, channels: Sequence[Channel], on: Corpus | None =
     if any(name in MEASURED for name in tables):
         found["union-boosted"] = fit(_boosted(), _union(tables), _union(asked))
     return pd.DataFrame(found)
+
+
+def features_once(corpus: Corpus, channels: Sequence[Channel], kept: Path) -> Mapping[str, NDArray[np.float64]]:
+    """`features`, read from the folder ``kept`` if the same code computed them before from the same corpus."""
+    code = (inspect.getsource(module) for module in (polarity, spots, Surface, sys.modules[__name__]))
+    made_from = {
+        "corpus": corpus.manifest.digest,
+        "channels": " ".join(f"{each.name} {each.version}" for each in channels),
+        "code": manifests.sha256_text("".join(code)),
+    }
+    if not manifests.finished(kept, made_from):
+        with manifests.whole(kept, stage="measures", made_from=made_from) as beside:
+            found = features(corpus, channels)
+            for name, table in found.items():
+                np.save(beside / f"{name}.npy", table)
+            (beside / ORDER).write_text("\n".join(found))
+    return {name: np.load(kept / f"{name}.npy") for name in (kept / ORDER).read_text().split("\n")}
 
 
 def features(corpus: Corpus, channels: Sequence[Channel]) -> Mapping[str, NDArray[np.float64]]:
@@ -147,13 +178,19 @@ def _best(
 ) -> NDArray[np.int64]:
     """Class of every row of ``asked``, predicted by the candidate that does best on the validation part; of equals the first.
 
-    Candidates are fitted on the training part of ``table``, whose rows have the ``labels``.
+    Candidates are fitted on the training part of ``table``, whose rows have the ``labels``; the best is fitted again if more
+    is to be learned from.
     """
-    train, validation = parts["train"], parts["validation"]
+    from sklearn.base import clone
+
+    train, validation, learned = parts["train"], parts["validation"], parts["learned"]
 
     def score(model: Any) -> float:
         matrix = skill.confusion(labels[validation], model.predict(table[validation]), n_classes)
         return float(skill.balanced_accuracy(matrix))
 
     fitted = [model.fit(table[train], labels[train]) for model in candidates]
-    return np.asarray(max(fitted, key=score).predict(asked), dtype=np.int64)
+    best = max(fitted, key=score)
+    if (learned != train).any():
+        best = clone(best).fit(table[learned], labels[learned])
+    return np.asarray(best.predict(asked), dtype=np.int64)

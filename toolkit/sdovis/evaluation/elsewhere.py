@@ -22,7 +22,7 @@ from sdovis.corpus import build
 from sdovis.corpus.build import Corpus
 from sdovis.corpus.duplicates import PASSAGE_DAYS
 from sdovis.errors import BadInput, Problem
-from sdovis.evaluation import baselines, scores
+from sdovis.evaluation import scores
 from sdovis.evaluation.facts import ScoreFacts
 from sdovis.readers.rows import RawRow
 from sdovis.study import Images, Study
@@ -131,18 +131,18 @@ def evaluate(
     does, for classes that the model does not know, and if no row is left that training had not seen.
     """
     model = manifests.read(model_folder, made_by="train")
-    own = ScoreFacts.load(folder.parents[1] / "scores")
     specs = scores.chosen(study, corpus)
     beside = folder.with_name(f".corpus-of-{folder.name}")
     found = build.build_undivided(
         other, beside, rows, partial(seen, corpus=corpus), classes=corpus.classes, origin=origin, progress=progress
     )
     table = scores.predictions(found, model_folder, progress=progress)
-    rivals = baselines.predictions(corpus, scores.channels(study), found) if study.evaluation.baselines else None
+    rivals = scores.rivals_of(study, corpus, model_folder, found) if study.evaluation.baselines else None
     timed = scores.latency(found, model_folder)
     facts = scores.scored(
         study, corpus.classes, specs, part=other.name, table=table, rows=found.rows, rivals=rivals,
-        climatology=scores.shares(corpus), validation=own.validation, seconds=timed["seconds"].to_numpy(),
+        climatology=scores.shares(corpus, study.method.learned_from),
+        held_back=scores.held_back(folder.parents[1] / "scores"), seconds=timed["seconds"].to_numpy(),
     )  # fmt: skip
     source = _source(other, found, corpus)
     with manifests.whole(folder, stage="evaluate", made_from=made_from(study, corpus, model, origin)) as writing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +72,81 @@ class Reliability:
         rights = (Estimate.of(each) for each in found.right.each())
         bins = zip(found.rows.tolist(), found.confidence.tolist(), rights, strict=True)
         sure = float(np.average(found.confidence, weights=found.rows))
-        return cls(found.ece, found.classwise_ece, found.log_loss, sure, tuple(ReliabilityBin(*each) for each in bins))
+        ece, classwise, loss = (float(each.estimate) for each in (found.ece, found.classwise_ece, found.log_loss))
+        return cls(ece, classwise, loss, sure, tuple(ReliabilityBin(*each) for each in bins))
+
+
+@dataclass(frozen=True)
+class Abstention:
+    """What is left of the test part if the doubtful images get no answer.
+
+    The validation part chose the ``threshold`` of the predicted class's probability so that its ``rule``, coverage or risk,
+    is ``asked``; None, and so is all that follows, if no threshold did.
+    """
+
+    rule: str
+    asked: float
+    threshold: float | None
+    coverage: Estimate | None
+    risk: Estimate | None
+    balanced_accuracy: Estimate | None
+
+
+@dataclass(frozen=True)
+class Selective:
+    """Coverage and risk if only images whose predicted class is probable enough are answered; `statistics.decisions`.
+
+    ``curve`` has some pairs of coverage and risk, the surest images first; ``aurc`` is the area under all of them.
+    """
+
+    aurc: Estimate
+    curve: tuple[tuple[float, float], ...]
+    abstention: Abstention | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The probability of the ``positive`` class from which it is predicted, chosen on validation for a score.
+
+    ``at_half`` is the score on the test part if the more probable class is predicted, ``difference`` what the threshold adds.
+    """
+
+    score: str
+    positive: str
+    threshold: float
+    on_validation: float
+    test: Estimate
+    at_half: Estimate
+    difference: Estimate
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Scores where the classes have other shares: probabilities shifted by Bayes' rule, rates of each class unchanged.
+
+    The probabilities hold where the classes have the shares ``prior``; with ``shares`` they are shifted. ``as_it_is`` has the
+    scores there of the model whose probabilities are not.
+    """
+
+    shares: Mapping[str, float]
+    estimated: bool
+    prior: Mapping[str, float]
+    model: Mapping[str, Estimate]
+    as_it_is: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Persistence:
+    """On the ``rows`` whose region was also observed about a day before: its class then, taken for its class now.
+
+    A reference and no baseline: it is told the class of the day before, which the model is not.
+    """
+
+    rows: int
+    regions: int
+    balanced_accuracy: Estimate
+    model: Estimate
+    difference: Estimate
 
 
 @dataclass(frozen=True)
@@ -126,7 +200,8 @@ class ScoreFacts:
 
     ``model`` maps each score to an estimate, or to one estimate per class; ``baselines`` and ``difference_to`` (the
     model minus each baseline) have the scores that are one number. ``prevalence`` is the share of each class.
-    ``reliability`` and ``effective_regions`` are None in scores of an older sdovis.
+    ``probabilistic`` has the scores of the probabilities that are one number, ``ranking`` those of each class.
+    ``reliability`` and all that follows are empty in scores of an older sdovis, and where they do not apply.
     """
 
     part: str
@@ -146,6 +221,12 @@ class ScoreFacts:
     reliability: Reliability | None = None
     strata: tuple[Stratum, ...] = ()
     effective_regions: float | None = None
+    probabilistic: Mapping[str, Estimate] = field(default_factory=dict)
+    ranking: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
+    selective: Selective | None = None
+    decision: Decision | None = None
+    shift: Shift | None = None
+    persistence: Persistence | None = None
 
     @property
     def weakest(self) -> Stratum | None:

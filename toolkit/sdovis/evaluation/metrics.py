@@ -63,6 +63,13 @@ TSS = MetricSpec(
 MACRO_TSS = MetricSpec("macro-tss", "Mean true skill statistic over classes.", _BLOOMFIELD, skill.macro_tss)
 HSS = MetricSpec("hss", "Heidke skill score of each class against the rest.", _BLOOMFIELD, skill.hss, per_class=True)
 MACRO_HSS = MetricSpec("macro-hss", "Mean Heidke skill score over classes.", _BLOOMFIELD, skill.macro_hss)
+SEDI = MetricSpec(
+    "sedi",
+    "Symmetric extremal dependence index of each class against the rest, for rare classes.",
+    "Ferro and Stephenson (2011), Weather and Forecasting 26, 699.",
+    skill.sedi,
+    per_class=True,
+)
 PEIRCE = MetricSpec("peirce", "Multi-category Peirce skill score.", _WILKS, skill.peirce)
 HEIDKE = MetricSpec("heidke", "Multi-category Heidke skill score (Cohen's kappa).", _WILKS, skill.heidke)
 GERRITY = MetricSpec(

@@ -18,15 +18,20 @@ from sdovis.corpus.build import Corpus
 from sdovis.corpus.duplicates import footprint_deg
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation import baselines, metrics, strata
-from sdovis.evaluation.facts import Latency, LongitudeBin, Reliability, Resampling, ScoreFacts, ValidationScore
+from sdovis.evaluation import probabilities as probable
+from sdovis.evaluation.facts import Latency, LongitudeBin, Resampling, ScoreFacts, ValidationScore
 from sdovis.evaluation.metrics import MetricSpec
+from sdovis.evaluation.persistence import persistence
+from sdovis.evaluation.probabilities import Answers
+from sdovis.learning.plan import first_folder
 from sdovis.statistics import skill
 from sdovis.statistics.bootstrap import Estimate, Interval, by_cluster, cluster_bootstrap, paired_difference
-from sdovis.statistics.calibration import calibration
 from sdovis.study import Study
 
 #: Images timed one at a time; enough for a stable median.
 LATENCY_IMAGES = 60
+#: The table, beside ``predictions.parquet``, of what a network that was not trained on the validation part says of it.
+HELD_BACK = "validation.parquet"
 
 
 @dataclass(frozen=True)
@@ -60,16 +65,45 @@ def evaluate(study: Study, corpus: Corpus, model_folder: Path, folder: Path, *, 
     model = manifests.read(model_folder, made_by="train")
     specs = chosen(study, corpus)  # a metric that cannot be computed is refused before the network runs
     table = predictions(corpus, model_folder, progress=progress)
-    rivals = baselines.predictions(corpus, channels(study)) if study.evaluation.baselines else None
-    validation = table[(table["split"] == "validation").to_numpy()]
+    before = _by_the_first(corpus, model_folder, model, progress) if study.method.learns_from_validation else None
+    rivals = rivals_of(study, corpus, model_folder) if study.evaluation.baselines else None
     timed = latency(corpus, model_folder)
     facts = scored(
         study, corpus.classes, specs, part="test", table=table, rows=corpus.rows, rivals=rivals,
-        climatology=shares(corpus), validation=_validation(validation, corpus.classes), seconds=timed["seconds"].to_numpy(),
+        climatology=shares(corpus, study.method.learned_from),
+        held_back=table[(table["split"] == "validation").to_numpy()] if before is None else before,
+        seconds=timed["seconds"].to_numpy(),
     )  # fmt: skip
     with manifests.whole(folder, stage="evaluate", made_from=made_from(study, corpus, model)) as beside:
+        if before is not None:
+            before.to_parquet(beside / HELD_BACK, index=False)
         write(beside, facts, table, timed, rivals)
     return Scores.load(folder)
+
+
+def _by_the_first(corpus: Corpus, model_folder: Path, model: manifests.Manifest, progress: bool) -> pd.DataFrame:
+    """What the network of the first training says of the validation part, which the model itself has learned.
+
+    Raises `BadInput` if it is not there, or was not made from what the model was.
+    """
+    folder = first_folder(model_folder)
+    if manifests.read(folder, made_by="train").made_from != model.made_from:
+        raise BadInput(Problem("was made from something else than the model", "run sdovis train", str(folder)))
+    return predictions(corpus, folder, progress=progress, part="validation")
+
+
+def held_back(folder: Path) -> pd.DataFrame:
+    """The validation rows of a finished scores folder, predicted by a network that was not trained on them."""
+    if (folder / HELD_BACK).is_file():
+        return pd.read_parquet(folder / HELD_BACK)
+    table = pd.read_parquet(folder / "predictions.parquet")
+    return table[(table["split"] == "validation").to_numpy()]
+
+
+def rivals_of(study: Study, corpus: Corpus, model_folder: Path, on: Corpus | None = None) -> pd.DataFrame:
+    """`baselines.predictions` of what learned from the same parts as the model; features are computed once for a run."""
+    kept = model_folder.with_name("training") / "cache" / "measures"
+    return baselines.predictions(corpus, channels(study), on, learned_from=study.method.learned_from, kept=kept)
 
 
 def channels(study: Study) -> list[Channel]:
@@ -77,10 +111,11 @@ def channels(study: Study) -> list[Channel]:
     return [channel(name) for name in study.images.channels]
 
 
-def predictions(corpus: Corpus, model_folder: Path, *, progress: bool = True) -> pd.DataFrame:
-    """One row per image of the corpus, in its order: id, group, split, label, and prob_CLASS for each class."""
-    probabilities = inference.probabilities(model_folder, corpus.pictures, progress=progress)
-    table = corpus.rows[["id", "group", "split", "label"]].copy()
+def predictions(corpus: Corpus, model_folder: Path, *, progress: bool = True, part: str = "") -> pd.DataFrame:
+    """One row per image of the corpus or a part of it, in its order: id, group, split, label, prob_CLASS for each class."""
+    pictures = corpus.pictures_of(part) if part else corpus.pictures
+    probabilities = inference.probabilities(model_folder, pictures, progress=progress)
+    table = (corpus.part(part) if part else corpus.rows)[["id", "group", "split", "label"]].copy()
     for index, name in enumerate(corpus.classes):
         table[f"prob_{name}"] = probabilities[:, index]
     return table
@@ -93,10 +128,10 @@ def latency(corpus: Corpus, model_folder: Path) -> pd.DataFrame:
     return pd.DataFrame({"id": corpus.rows["id"].to_numpy()[timed], "seconds": seconds})
 
 
-def shares(corpus: Corpus) -> NDArray[np.float64]:
-    """(K,): each class's share of the training part."""
-    train = corpus.part("train")["label"]
-    return np.asarray(np.bincount(train, minlength=len(corpus.classes)) / len(train))
+def shares(corpus: Corpus, learned_from: Sequence[str]) -> NDArray[np.float64]:
+    """(K,): each class's share of the parts that were learned from."""
+    labels = corpus.rows.loc[corpus.rows["split"].isin(list(learned_from)), "label"]
+    return np.asarray(np.bincount(labels, minlength=len(corpus.classes)) / len(labels))
 
 
 def write(
@@ -121,17 +156,19 @@ def scored(
     rows: pd.DataFrame,
     rivals: pd.DataFrame | None,
     climatology: NDArray[np.float64],
-    validation: ValidationScore,
+    held_back: pd.DataFrame,
     seconds: NDArray[np.float64],
 ) -> ScoreFacts:
     """The facts of the test rows of ``table`` (see `predictions`), ``rows`` and ``rivals``, which are in the same order.
 
-    ``part`` says what the test rows are; ``climatology`` has each class's share where the model learned.
+    ``part`` says what the test rows are; ``climatology`` has each class's share where the model learned; ``held_back`` are
+    the run's validation rows, by which thresholds are chosen.
     """
     test = (table["split"] == "test").to_numpy()
-    probabilities = table[[f"prob_{name}" for name in classes]].to_numpy()[test]
-    truth, predicted = table["label"].to_numpy()[test], probabilities.argmax(axis=1)
+    answers, validation = Answers.of(table[test], classes), Answers.of(held_back, classes)
+    truth, predicted = answers.truth, answers.predicted
     groups, k = table["group"][test], len(classes)
+    prior = probable.prior(study.method.model_dump(), climatology)
     side = footprint_deg(cutout_arcsec=study.images.cutout_arcsec, cutout_deg=study.images.cutout_deg)
     resampling = Resampling("region", study.evaluation.bootstrap_samples, study.evaluation.confidence, study.study.seed)
     draws: dict[str, Any] = {
@@ -165,17 +202,22 @@ def scored(
             for name, rival in matrices.items()
         },
         by_longitude=tuple(_by_longitude(rows[test], truth, predicted, k)),
-        validation=validation,
-        brier_skill=skill.brier_skill(truth, probabilities, climatology),
+        validation=_validation(validation),
+        brier_skill=skill.brier_skill(truth, answers.probabilities, climatology),
         latency_ms=Latency(float(np.median(seconds) * 1e3), float(np.percentile(seconds, 95) * 1e3)),
-        reliability=Reliability.of(calibration(truth, probabilities, groups, **draws)),
+        **probable.worth(answers, climatology, **draws),
+        selective=probable.selective(answers, validation, study.evaluation, **draws),
+        decision=probable.decision(answers, validation, study.evaluation, **draws),
+        shift=probable.shift(answers, study.evaluation, prior, specs, **draws),
+        persistence=persistence(rows[test], predicted, k, **draws),
         strata=strata.strata(rows[test], predicted, k, side, **draws),
         effective_regions=strata.effective_regions(groups),
     )
 
 
 def chosen(study: Study, corpus: Corpus) -> list[MetricSpec]:
-    """The study's metrics. Raises `BadInput` for one that the corpus' classes do not allow."""
+    """The study's metrics. Raises `BadInput` for what it asks for and the corpus' classes do not allow."""
+    probable.check(study.evaluation, corpus.classes)
     specs = [metrics.spec(name) for name in study.evaluation.metrics]
     if not corpus.facts.scheme.ordered and (wrong := [spec.name for spec in specs if spec.ordered]):
         what = f"evaluation.metrics: {', '.join(wrong)} needs ordered classes; {corpus.facts.scheme.name} has none"
@@ -190,10 +232,9 @@ def _entry(interval: Interval, spec: MetricSpec, classes: Sequence[str]) -> Esti
     return Estimate.of(interval)
 
 
-def _validation(table: pd.DataFrame, classes: Sequence[str]) -> ValidationScore:
-    predicted = table[[f"prob_{name}" for name in classes]].to_numpy().argmax(axis=1)
-    matrix = skill.confusion(table["label"].to_numpy(), predicted, len(classes))
-    return ValidationScore(float(skill.balanced_accuracy(matrix)), len(table))
+def _validation(answers: Answers) -> ValidationScore:
+    matrix = skill.confusion(answers.truth, answers.predicted, len(answers.classes))
+    return ValidationScore(float(skill.balanced_accuracy(matrix)), len(answers.truth))
 
 
 def _by_longitude(
@@ -205,6 +246,12 @@ def _by_longitude(
         if inside.any():
             score = skill.balanced_accuracy(skill.confusion(truth[inside], predicted[inside], k))
             yield LongitudeBin(low, high, int(inside.sum()), float(score))
+
+
+def _operating(facts: ScoreFacts) -> tuple[Estimate, Estimate] | tuple[()]:
+    """Coverage and risk with the threshold that the validation part chose, if it chose one."""
+    chosen = facts.selective.abstention if facts.selective else None
+    return (chosen.coverage, chosen.risk) if chosen and chosen.coverage and chosen.risk else ()
 
 
 def _draw(facts: ScoreFacts, folder: Path) -> None:
@@ -225,6 +272,8 @@ def _draw(facts: ScoreFacts, folder: Path) -> None:
             f"expected calibration error {facts.reliability.ece:.3f}",
         )
         figures.save(drawn, folder / "reliability.png")
+    if facts.selective is not None:
+        figures.save(figures.risk_coverage(facts.selective.curve, *_operating(facts)), folder / "risk_coverage.png")
     if facts.strata:
         named = {f"{each.what}: {each.of}": each for each in facts.strata}
         # A name that is cut would not say which stratum it is.

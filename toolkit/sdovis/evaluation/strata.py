@@ -18,6 +18,8 @@ from sdovis.sun.geometry import directions
 
 #: Edges of the bins of distance from the central meridian, degrees: near the limb classes are unreliable.
 LONGITUDE_EDGES = (0.0, 20.0, 40.0, 60.0, 90.0)
+#: The property that is cut at these edges.
+DISTANCE = "distance from the central meridian"
 #: With fewer regions, an interval says nothing.
 FEWEST_REGIONS = 5
 #: The farthest pixel of a square cutout from its centre, as a share of its side.
@@ -58,7 +60,7 @@ def _properties(rows: pd.DataFrame, footprint_deg: float | None) -> Iterator[tup
     """Each property's name, and the stratum of every row."""
     distance = rows["longitude_deg"].abs().astype(float)
     names = [f"{low:.0f} to {high:.0f} degrees" for low, high in itertools.pairwise(LONGITUDE_EDGES)]
-    yield "distance from the central meridian", pd.cut(distance, list(LONGITUDE_EDGES), right=False, labels=names)
+    yield DISTANCE, pd.cut(distance, list(LONGITUDE_EDGES), right=False, labels=names)
     yield "year", rows["observed"].dt.year
     if footprint_deg is not None:
         shown = np.where(

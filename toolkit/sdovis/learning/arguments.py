@@ -151,6 +151,11 @@ def _sharding_problems(study: Study) -> Iterator[Problem]:
         if study.training.get(name):
             yield Problem(f"training.{name} must be set by the launcher", f"remove it and launch with {_CONFIGS}*.yaml")
     kind = sharding()
+    untested = {"compile": study.method.compile, "refit": study.method.learns_from_validation}
+    for setting in (name for name, asked in untested.items() if kind and asked):
+        yield Problem(
+            f"method.{setting} has never been tested with {kind}", f"remove it, or launch with {_CONFIGS}ddp_gpu.yaml"
+        )
     for name, (good, default) in _WHOLE[kind].items() if kind else ():
         if (given := os.environ.get(name, default)) not in good:
             yield Problem(
@@ -167,10 +172,6 @@ def _compile_problems(study: Study) -> Iterator[Problem]:
         )
     if not study.method.compile:
         return
-    if kind := sharding():
-        yield Problem(
-            f"method.compile has never been tested with {kind}", f"remove it, or launch with {_CONFIGS}ddp_gpu.yaml"
-        )
     # torch generates C++ for a CPU and, for a GPU, C around each kernel.
     named = [os.environ[name].split()[0] for name in ("CXX", "CC") if os.environ.get(name, "").strip()]
     if not any(map(shutil.which, (*named, "g++", "gcc", "clang++", "clang"))):

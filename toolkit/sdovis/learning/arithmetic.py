@@ -31,10 +31,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Stretch:
-    """The steps beyond ``after_step``, and what they were computed on; nothing if that was not recorded."""
+    """The steps beyond ``after_step``, and what they were computed on; nothing if that was not recorded.
+
+    ``again``: of the second training, if there were two (see `refit`).
+    """
 
     after_step: int
     on: Mapping[str, str]
+    again: bool = False
 
 
 def here(precision: str, device: Any) -> dict[str, str]:

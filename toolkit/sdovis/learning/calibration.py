@@ -35,15 +35,20 @@ def calibrate(
         head = features.classifier(model)
     except BadInput:
         return None
-    temperature = fit_temperature(labels, _logits(model, codes, processor, batch_size, device), regions)
+    temperature = fit_temperature(labels, logits(model, codes, processor, batch_size, device), regions)
+    cool(head, temperature)
+    return temperature
+
+
+def cool(head: torch.nn.Linear, temperature: float) -> None:
+    """Divide a classifier's logits by the temperature."""
     with torch.no_grad():
         head.weight /= temperature
         if head.bias is not None:
             head.bias /= temperature
-    return temperature
 
 
-def _logits(
+def logits(
     model: Any, codes: loader.Pixels, processor: Any, batch_size: int, device: torch.device
 ) -> NDArray[np.float32]:
     """(N, K), fp32, in evaluation mode: what scoring computes from the saved model."""

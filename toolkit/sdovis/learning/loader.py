@@ -88,6 +88,51 @@ def normalised(codes: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
     return batch
 
 
+class Joined:
+    """The codes of several parts, one after the other, indexed like an array by slices and lists of indices.
+
+    Each part stays where it is, in memory or memory-mapped; grey pictures beside coloured ones become coloured.
+    """
+
+    def __init__(self, *parts: Pixels) -> None:
+        self.parts = parts
+        self.ndim = max(part.ndim for part in parts)
+        self._firsts = np.cumsum([0, *map(len, parts)])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        widest = max(self.parts, key=lambda part: part.ndim)
+        return len(self), *widest.shape[1:]
+
+    def __len__(self) -> int:
+        return int(self._firsts[-1])
+
+    def __getitem__(self, which: slice | Sequence[int]) -> Pixels:
+        indices = np.arange(len(self))[which]
+        found = np.empty((len(indices), *self.shape[1:]), np.uint8)
+        for first, part in zip(self._firsts, self.parts, strict=False):
+            inside = (indices >= first) & (indices < first + len(part))
+            codes = part[indices[inside] - first]
+            found[inside] = codes if codes.ndim == self.ndim else codes[..., None]
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"parts": tuple(map(_sent, self.parts))}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state | {"parts": tuple(map(_received, state["parts"]))}
+
+
+def _sent(codes: Any) -> Any:
+    """What a worker that is not forked is sent: the path of a memory map, not its contents."""
+    path = getattr(codes, "filename", None)
+    return codes if path is None else Path(path)
+
+
+def _received(codes: Any) -> Any:
+    return np.load(codes, mmap_mode="r") if isinstance(codes, Path) else codes
+
+
 class Pictures:
     """A torch dataset of codes and labels, read by the batch, with draws from (seed, epoch, index).
 
@@ -125,14 +170,10 @@ class Pictures:
         return Gathered(self.codes[list(indices)], labels, draws)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A worker that is not forked is sent this object: the path of the memory map, not its contents.
-        path = getattr(self.codes, "filename", None)
-        return self.__dict__ | ({} if path is None else {"codes": Path(path)})
+        return self.__dict__ | {"codes": _sent(self.codes)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= state
-        if isinstance(self.codes, Path):
-            self.codes = np.load(self.codes, mmap_mode="r")
+        self.__dict__ |= state | {"codes": _received(state["codes"])}
 
 
 @dataclass(frozen=True)

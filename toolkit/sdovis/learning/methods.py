@@ -42,7 +42,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Body:
-    """A backbone with its processor, the parts of the corpus, and how and where their features are computed."""
+    """A backbone with its processor, the parts of the corpus, and how and where their features are computed.
+
+    ``joined`` has both parts one after the other, for a network that learns from both.
+    """
 
     model: Any
     processor: Any
@@ -52,6 +55,12 @@ class Body:
     precision: str
     batch_size: int
     device: Any
+    joined: loader.Pictures | None = None
+
+    @property
+    def learned_from(self) -> loader.Pictures:
+        """The pictures that change the weights."""
+        return self.training if self.joined is None else self.joined
 
 
 def augments(study: Study) -> bool:
@@ -73,7 +82,7 @@ def task(study: Study, body: Body, prepare: Any, on_main: Callable[[Callable[[],
 
         adapters = lora.adapted(model, study.method.lora, study.study.seed)
         export = lambda: lora.merged(adapters)  # noqa: E731
-    return Task(model, body.training, body.validation, loader.collated, prepare, export)
+    return Task(model, body.learned_from, body.validation, loader.collated, prepare, export)
 
 
 def of_head(body: Body, on_main: Callable[[Callable[[], Any]], Any]) -> Task:
@@ -99,8 +108,9 @@ def of_head(body: Body, on_main: Callable[[Callable[[], Any]], Any]) -> Task:
         head.put_into(body.model)
         return body.model
 
-    labels = {"train": body.training.labels, "validation": body.validation.labels}
-    training, validation = (features.FeatureSet(seen[part], np.asarray(labels[part])) for part in labels)
+    learned = seen["train"] if body.joined is None else np.concatenate([seen["train"], seen["validation"]])
+    training = features.FeatureSet(learned, np.asarray(body.learned_from.labels))
+    validation = features.FeatureSet(seen["validation"], np.asarray(body.validation.labels))
     return Task(head, training, validation, features.first, dict, export)
 
 

@@ -14,6 +14,26 @@ from sdovis.study import Study
 if TYPE_CHECKING:
     from sdovis.corpus.build import Corpus
 
+#: Of two trainings: the folder, beside ``training.json``, of the first one's network, and that of the second training.
+FIRST, REFIT = "first", "refit"
+
+
+def first_folder(model_folder: Path) -> Path:
+    """The network of the first of two trainings, of which the second left its own in ``model_folder``."""
+    return model_folder.with_name("training") / FIRST
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The step that a first training kept, of those that it had planned."""
+
+    step: int
+    planned: int
+
+    def of(self, planned: int) -> int:
+        """The step at the same place in a training of so many planned steps: as many passes, at the same rates."""
+        return max(1, round(self.step * planned / self.planned))
+
 
 @dataclass(frozen=True)
 class TrainingPlan:
@@ -22,7 +42,8 @@ class TrainingPlan:
     The run's folders are below ``place``. ``augmentations`` are those to apply; ``signed`` says for each channel whether
     it codes 0 as 128. ``about`` is what the model says about itself in its config.json, ``made_from`` what it depends on.
     Decoded images and features are kept in ``shared``, which trainings may have in common, or in ``folder``. ``clock``
-    records where the time goes.
+    records where the time goes. ``chosen`` is what the first training chose, in the plan of a second one (see `refit`),
+    which has the validation part to learn from and nothing to choose.
     """
 
     study: Study
@@ -34,11 +55,22 @@ class TrainingPlan:
     made_from: Mapping[str, str]
     shared: Path | None = None
     clock: Clock = field(default_factory=Clock)
+    chosen: Chosen | None = None
 
     @property
     def folder(self) -> Path:
         """Where checkpoints, curves and the record go."""
-        return self.place / "training"
+        return self.place / "training" / REFIT if self.chosen else self.place / "training"
+
+    @property
+    def first_folder(self) -> Path:
+        """Where the network of the first of two trainings goes, the only one for which validation images are new."""
+        return first_folder(self.model_folder)
+
+    @property
+    def learned_from(self) -> tuple[str, ...]:
+        """The parts of the corpus whose images change the weights."""
+        return ("train", "validation") if self.chosen else ("train",)
 
     @property
     def model_folder(self) -> Path:

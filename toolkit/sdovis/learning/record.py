@@ -9,7 +9,7 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ class TrainingRecord:
     patience ended. ``seeds`` is filled if several seeds were trained: see `seeds`. ``temperature`` divided the logits
     after the training; None if nothing did. ``sessions`` says what its steps were computed on: more than one if that changed
     (`arithmetic.Stretch`). ``packages`` has the version of each distribution that sdovis needs, directly or not.
+    ``refit`` is filled if the model was trained again, on the validation part as well: see `refit`; everything but
+    ``weights_sha256``, ``seconds`` and ``timings`` is then of the first training.
     """
 
     study: str
@@ -77,6 +79,7 @@ class TrainingRecord:
     temperature: float | None = None
     sessions: Sequence[Mapping[str, Any]] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
+    refit: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def never_above_chance(self) -> bool:
@@ -144,7 +147,7 @@ def record_of(session: Session, model: Any) -> TrainingRecord:
     plan, study, corpus = session.plan, session.plan.study, session.plan.corpus
     trainer, arguments = session.trainer, session.trainer.args
     recorded = dict.fromkeys([*RECORDED, *sorted(study.training)])
-    curves = [_without_timings(entry) for entry in trainer.state.log_history if "train_runtime" not in entry]
+    curves = curves_of(trainer)
     key = f"eval_{study.method.keep_by}"
     at_kept = [entry[key] for entry in curves if key in entry and entry["step"] == session.kept_step]
     return TrainingRecord(
@@ -181,9 +184,15 @@ def record_of(session: Session, model: Any) -> TrainingRecord:
         planned_steps=trainer.state.max_steps,
         timings=plan.clock.table(),
         temperature=session.temperature,
-        sessions=[asdict(each) for each in session.computed_on if each.after_step < trainer.state.global_step],
+        sessions=stretches(session),
         packages=packages(),
     )
+
+
+def stretches(session: Session, *, again: bool = False) -> list[dict[str, Any]]:
+    """What the session's steps were computed on, as the record has it."""
+    made = session.trainer.state.global_step
+    return [asdict(replace(each, again=again)) for each in session.computed_on if each.after_step < made]
 
 
 def packages() -> dict[str, str]:
@@ -222,6 +231,11 @@ def _hardware(arguments: Any) -> dict[str, Any]:
     cpu = {"machine": platform.machine(), "processor": arithmetic.processor_name(), "cores": os.cpu_count()}
     memory = {"memory_gib": round(psutil.virtual_memory().total / 2**30, 1)}
     return {"device": device, **cpu, "threads": torch.get_num_threads(), **memory}
+
+
+def curves_of(trainer: Any) -> list[dict[str, Any]]:
+    """The Trainer's log without its timings."""
+    return [_without_timings(entry) for entry in trainer.state.log_history if "train_runtime" not in entry]
 
 
 def _without_timings(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -114,7 +114,12 @@ def _finish(
     if settings.keys() != study.search.ranges.keys():  # killed while it was being asked for
         found.tell(number, state=optuna.trial.TrialState.FAIL)
         return
-    record = train(study.with_settings({**settings, "method.seeds": 1}), folder / "trials" / str(number))
+    once = {
+        "method.seeds": 1,
+        "method.average": False,
+        "method.refit": "none",
+    }  # what decides is known after the first training
+    record = train(study.with_settings({**settings, **once}), folder / "trials" / str(number))
     score = at_kept(record).get(study.method.keep_by)
     if score is None or not math.isfinite(score):
         found.tell(number, state=optuna.trial.TrialState.FAIL)

@@ -1,7 +1,7 @@
-"""The same training from several seeds: validation chooses one of them, and their spread is recorded.
+"""The same training from several seeds: validation chooses one, or their weights are averaged; their spread is recorded.
 
 runs/NAME/seeds/K/training, model     what `training.train` leaves, from seed K
-runs/NAME/training, model             those of the chosen seed, with `TrainingRecord.seeds` filled in
+runs/NAME/training, model             those of the chosen seed, with `TrainingRecord.seeds` filled in; see also `averaging`
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from sdovis import manifests
 from sdovis.errors import BadInput, Problem
+from sdovis.learning.plan import first_folder
 from sdovis.learning.record import TrainingRecord
 from sdovis.statistics.describe import over_seeds
 from sdovis.study import Study
@@ -22,7 +23,7 @@ from sdovis.study import Study
 
 def studies(study: Study) -> list[Study]:
     """One study for each seed."""
-    method = study.method.model_copy(update={"seeds": 1})
+    method = study.method.model_copy(update={"seeds": 1, "average": False})
     seeds = range(study.study.seed, study.study.seed + study.method.seeds)
     return [
         study.model_copy(update={"study": study.study.model_copy(update={"seed": seed}), "method": method})
@@ -65,12 +66,20 @@ def promote(
     """Copy the chosen seed's training and model (of the run folder ``origin``) to where a single one would be."""
     with manifests.whole(model, stage="train", made_from=made_from) as beside:
         shutil.copytree(origin / "model", beside, ignore=shutil.ignore_patterns(manifests.NAME), dirs_exist_ok=True)
-    training.mkdir(parents=True, exist_ok=True)
-    for file in (path for path in (origin / "training").iterdir() if path.suffix in (".png", ".csv")):
-        shutil.copyfile(file, training / file.name)
+    if (first := first_folder(origin / "model")).is_dir():
+        with manifests.whole(first_folder(model), stage="train", made_from=made_from) as beside:
+            shutil.copytree(first, beside, ignore=shutil.ignore_patterns(manifests.NAME), dirs_exist_ok=True)
+    copy_pictures(origin / "training", training)
     whole = replace(record, made_from=dict(made_from), seeds=dict(seeds))
     whole.save(training)
     return TrainingRecord.load(training)
+
+
+def copy_pictures(origin: Path, training: Path) -> None:
+    """Copy curves, batch and step times of one training to another folder."""
+    training.mkdir(parents=True, exist_ok=True)
+    for file in (path for path in origin.iterdir() if path.suffix in (".png", ".csv")):
+        shutil.copyfile(file, training / file.name)
 
 
 def _score(record: TrainingRecord, keep_by: str) -> float | None:

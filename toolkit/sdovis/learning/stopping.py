@@ -1,4 +1,4 @@
-"""Early stopping that depends only on the scores so far. Importing this module imports transformers."""
+"""Stops before the last step that depend only on what a checkpoint holds. Importing this module imports transformers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from sdovis.learning.plan import Chosen
+
+
+class Until(TrainerCallback):
+    """Ends the training, with a checkpoint, where an earlier one of another length had the weights that it kept."""
+
+    def __init__(self, chosen: Chosen) -> None:
+        self.chosen = chosen
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.global_step >= self.chosen.of(state.max_steps):
+            control.should_training_stop = control.should_save = control.should_log = True
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if state.global_step >= self.chosen.of(state.max_steps):
+            control.should_save = False  # its last step has just been saved
+
+    def stopped(self, checkpoint: Path) -> bool:
+        """Whether a training ended at ``checkpoint``."""
+        state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        return bool(state["global_step"] >= self.chosen.of(state["max_steps"]))
 
 
 class Patience(TrainerCallback):

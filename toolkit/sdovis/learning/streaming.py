@@ -8,6 +8,7 @@ row groups. Importing this module imports torch.
 from __future__ import annotations
 
 import bisect
+import itertools
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,15 +27,16 @@ WINDOW = 16
 
 
 class Decoded:
-    """The codes of a part's pictures, indexed like an array by slices and lists of indices."""
+    """The codes of the pictures of some parts, one after the other, indexed like an array by slices and lists of indices."""
 
-    def __init__(self, corpus: Corpus, part: str, processor: Any) -> None:
+    def __init__(self, corpus: Corpus, processor: Any, *parts: str) -> None:
         import pyarrow.parquet as pq
 
         self.processor = processor
         #: For each row group: its file, its number in that file, and its number of rows.
         self.groups: list[tuple[Path, int, int]] = []
-        for path in sorted((corpus.folder / "data").glob(f"{part}-*.parquet")):
+        files = (sorted((corpus.folder / "data").glob(f"{part}-*.parquet")) for part in parts)
+        for path in itertools.chain.from_iterable(files):
             metadata = pq.read_metadata(path)
             rows = (metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
             self.groups += [(path, group, count) for group, count in enumerate(rows)]

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import gc
 import hashlib
+import itertools
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +16,10 @@ from typing import Any, TypeVar
 
 from sdovis import allocation, disk, manifests
 from sdovis.errors import BadInput, Problem, SdovisError
-from sdovis.learning import arithmetic, checkpoints, loader, methods
+from sdovis.learning import arithmetic, checkpoints, loader, methods, refit
 from sdovis.learning.clock import Clock
 from sdovis.learning.losses import Loss
-from sdovis.learning.plan import TrainingPlan
+from sdovis.learning.plan import REFIT, TrainingPlan
 from sdovis.learning.record import Session, TrainingRecord, finished, record_of, weights_sha256
 from sdovis.study import Study
 from sdovis.version import __version__
@@ -34,6 +35,8 @@ def run(plan: TrainingPlan, *, restart: bool = False) -> TrainingRecord:
     with the same weights bit for bit; a finished training is not repeated. If there are several processes, all must call
     it, and all get the same record.
 
+    If the study says so (``method.refit``), a second training follows, on the validation part as well: see `refit`.
+
     Raises `BadInput` for a study that cannot be trained, and `Conflict` if the disk is full, or if an unfinished
     training was started from something else (another ``made_from``, sdovis version or number of processes) and
     ``restart`` is false.
@@ -45,14 +48,52 @@ def run(plan: TrainingPlan, *, restart: bool = False) -> TrainingRecord:
     arguments = training_arguments(plan.study, plan.folder / "checkpoints")
     if sharding() == "DEEPSPEED" and arguments.process_index == 0:
         log.warning("DeepSpeed is untested: exact resume is verified for one process, DDP and FSDP 2")
+    twice = refit.wanted(plan.study)
+    if twice:  # what cannot work is refused now, and not when the first training is over
+        training_arguments(refit.study_of(plan), plan.folder / "checkpoints")
     begun_from = _begun_from(plan, arguments)
     with checkpoints.told_if_full(plan.folder):
         start = on_main(lambda: checkpoints.resume_point(plan.folder, begun_from, restart=restart))
-        now = arithmetic.here(plan.study.precision, arguments.device)
-        computed_on = on_main(lambda: arithmetic.noted(plan.folder, start, now))
+        if start is None:
+            on_main(lambda: disk.remove(plan.folder / REFIT))
         with tracked_in(plan.folder / "logs", reported_to(plan.study)):
-            session = dataclasses.replace(_train(plan, arguments, start), computed_on=computed_on)
-        return on_main(lambda: _finish(session))
+            session = _session(plan, arguments, start)
+        if not twice:
+            return on_main(lambda: _finish(session, plan.model_folder))
+        first = on_main(lambda: _finish(session, plan.first_folder))
+        return _run_again(session, first, begun_from)
+
+
+def _session(plan: TrainingPlan, arguments: Any, start: Path | None) -> Session:
+    """Train from the checkpoint ``start``, or from the beginning, and note what it was computed on."""
+    now = arithmetic.here(plan.study.precision, arguments.device)
+    computed_on = on_main(lambda: arithmetic.noted(plan.folder, start, now))
+    return dataclasses.replace(_train(plan, arguments, start), computed_on=computed_on)
+
+
+def _run_again(first: Session, chosen: TrainingRecord, begun_from: Mapping[str, str]) -> TrainingRecord:
+    """The second training, on what the validation part chose in the ``first``, which ended with the record ``chosen``."""
+    from sdovis.learning import calibration, features
+    from sdovis.learning.arguments import training_arguments
+
+    plan = refit.plan_of(first.plan, chosen)
+    arguments = training_arguments(plan.study, plan.folder / "checkpoints")
+    begun = {**begun_from, "first training": f"{chosen.weights_sha256}, step {chosen.kept_step}"}
+    start = on_main(lambda: checkpoints.resume_point(plan.folder, begun, restart=False))
+    session = _session(plan, arguments, start)
+
+    def finish() -> TrainingRecord:
+        with plan.clock.part("saving"):
+            model = session.task.export()
+            if chosen.temperature is not None:
+                calibration.cool(features.classifier(model), chosen.temperature)
+            save_model(model, session.trainer.processor, plan.model_folder, plan.made_from)
+        record = refit.recorded(chosen, session, weights_sha256(model))
+        disk.sync(first.plan.folder)
+        record.save(first.plan.folder)
+        return record
+
+    return on_main(finish)
 
 
 #: Arguments that change no weight: an unfinished training continues even if they are changed.
@@ -88,7 +129,7 @@ def _train(plan: TrainingPlan, arguments: Any, start: Path | None) -> Session:
     study, clock = plan.study, plan.clock
     body = _body(plan, arguments)
     shown = loader.Input(loader.table(body.processor).to(arguments.device), plan.augmented_by, plan.signed)
-    labels = body.training.labels
+    labels = body.learned_from.labels
     loss = losses.loss_of(study.method, labels, len(plan.corpus.classes), arguments.label_smoothing_factor)
     if study.method.trainable == "head-then-all" and start is None:
         with clock.part("head"):
@@ -116,7 +157,18 @@ def _train(plan: TrainingPlan, arguments: Any, start: Path | None) -> Session:
     _same_in_all_processes(trainer)
     seconds = time.monotonic() - began
     return Session(
-        plan, start, trainer, task, body.training, body.validation, shown, loss, task.trainable, kept, speed, seconds
+        plan,
+        start,
+        trainer,
+        task,
+        body.learned_from,
+        body.validation,
+        shown,
+        loss,
+        task.trainable,
+        kept,
+        speed,
+        seconds,
     )
 
 
@@ -139,36 +191,41 @@ def _body(plan: TrainingPlan, arguments: Any) -> methods.Body:
     with plan.clock.part("model"):
         model, processor = backbones.build(plan.study, plan.corpus.classes, plan.about)
     with plan.clock.part("data"):
-        training = _pictures(plan, "train", processor, plan.augmented_by, progress=not arguments.disable_tqdm)
-        validation = _pictures(plan, "validation", processor, (), progress=not arguments.disable_tqdm)
+        shown = functools.partial(_pictures, plan, processor, progress=not arguments.disable_tqdm)
+        training, validation = shown("train", names=plan.augmented_by), shown("validation")
+        joined = shown(*plan.learned_from, names=plan.augmented_by) if len(plan.learned_from) > 1 else None
     return methods.Body(
         model, processor, training, validation, plan.cache / "features", plan.study.precision,
-        arguments.per_device_eval_batch_size, arguments.device,
+        arguments.per_device_eval_batch_size, arguments.device, joined,
     )  # fmt: skip
 
 
 def _pictures(
-    plan: TrainingPlan, part: str, processor: Any, names: tuple[str, ...], *, progress: bool
+    plan: TrainingPlan, processor: Any, *parts: str, progress: bool, names: tuple[str, ...] = ()
 ) -> loader.Pictures:
-    """The images of a part. Raises `BadInput` if it has none."""
+    """The images of some parts, one after the other. Raises `BadInput` if a part has none."""
     from sdovis.learning import cache, streaming
 
-    rows = plan.corpus.part(part)
-    if not len(rows):
-        raise BadInput(Problem(f"the corpus has no {part} images", "change the split", file=str(plan.corpus.folder)))
+    labels = [plan.corpus.part(part)["label"] for part in parts]
+    if missing := [part for part, of in zip(parts, labels, strict=True) if not len(of)]:
+        what = f"the corpus has no {' and no '.join(missing)} images"
+        raise BadInput(Problem(what, "change the split", file=str(plan.corpus.folder)))
     if plan.study.method.streaming:
-        codes: Any = streaming.Decoded(plan.corpus, part, processor)
+        codes: Any = streaming.Decoded(plan.corpus, processor, *parts)
     else:
-        codes = cache.codes(plan.cache, plan.corpus, part, processor, progress=progress)
-    return loader.Pictures(codes, rows["label"], names, plan.study.study.seed)
+        each = [cache.codes(plan.cache, plan.corpus, part, processor, progress=progress) for part in parts]
+        codes = each[0] if len(each) == 1 else loader.Joined(*each)
+    return loader.Pictures(codes, itertools.chain(*labels), names, plan.study.study.seed)
 
 
 def _watchers(plan: TrainingPlan, arguments: Any, loss: Loss) -> list[Any]:
-    """What watches a training: patience first, if the study has any; then progress, the clock, the curves."""
+    """What watches a training: what may end it first, if anything; then progress, the clock, the curves."""
     from sdovis.learning import monitoring, stopping
 
     method = plan.study.method
     watchers: list[Any] = [stopping.Patience(method.patience, method.keep_by)] if method.patience else []
+    if plan.chosen is not None:
+        watchers.append(stopping.Until(plan.chosen))
     if not arguments.disable_tqdm:
         images = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
         watchers.append(monitoring.ProgressLine(loss, images))
@@ -179,8 +236,8 @@ def _fit(trainer: Any, start: Path | None, watchers: Sequence[Any], clock: Clock
     """Train to the end, or resume a training that ended at ``start``; returns images per second, 0 without any step."""
     from sdovis.learning import stopping
 
-    patient = (watcher for watcher in watchers if isinstance(watcher, stopping.Patience))
-    if start is not None and (checkpoints.ended(start) or any(watcher.stopped(start) for watcher in patient)):
+    enders = (watcher for watcher in watchers if isinstance(watcher, stopping.Patience | stopping.Until))
+    if start is not None and (checkpoints.ended(start) or any(watcher.stopped(start) for watcher in enders)):
         trainer.rest_at(start)
         return 0.0
     with clock.part("first step"):
@@ -190,18 +247,19 @@ def _fit(trainer: Any, start: Path | None, watchers: Sequence[Any], clock: Clock
     return float(summary["train_samples_per_second"])
 
 
-def _finish(session: Session) -> TrainingRecord:
-    """Save the network, the figures and the record."""
+def _finish(session: Session, model_folder: Path) -> TrainingRecord:
+    """Save the network to ``model_folder``, the figures and, if nothing is to follow, the record, which is returned."""
     plan = session.plan
     with plan.clock.part("saving"):
         model = session.task.export()
         session = dataclasses.replace(session, temperature=_calibrated(session, model))
-        _save_model(model, session.trainer.processor, plan.model_folder, plan.made_from)
+        save_model(model, session.trainer.processor, model_folder, plan.made_from)
     with plan.clock.part("figures"):
         session.draw()
     record = record_of(session, model)
-    disk.sync(plan.folder)  # the figures too, and the time of every step
-    record.save(plan.folder)
+    if model_folder == plan.model_folder:
+        disk.sync(plan.folder)  # the figures too, and the time of every step
+        record.save(plan.folder)
     return record
 
 
@@ -262,7 +320,8 @@ def _probe(study: Study, body: methods.Body, loss: Any, folder: Path) -> None:
     task.export()
 
 
-def _save_model(model: Any, processor: Any, model_folder: Path, made_from: Mapping[str, str]) -> None:
+def save_model(model: Any, processor: Any, model_folder: Path, made_from: Mapping[str, str]) -> None:
+    """Write a model folder, whole. Raises `SdovisError` if what is read back is another network."""
     from sdovis.learning import backbones
 
     with manifests.whole(model_folder, stage="train", made_from=made_from) as beside:

@@ -8,7 +8,7 @@ included.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -104,8 +104,33 @@ def bootstrap_sums(
     """
     sums = np.asarray(sums, dtype=np.float64)
     estimate = np.asarray(statistic(sums.sum(axis=0, keepdims=True)))[0]
-    draws = _values(statistic, _resampled(sums, samples, seed))
+    draws = _values(statistic, resampled(sums, samples, seed))
     return _interval(estimate, draws, confidence, len(sums))
+
+
+def bootstrap_items(
+    clusters: ArrayLike, statistic: Statistic, *, samples: int = 2000, confidence: float = 0.95, seed: int
+) -> Interval:
+    """Percentile interval of a ``statistic`` of items, such as one of ranks, that no sum over clusters determines.
+
+    It is given how often each item counts, (B, n), and returns (B,) or (B, ...). ``clusters`` (n,) names the independent
+    unit of each item. Resamples are those of `cluster_bootstrap`.
+    """
+    codes, names = pd.factorize(np.asarray(clusters, dtype=object), sort=True)
+    step = max(1, _BLOCK // max(1, len(codes)))
+    drawn = _drawn(len(names), samples, seed, step)
+    draws = np.concatenate([_values(statistic, weights[:, codes]) for weights in drawn])
+    return _interval(np.asarray(statistic(np.ones((1, len(codes)))))[0], draws, confidence, len(names))
+
+
+def _drawn(clusters: int, samples: int, seed: int, step: int) -> Iterator[NDArray[np.float64]]:
+    """How often each cluster is drawn in each resample, (at most ``step``, clusters) at a time."""
+    if samples < 1:
+        raise ValueError("samples must be at least 1")
+    rng = np.random.default_rng(seed)
+    for start in range(0, samples, step):
+        size = min(step, samples - start)
+        yield rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=size).astype(np.float64)
 
 
 def paired_difference(
@@ -124,7 +149,7 @@ def paired_difference(
     """
     a, b = same_items(confusions_a, confusions_b)
     estimate = np.asarray(statistic(a.sum(axis=0, keepdims=True)) - statistic(b.sum(axis=0, keepdims=True)))[0]
-    of_a, of_b = (_resampled(stack, samples, seed) for stack in (a, b))
+    of_a, of_b = (resampled(stack, samples, seed) for stack in (a, b))
     draws = _values(statistic, of_a) - _values(statistic, of_b)
     return _interval(estimate, draws, confidence, len(a))
 
@@ -143,24 +168,16 @@ def same_items(*confusions: ArrayLike) -> tuple[NDArray[np.float64], ...]:
     return tuple(stack[full] for stack in stacks)
 
 
-def _resampled(stack: NDArray[np.float64], samples: int, seed: int) -> NDArray[np.float64]:
+def resampled(stack: NDArray[np.float64], samples: int, seed: int) -> NDArray[np.float64]:
     """Sums over resampled clusters, (samples, ...): the same resamples for every stack of as many clusters."""
     return _sums(stack.tobytes(), stack.shape, samples, seed)
 
 
 @lru_cache(maxsize=64)  # many scores are computed from the same resamples
 def _sums(stack: bytes, shape: tuple[int, ...], samples: int, seed: int) -> NDArray[np.float64]:
-    if samples < 1:
-        raise ValueError("samples must be at least 1")
     clusters = np.frombuffer(stack, np.float64).reshape(shape)
-    rng = np.random.default_rng(seed)
-    n = len(clusters)
-    step = max(1, _BLOCK // n)
-    blocks = []
-    for start in range(0, samples, step):
-        weights = rng.multinomial(n, np.full(n, 1 / n), size=min(step, samples - start)).astype(np.float64)
-        blocks.append(np.tensordot(weights, clusters, axes=1))
-    drawn = np.concatenate(blocks)
+    weights = _drawn(len(clusters), samples, seed, max(1, _BLOCK // len(clusters)))
+    drawn = np.concatenate([np.tensordot(each, clusters, axes=1) for each in weights])
     drawn.setflags(write=False)  # all that ask share it
     return drawn
 

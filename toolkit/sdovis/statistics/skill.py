@@ -45,38 +45,44 @@ def class_numbers(values: ArrayLike, n_classes: int, what: str) -> NDArray[np.in
     return found.astype(np.int64)
 
 
+def recall_matrix(matrix: ArrayLike) -> Floats:
+    """Shares of the predictions among the items of each true class, rows summing to 1; NaN for classes that do not occur."""
+    m = _matrix(matrix)
+    return ratio(m, m.sum(axis=-1, keepdims=True))
+
+
 def accuracy(matrix: ArrayLike) -> Floats:
     """Fraction correct, trace / total. (...)"""
     m = _matrix(matrix)
-    return _ratio(_diagonal(m).sum(axis=-1), m.sum(axis=(-2, -1)))
+    return ratio(_diagonal(m).sum(axis=-1), m.sum(axis=(-2, -1)))
 
 
 def recall(matrix: ArrayLike) -> Floats:
     """Recall of each class, TP / (TP + FN), also called POD; NaN if the class does not occur. (..., K)"""
     tp, fn, _, _ = _one_vs_rest(matrix)
-    return _ratio(tp, tp + fn)
+    return ratio(tp, tp + fn)
 
 
 def precision(matrix: ArrayLike) -> Floats:
     """Precision of each class, TP / (TP + FP); NaN if the class is never predicted. (..., K)"""
     tp, _, fp, _ = _one_vs_rest(matrix)
-    return _ratio(tp, tp + fp)
+    return ratio(tp, tp + fp)
 
 
 def f1(matrix: ArrayLike) -> Floats:
     """F1 of each class, 2 TP / (2 TP + FP + FN); NaN if it is neither true nor predicted. (..., K)"""
     tp, fn, fp, _ = _one_vs_rest(matrix)
-    return _ratio(2 * tp, 2 * tp + fp + fn)
+    return ratio(2 * tp, 2 * tp + fp + fn)
 
 
 def balanced_accuracy(matrix: ArrayLike) -> Floats:
     """Mean recall over the classes that occur. (...)"""
-    return _mean_of_defined(recall(matrix))
+    return mean_of_defined(recall(matrix))
 
 
 def macro_f1(matrix: ArrayLike) -> Floats:
     """Mean F1 over the classes that occur or are predicted. (...)"""
-    return _mean_of_defined(f1(matrix))
+    return mean_of_defined(f1(matrix))
 
 
 def tss(matrix: ArrayLike) -> Floats:
@@ -85,12 +91,12 @@ def tss(matrix: ArrayLike) -> Floats:
     Hanssen and Kuipers (1965); Bloomfield et al. (2012). NaN if a class does not occur, or no other class does.
     """
     tp, fn, fp, tn = _one_vs_rest(matrix)
-    return _ratio(tp, tp + fn) - _ratio(fp, fp + tn)
+    return ratio(tp, tp + fn) - ratio(fp, fp + tn)
 
 
 def macro_tss(matrix: ArrayLike) -> Floats:
     """Mean of `tss` over the classes where it is defined. (...)"""
-    return _mean_of_defined(tss(matrix))
+    return mean_of_defined(tss(matrix))
 
 
 def hss(matrix: ArrayLike) -> Floats:
@@ -100,12 +106,28 @@ def hss(matrix: ArrayLike) -> Floats:
     Depends on prevalence, unlike `tss`. NaN if the denominator is 0.
     """
     tp, fn, fp, tn = _one_vs_rest(matrix)
-    return _ratio(2 * (tp * tn - fp * fn), (tp + fn) * (fn + tn) + (tp + fp) * (fp + tn))
+    return ratio(2 * (tp * tn - fp * fn), (tp + fn) * (fn + tn) + (tp + fp) * (fp + tn))
 
 
 def macro_hss(matrix: ArrayLike) -> Floats:
     """Mean of `hss` over the classes where it is defined. (...)"""
-    return _mean_of_defined(hss(matrix))
+    return mean_of_defined(hss(matrix))
+
+
+def sedi(matrix: ArrayLike) -> Floats:
+    """Symmetric extremal dependence index of each class against the rest, from -1 to 1, 0 without skill. (..., K)
+
+    [ln F - ln H - ln(1 - F) + ln(1 - H)] / [ln F + ln H + ln(1 - F) + ln(1 - H)], H = TP / (TP + FN), F = FP / (FP + TN).
+    Ferro and Stephenson (2011), Weather and Forecasting 26, 699, eq. 2: it does not fade away as a class becomes rare. NaN
+    if H or F is 0 or 1, or undefined.
+    """
+    tp, fn, fp, tn = _one_vs_rest(matrix)
+    hit, alarm = ratio(tp, tp + fn), ratio(fp, fp + tn)
+    inside = (hit > 0) & (hit < 1) & (alarm > 0) & (alarm < 1)
+    h, f = (np.where(inside, rate, 0.5) for rate in (hit, alarm))
+    above = np.log(f) - np.log(h) - np.log1p(-f) + np.log1p(-h)
+    below = np.log(f) + np.log(h) + np.log1p(-f) + np.log1p(-h)
+    return np.where(inside, above / below, np.nan)
 
 
 def peirce(matrix: ArrayLike) -> Floats:
@@ -114,7 +136,7 @@ def peirce(matrix: ArrayLike) -> Floats:
     Wilks (2011), eq. 8.21. Equals `tss` for two classes; NaN if the truth holds a single class.
     """
     correct, truth, predicted = _shares(matrix)
-    return _ratio(correct - (truth * predicted).sum(axis=-1), 1 - (truth**2).sum(axis=-1))
+    return ratio(correct - (truth * predicted).sum(axis=-1), 1 - (truth**2).sum(axis=-1))
 
 
 def heidke(matrix: ArrayLike) -> Floats:
@@ -124,7 +146,7 @@ def heidke(matrix: ArrayLike) -> Floats:
     """
     correct, truth, predicted = _shares(matrix)
     chance = (truth * predicted).sum(axis=-1)
-    return _ratio(correct - chance, 1 - chance)
+    return ratio(correct - chance, 1 - chance)
 
 
 def gerrity(matrix: ArrayLike) -> Floats:
@@ -139,10 +161,10 @@ def gerrity(matrix: ArrayLike) -> Floats:
     k = m.shape[-1]
     if k < 2:
         return np.full(m.shape[:-2], np.nan)
-    joint = _ratio(m, m.sum(axis=(-2, -1))[..., None, None])
+    joint = ratio(m, m.sum(axis=(-2, -1))[..., None, None])
     cumulative = np.cumsum(m.sum(axis=-1), axis=-1)
     below, above = cumulative[..., :-1], cumulative[..., -1:] - cumulative[..., :-1]
-    odds, inverse = _ratio(above, below), _ratio(below, above)
+    odds, inverse = ratio(above, below), ratio(below, above)
     none = np.zeros((*m.shape[:-2], 1))
     before = np.concatenate([none, np.cumsum(inverse, axis=-1)], axis=-1)
     after = np.concatenate([np.cumsum(odds[..., ::-1], axis=-1)[..., ::-1], none], axis=-1)
@@ -214,17 +236,17 @@ def _shares(matrix: ArrayLike) -> tuple[Floats, Floats, Floats]:
     """Proportion correct (...), shares of truth (..., K) and of prediction (..., K)."""
     m = _matrix(matrix)
     total = m.sum(axis=(-2, -1))[..., None]
-    return accuracy(m), _ratio(m.sum(axis=-1), total), _ratio(m.sum(axis=-2), total)
+    return accuracy(m), ratio(m.sum(axis=-1), total), ratio(m.sum(axis=-2), total)
 
 
-def _ratio(a: Floats, b: Floats) -> Floats:
+def ratio(a: Floats, b: Floats) -> Floats:
     """a / b, or NaN if b is 0."""
     a, b = np.broadcast_arrays(a, b)
     quotient: Floats = np.divide(a, b, out=np.full(a.shape, np.nan), where=b != 0)
     return quotient
 
 
-def _mean_of_defined(scores: Floats) -> Floats:
+def mean_of_defined(scores: Floats) -> Floats:
     """Mean over the last axis ignoring NaN; NaN if all are NaN."""
     defined = ~np.isnan(scores)
-    return _ratio(np.where(defined, scores, 0.0).sum(axis=-1), defined.sum(axis=-1).astype(np.float64))
+    return ratio(np.where(defined, scores, 0.0).sum(axis=-1), defined.sum(axis=-1).astype(np.float64))

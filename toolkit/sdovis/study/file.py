@@ -31,12 +31,13 @@ def _plugin_problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
         ("images", "channel"): "sdovis.channels",
         ("labels", "scheme"): "sdovis.labels",
         ("evaluation", "metrics"): "sdovis.metrics",
+        ("evaluation", "threshold"): "sdovis.metrics",
     }
     for (section, key), group in named.items():
         given = data.get(section, {}).get(key) if isinstance(data.get(section), dict) else None
         for name in [given] if isinstance(given, str) else given if isinstance(given, list) else []:
             choices = plugins.names(group)
-            if isinstance(name, str) and name not in choices:
+            if isinstance(name, str) and name and name not in choices:
                 yield Problem(f"{section}.{key} {name!r} is unknown", nearest(name, choices), file=file)
             elif group == READERS and isinstance(name, str):
                 try:

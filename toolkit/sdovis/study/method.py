@@ -28,6 +28,10 @@ class Probe(Section):
     learning_rate: float = Field(1e-3, gt=0, description="Learning rate of the head alone.")
 
 
+#: Settings of a later sdovis, and the values with which models are trained as before: those have no entry of them.
+_ADDED: dict[str, Any] = {"refit": "none", "average": False}
+
+
 class Method(Section):
     """How the model is fine-tuned, beyond what TrainingArguments covers."""
 
@@ -69,6 +73,11 @@ class Method(Section):
         le=100,
         description="Number of trainings, with seeds from study.seed upwards; validation decides which becomes the model.",
     )
+    average: bool = Field(
+        False,
+        description="Of several seeds, average the weights instead of choosing one: all heads of a frozen backbone; otherwise "
+        "those that do not make the mean worse on the validation part.",
+    )
     augment: bool | tuple[str, ...] = Field(
         True,
         description="Flips, quarter turns, reversed polarity. true: all that keep the scheme's labels; false: none; or "
@@ -79,11 +88,32 @@ class Method(Section):
         "balanced_accuracy", description="Validation score that decides which checkpoint is best."
     )
 
+    refit: Literal["none", "train+validation"] = Field(
+        "none",
+        description="train+validation: once the validation part has chosen step and temperature, train again from the start "
+        "on both parts, for as many epochs. The test part stays closed.",
+    )
     calibrate: bool = Field(
         True,
         description="Divide the logits by a temperature fitted on the validation part, so that probabilities mean what "
         "they say; it is folded into the classifier.",
     )
+
+    @property
+    def learns_from_validation(self) -> bool:
+        """Whether the model's last training also shows it the validation part."""
+        return self.refit == "train+validation"
+
+    @property
+    def learned_from(self) -> tuple[str, ...]:
+        """The parts of the corpus from which the model learns, in the end."""
+        return ("train", "validation") if self.learns_from_validation else ("train",)
+
+    @property
+    def made_from(self) -> dict[str, str]:
+        """What a model depends on: setting -> value."""
+        entries = {name: value for name, value in self if not (name in _ADDED and value == _ADDED[name])}
+        return {f"method.{name}": repr(value) for name, value in entries.items()}
 
     @field_validator("augment", mode="before")
     @classmethod
@@ -126,6 +156,8 @@ class Method(Section):
             problems.append(
                 "patience stops after scores have fallen, and keep = 'last' would keep that checkpoint; set keep = 'best'"
             )
+        if self.average and self.seeds == 1:
+            problems.append("average needs several seeds; set seeds, such as seeds = 3")
         if self.streaming and self.sampling == "balanced":
             problems.append(
                 "with streaming, sampling = 'balanced' would read all files for each batch; use class_weights"

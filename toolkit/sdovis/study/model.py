@@ -96,6 +96,15 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _averages_what_began_alike(self) -> Study:
+        if self.method.average and self.backbone.id is None:
+            raise ValueError(
+                "method.average: networks that begin with different random weights cannot be averaged; name a pretrained "
+                "backbone.id, or remove average"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _search_ends_are_settings(self) -> Study:
         """Each end of each range must be a valid setting of the study."""
         problems = []

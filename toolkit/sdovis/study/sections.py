@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -259,6 +260,21 @@ class Backbone(Section):
         return config
 
 
+class Abstain(Section):
+    """When the model should give no answer; chosen on the validation part."""
+
+    coverage: float | None = Field(None, gt=0, le=1, description="Answer this share of the images, the surest ones.")
+    risk: float | None = Field(
+        None, gt=0, lt=1, description="Answer as many images as possible with at most this share of answers wrong."
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Abstain:
+        if self.coverage is not None and self.risk is not None:
+            raise ValueError("coverage and risk each decide the threshold; give one of them")
+        return self
+
+
 class Evaluation(Section):
     """How scores are computed."""
 
@@ -272,6 +288,30 @@ class Evaluation(Section):
         True,
         description="Also score baselines: the majority class; raw pixels; brightness; measures of spots and polarities.",
     )
+    threshold: str = Field(
+        "",
+        description="For two classes: the score, such as tss, for which the validation part chooses the probability from "
+        "which the second class is predicted. If empty, the more probable class is.",
+    )
+    abstain: Abstain = Abstain()
+    prevalence: dict[str, float] | Literal["estimated"] = Field(
+        default_factory=dict,
+        description="Also score where classes have these shares, as in { flare = 0.05 } (a class left out gets the rest), or "
+        '"estimated" from the probabilities.',
+    )
+
+    @field_validator("prevalence", mode="before")
+    @classmethod
+    def _shares_or_estimated(cls, given: object) -> object:
+        # pydantic would report a faulty value once for each alternative.
+        if given == "estimated":
+            return given
+        told = given if isinstance(given, Mapping) else None
+        if told is None or not all(type(share) in (int, float) for share in told.values()):
+            raise ValueError(f'{given!r} is neither "estimated" nor a table of shares such as {{ flare = 0.05 }}')
+        if told and not (min(told.values()) >= 0 and sum(told.values()) <= 1 + 1e-9):
+            raise ValueError("shares must not be negative, and their sum not above 1")
+        return given
 
 
 class Publish(Section):
