@@ -1,0 +1,231 @@
+"""Pictures that a model of the Sun should not answer: what one may be shown by mistake, made from a seed.
+
+Each case is a kind of mistake: nothing at all, noise, another channel, another instrument's picture, a photograph, or the
+model's own pictures in another rendering or out of order. `made` gives some pictures of each; whether the model notices is
+for others to say.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sdovis.simulation.disc import Placed, full_view, observe_disc
+from sdovis.simulation.magnetogram import Camera, observe
+from sdovis.simulation.region import SPELLINGS, design, field_map, intensity_map
+
+Pixels = NDArray[np.uint8]
+Draw = np.random.Generator
+
+#: Astronomical unit in metres, and a cutout in pixels of HMI's size: what simulated pictures show.
+_AU_M, _CUTOUT_PX, _DISC_PX = 1.496e11, 400, 256
+#: Where a magnetogram's grey saturates, in gauss.
+_SATURATED_G = 250.0
+#: Of one picture's side, how many patches are shuffled.
+_PATCHES = 7
+
+
+def made(own: Sequence[Pixels], *, signed: bool, continuum: bool, each: int, seed: int) -> Mapping[str, list[Pixels]]:
+    """Case -> ``each`` pictures (H, W) or (H, W, 3), 8 bit, of the size of the model's ``own``, which are spoilt in turn.
+
+    ``signed``: the model sees magnetic fields, to which a simulated magnetogram and opposite polarities are no strangers;
+    ``continuum``: it sees white light. Draws depend on the seed and the case alone.
+    """
+    cases = dict(_CASES)
+    if signed:
+        cases.pop("inverted")
+    cases.pop("simulated magnetogram" if signed else "", None)
+    cases.pop("simulated continuum" if continuum else "", None)
+    found = {}
+    for number, (name, draw) in enumerate(_CASES.items()):
+        if name in cases:
+            rng = np.random.default_rng((seed, number))
+            found[name] = [_sized(draw(own[i % len(own)], rng), own[i % len(own)].shape) for i in range(each)]
+    return found
+
+
+def _sized(picture: Pixels, shape: tuple[int, ...]) -> Pixels:
+    if picture.shape[:2] == shape[:2]:
+        return picture
+    return np.asarray(Image.fromarray(picture).resize(shape[1::-1], Image.Resampling.BILINEAR))
+
+
+def _grey(values: NDArray[np.floating]) -> Pixels:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+# --- nothing, and noise ---------------------------------------------------------------------------------------------
+
+
+def _blank(level: int) -> Callable[[Pixels, Draw], Pixels]:
+    return lambda own, rng: np.full_like(own, level)
+
+
+def _nearly_blank(own: Pixels, rng: Draw) -> Pixels:
+    """A white, grey or black page as a camera or a JPEG has it: one level, with a step here and there."""
+    return _grey(rng.choice([2, 127, 253]) + rng.normal(0, 0.5, own.shape[:2]))
+
+
+def _uniform(own: Pixels, rng: Draw) -> Pixels:
+    return rng.integers(0, 256, own.shape, dtype=np.uint8)
+
+
+def _gaussian(own: Pixels, rng: Draw) -> Pixels:
+    """White noise with the mean and spread of the model's own picture, so that only its texture gives it away."""
+    return _grey(rng.normal(own.mean(), own.std(), own.shape))
+
+
+# --- the Sun, otherwise ---------------------------------------------------------------------------------------------
+
+
+def _magnetogram(own: Pixels, rng: Draw) -> Pixels:
+    latitude = float(rng.uniform(8, 25) * rng.choice([-1, 1]))
+    region = design(rng, str(rng.choice(SPELLINGS)), latitude)
+    camera = Camera(_AU_M, latitude, 0.0, ((_CUTOUT_PX - 1) / 2,) * 2, _CUTOUT_PX)
+    return _of_field(np.nan_to_num(observe(region, rng, camera, 0.0)))
+
+
+def _of_field(gauss: NDArray[np.floating]) -> Pixels:
+    return _grey(127.5 + 127.5 * np.clip(gauss / _SATURATED_G, -1, 1))
+
+
+def _continuum(own: Pixels, rng: Draw) -> Pixels:
+    bright = intensity_map(design(rng, str(rng.choice(SPELLINGS)), 15.0))
+    side = min(bright.shape)
+    left = (bright.shape[1] - side) // 2
+    grains = rng.normal(0, 4, (side, side))
+    return _grey(185 * bright[:side, left : left + side] + grains)
+
+
+def _corona(own: Pixels, rng: Draw) -> Pixels:
+    """What an extreme ultraviolet telescope might see: loops and haze where the field is strong, on a logarithmic scale."""
+    from scipy.ndimage import gaussian_filter
+
+    field = np.abs(field_map(design(rng, str(rng.choice(SPELLINGS)), 15.0), rng)[0])
+    light = sum(gaussian_filter(field, sigma) * sigma for sigma in (1, 4, 12))
+    side = min(light.shape)
+    left = (light.shape[1] - side) // 2
+    return _grey(40 * np.log10(20 + light[:side, left : left + side]) + rng.normal(0, 3, (side, side)))
+
+
+def _disc(field: bool) -> Callable[[Pixels, Draw], Pixels]:
+    """Another instrument's picture: the whole disc where the model expects one region."""
+
+    def draw(own: Pixels, rng: Draw) -> Pixels:
+        regions = [
+            Placed(design(rng, str(rng.choice(SPELLINGS)), float(latitude)), float(rng.uniform(-50, 50)))
+            for latitude in (rng.uniform(8, 25), rng.uniform(-25, -8))
+        ]
+        disc = observe_disc(regions, rng, full_view(_AU_M, 0.0, 0.0, (0.0, 0.0), _DISC_PX))
+        if field:
+            return np.where(np.isnan(disc.line_of_sight_g), 0, _of_field(np.nan_to_num(disc.line_of_sight_g)))
+        shown = np.nan_to_num(disc.continuum_dn_s)
+        return _grey(230 * shown / shown.max())
+
+    return draw
+
+
+# --- what is not the Sun ----------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def _photographs() -> tuple[Pixels, ...]:
+    """scikit-learn's two sample photographs (CC BY 2.0, by danielbuechele and vultilion), which come with it."""
+    from sklearn.datasets import load_sample_images
+
+    return tuple(np.asarray(each, np.uint8) for each in load_sample_images().images)
+
+
+def _photograph(own: Pixels, rng: Draw) -> Pixels:
+    """A square piece of a photograph, a quarter of its height to all of it."""
+    picture = _photographs()[int(rng.integers(2))]
+    height, width = picture.shape[:2]
+    side = int(rng.uniform(0.25, 1.0) * height)
+    top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
+    return np.ascontiguousarray(picture[top : top + side, left : left + side])
+
+
+def _scene(own: Pixels, rng: Draw) -> Pixels:
+    """A scene in colour: a sky over a ground, surfaces with the spectrum of natural images (1/f), and straight edges."""
+    side = 160
+    rows, columns = np.mgrid[:side, :side] / side
+    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
+    frequency[0, 0] = np.inf
+    waves = np.fft.rfft2(rng.standard_normal((3, side, side))) / frequency
+    texture = np.fft.irfft2(waves, (side, side))
+    texture /= texture.std(axis=(1, 2), keepdims=True)
+    picture = rng.uniform(60, 200, (3, 1, 1)) + 18 * texture + 60 * (0.5 - rows) * rng.uniform(0, 1)
+    for _ in range(int(rng.integers(4, 9))):
+        slope, place = rng.normal(0, 2), rng.uniform(0.1, 0.9)
+        inside = (rows - place > slope * (columns - rng.uniform())) & (rows < rng.uniform(0.5, 1.2))
+        picture[:, inside] += rng.uniform(-70, 70, (3, 1))
+    return _grey(np.moveaxis(picture, 0, -1))
+
+
+# --- the model's own pictures, spoilt -----------------------------------------------------------------------------------
+
+
+def _shuffled(own: Pixels, rng: Draw) -> Pixels:
+    flat = own.reshape(-1, *own.shape[2:])
+    return flat[rng.permutation(len(flat))].reshape(own.shape)
+
+
+def _patches(own: Pixels, rng: Draw) -> Pixels:
+    high, wide = (side // _PATCHES for side in own.shape[:2])
+    shuffled = own.copy()
+    boxes = [
+        (slice(i * high, (i + 1) * high), slice(j * wide, (j + 1) * wide))
+        for i in range(_PATCHES)
+        for j in range(_PATCHES)
+    ]
+    for box, other in zip(boxes, rng.permutation(len(boxes)), strict=True):
+        shuffled[box] = own[boxes[other]]
+    return shuffled
+
+
+def _inverted(own: Pixels, rng: Draw) -> Pixels:
+    return 255 - own
+
+
+def _gamma(own: Pixels, rng: Draw) -> Pixels:
+    return _grey(255 * (own / 255) ** float(rng.choice([0.4, 2.5])))
+
+
+def _contrast(own: Pixels, rng: Draw) -> Pixels:
+    """As a viewer stretches a picture: a third of the contrast, or three times as much."""
+    return _grey(own.mean() + (own - own.mean()) * float(rng.choice([1 / 3, 3.0])))
+
+
+def _jpeg(own: Pixels, rng: Draw) -> Pixels:
+    """Compressed until its blocks show."""
+    buffer = io.BytesIO()
+    Image.fromarray(own).save(buffer, "JPEG", quality=int(rng.integers(3, 8)))
+    return np.asarray(Image.open(buffer))
+
+
+_CASES: Mapping[str, Callable[[Pixels, Draw], Pixels]] = {
+    "black": _blank(0),
+    "grey": _blank(127),
+    "white": _blank(255),
+    "nearly blank": _nearly_blank,
+    "uniform noise": _uniform,
+    "gaussian noise": _gaussian,
+    "simulated magnetogram": _magnetogram,
+    "simulated continuum": _continuum,
+    "simulated corona": _corona,
+    "whole disc, magnetogram": _disc(True),
+    "whole disc, continuum": _disc(False),
+    "photograph": _photograph,
+    "scene": _scene,
+    "shuffled pixels": _shuffled,
+    "shuffled patches": _patches,
+    "inverted": _inverted,
+    "gamma": _gamma,
+    "contrast": _contrast,
+    "JPEG": _jpeg,
+}
