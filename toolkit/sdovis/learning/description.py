@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdovis import formats, records
 from sdovis.channels.view import View
 from sdovis.channels.view_formats import STEPS
+from sdovis.learning import familiarity
+from sdovis.learning.familiarity import Familiarity
 
 if TYPE_CHECKING:
     from sdovis.corpus.facts import CorpusFacts
@@ -26,6 +29,21 @@ def of_model(config: Any) -> Mapping[str, Any]:
     """
     said: Mapping[str, Any] = getattr(config, "sdovis", None) or {}
     return formats.brought_up(said, STEPS, file="config.json") if said else {}
+
+
+def familiarity_of(config: Any) -> Familiarity | None:
+    """What the network of a configuration knows its training pictures by, from beside its weights or from the Hub.
+
+    None for a model of an older sdovis, which cannot tell what is strange to it. Raises `BadInput` as `of_model` and
+    `Familiarity.load` do.
+    """
+    if not (said := of_model(config).get(familiarity.KEY)):
+        return None
+    from transformers.utils import cached_file
+
+    where, revision = config.name_or_path, getattr(config, "_commit_hash", None)
+    file = cached_file(where, familiarity.FILE, revision=revision, _raise_exceptions_for_missing_entries=False)
+    return Familiarity.load(Path(file or Path(where) / familiarity.FILE), said)
 
 
 def view_of(config: Any) -> View:

@@ -11,17 +11,21 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sdovis import allocation, manifests
 from sdovis.errors import BadInput, Problem, SdovisError
-from sdovis.learning import checkpoints, loader, methods
+from sdovis.learning import checkpoints, familiarity, loader, methods
 from sdovis.learning.clock import Clock
+from sdovis.learning.familiarity import Familiarity
 from sdovis.learning.losses import Loss
 from sdovis.learning.plan import TrainingPlan
 from sdovis.learning.record import Session, TrainingRecord, record_of, weights_sha256
 from sdovis.study import Study
 from sdovis.version import __version__
+
+if TYPE_CHECKING:
+    from sdovis.learning.seen import Seen
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -192,10 +196,19 @@ def _fit(trainer: Any, start: Path | None, watchers: Sequence[Any], clock: Clock
 def _finish(session: Session) -> TrainingRecord:
     """Save the network, the figures and the record."""
     plan = session.plan
+    with plan.clock.part("familiarity"):
+        from sdovis.learning import known
+        from sdovis.learning.seen import seen
+
+        model, arguments = session.task.export(), session.trainer.args
+        validation = seen(
+            model, session.validation.codes, session.trainer.processor,
+            batch_size=arguments.per_device_eval_batch_size, device=arguments.device,
+        )  # fmt: skip
+        session = dataclasses.replace(session, temperature=_calibrated(session, model, validation))
+        familiar = known.familiarity(session, model, validation)
     with plan.clock.part("saving"):
-        model = session.task.export()
-        session = dataclasses.replace(session, temperature=_calibrated(session, model))
-        _save_model(model, session.trainer.processor, plan.model_folder, plan.made_from)
+        _save_model(model, session.trainer.processor, familiar, plan.model_folder, plan.made_from)
     with plan.clock.part("figures"):
         session.draw()
     record = record_of(session, model)
@@ -203,18 +216,15 @@ def _finish(session: Session) -> TrainingRecord:
     return record
 
 
-def _calibrated(session: Session, model: Any) -> float | None:
+def _calibrated(session: Session, model: Any, validation: Seen) -> float | None:
     """The temperature by which the model's logits are divided; None if they are not."""
     from sdovis.learning import calibration
 
-    plan, arguments = session.plan, session.trainer.args
+    plan = session.plan
     if not plan.study.method.calibrate:
         return None
     rows = plan.corpus.part("validation")
-    return calibration.calibrate(
-        model, session.validation.codes, rows["label"], rows["group"], session.trainer.processor,
-        batch_size=arguments.per_device_eval_batch_size, device=arguments.device,
-    )  # fmt: skip
+    return calibration.calibrate(model, validation.logits, rows["label"], rows["group"])
 
 
 def _trainer(study: Study, task: methods.Task, processor: Any, arguments: Any, loss: Any, **others: Any) -> Any:
@@ -260,10 +270,13 @@ def _probe(study: Study, body: methods.Body, loss: Any, folder: Path) -> None:
     task.export()
 
 
-def _save_model(model: Any, processor: Any, model_folder: Path, made_from: Mapping[str, str]) -> None:
+def _save_model(
+    model: Any, processor: Any, familiar: Familiarity, model_folder: Path, made_from: Mapping[str, str]
+) -> None:
     from sdovis.learning import backbones
 
     with manifests.whole(model_folder, stage="train", made_from=made_from) as beside:
+        model.config.sdovis = {**model.config.sdovis, familiarity.KEY: familiar.save(beside)}
         with backbones.quiet():
             model.save_pretrained(beside)
             processor.save_pretrained(beside)

@@ -14,42 +14,45 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
+from sdovis.channels.view import View
 from sdovis.simulation.disc import Placed, full_view, observe_disc
 from sdovis.simulation.magnetogram import Camera, observe
 from sdovis.simulation.region import SPELLINGS, design, field_map, intensity_map
+from sdovis.sun.constants import HMI_ASTRONOMICAL_UNIT_M
 
 Pixels = NDArray[np.uint8]
 Draw = np.random.Generator
 
-#: Astronomical unit in metres, and a cutout in pixels of HMI's size: what simulated pictures show.
-_AU_M, _CUTOUT_PX, _DISC_PX = 1.496e11, 400, 256
+#: Sides of simulated cutouts and discs in pixels, and how many of each kind are simulated, which takes longest.
+_CUTOUT_PX, _DISC_PX, _SIMULATED = 200, 256, 6
 #: Where a magnetogram's grey saturates, in gauss.
 _SATURATED_G = 250.0
 #: Of one picture's side, how many patches are shuffled.
 _PATCHES = 7
 
 
-def made(own: Sequence[Pixels], *, signed: bool, continuum: bool, each: int, seed: int) -> Mapping[str, list[Pixels]]:
+def made(view: View, own: Sequence[Pixels], *, each: int, seed: int) -> Mapping[str, list[Pixels]]:
     """Case -> ``each`` pictures (H, W) or (H, W, 3), 8 bit, of the size of the model's ``own``, which are spoilt in turn.
 
-    ``signed``: the model sees magnetic fields, to which a simulated magnetogram and opposite polarities are no strangers;
-    ``continuum``: it sees white light. Draws depend on the seed and the case alone.
+    Left out is what ``view`` itself may look at: a simulated magnetogram and opposite polarities if it sees magnetic
+    fields, a simulated continuum image if it sees white light. Draws depend on the seed and the case alone.
     """
-    cases = dict(_CASES)
-    if signed:
-        cases.pop("inverted")
-    cases.pop("simulated magnetogram" if signed else "", None)
-    cases.pop("simulated continuum" if continuum else "", None)
+    signed = any(kind.signed for kind in view.channels)
+    continuum = any("continuum" in kind.name for kind in view.channels)
+    familiar = {"inverted": signed, "simulated magnetogram": signed, "simulated continuum": continuum}
     found = {}
     for number, (name, draw) in enumerate(_CASES.items()):
-        if name in cases:
+        if not familiar.get(name, False):
             rng = np.random.default_rng((seed, number))
-            found[name] = [_sized(draw(own[i % len(own)], rng), own[i % len(own)].shape) for i in range(each)]
+            of_each = [own[i % len(own)] for i in range(each)]
+            found[name] = [sized(draw(picture, rng), picture.shape) for picture in of_each]
     return found
 
 
-def _sized(picture: Pixels, shape: tuple[int, ...]) -> Pixels:
+def sized(picture: Pixels, shape: tuple[int, ...]) -> Pixels:
+    """A picture in the height and width of ``shape``."""
     if picture.shape[:2] == shape[:2]:
         return picture
     return np.asarray(Image.fromarray(picture).resize(shape[1::-1], Image.Resampling.BILINEAR))
@@ -83,51 +86,55 @@ def _gaussian(own: Pixels, rng: Draw) -> Pixels:
 # --- the Sun, otherwise ---------------------------------------------------------------------------------------------
 
 
-def _magnetogram(own: Pixels, rng: Draw) -> Pixels:
-    latitude = float(rng.uniform(8, 25) * rng.choice([-1, 1]))
-    region = design(rng, str(rng.choice(SPELLINGS)), latitude)
-    camera = Camera(_AU_M, latitude, 0.0, ((_CUTOUT_PX - 1) / 2,) * 2, _CUTOUT_PX)
-    return _of_field(np.nan_to_num(observe(region, rng, camera, 0.0)))
-
-
-def _of_field(gauss: NDArray[np.floating]) -> Pixels:
-    return _grey(127.5 + 127.5 * np.clip(gauss / _SATURATED_G, -1, 1))
-
-
-def _continuum(own: Pixels, rng: Draw) -> Pixels:
-    bright = intensity_map(design(rng, str(rng.choice(SPELLINGS)), 15.0))
-    side = min(bright.shape)
-    left = (bright.shape[1] - side) // 2
-    grains = rng.normal(0, 4, (side, side))
-    return _grey(185 * bright[:side, left : left + side] + grains)
-
-
-def _corona(own: Pixels, rng: Draw) -> Pixels:
-    """What an extreme ultraviolet telescope might see: loops and haze where the field is strong, on a logarithmic scale."""
-    from scipy.ndimage import gaussian_filter
-
-    field = np.abs(field_map(design(rng, str(rng.choice(SPELLINGS)), 15.0), rng)[0])
-    light = sum(gaussian_filter(field, sigma) * sigma for sigma in (1, 4, 12))
-    side = min(light.shape)
-    left = (light.shape[1] - side) // 2
-    return _grey(40 * np.log10(20 + light[:side, left : left + side]) + rng.normal(0, 3, (side, side)))
-
-
-def _disc(field: bool) -> Callable[[Pixels, Draw], Pixels]:
-    """Another instrument's picture: the whole disc where the model expects one region."""
+def _simulated(kind: str) -> Callable[[Pixels, Draw], Pixels]:
+    """One of a few simulated pictures, turned by a multiple of 90 degrees and mirrored or not."""
 
     def draw(own: Pixels, rng: Draw) -> Pixels:
-        regions = [
-            Placed(design(rng, str(rng.choice(SPELLINGS)), float(latitude)), float(rng.uniform(-50, 50)))
-            for latitude in (rng.uniform(8, 25), rng.uniform(-25, -8))
-        ]
-        disc = observe_disc(regions, rng, full_view(_AU_M, 0.0, 0.0, (0.0, 0.0), _DISC_PX))
-        if field:
-            return np.where(np.isnan(disc.line_of_sight_g), 0, _of_field(np.nan_to_num(disc.line_of_sight_g)))
-        shown = np.nan_to_num(disc.continuum_dn_s)
-        return _grey(230 * shown / shown.max())
+        picture = np.rot90(_simulation(kind, int(rng.integers(_SIMULATED))), int(rng.integers(4)))
+        return np.ascontiguousarray(picture[:, ::-1] if rng.integers(2) else picture)
 
     return draw
+
+
+@lru_cache(maxsize=128)
+def _simulation(kind: str, number: int) -> Pixels:
+    rng = np.random.default_rng(number)
+    if kind.startswith("disc"):
+        return _disc(kind, rng)
+    region = design(rng, str(rng.choice(SPELLINGS)), float(rng.uniform(8, 25)))
+    if kind == "magnetogram":
+        camera = Camera(HMI_ASTRONOMICAL_UNIT_M, region.latitude_deg, 0.0, ((_CUTOUT_PX - 1) / 2,) * 2, _CUTOUT_PX)
+        return _of_field(observe(region, rng, camera, 0.0))
+    if kind == "continuum":
+        bright = _square(intensity_map(region))
+        return _grey(185 * bright + rng.normal(0, 4, bright.shape))
+    # What an extreme ultraviolet telescope might see: haze where the field is strong, on a logarithmic scale.
+    field = _square(np.abs(field_map(region, rng)[0]))
+    light = np.sum([gaussian_filter(field, sigma) * sigma for sigma in (1, 4, 12)], axis=0)
+    return _grey(40 * np.log10(20 + light) + rng.normal(0, 3, light.shape))
+
+
+def _disc(kind: str, rng: Draw) -> Pixels:
+    """Another instrument's picture: the whole disc where the model expects one region."""
+    regions = [
+        Placed(design(rng, str(rng.choice(SPELLINGS)), float(latitude)), float(rng.uniform(-50, 50)))
+        for latitude in (rng.uniform(8, 25), rng.uniform(-25, -8))
+    ]
+    disc = observe_disc(regions, rng, full_view(HMI_ASTRONOMICAL_UNIT_M, 0.0, 0.0, (0.0, 0.0), _DISC_PX))
+    if kind == "disc magnetogram":
+        return np.where(np.isnan(disc.line_of_sight_g), np.uint8(0), _of_field(disc.line_of_sight_g))
+    return _grey(230 * np.nan_to_num(disc.continuum_dn_s) / np.nanmax(disc.continuum_dn_s))
+
+
+def _of_field(gauss: NDArray[np.float32]) -> Pixels:
+    return _grey(127.5 + 127.5 * np.clip(np.nan_to_num(gauss) / _SATURATED_G, -1, 1))
+
+
+def _square(grid: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The middle of a grid that is wider than high."""
+    side = grid.shape[0]
+    left = (grid.shape[1] - side) // 2
+    return grid[:, left : left + side]
 
 
 # --- what is not the Sun ----------------------------------------------------------------------------------------------
@@ -215,11 +222,11 @@ _CASES: Mapping[str, Callable[[Pixels, Draw], Pixels]] = {
     "nearly blank": _nearly_blank,
     "uniform noise": _uniform,
     "gaussian noise": _gaussian,
-    "simulated magnetogram": _magnetogram,
-    "simulated continuum": _continuum,
-    "simulated corona": _corona,
-    "whole disc, magnetogram": _disc(True),
-    "whole disc, continuum": _disc(False),
+    "simulated magnetogram": _simulated("magnetogram"),
+    "simulated continuum": _simulated("continuum"),
+    "simulated corona": _simulated("corona"),
+    "whole disc, magnetogram": _simulated("disc magnetogram"),
+    "whole disc, continuum": _simulated("disc continuum"),
     "photograph": _photograph,
     "scene": _scene,
     "shuffled pixels": _shuffled,

@@ -5,9 +5,13 @@ They notice what the features of a network may not: blank pages, noise, other co
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
+#: How many measures a grey picture has.
+GREY = 18
 #: Edges of the spectral bands, in cycles a pixel: from a few waves across the picture to the finest.
 _BANDS = (0.02, 0.06, 0.15, 0.3, 0.75)
 #: Levels that count as dark, and those that count as saturated.
@@ -21,18 +25,18 @@ _EDGES = 6
 
 
 def measures(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(N, 17) of grey pictures (N, H, W), (N, 51) of coloured ones (N, H, W, 3), whose colours are measured apart.
+    """(N, 18) of grey pictures (N, H, W), (N, 54) of coloured ones (N, H, W, 3), whose colours are measured apart.
 
     Mean; log of the standard deviation and of the share of the commonest level; roots of the shares of dark and saturated
     pixels; the log power of the finest of four bands and the steps between them; gradients over contrast, and across over
     along; the cubic root of the skewness; range; and how far the gradients across the straightest boundaries of rows or
-    columns stand out of the others. Each is finite for any picture.
+    columns stand out of the others; skewness of finer structure at two scales; and whether bright or dark places have the
+    stronger contrast. Each is finite for any picture.
     """
     if pictures.ndim == 4:
         return np.concatenate([measures(pictures[..., colour]) for colour in range(3)], axis=1)
     values = pictures.astype(np.float64)
-    n, height, width = values.shape
-    flat = pictures.reshape(n, -1)
+    flat = pictures.reshape(len(pictures), -1)
     mean, spread = values.mean(axis=(1, 2)), values.std(axis=(1, 2))
     deviation = values - mean[:, None, None]
     commonest = np.array([np.bincount(each).max() for each in flat]) / flat.shape[1]
@@ -68,7 +72,7 @@ def _band_power(deviation: NDArray[np.float64]) -> NDArray[np.float64]:
     window = np.hanning(height)[:, None] * np.hanning(width)
     power = np.abs(np.fft.rfft2(deviation * window)) ** 2
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
-    inside = [(frequency >= low) & (frequency < high) for low, high in zip(_BANDS, _BANDS[1:], strict=False)]
+    inside = [(frequency >= low) & (frequency < high) for low, high in itertools.pairwise(_BANDS)]
     # A picture of few pixels has no waves in some band: it has no power there.
     found = [power[:, band].mean(axis=1) if band.any() else np.zeros(len(power)) for band in inside]
     return np.log(np.stack(found, axis=1) + 1e-3 * height * width)

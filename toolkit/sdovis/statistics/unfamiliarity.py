@@ -24,6 +24,10 @@ Floats = NDArray[np.float32]
 class Distance(Protocol):
     """A fitted distance from known items: what ``save`` gives, ``load`` of the same class takes."""
 
+    @property
+    def dimensions(self) -> int:
+        """D."""
+
     def of(self, vectors: ArrayLike) -> NDArray[np.float64]:
         """(N,) distances of vectors (N, D); the larger, the less familiar. Not finite where a vector is not."""
 
@@ -56,6 +60,11 @@ class Mahalanobis:
         whitening = (vectors / np.sqrt(np.maximum(values, values.max() * 1e-9))) / spread[:, None]
         return cls(mean.astype(np.float32), whitening.astype(np.float32))
 
+    @property
+    def dimensions(self) -> int:
+        """D."""
+        return len(self.mean)
+
     def of(self, vectors: ArrayLike) -> NDArray[np.float64]:
         """(N,) distances of (N, D)."""
         white = (np.asarray(vectors, np.float64) - self.mean) @ self.whitening
@@ -86,6 +95,11 @@ class Neighbours:
         """To ``known`` (N, D); ``nearest`` is no more than N."""
         bank = _on_sphere(np.asarray(known, dtype=np.float64))
         return cls(bank.astype(np.float32), min(nearest, len(bank)))
+
+    @property
+    def dimensions(self) -> int:
+        """D."""
+        return self.bank.shape[1]
 
     def of(self, vectors: ArrayLike) -> NDArray[np.float64]:
         """(N,) distances of (N, D)."""

@@ -1,0 +1,157 @@
+"""A trained model knows what is unlike its training pictures, and keeps that knowledge with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+from safetensors.numpy import load_file, save_file
+from sdovis import inference
+from sdovis.errors import BadInput
+from sdovis.learning import backbones, description, familiarity, loader
+from sdovis.learning.seen import seen
+
+TRAINING = {"num_train_epochs": 2, "per_device_train_batch_size": 8, "learning_rate": 3e-3}
+
+
+@pytest.fixture(scope="module")
+def model(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from sdovis.corpus.build import Corpus
+
+    folder = tmp_path_factory.mktemp("familiar")
+    tiny.train(tiny.study("familiar", training=TRAINING), Corpus.load(corpus_folder), folder)
+    return folder / "model"
+
+
+def of(model: Path, pictures: list[np.ndarray]) -> np.ndarray:
+    return inference.scored(model, [tiny.png(each) for each in pictures], progress=False).unfamiliarity
+
+
+def test_pictures_of_the_test_part_are_familiar_and_noise_is_not(model: Path, corpus) -> None:
+    known = inference.scored(model, corpus.pictures_of("test"), progress=False).unfamiliarity
+    noise = np.random.default_rng(0).integers(0, 256, (5, tiny.SIZE, tiny.SIZE), dtype=np.uint8)
+    assert (known < 1).mean() > 0.8
+    assert (of(model, list(noise)) > 1).all()
+
+
+@pytest.mark.parametrize("level", [0, 1, 127, 254, 255])
+def test_a_page_of_one_level_is_unfamiliar(model: Path, level: int) -> None:
+    assert of(model, [np.full((tiny.SIZE, tiny.SIZE), level, np.uint8)])[0] > 1
+
+
+def test_the_pipeline_says_the_same_number_in_words(model: Path) -> None:
+    from PIL import Image
+
+    page = np.full((tiny.SIZE, tiny.SIZE), 250, np.uint8)
+    page[3:5, 4:9] = 0
+    with pytest.warns(inference.Unfamiliar, match="unlike anything this model was trained on"):
+        answers = inference.pipeline(model)([Image.fromarray(page)] * 3, batch_size=2)
+    expected = of(model, [page])[0]
+    assert [each.unfamiliarity for each in answers] == pytest.approx([expected] * 3, rel=1e-4)
+    assert all("do not use the answer" in each.caution for each in answers)
+
+
+def test_a_familiar_picture_gets_no_warning_and_the_stock_answer(model: Path, corpus, recwarn) -> None:
+    import io
+
+    from PIL import Image
+    from transformers import pipeline
+
+    scores = inference.scored(model, corpus.pictures_of("train"), progress=False).unfamiliarity
+    picture = Image.open(io.BytesIO(corpus.pictures_of("train")[int(scores.argmin())]))
+    answer = inference.pipeline(model)(picture)
+    assert (answer.caution, [w for w in recwarn if w.category is inference.Unfamiliar]) == ("", [])
+    stock = pipeline("image-classification", model=str(model))(picture)
+    assert [each["label"] for each in answer] == [each["label"] for each in stock]
+    assert [each["score"] for each in answer] == pytest.approx([each["score"] for each in stock], abs=1e-6)
+
+
+def copied(model: Path, folder: Path, **changes: object) -> Path:
+    """A copy of the model with other entries in the section of config.json."""
+    import shutil
+
+    shutil.copytree(model, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["sdovis"]["familiarity"] |= changes
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_an_older_model_opens_and_says_nothing(model: Path, tmp_path: Path, recwarn) -> None:
+    from PIL import Image
+
+    older = copied(model, tmp_path / "older")
+    config = json.loads((older / "config.json").read_text())
+    del config["sdovis"]["familiarity"]
+    (older / "config.json").write_text(json.dumps(config))
+    (older / familiarity.FILE).unlink()
+    noise = np.random.default_rng(0).integers(0, 256, (tiny.SIZE, tiny.SIZE), dtype=np.uint8)
+    answer = inference.pipeline(older)(Image.fromarray(noise))
+    assert (answer.unfamiliarity, answer.caution) == (None, "")
+    assert not [w for w in recwarn if w.category is inference.Unfamiliar]
+    assert inference.scored(older, [tiny.png(noise)], progress=False).unfamiliarity is None
+
+
+def test_a_newer_section_is_refused(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="knows formats only up to 1"):
+        inference.pipeline(copied(model, tmp_path / "newer", format=99))
+
+
+@pytest.mark.parametrize("harm", ["gone", "cut", "another's"])
+def test_a_lost_or_wrong_file_is_told(model: Path, tmp_path: Path, harm: str) -> None:
+    file = copied(model, tmp_path / "harmed") / familiarity.FILE
+    if harm == "gone":
+        file.unlink()
+    elif harm == "cut":
+        file.write_bytes(file.read_bytes()[:-9])
+    else:
+        save_file({name: array + 1 for name, array in load_file(file).items()}, file)
+    with pytest.raises(BadInput, match=r"familiarity\.safetensors: (is missing|is damaged)"):
+        inference.pipeline(tmp_path / "harmed")
+
+
+def test_a_section_that_is_damaged_is_told(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="familiarity is damaged"):
+        inference.pipeline(copied(model, tmp_path / "harmed", limits={"texture": {"kind": "mahalanobis"}}))
+
+
+@pytest.mark.parametrize("trainable", ["head", "lora"])
+def test_other_methods_know_it_too(corpus, tmp_path: Path, trainable: str) -> None:
+    tiny.train(tiny.study(trainable, training=TRAINING, method={"trainable": trainable}), corpus, tmp_path)
+    config = backbones.reload(tmp_path / "model").config
+    found = description.familiarity_of(config)
+    assert found is not None
+    assert set(found.limits) == {"texture", "features"}
+
+
+def test_features_that_a_frozen_body_gave_in_training_are_not_computed_again(
+    corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sdovis.learning import known
+
+    shown: list[int] = []
+
+    def counted(model, codes, processor, *, rows=None, **where):
+        shown.append(len(codes) if rows is None else len(rows))
+        return seen(model, codes, processor, rows=rows, **where)
+
+    monkeypatch.setattr(known, "seen", counted)
+    tiny.train(tiny.study("once", training=TRAINING, method={"trainable": "head"}), corpus, tmp_path)
+    assert shown == [shown[0]]  # the strange pictures alone
+    assert shown[0] < 20 * known.EACH
+
+
+def test_three_channels_are_looked_at_one_by_one(tmp_path: Path) -> None:
+    from sdovis.corpus.build import Corpus
+
+    corpus = Corpus.load(tiny.write_corpus(tmp_path / "corpus", colours=3))
+    tiny.train(tiny.study("three", training=TRAINING), corpus, tmp_path)
+    pictures = corpus.pictures_of("test")
+    known = inference.scored(tmp_path / "model", pictures, progress=False).unfamiliarity
+    codes = loader.decode(pictures, backbones.load_processor(tmp_path / "model"))
+    noisy = codes.copy()
+    noisy[..., 1] = np.random.default_rng(0).integers(0, 256, codes.shape[:3])
+    assert (of(tmp_path / "model", list(noisy)) > known).all()

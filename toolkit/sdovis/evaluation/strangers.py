@@ -1,0 +1,169 @@
+"""Whether a model notices what is strange to it: ``familiarity.json`` of a scores folder.
+
+On the test part, how many pictures are called unfamiliar although they are not; and of pictures that no model of the Sun
+should answer (`simulation.strangers`), how many are refused or called unfamiliar. On another source, the share of its
+pictures that are unfamiliar.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from sdovis import inference, records
+from sdovis.corpus.build import Corpus
+from sdovis.corpus.png import to_png
+from sdovis.errors import BadInput
+from sdovis.learning.familiarity import KEY, Familiarity, Limit
+from sdovis.simulation import strangers
+from sdovis.statistics.bootstrap import Estimate, bootstrap_sums
+from sdovis.statistics.unfamiliarity import roc
+
+FILE = "familiarity.json"
+#: A row for each strange picture.
+MADE = "strangers.parquet"
+#: The column of ``predictions.parquet``.
+COLUMN = "unfamiliarity"
+#: Strange pictures of each case; they differ from those by which the model's distance was chosen.
+EACH = 12
+
+
+@dataclass(frozen=True)
+class Case:
+    """Strange pictures of one kind: ``noticed`` were refused or called unfamiliar, ``refused`` of them refused.
+
+    ``detected`` against ``false_alarms`` (of the test part) is the ROC curve of those that were not refused; with the area
+    under it it is None if all were.
+    """
+
+    name: str
+    pictures: int
+    refused: int
+    noticed: int
+    auroc: float | None
+    false_alarms: tuple[float, ...]
+    detected: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class FamiliarityFacts:
+    """What is unfamiliar to a model: ``false_alarms`` is the share of these ``rows`` that it calls so.
+
+    ``rate`` is the share that its ``limits`` aim at. ``cases`` are empty for another source.
+    """
+
+    rate: float
+    limits: Mapping[str, Limit]
+    rows: int
+    regions: int
+    alarms: int
+    false_alarms: Estimate
+    cases: tuple[Case, ...] = ()
+
+    @property
+    def noticed(self) -> float:
+        """The share of the strange pictures that are noticed."""
+        return sum(case.noticed for case in self.cases) / sum(case.pictures for case in self.cases)
+
+    def save(self, folder: Path) -> None:
+        """Write ``familiarity.json`` into a scores folder."""
+        records.write(self, folder / FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> FamiliarityFacts | None:
+        """Of a scores folder; None if the model cannot tell. Raises `BadInput` as `records.read` does."""
+        return records.read(cls, folder / FILE, made_by="evaluate") if (folder / FILE).is_file() else None
+
+
+def write(
+    folder: Path, table: pd.DataFrame, model_folder: Path, draws: Mapping[str, Any], corpus: Corpus | None = None
+) -> None:
+    """Add what is unfamiliar to a scores folder, if the model can tell; with strange pictures if a ``corpus`` is given.
+
+    ``table`` are the predictions, ``draws`` samples, confidence and seed of `bootstrap_sums`.
+    """
+    if COLUMN not in table:
+        return
+    made = None
+    if corpus is not None:
+        made = scored(corpus, model_folder, draws["seed"])
+        made.to_parquet(folder / MADE, index=False)
+    found = facts(inference.familiarity(model_folder), table[table["split"] == "test"], made, draws)
+    found.save(folder)
+    if found.cases:
+        from sdovis import figures
+
+        drawn = {
+            f"{case.name} ({case.auroc:.3f})": (case.false_alarms, case.detected)
+            for case in sorted(found.cases, key=lambda case: case.auroc or 0)
+            if case.auroc is not None
+        }
+        figures.save(figures.roc(drawn, at=found.false_alarms.estimate), folder / "figures" / "strangers.png")
+
+
+def scored(corpus: Corpus, model_folder: Path, seed: int) -> pd.DataFrame:
+    """case, refused and unfamiliarity (NaN if refused) of strange pictures, made of test pictures of different regions."""
+    test = np.flatnonzero(corpus.rows["split"] == "test")
+    shuffled = np.random.default_rng(seed).permutation(test)
+    groups = corpus.rows["group"].to_numpy()[shuffled]
+    drawn = shuffled[np.sort(np.unique(groups, return_index=True)[1])][:EACH]
+    view = corpus.facts.view
+    own = [inference.codes(_opened(corpus.pictures[i]), view) for i in drawn]
+    # Other draws than in training, whose seed may be the same.
+    made = strangers.made(view, own, each=EACH, seed=seed + 1)
+    rows, shown = [], []
+    for case, pictures in made.items():
+        for picture in pictures:
+            codes = _shown(picture, view)
+            rows.append((case, codes is None))
+            if codes is not None:
+                shown.append(to_png(codes))
+    table = pd.DataFrame(rows, columns=["case", "refused"])
+    table[COLUMN] = np.nan
+    table.loc[~table["refused"], COLUMN] = inference.scored(model_folder, shown, progress=False).unfamiliarity
+    return table
+
+
+def facts(
+    known: Familiarity, test: pd.DataFrame, made: pd.DataFrame | None, draws: Mapping[str, Any]
+) -> FamiliarityFacts:
+    """The facts of test rows (group, unfamiliarity), and of strange pictures as `scored` gives them."""
+    strange = test[COLUMN].to_numpy() > 1
+    return FamiliarityFacts(
+        rate=known.rate,
+        limits=known.limits,
+        rows=len(test),
+        regions=int(test["group"].nunique()),
+        alarms=int(strange.sum()),
+        false_alarms=share(strange, test["group"], draws),
+        cases=() if made is None else tuple(_case(name, of, test) for name, of in made.groupby("case", sort=False)),
+    )
+
+
+def share(marked: NDArray[np.bool_], regions: ArrayLike, draws: Mapping[str, Any]) -> Estimate:
+    """The share of rows that are marked, with its interval by region.
+
+    If none is marked no resample has one: the upper bound is then the largest share of marked regions with which none in
+    so many would be seen with half the chance that the interval leaves out (Clopper and Pearson 1934).
+    """
+    sums = pd.DataFrame({"marked": marked, "rows": 1}).groupby(np.asarray(regions, dtype=object)).sum().to_numpy(float)
+    found = Estimate.of(bootstrap_sums(sums, lambda of: of[..., 0] / of[..., 1], **draws))
+    if marked.any():
+        return found
+    return Estimate(0.0, 0.0, float(1 - ((1 - draws["confidence"]) / 2) ** (1 / len(sums))))
+
+
+def _case(name: Any, made: pd.DataFrame, test: pd.DataFrame) -> Case:
+    refused, strange = int(made["refused"].sum()), made.loc[~made["refused"], COLUMN].to_numpy()
+    noticed = refused + int((strange > 1).sum())
+    if not len(strange):
+        return Case(str(name), len(made), refused, noticed, None, (), ())
+    alarms, found, area = roc(test[COLUMN], strange)
+    return Case(str(name), len(made), refused, noticed, area, tuple(alarms.tolist()), tuple(found.tolist()))
