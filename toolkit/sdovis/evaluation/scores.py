@@ -17,7 +17,7 @@ from sdovis.channels.channel import Channel, channel
 from sdovis.corpus.build import Corpus
 from sdovis.corpus.duplicates import footprint_deg
 from sdovis.errors import BadInput, Problem
-from sdovis.evaluation import baselines, metrics, strata
+from sdovis.evaluation import baselines, metrics, strangers, strata
 from sdovis.evaluation.facts import Latency, LongitudeBin, Reliability, Resampling, ScoreFacts, ValidationScore
 from sdovis.evaluation.metrics import MetricSpec
 from sdovis.statistics import skill
@@ -69,6 +69,7 @@ def evaluate(study: Study, corpus: Corpus, model_folder: Path, folder: Path, *, 
     )  # fmt: skip
     with manifests.whole(folder, stage="evaluate", made_from=made_from(study, corpus, model)) as beside:
         write(beside, facts, table, timed, rivals)
+        strangers.write(beside, table, model_folder, facts.bootstrap, corpus)
     return Scores.load(folder)
 
 
@@ -78,11 +79,16 @@ def channels(study: Study) -> list[Channel]:
 
 
 def predictions(corpus: Corpus, model_folder: Path, *, progress: bool = True) -> pd.DataFrame:
-    """One row per image of the corpus, in its order: id, group, split, label, and prob_CLASS for each class."""
-    probabilities = inference.probabilities(model_folder, corpus.pictures, progress=progress)
+    """One row per image of the corpus, in its order: id, group, split, label, and prob_CLASS for each class.
+
+    Also unfamiliarity, if the model can tell.
+    """
+    scored = inference.scored(model_folder, corpus.pictures, progress=progress)
     table = corpus.rows[["id", "group", "split", "label"]].copy()
     for index, name in enumerate(corpus.classes):
-        table[f"prob_{name}"] = probabilities[:, index]
+        table[f"prob_{name}"] = scored.probabilities[:, index]
+    if scored.unfamiliarity is not None:
+        table[strangers.COLUMN] = scored.unfamiliarity
     return table
 
 

@@ -7,6 +7,7 @@ pictures that are unfamiliar.
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +17,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 
 from sdovis import inference, records
+from sdovis.channels.channel import Codes
+from sdovis.channels.view import View
 from sdovis.corpus.build import Corpus
-from sdovis.corpus.png import to_png
+from sdovis.corpus.png import png_files
 from sdovis.errors import BadInput
-from sdovis.learning.familiarity import KEY, Familiarity, Limit
+from sdovis.evaluation.facts import Resampling
+from sdovis.learning import backbones, description
+from sdovis.learning.familiarity import Familiarity, Limit
 from sdovis.simulation import strangers
 from sdovis.statistics.bootstrap import Estimate, bootstrap_sums
 from sdovis.statistics.unfamiliarity import roc
@@ -83,19 +89,21 @@ class FamiliarityFacts:
 
 
 def write(
-    folder: Path, table: pd.DataFrame, model_folder: Path, draws: Mapping[str, Any], corpus: Corpus | None = None
+    folder: Path, table: pd.DataFrame, model_folder: Path, bootstrap: Resampling, corpus: Corpus | None = None
 ) -> None:
     """Add what is unfamiliar to a scores folder, if the model can tell; with strange pictures if a ``corpus`` is given.
 
-    ``table`` are the predictions, ``draws`` samples, confidence and seed of `bootstrap_sums`.
+    ``table`` are the predictions.
     """
     if COLUMN not in table:
         return
     made = None
     if corpus is not None:
-        made = scored(corpus, model_folder, draws["seed"])
+        made = scored(corpus, model_folder, bootstrap.seed)
         made.to_parquet(folder / MADE, index=False)
-    found = facts(inference.familiarity(model_folder), table[table["split"] == "test"], made, draws)
+    known = description.familiarity_of(backbones.load_config(model_folder))
+    assert known is not None  # as it gave the column
+    found = facts(known, table[table["split"] == "test"], made, bootstrap)
     found.save(folder)
     if found.cases:
         from sdovis import figures
@@ -114,26 +122,37 @@ def scored(corpus: Corpus, model_folder: Path, seed: int) -> pd.DataFrame:
     shuffled = np.random.default_rng(seed).permutation(test)
     groups = corpus.rows["group"].to_numpy()[shuffled]
     drawn = shuffled[np.sort(np.unique(groups, return_index=True)[1])][:EACH]
-    view = corpus.facts.view
-    own = [inference.codes(_opened(corpus.pictures[i]), view) for i in drawn]
+    view = description.view_of(backbones.load_config(model_folder))
+    own = [np.asarray(Image.open(io.BytesIO(corpus.pictures[i]))) for i in drawn]
     # Other draws than in training, whose seed may be the same.
-    made = strangers.made(view, own, each=EACH, seed=seed + 1)
+    made = strangers.made(view.channels, own, each=EACH, seed=seed + 1)
     rows, shown = [], []
     for case, pictures in made.items():
         for picture in pictures:
             codes = _shown(picture, view)
             rows.append((case, codes is None))
             if codes is not None:
-                shown.append(to_png(codes))
+                shown.append(png_files(codes[None])[0])
     table = pd.DataFrame(rows, columns=["case", "refused"])
     table[COLUMN] = np.nan
     table.loc[~table["refused"], COLUMN] = inference.scored(model_folder, shown, progress=False).unfamiliarity
     return table
 
 
-def facts(
-    known: Familiarity, test: pd.DataFrame, made: pd.DataFrame | None, draws: Mapping[str, Any]
-) -> FamiliarityFacts:
+def _shown(picture: strangers.Pixels, view: View) -> Codes | None:
+    """What a network would be shown of a picture; None if the picture is refused."""
+    if picture.ndim == 3 and not any(kind.browse for kind in view.channels) and len(view.channels) < 2:
+        # Channels of physical values take no picture in colour: it would be refused for that alone.
+        picture = np.asarray(Image.fromarray(picture).convert("L"))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that neighbours cannot be masked
+            return inference.codes(picture, view)
+    except BadInput:
+        return None
+
+
+def facts(known: Familiarity, test: pd.DataFrame, made: pd.DataFrame | None, bootstrap: Resampling) -> FamiliarityFacts:
     """The facts of test rows (group, unfamiliarity), and of strange pictures as `scored` gives them."""
     strange = test[COLUMN].to_numpy() > 1
     return FamiliarityFacts(
@@ -142,22 +161,22 @@ def facts(
         rows=len(test),
         regions=int(test["group"].nunique()),
         alarms=int(strange.sum()),
-        false_alarms=share(strange, test["group"], draws),
+        false_alarms=share(strange, test["group"], bootstrap),
         cases=() if made is None else tuple(_case(name, of, test) for name, of in made.groupby("case", sort=False)),
     )
 
 
-def share(marked: NDArray[np.bool_], regions: ArrayLike, draws: Mapping[str, Any]) -> Estimate:
+def share(marked: NDArray[np.bool_], regions: ArrayLike, bootstrap: Resampling) -> Estimate:
     """The share of rows that are marked, with its interval by region.
 
     If none is marked no resample has one: the upper bound is then the largest share of marked regions with which none in
     so many would be seen with half the chance that the interval leaves out (Clopper and Pearson 1934).
     """
     sums = pd.DataFrame({"marked": marked, "rows": 1}).groupby(np.asarray(regions, dtype=object)).sum().to_numpy(float)
-    found = Estimate.of(bootstrap_sums(sums, lambda of: of[..., 0] / of[..., 1], **draws))
+    found = Estimate.of(bootstrap_sums(sums, lambda of: of[..., 0] / of[..., 1], **bootstrap.draws))
     if marked.any():
         return found
-    return Estimate(0.0, 0.0, float(1 - ((1 - draws["confidence"]) / 2) ** (1 / len(sums))))
+    return Estimate(0.0, 0.0, float(1 - ((1 - bootstrap.confidence) / 2) ** (1 / len(sums))))
 
 
 def _case(name: Any, made: pd.DataFrame, test: pd.DataFrame) -> Case:

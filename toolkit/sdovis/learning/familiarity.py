@@ -88,7 +88,7 @@ class Familiarity:
             if vectors is None:
                 raise ValueError(f"the model's unfamiliarity needs {name}")
             found.append(distance.of(vectors) / self.limits[name].limit)
-        return np.nan_to_num(np.max(found, axis=0), nan=np.inf)
+        return np.asarray(np.nan_to_num(np.max(found, axis=0), nan=np.inf))
 
     def looks(self, codes: NDArray[np.uint8]) -> NDArray[np.float64]:
         """The texture of codes (N, S, S) or (N, S, S, 3), in as many colours as those of the training part."""

@@ -5,13 +5,14 @@ Importing this module imports torch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sdovis.channels.view import View
+from sdovis.channels.channel import Channel, ChannelFacts
 from sdovis.learning import loader
 from sdovis.learning.familiarity import MOST, Familiarity, fitted
 from sdovis.learning.features import FeatureSet
@@ -41,20 +42,20 @@ def familiarity(session: Session, model: Any, validation: Seen) -> Familiarity:
         known = Seen(np.empty((0, 0), np.float32), held.features[some].numpy(), np.concatenate(looks))
     else:
         known = seen(model, codes, processor, rows=some.tolist(), **where)
-    cases, pictures = strange(plan.corpus.facts.view, session.validation.codes, plan.study.study.seed)
+    cases, pictures = strange(plan.corpus.facts.view.channels, session.validation.codes, plan.study.study.seed)
     found = seen(model, pictures, processor, **where)
-    return fitted(known, regions[some], validation, others, found, cases, seed=plan.study.study.seed)
+    return fitted(known, regions[some].tolist(), validation, others.tolist(), found, cases, seed=plan.study.study.seed)
 
 
 def _batches(rows: NDArray[np.int64], size: int = 256) -> list[NDArray[np.int64]]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def strange(view: View, own: loader.Pixels, seed: int) -> tuple[list[str], loader.Pixels]:
+def strange(channels: Sequence[Channel | ChannelFacts], own: loader.Pixels, seed: int) -> tuple[list[str], loader.Pixels]:
     """The case of each strange picture that is not blank (those are refused), and the pictures as ``own`` are kept."""
     drawn = np.random.default_rng(seed).permutation(len(own))[:EACH]
     pictures = np.array(own[drawn.tolist()])
-    made = strangers.made(view, list(pictures), each=EACH, seed=seed)
+    made = strangers.made(channels, list(pictures), each=EACH, seed=seed)
     kept = [(case, each) for case, of in made.items() for each in of if np.ptp(each)]
     mode = "L" if pictures.ndim == 3 else "RGB"
     return [case for case, _ in kept], np.stack([np.asarray(Image.fromarray(each).convert(mode)) for _, each in kept])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from sdovis.channels.view import View
+from sdovis.channels.channel import Channel, ChannelFacts
 from sdovis.simulation.disc import Placed, full_view, observe_disc
 from sdovis.simulation.magnetogram import Camera, observe
 from sdovis.simulation.region import SPELLINGS, design, field_map, intensity_map
@@ -33,14 +33,16 @@ _SATURATED_G = 250.0
 _PATCHES = 7
 
 
-def made(view: View, own: Sequence[Pixels], *, each: int, seed: int) -> Mapping[str, list[Pixels]]:
+def made(
+    channels: Sequence[Channel | ChannelFacts], own: Sequence[Pixels], *, each: int, seed: int
+) -> Mapping[str, list[Pixels]]:
     """Case -> ``each`` pictures (H, W) or (H, W, 3), 8 bit, of the size of the model's ``own``, which are spoilt in turn.
 
-    Left out is what ``view`` itself may look at: a simulated magnetogram and opposite polarities if it sees magnetic
-    fields, a simulated continuum image if it sees white light. Draws depend on the seed and the case alone.
+    Left out is what a model of these ``channels`` may look at: a simulated magnetogram and opposite polarities if it sees
+    magnetic fields, a simulated continuum image if it sees white light. Draws depend on the seed and the case alone.
     """
-    signed = any(kind.signed for kind in view.channels)
-    continuum = any("continuum" in kind.name for kind in view.channels)
+    signed = any(kind.signed for kind in channels)
+    continuum = any("continuum" in kind.name for kind in channels)
     familiar = {"inverted": signed, "simulated magnetogram": signed, "simulated continuum": continuum}
     found = {}
     for number, (name, draw) in enumerate(_CASES.items()):
@@ -55,11 +57,11 @@ def sized(picture: Pixels, shape: tuple[int, ...]) -> Pixels:
     """A picture in the height and width of ``shape``."""
     if picture.shape[:2] == shape[:2]:
         return picture
-    return np.asarray(Image.fromarray(picture).resize(shape[1::-1], Image.Resampling.BILINEAR))
+    return np.asarray(Image.fromarray(picture).resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
 
 
 def _grey(values: NDArray[np.floating]) -> Pixels:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
 # --- nothing, and noise ---------------------------------------------------------------------------------------------

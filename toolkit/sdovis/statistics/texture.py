@@ -75,7 +75,7 @@ def _band_power(deviation: NDArray[np.float64]) -> NDArray[np.float64]:
     inside = [(frequency >= low) & (frequency < high) for low, high in itertools.pairwise(_BANDS)]
     # A picture of few pixels has no waves in some band: it has no power there.
     found = [power[:, band].mean(axis=1) if band.any() else np.zeros(len(power)) for band in inside]
-    return np.log(np.stack(found, axis=1) + 1e-3 * height * width)
+    return np.asarray(np.log(np.stack(found, axis=1) + 1e-3 * height * width))
 
 
 def _fine_skewness(values: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
@@ -85,7 +85,7 @@ def _fine_skewness(values: NDArray[np.float64], scale: float) -> NDArray[np.floa
     fine, coarse = (gaussian_filter(values, (0, sigma, sigma)) for sigma in (scale, 2 * scale))
     band = fine - coarse
     band -= band.mean(axis=(1, 2), keepdims=True)
-    return np.cbrt((band**3).mean(axis=(1, 2)) / (band.std(axis=(1, 2)) + _ROUNDING / 4) ** 3)
+    return np.asarray(np.cbrt((band**3).mean(axis=(1, 2)) / (band.std(axis=(1, 2)) + _ROUNDING / 4) ** 3))
 
 
 def _contrast_with_level(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -96,10 +96,10 @@ def _contrast_with_level(values: NDArray[np.float64]) -> NDArray[np.float64]:
     level = blocks.mean(axis=(2, 4)).reshape(n, -1)
     lively = np.log(blocks.std(axis=(2, 4)) + _ROUNDING).reshape(n, -1)
     level, lively = (each - each.mean(axis=1, keepdims=True) for each in (level, lively))
-    return (level * lively).mean(axis=1) / (level.std(axis=1) * lively.std(axis=1) + _ROUNDING / 4)
+    return np.asarray((level * lively).mean(axis=1) / (level.std(axis=1) * lively.std(axis=1) + _ROUNDING / 4))
 
 
 def _standing_out(gradients: NDArray[np.float64], most: int) -> NDArray[np.float64]:
     """(N,): log of the mean of the ``most`` largest over the median."""
     largest = np.sort(gradients, axis=1)[:, -most:].mean(axis=1)
-    return np.log((largest + _ROUNDING) / (np.median(gradients, axis=1) + _ROUNDING))
+    return np.asarray(np.log((largest + _ROUNDING) / (np.median(gradients, axis=1) + _ROUNDING)))

@@ -68,7 +68,7 @@ class Mahalanobis:
     def of(self, vectors: ArrayLike) -> NDArray[np.float64]:
         """(N,) distances of (N, D)."""
         white = (np.asarray(vectors, np.float64) - self.mean) @ self.whitening
-        return np.sqrt(np.mean(white**2, axis=1))
+        return np.asarray(np.sqrt(np.mean(white**2, axis=1)))
 
     def save(self) -> dict[str, Floats]:
         """Mean and whitening."""
@@ -99,13 +99,13 @@ class Neighbours:
     @property
     def dimensions(self) -> int:
         """D."""
-        return self.bank.shape[1]
+        return int(self.bank.shape[1])
 
     def of(self, vectors: ArrayLike) -> NDArray[np.float64]:
         """(N,) distances of (N, D)."""
         cosine = _on_sphere(np.asarray(vectors, np.float64)) @ self.bank.T.astype(np.float64)
         kth = np.partition(cosine, -self.nearest, axis=1)[:, -self.nearest]
-        return np.sqrt(np.maximum(2 - 2 * kth, 0))
+        return np.asarray(np.sqrt(np.maximum(2 - 2 * kth, 0)))
 
     def save(self) -> dict[str, Floats]:
         """The bank, and which neighbour counts."""
@@ -121,7 +121,7 @@ class Neighbours:
 
 
 def _on_sphere(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
 
 
 def limit(scores: ArrayLike, clusters: ArrayLike, rate: float) -> float | None:
