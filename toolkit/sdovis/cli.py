@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -476,7 +477,8 @@ def predict(
 ) -> None:
     """Classify images with a trained model. Prints one line per image: its name, then each class with its probability.
 
-    Fields are separated by tabs, and the most probable class comes first.
+    Fields are separated by tabs, and the most probable class comes first. For an image that is unlike anything the model
+    was trained on, a last field says so: its answer must not be used.
     """
     from sdovis.channels.place import Position
     from sdovis.sun.archives import read_archive
@@ -495,7 +497,7 @@ def predict(
         raise BadInput(Problem("there is no such image file", file=path) for path in missing)
     from tqdm import tqdm
 
-    from sdovis.inference import gathered, opened
+    from sdovis.inference import Unfamiliar, gathered, opened
 
     classify: Any = opened(model)
     if position and position.longitude_deg and (caution := classify.view.near_limb(position.longitude_deg)):
@@ -505,8 +507,11 @@ def predict(
         found = gathered(paths, classify.view, position, listed)
         for note in found.notes:
             say(f"{image}: {note}")
-        answer = classify(found, top_k=classify.model.config.num_labels)
-        typer.echo(f"{image}\t" + "\t".join(f"{entry['label']} {entry['score']:.4f}" for entry in answer))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Unfamiliar)  # the line says it
+            answer = classify(found, top_k=classify.model.config.num_labels)
+        fields = [image, *(f"{entry['label']} {entry['score']:.4f}" for entry in answer)]
+        typer.echo("\t".join([*fields, answer.caution] if answer.caution else fields))
 
 
 @app.command()

@@ -97,13 +97,10 @@ def write(
     """
     if COLUMN not in table:
         return
-    made = None
     if corpus is not None:
-        made = scored(corpus, model_folder, bootstrap.seed)
-        made.to_parquet(folder / MADE, index=False)
-    known = description.familiarity_of(backbones.load_config(model_folder))
-    assert known is not None  # as it gave the column
-    found = facts(known, table[table["split"] == "test"], made, bootstrap)
+        scored(corpus, model_folder, bootstrap.seed).to_parquet(folder / MADE, index=False)
+    found = again(folder, model_folder, bootstrap)
+    assert found is not None  # as there is the column
     found.save(folder)
     if found.cases:
         from sdovis import figures
@@ -114,6 +111,16 @@ def write(
             if case.auroc is not None
         }
         figures.save(figures.roc(drawn, at=found.false_alarms.estimate), folder / "figures" / "strangers.png")
+
+
+def again(folder: Path, model_folder: Path, bootstrap: Resampling) -> FamiliarityFacts | None:
+    """The facts of a scores folder from the rows in it; None if the model cannot tell."""
+    table = pd.read_parquet(folder / "predictions.parquet")
+    known = description.familiarity_of(backbones.load_config(model_folder))
+    if known is None or COLUMN not in table:
+        return None
+    made = pd.read_parquet(folder / MADE) if (folder / MADE).is_file() else None
+    return facts(known, table[table["split"] == "test"], made, bootstrap)
 
 
 def scored(corpus: Corpus, model_folder: Path, seed: int) -> pd.DataFrame:

@@ -51,7 +51,9 @@ def _batches(rows: NDArray[np.int64], size: int = 256) -> list[NDArray[np.int64]
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def strange(channels: Sequence[Channel | ChannelFacts], own: loader.Pixels, seed: int) -> tuple[list[str], loader.Pixels]:
+def strange(
+    channels: Sequence[Channel | ChannelFacts], own: loader.Pixels, seed: int
+) -> tuple[list[str], loader.Pixels]:
     """The case of each strange picture that is not blank (those are refused), and the pictures as ``own`` are kept."""
     drawn = np.random.default_rng(seed).permutation(len(own))[:EACH]
     pictures = np.array(own[drawn.tolist()])

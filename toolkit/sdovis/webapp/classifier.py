@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,7 +137,9 @@ class Classifier:
         with self._one_at_a_time:
             inputs = self._pipeline.preprocess(Coded(codes))
             # Without top_k the pipeline returns only the first five.
-            scores = self._pipeline.postprocess(self._pipeline.forward(inputs), top_k=len(self.classes))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", inference.Unfamiliar)  # a note says it
+                scores = self._pipeline.postprocess(self._pipeline.forward(inputs), top_k=len(self.classes))
             pixels = inputs["pixel_values"].to(self._pipeline.model.device)
             looked = attention.rollout(self._pipeline.model, pixels)
         kind = self.channels[0] if self.channels else None
@@ -151,13 +154,16 @@ class Classifier:
             picture,
             self._caption(),
             self._facts(layers, centre),
-            notes + self._cautions(layers, cutouts[0], box),
+            self._unfamiliar(scores) + notes + self._cautions(layers, cutouts[0], box),
             {entry["label"]: float(entry["score"]) for entry in scores},
             seen,
             None if looked is None else colours.overlaid(grey, looked),
             box is not None,
             *_kind(first),
         )
+
+    def _unfamiliar(self, scores: inference.Classified) -> list[str]:
+        return [f"This image is {scores.caution}."] if scores.caution else []
 
     def _shown(self, cutouts: Sequence[NDArray[Any]], codes: NDArray[Any]) -> tuple[Image.Image, Image.Image]:
         """What the network saw, in colours for the eye, and a grey background for the overlay."""
