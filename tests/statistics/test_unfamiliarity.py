@@ -67,7 +67,7 @@ def test_what_does_not_fit_together_is_refused(vectors: np.ndarray, kind: type) 
     fits = {Mahalanobis: Mahalanobis.fitted, Neighbours: lambda known: Neighbours.fitted(known, 3)}
     saved = fits[kind](vectors).save()
     first = next(iter(saved))
-    with pytest.raises(ValueError, match="does not fit|no neighbour"):
+    with pytest.raises(ValueError, match=r"does not fit|no neighbour"):
         kind.load(saved | {first: saved[first][:2]})
 
 
@@ -89,7 +89,7 @@ def test_too_few_clusters_cannot_say() -> None:
     ("scores", "clusters", "rate"), [([], [], 0.1), ([1, np.nan], [0, 1], 0.6), ([1], [None], 0.6), ([1], [0], 0.0)]
 )
 def test_a_limit_of_nothing_is_refused(scores, clusters, rate) -> None:
-    with pytest.raises(ValueError, match="rate|score"):
+    with pytest.raises(ValueError, match=r"rate|score"):
         limit(scores, clusters, rate)
 
 

@@ -306,6 +306,7 @@ def evaluate(
         scores = stages.evaluate(study, folders, say)
         elsewhere = [stages.evaluate_on(study, folders, other, say) for other in others]
     printing.scores(scores.facts)
+    printing.familiarity(scores.familiarity)
     for found in elsewhere:
         printing.elsewhere(found)
 
@@ -444,6 +445,7 @@ def run(study_file: StudyFile, sets: Sets = None) -> None:
     with stages.opened(study) as folders:
         scores, _ = stages.run(study, folders, say)
     printing.scores(scores.facts)
+    printing.familiarity(scores.familiarity)
     printing.ending(folders)
 
 

@@ -20,6 +20,7 @@ from sdovis.errors import BadInput, Problem
 from sdovis.evaluation import baselines, metrics, strangers, strata
 from sdovis.evaluation.facts import Latency, LongitudeBin, Reliability, Resampling, ScoreFacts, ValidationScore
 from sdovis.evaluation.metrics import MetricSpec
+from sdovis.evaluation.strangers import FamiliarityFacts
 from sdovis.statistics import skill
 from sdovis.statistics.bootstrap import Estimate, Interval, by_cluster, cluster_bootstrap, paired_difference
 from sdovis.statistics.calibration import calibration
@@ -31,17 +32,22 @@ LATENCY_IMAGES = 60
 
 @dataclass(frozen=True)
 class Scores:
-    """``facts`` is ``scores.json``; ``predictions`` has one row per image, in the corpus' order."""
+    """``facts`` is ``scores.json``; ``predictions`` has one row per image, in the corpus' order.
+
+    ``familiarity`` is None if the model, of an older sdovis, cannot tell what is strange to it.
+    """
 
     folder: Path
     facts: ScoreFacts
     predictions: pd.DataFrame
+    familiarity: FamiliarityFacts | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Scores:
         """Read a finished scores folder. Raises `BadInput` if it is absent or damaged."""
         manifests.read(folder, made_by="evaluate")
-        return cls(folder, ScoreFacts.load(folder), pd.read_parquet(folder / "predictions.parquet"))
+        predictions = pd.read_parquet(folder / "predictions.parquet")
+        return cls(folder, ScoreFacts.load(folder), predictions, FamiliarityFacts.load(folder))
 
 
 def made_from(study: Study, corpus: Corpus, model: manifests.Manifest) -> dict[str, str]:

@@ -41,9 +41,12 @@ def familiarity_of(config: Any) -> Familiarity | None:
         return None
     from transformers.utils import cached_file
 
-    where, revision = config.name_or_path, getattr(config, "_commit_hash", None)
-    file = cached_file(where, familiarity.FILE, revision=revision, _raise_exceptions_for_missing_entries=False)
-    return Familiarity.load(Path(file or Path(where) / familiarity.FILE), said)
+    place = config.name_or_path
+    try:
+        found = cached_file(place, familiarity.FILE, revision=getattr(config, "_commit_hash", None))
+    except OSError:  # it is not there
+        found = None
+    return Familiarity.load(Path(found or Path(place) / familiarity.FILE), said)
 
 
 def view_of(config: Any) -> View:
