@@ -11,8 +11,9 @@ import tiny
 from safetensors.numpy import load_file, save_file
 from sdovis import inference
 from sdovis.errors import BadInput
-from sdovis.learning import backbones, description, familiarity, loader
-from sdovis.learning.seen import seen
+from sdovis.learning import backbones, description, familiarity, known, loader
+from sdovis.learning.seen import Seen, seen
+from sdovis.statistics.unfamiliarity import Mahalanobis
 
 TRAINING = {"num_train_epochs": 2, "per_device_train_batch_size": 8, "learning_rate": 3e-3}
 
@@ -127,21 +128,33 @@ def test_other_methods_know_it_too(corpus, tmp_path: Path, trainable: str) -> No
     assert set(found.limits) == {"texture", "features"}
 
 
-def test_features_that_a_frozen_body_gave_in_training_are_not_computed_again(
-    corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from sdovis.learning import known
-
-    shown: list[int] = []
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many pictures a network is shown after its training, pass by pass."""
+    passes: list[int] = []
 
     def counted(model, codes, processor, *, rows=None, **where):
-        shown.append(len(codes) if rows is None else len(rows))
+        passes.append(len(codes) if rows is None else len(rows))
         return seen(model, codes, processor, rows=rows, **where)
 
     monkeypatch.setattr(known, "seen", counted)
+    return passes
+
+
+def test_features_that_a_frozen_body_gave_in_training_are_not_computed_again(
+    corpus, tmp_path: Path, shown: list[int]
+) -> None:
     tiny.train(tiny.study("once", training=TRAINING, method={"trainable": "head"}), corpus, tmp_path)
     assert shown == [shown[0]]  # the strange pictures alone
     assert shown[0] < 20 * known.EACH
+
+
+def test_of_many_training_pictures_some_are_enough(
+    corpus, tmp_path: Path, shown: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known, "MOST", 11)
+    tiny.train(tiny.study("some", training=TRAINING), corpus, tmp_path)
+    assert shown[0] == 11
 
 
 def test_three_channels_are_looked_at_one_by_one(tmp_path: Path) -> None:
@@ -155,3 +168,38 @@ def test_three_channels_are_looked_at_one_by_one(tmp_path: Path) -> None:
     noisy = codes.copy()
     noisy[..., 1] = np.random.default_rng(0).integers(0, 256, codes.shape[:3])
     assert (of(tmp_path / "model", list(noisy)) > known).all()
+
+
+def crafted(seed: int, regions: int = 40) -> Seen:
+    """Four alike pictures of each region; those of the first lie far out."""
+    rng = np.random.default_rng(seed)
+    level = rng.normal(size=(regions, 18))
+    level[0] += 8
+    looks = np.repeat(level, 4, axis=0) + 0.01 * rng.normal(size=(4 * regions, 18))
+    return Seen(np.empty(0), None, looks)
+
+
+def test_a_training_picture_is_measured_by_a_fit_that_has_not_seen_its_region() -> None:
+    training, names = crafted(0), [f"AR {i // 4}" for i in range(160)]
+    found = familiarity.fitted(
+        training, names, crafted(1), [f"later {i // 4}" for i in range(160)], training, names, seed=0
+    )
+    within = Mahalanobis.fitted(training.texture).of(np.concatenate([training.texture, crafted(1).texture]))
+    assert found.limits["texture"].limit > 1.3 * within.max()
+    assert found.limits["texture"].regions == 80
+
+
+def test_without_features_only_texture_counts_and_with_too_few_regions_it_says_so() -> None:
+    names = [f"AR {i // 4}" for i in range(160)]
+    found = familiarity.fitted(crafted(0), names, crafted(1), names, crafted(2), names, seed=0)
+    assert set(found.limits) == {"texture"}
+    assert found.limits["texture"].supported_rate == pytest.approx(1 / 41)
+    assert found.of(None, crafted(1).texture).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("unfamiliarity", "said"), [(1.0, ""), (1.04, "1.0 times"), (2.34, "2.3 times"), (1e9, "far beyond")]
+)
+def test_it_is_said_in_words(unfamiliarity: float, said: str) -> None:
+    assert said in familiarity.caution(unfamiliarity)
+    assert bool(familiarity.caution(unfamiliarity)) == (unfamiliarity > 1)

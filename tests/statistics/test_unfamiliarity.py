@@ -111,5 +111,6 @@ def test_the_curve_is_scikit_learns() -> None:
     alarms, found, area = roc(known, strange)
     assert area == pytest.approx(roc_auc_score(np.r_[np.zeros(50), np.ones(20)], np.r_[known, strange]))
     assert (alarms[0], found[0], alarms[-1], found[-1]) == (0, 0, 1, 1)
+    assert roc(known, np.full(5, np.inf))[2] == 1
     with pytest.raises(ValueError, match="familiar and strange"):
         roc(known, [])

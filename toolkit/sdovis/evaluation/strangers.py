@@ -126,9 +126,8 @@ def again(folder: Path, model_folder: Path, bootstrap: Resampling) -> Familiarit
 def scored(corpus: Corpus, model_folder: Path, seed: int) -> pd.DataFrame:
     """case, refused and unfamiliarity (NaN if refused) of strange pictures, made of test pictures of different regions."""
     test = np.flatnonzero(corpus.rows["split"] == "test")
-    shuffled = np.random.default_rng(seed).permutation(test)
-    groups = corpus.rows["group"].to_numpy()[shuffled]
-    drawn = shuffled[np.sort(np.unique(groups, return_index=True)[1])][:EACH]
+    shuffled = corpus.rows["group"].iloc[np.random.default_rng(seed).permutation(test)]
+    drawn = shuffled.drop_duplicates().index[:EACH]
     view = description.view_of(backbones.load_config(model_folder))
     own = [np.asarray(Image.open(io.BytesIO(corpus.pictures[i]))) for i in drawn]
     # Other draws than in training, whose seed may be the same.

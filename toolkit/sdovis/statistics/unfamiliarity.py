@@ -155,7 +155,8 @@ def roc(familiar: ArrayLike, strange: ArrayLike) -> tuple[NDArray[np.float64], N
     """
     from sklearn.metrics import auc, roc_curve
 
-    known, unknown = np.asarray(familiar, np.float64), np.asarray(strange, np.float64)
+    # scikit-learn takes no infinity.
+    known, unknown = (np.nan_to_num(np.asarray(scores, np.float64)) for scores in (familiar, strange))
     if not len(known) or not len(unknown):
         raise ValueError("a curve needs familiar and strange items")
     truth = np.r_[np.zeros(len(known)), np.ones(len(unknown))]
