@@ -114,9 +114,25 @@ def test_a_lost_or_wrong_file_is_told(model: Path, tmp_path: Path, harm: str) ->
         inference.pipeline(tmp_path / "harmed")
 
 
-def test_a_section_that_is_damaged_is_told(model: Path, tmp_path: Path) -> None:
+WHOLE = {"kind": "mahalanobis", "limit": 2.0, "regions": 9, "supported_rate": 0.1, "auroc": {}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"limits": {"texture": {"kind": "mahalanobis"}}},
+        {"limits": {}},
+        {"limits": {"features": WHOLE}},
+        {"limits": {"texture": WHOLE, "colour": WHOLE}},
+        {"limits": {"texture": WHOLE | {"limit": 0.0}}},
+        {"limits": {"texture": WHOLE | {"limit": "near"}}},
+        {"rate": None},
+    ],
+    ids=["half", "empty", "no texture", "unknown", "zero", "text", "no rate"],
+)
+def test_a_section_that_is_damaged_is_told(model: Path, tmp_path: Path, changes: dict[str, object]) -> None:
     with pytest.raises(BadInput, match="familiarity is damaged"):
-        inference.pipeline(copied(model, tmp_path / "harmed", limits={"texture": {"kind": "mahalanobis"}}))
+        inference.pipeline(copied(model, tmp_path / "harmed", **changes))
 
 
 @pytest.mark.parametrize("trainable", ["head", "lora"])

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from sdovis.learning.seen import Seen
 
 FILE = "familiarity.safetensors"
-#: The section of the entry ``sdovis`` in a model's config.json, and its upgrades.
+#: The section of the entry ``sdovis`` in a model's config.json, and its upgrades. What `texture.measures` gives belongs to
+#: the format: a change of it needs a step that drops the limit on texture.
 KEY = "familiarity"
 STEPS: tuple[formats.Step, ...] = ()
 #: The share of pictures of new regions that may be called unfamiliar although they are not.
@@ -119,16 +120,12 @@ class Familiarity:
         from safetensors.numpy import load
 
         again = "copy it from where the model was trained"
+        section = _section(said, again)
         try:
-            section = TypeAdapter(_Section).validate_python(formats.brought_up(said, STEPS, file="config.json"))
             content = file.read_bytes()
         except FileNotFoundError:
-            raise BadInput(
-                Problem("is missing: the model could not tell what is strange to it", again, str(file))
-            ) from None
-        except ValidationError as error:
-            what = f"sdovis.{KEY} is damaged: {error.errors()[0]['msg']}"
-            raise BadInput(Problem(what, "copy it from where the model was trained", "config.json")) from error
+            what = "is missing: the model could not tell what is strange to it"
+            raise BadInput(Problem(what, again, str(file))) from None
         if hashlib.sha256(content).hexdigest() != section.sha256:
             raise BadInput(Problem("is damaged, or belongs to another model", again, str(file)))
         try:
@@ -137,6 +134,23 @@ class Familiarity:
         except (SafetensorError, ValueError, KeyError) as error:
             raise BadInput(Problem(f"is damaged: {error}", again, str(file))) from error
         return cls(distances, section.limits, section.rate)
+
+
+def _section(said: Mapping[str, Any], again: str) -> _Section:
+    try:
+        section = TypeAdapter(_Section).validate_python(formats.brought_up(said, STEPS, file="config.json"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"sdovis.{KEY} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise BadInput(Problem(what, again, "config.json")) from error
+    limits = section.limits
+    if (
+        "texture" not in limits
+        or limits.keys() - {"texture", "features"}
+        or not all(of.limit > 0 for of in limits.values())
+    ):
+        raise BadInput(Problem(f"sdovis.{KEY} is damaged: its limits are {dict(limits)}", again, "config.json"))
+    return section
 
 
 def _loaded(name: str, kind: str, arrays: Mapping[str, NDArray[np.float32]]) -> Distance:
@@ -203,7 +217,9 @@ def _across_folds(looks: NDArray[np.float64], regions: Sequence[str], seed: int)
 def _limit(kind: str, distances: NDArray[np.float64], regions: Sequence[str], auroc: Mapping[str, float]) -> Limit:
     count = len(set(regions))
     found = limit(distances, regions, RATE / 2)
-    return Limit(kind, float(distances.max()) if found is None else found, count, supported_rate(count), auroc)
+    # Above 0, even where all pictures are the same.
+    far = max(float(distances.max()) if found is None else found, 1e-6)
+    return Limit(kind, far, count, supported_rate(count), auroc)
 
 
 def _mean_auroc(known: NDArray[np.float64], strange: NDArray[np.float64], cases: Sequence[str]) -> float:

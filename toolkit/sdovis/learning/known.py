@@ -47,7 +47,7 @@ def familiarity(session: Session, model: Any, validation: Seen) -> Familiarity:
     return fitted(known, regions[some].tolist(), validation, others.tolist(), found, cases, seed=plan.study.study.seed)
 
 
-def _batches(rows: NDArray[np.int64], size: int = 256) -> list[NDArray[np.int64]]:
+def _batches(rows: NDArray[np.int64], size: int = 64) -> list[NDArray[np.int64]]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 

@@ -6,6 +6,7 @@ They notice what the features of a network may not: blank pages, noise, other co
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,8 @@ _BANDS = (0.02, 0.06, 0.15, 0.3, 0.75)
 _DARK, _SATURATED = 8, 247
 #: Half a level: contrasts below it are those of rounding.
 _ROUNDING = 0.5
-#: Scales at which skewness is measured, and the side of the blocks in which contrast is, in pixels.
-_SCALES, _BLOCK = (1.0, 2.0), 8
+#: Scales between which skewness is measured, and the side of the blocks in which contrast is, in pixels.
+_SCALES, _BLOCK = (1.0, 2.0, 4.0), 8
 #: How many boundaries between rows or columns stand for the straightest edges.
 _EDGES = 6
 
@@ -44,7 +45,7 @@ def measures(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
     across, along = (np.abs(np.diff(values, axis=axis)).mean(axis=3 - axis) for axis in (2, 1))
     steep = across.mean(axis=1) + _ROUNDING, along.mean(axis=1) + _ROUNDING
     contrast = np.log(spread + _ROUNDING)
-    skewness = (deviation**3).mean(axis=(1, 2)) / (spread + _ROUNDING) ** 3
+    skewness = (deviation * deviation * deviation).mean(axis=(1, 2)) / (spread + _ROUNDING) ** 3
     return np.column_stack(
         [
             mean / 255,
@@ -60,7 +61,7 @@ def measures(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
             np.log(np.ptp(values, axis=(1, 2)) + 1),
             np.maximum(_standing_out(across, 1), _standing_out(along, 1)),
             np.maximum(_standing_out(across, _EDGES), _standing_out(along, _EDGES)),
-            *(_fine_skewness(values, scale) for scale in _SCALES),
+            *_fine_skewness(values),
             _contrast_with_level(values),
         ]
     )
@@ -78,14 +79,17 @@ def _band_power(deviation: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.log(np.stack(found, axis=1) + 1e-3 * height * width))
 
 
-def _fine_skewness(values: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
-    """(N,): the cubic root of the skewness of what is finer than twice ``scale`` pixels and coarser than ``scale``."""
+def _fine_skewness(values: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+    """(N,) for each pair of scales: the cubic root of the skewness of what is coarser than one and finer than the next."""
     from scipy.ndimage import gaussian_filter
 
-    fine, coarse = (gaussian_filter(values, (0, sigma, sigma)) for sigma in (scale, 2 * scale))
-    band = fine - coarse
-    band -= band.mean(axis=(1, 2), keepdims=True)
-    return np.asarray(np.cbrt((band**3).mean(axis=(1, 2)) / (band.std(axis=(1, 2)) + _ROUNDING / 4) ** 3))
+    smooth = (gaussian_filter(values.astype(np.float32), (0, scale, scale), truncate=3.0) for scale in _SCALES)
+    for fine, coarse in itertools.pairwise(smooth):
+        band = fine - coarse
+        band -= band.mean(axis=(1, 2), keepdims=True)
+        squared = band**2
+        spread = np.sqrt(squared.mean(axis=(1, 2)))
+        yield np.cbrt((squared * band).mean(axis=(1, 2)) / (spread + _ROUNDING / 4) ** 3)
 
 
 def _contrast_with_level(values: NDArray[np.float64]) -> NDArray[np.float64]:
