@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
@@ -205,7 +204,7 @@ def _finite(vectors: NDArray[np.float32]) -> bool:
 
 def _across_folds(looks: NDArray[np.float64], regions: Sequence[str], seed: int) -> NDArray[np.float64]:
     """The distance of each picture from those of other regions: no region is measured by a fit that has seen it."""
-    codes, names = pd.factorize(np.asarray(regions, dtype=object))
+    names, codes = np.unique(np.asarray(regions), return_inverse=True)
     fold = (np.random.default_rng(seed).permutation(len(names)) % min(FOLDS, len(names)))[codes]
     found = np.empty(len(looks))
     for one in np.unique(fold):

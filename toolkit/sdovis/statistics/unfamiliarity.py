@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float32]
@@ -130,6 +129,8 @@ def limit(scores: ArrayLike, clusters: ArrayLike, rate: float) -> float | None:
     ``scores`` (N,) and the cluster of each. The smallest score with enough of the weight at or below it (see above).
     Raises ValueError for no scores, for scores that are not numbers and for a rate that is no share.
     """
+    import pandas as pd  # only to fit: a page measures, and starts sooner without
+
     values, codes = np.asarray(scores, dtype=np.float64), pd.factorize(np.asarray(clusters, dtype=object))[0]
     if not 0 < rate < 1:
         raise ValueError(f"a rate lies between 0 and 1, not {rate}")
