@@ -121,7 +121,15 @@ def roc(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], at: float
     axes = figure.subplots()
     for number, (name, (alarms, found)) in enumerate(curves.items()):
         dashes = ("-", "--", ":")[number // len(INKS) % 3]
-        axes.step(alarms, found, where="post", color=INKS[number % len(INKS)], linestyle=dashes, label=plain(name))
+        axes.step(
+            alarms,
+            found,
+            where="post",
+            color=INKS[number % len(INKS)],
+            linestyle=dashes,
+            label=plain(name),
+            zorder=-number,
+        )
     if at is not None:
         axes.axvline(at, color="grey", linestyle="--", linewidth=1)
     axes.set(xlim=(-0.01, 1), ylim=(0, 1.01), xlabel="share of the test part called unfamiliar", ylabel="share noticed")

@@ -20,7 +20,7 @@ def unfamiliar(facts: Facts) -> Markdown:
             md(case.name),
             count(case.pictures),
             count(case.refused),
-            percent(case.noticed / case.pictures),
+            count(case.noticed),
             "-" if case.auroc is None else score(case.auroc),
         ]
         for case in found.cases
@@ -32,8 +32,9 @@ def unfamiliar(facts: Facts) -> Markdown:
         "too far for the answer to be used. **The plain pipeline of transformers does not.**",
         lines(
             f"Of the test images {_share(found.false_alarms)} are called unfamiliar, which should be at most",
-            f"{percent(found.rate)}. Of pictures that no such model should answer, {percent(found.noticed)} are noticed:",
-            "refused, or called unfamiliar.",
+            f"{percent(found.rate)}.",
+            f"Of {count(sum(case.pictures for case in found.cases))} pictures that no such model should answer, "
+            f"{count(sum(case.noticed for case in found.cases))} are noticed: refused, or called unfamiliar.",
         ),
         table(["strange pictures", "shown", "refused", "noticed", "AUROC"], rows),
         Markdown(f"![Share of strange pictures noticed against false alarms]({file})" if file in facts.figures else ""),
