@@ -114,6 +114,25 @@ def test_a_lost_or_wrong_file_is_told(model: Path, tmp_path: Path, harm: str) ->
         inference.pipeline(tmp_path / "harmed")
 
 
+def test_a_model_of_the_hub_brings_what_it_knows_at_its_revision(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Hub's cache without a network: `main` holds another model's file."""
+    from huggingface_hub import constants
+
+    cache, pins = tmp_path / "models--org--tiny", {"main": "0" * 40, "r-1": "1" * 40}
+    for name, commit in pins.items():
+        copied(model, cache / "snapshots" / commit)
+        (cache / "refs").mkdir(exist_ok=True)
+        (cache / "refs" / name).write_text(commit)
+    (cache / "snapshots" / pins["main"] / familiarity.FILE).write_bytes(b"another's")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    opened = inference.pipeline("org/tiny", revision="r-1", model_kwargs={"cache_dir": str(tmp_path)})
+    assert opened.familiarity is not None
+    with pytest.raises(BadInput, match="belongs to another model"):
+        inference.pipeline("org/tiny", model_kwargs={"cache_dir": str(tmp_path)})
+
+
 WHOLE = {"kind": "mahalanobis", "limit": 2.0, "regions": 9, "supported_rate": 0.1, "auroc": {}}
 
 
@@ -138,8 +157,7 @@ def test_a_section_that_is_damaged_is_told(model: Path, tmp_path: Path, changes:
 @pytest.mark.parametrize("trainable", ["head", "lora"])
 def test_other_methods_know_it_too(corpus, tmp_path: Path, trainable: str) -> None:
     tiny.train(tiny.study(trainable, training=TRAINING, method={"trainable": trainable}), corpus, tmp_path)
-    config = backbones.reload(tmp_path / "model").config
-    found = description.familiarity_of(config)
+    found = description.familiarity_of(backbones.load_config(tmp_path / "model"), tmp_path / "model")
     assert found is not None
     assert set(found.limits) == {"texture", "features"}
 

@@ -25,7 +25,7 @@ from sdovis.images.isolation import read_isolated
 from sdovis.images.pictures import eight_bits
 from sdovis.learning import backbones, loader
 from sdovis.learning.description import familiarity_of, view_of
-from sdovis.learning.familiarity import caution
+from sdovis.learning.familiarity import Familiarity, caution
 from sdovis.sun.archives import Archive
 
 if TYPE_CHECKING:
@@ -78,7 +78,13 @@ def pipeline(model: str | Path, **kwargs: Any) -> ImageClassificationPipeline:
         ready: ImageClassificationPipeline = stock(
             "image-classification", model=str(model), pipeline_class=_pipeline_class(), **kwargs
         )
+    where = {name: value for name, value in {**kwargs.get("model_kwargs", {}), **kwargs}.items() if name in _OF_THE_HUB}
+    ready.familiarity = familiarity_of(ready.model.config, model, **where)  # type: ignore[attr-defined]
     return ready
+
+
+#: Arguments of `transformers.pipeline` that say where on the Hub a model is.
+_OF_THE_HUB = ("revision", "token", "cache_dir", "local_files_only", "force_download")
 
 
 def opened(model: str | Path) -> ImageClassificationPipeline:
@@ -203,7 +209,7 @@ def scored(model_folder: Path, images: Sequence[bytes], *, batch_size: int = 32,
 
     model, processor, device = _loaded(model_folder)
     answers = loader.table(processor).to(device)
-    familiar, watched = familiarity_of(model.config), Watched(model)
+    familiar, watched = familiarity_of(model.config, model_folder), Watched(model)
     found, strange = [np.empty((0, model.config.num_labels), np.float32)], [np.empty(0)]
     starts = range(0, len(images), batch_size)
     for start in tqdm(starts, desc="score", unit="batch", disable=not progress, dynamic_ncols=True):
@@ -289,7 +295,7 @@ def _pipeline_class() -> type[ImageClassificationPipeline]:
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             self.view = view_of(self.model.config)
-            self.familiarity = familiarity_of(self.model.config)
+            self.familiarity: Familiarity | None = None  # `pipeline` knows where it is
             self.watched = Watched(self.model)
 
         def preprocess(self, image: Any, timeout: float | None = None) -> Any:

@@ -116,7 +116,7 @@ def write(
 def again(folder: Path, model_folder: Path, bootstrap: Resampling) -> FamiliarityFacts | None:
     """The facts of a scores folder from the rows in it; None if the model cannot tell."""
     table = pd.read_parquet(folder / "predictions.parquet")
-    known = description.familiarity_of(backbones.load_config(model_folder))
+    known = description.familiarity_of(backbones.load_config(model_folder), model_folder)
     if known is None or COLUMN not in table:
         return None
     made = pd.read_parquet(folder / MADE) if (folder / MADE).is_file() else None

@@ -31,22 +31,21 @@ def of_model(config: Any) -> Mapping[str, Any]:
     return formats.brought_up(said, STEPS, file="config.json") if said else {}
 
 
-def familiarity_of(config: Any) -> Familiarity | None:
-    """What the network of a configuration knows its training pictures by, from beside its weights or from the Hub.
+def familiarity_of(config: Any, model: str | Path, **hub: Any) -> Familiarity | None:
+    """What a model (a folder or a Hub id) with this configuration knows its training pictures by.
 
-    None for a model of an older sdovis, which cannot tell what is strange to it. Raises `BadInput` as `of_model` and
-    `Familiarity.load` do.
+    ``hub`` says where on the Hub it is, as for `from_pretrained` (revision, token ...). None for a model of an older sdovis,
+    which cannot tell what is strange to it. Raises `BadInput` as `of_model` and `Familiarity.load` do.
     """
     if not (said := of_model(config).get(familiarity.KEY)):
         return None
     from transformers.utils import cached_file
 
-    place = config.name_or_path
     try:
-        found = cached_file(place, familiarity.FILE, revision=getattr(config, "_commit_hash", None))
+        found = cached_file(str(model), familiarity.FILE, **hub)
     except OSError:  # it is not there
         found = None
-    return Familiarity.load(Path(found or Path(place) / familiarity.FILE), said)
+    return Familiarity.load(Path(found or Path(model) / familiarity.FILE), said)
 
 
 def view_of(config: Any) -> View:
