@@ -79,7 +79,7 @@ def pipeline(model: str | Path, **kwargs: Any) -> ImageClassificationPipeline:
             "image-classification", model=str(model), pipeline_class=_pipeline_class(), **kwargs
         )
     where = {name: value for name, value in {**kwargs.get("model_kwargs", {}), **kwargs}.items() if name in _OF_THE_HUB}
-    ready.familiarity = familiarity_of(ready.model.config, model, **where)  # type: ignore[attr-defined]
+    ready.familiarity = familiarity_of(ready.model.config, model, **where)
     return ready
 
 
