@@ -59,7 +59,8 @@ def test_predictions_stand_in_the_order_of_the_corpus_and_sum_to_one(finished):
     corpus = Corpus.load(finished / "runs/small/corpus")
     table = pd.read_parquet(finished / "runs/small/scores/predictions.parquet")
     assert table["id"].tolist() == corpus.rows["id"].tolist()
-    assert list(table.columns) == ["id", "group", "split", "label", *(f"prob_{c}" for c in corpus.classes)]
+    probabilities = [f"prob_{c}" for c in corpus.classes]
+    assert list(table.columns) == ["id", "group", "split", "label", *probabilities, "unfamiliarity"]
     assert np.allclose(table.filter(like="prob_").sum(axis=1), 1, atol=1e-6)
 
 

@@ -180,7 +180,7 @@ def make(
     monkeypatch.setattr(build, "catalog", catalog)
     corpus = build.build(study, folder / "corpus", [], progress=False)
     _train(study, corpus, folder)
-    monkeypatch.setattr(inference, "probabilities", lambda _, images, **__: _guesses(corpus))
+    monkeypatch.setattr(inference, "scored", lambda _, images, **__: inference.Scored(_guesses(corpus), None))
     monkeypatch.setattr(inference, "latency", lambda _, images, **__: np.linspace(0.010, 0.020, len(images)))
     # A logistic regression may differ in a decimal from machine to machine.
     monkeypatch.setattr(scores.baselines, "predictions", lambda corpus, *_, **__: _rivals(corpus))

@@ -83,10 +83,11 @@ def test_the_record_says_what_on_what_with_what_and_where_the_time_went(corpus: 
     assert record.hardware["memory_gib"] > 0.5
     parts = dict(record.timings)
     total = parts.pop("all")
-    assert {"start", "imports", "data", "model", "first step", "steps", "evaluation", "saving", "figures"} == set(parts)
+    named = "start,imports,data,model,first step,steps,evaluation,familiarity,saving,figures"
+    assert set(named.split(",")) == set(parts)
     assert total == pytest.approx(sum(parts.values()), abs=0.01) and parts["start"] == 1.5
     assert record.timings == pytest.approx({name: clock.table()[name] for name in record.timings})
-    assert total - 1.5 < record.seconds + 5
+    assert total - 1.5 - parts["familiarity"] < record.seconds + 5
 
 
 def test_a_clock_counts_no_second_twice(monkeypatch: pytest.MonkeyPatch) -> None:

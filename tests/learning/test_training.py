@@ -81,10 +81,13 @@ def test_a_trained_model_is_saved_whole_and_the_record_says_how_it_was_made(run:
     assert record.kept_score == best
     assert record.kept_step == next(e["step"] for e in entries if e["eval_balanced_accuracy"] == best)
     names = {p.name for p in (tmp_path / "model").iterdir()}
-    assert names == {"config.json", "model.safetensors", "preprocessor_config.json", "manifest.json"}
+    assert names == {
+        "config.json", "model.safetensors", "preprocessor_config.json", "familiarity.safetensors", "manifest.json",
+    }  # fmt: skip
     assert not list(tmp_path.rglob("training_args.bin"))
     assert str(tmp_path) not in (tmp_path / "training" / "training.json").read_text()
-    assert backbones.reload(tmp_path / "model").config.sdovis == {"channel": "hmi-magnetogram"}
+    about = backbones.reload(tmp_path / "model").config.sdovis
+    assert about.keys() == {"channel", "familiarity"} and about["channel"] == "hmi-magnetogram"
 
 
 def test_the_best_checkpoint_becomes_the_model_and_not_a_mixture(run: Train, tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def test_the_three_repositories_are_there_with_their_sums(run: Run):
     assert {
         "README.md", "config.json", "model.safetensors", "preprocessor_config.json", "scores.json", "training.json",
         "predictions.parquet", "baselines.parquet", "latency.parquet", "figures/confusion_matrix.png",
+        "familiarity.safetensors", "familiarity.json", "strangers.parquet",
     } < model  # fmt: skip
     assert {Path(name).suffix for name in model} == {".md", ".json", ".safetensors", ".parquet", ".png"}
 
@@ -68,6 +69,25 @@ def test_every_picture_a_card_shows_is_in_its_repository(run: Run):
         shown = [line.split("](")[1].split(")")[0] for line in card.splitlines() if line.startswith("![")]
         assert set(shown) <= set(made.repositories[kind].files)
     assert shown
+
+
+def test_what_the_model_does_not_know_is_on_its_card_and_follows_from_the_rows(run: Run):
+    from sdovis.cards.verify import verify
+
+    release(run.facts, run.folder, BUILT_IN)
+    text = (run.folder / "release" / "model" / "README.md").read_text()
+    assert "### Unfamiliar pictures" in text
+    assert "| photograph |" in text
+    assert verify(run.folder) == []
+    card_of = run.folder / "cards" / "model" / "README.md"
+    card_of.write_text(text.replace("are called unfamiliar, which", "are never called unfamiliar, which"))
+    assert [found.file for found in verify(run.folder)] == ["cards/model/README.md"]
+
+
+def test_what_a_model_knows_is_no_replacement_for_its_weights(run: Run):
+    (run.folder / "model" / "model.safetensors").unlink()
+    with pytest.raises(BadInput):
+        release(run.facts, run.folder, BUILT_IN)
 
 
 def test_the_space_names_its_model_and_carries_the_source_that_made_it(run: Run):

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -318,6 +319,7 @@ def evaluate(
         scores = stages.evaluate(study, folders, say)
         elsewhere = [stages.evaluate_on(study, folders, other, say) for other in others]
     printing.scores(scores.facts)
+    printing.familiarity(scores.familiarity)
     for found in elsewhere:
         printing.elsewhere(found)
 
@@ -475,6 +477,7 @@ def run(study_file: StudyFile, sets: Sets = None) -> None:
     with stages.opened(study) as folders:
         scores, _ = stages.run(study, folders, say)
     printing.scores(scores.facts)
+    printing.familiarity(scores.familiarity)
     printing.ending(folders)
 
 
@@ -508,7 +511,8 @@ def predict(
 ) -> None:
     """Classify images with a trained model. Prints one line per image: its name, then each class with its probability.
 
-    Fields are separated by tabs, and the most probable class comes first.
+    Fields are separated by tabs, and the most probable class comes first. For an image that is unlike anything the model
+    was trained on, a last field says so: its answer must not be used.
     """
     from sdovis.channels.place import Position
     from sdovis.sun.archives import read_archive
@@ -527,7 +531,7 @@ def predict(
         raise BadInput(Problem("there is no such image file", file=path) for path in missing)
     from tqdm import tqdm
 
-    from sdovis.inference import gathered, opened
+    from sdovis.inference import Unfamiliar, gathered, opened
 
     classify: Any = opened(model)
     if position and position.longitude_deg and (caution := classify.view.near_limb(position.longitude_deg)):
@@ -537,8 +541,11 @@ def predict(
         found = gathered(paths, classify.view, position, listed)
         for note in found.notes:
             say(f"{image}: {note}")
-        answer = classify(found, top_k=classify.model.config.num_labels)
-        typer.echo(f"{image}\t" + "\t".join(f"{entry['label']} {entry['score']:.4f}" for entry in answer))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Unfamiliar)  # the line says it
+            answer = classify(found, top_k=classify.model.config.num_labels)
+        fields = [image, *(f"{entry['label']} {entry['score']:.4f}" for entry in answer)]
+        typer.echo("\t".join([*fields, answer.caution] if answer.caution else fields))
 
 
 @app.command()

@@ -134,6 +134,30 @@ def risk_coverage(
     return figure
 
 
+def roc(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], at: float | None = None) -> Figure:
+    """Shares found against false alarms, a curve for each name; a dashed line where false alarms are ``at``."""
+    figure = _figure(7.2, 4.2)
+    axes = figure.subplots()
+    for number, (name, (alarms, found)) in enumerate(curves.items()):
+        dashes = ("-", "--", ":")[number // len(INKS) % 3]
+        axes.step(
+            alarms,
+            found,
+            where="post",
+            color=INKS[number % len(INKS)],
+            linestyle=dashes,
+            label=plain(name),
+            zorder=-number,
+        )
+    if at is not None:
+        axes.axvline(at, color="grey", linestyle="--", linewidth=1)
+    axes.set(xlim=(-0.01, 1), ylim=(0, 1.01), xlabel="share of the test part called unfamiliar", ylabel="share noticed")
+    axes.spines[["top", "right"]].set_visible(False)
+    if curves:
+        figure.legend(loc="outside right center", fontsize=7, title="strange pictures (AUROC)", title_fontsize=7)
+    return figure
+
+
 def learning_curve(history: Sequence[Mapping[str, Any]], score: str, kept_step: int | None) -> Figure:
     """Training loss, and the validation score by which a checkpoint is kept, against the optimizer step."""
     figure = _figure(6.0, 3.2)

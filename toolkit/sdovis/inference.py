@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,11 +24,39 @@ from sdovis.images.images import SolarImage, read_image
 from sdovis.images.isolation import read_isolated
 from sdovis.images.pictures import eight_bits
 from sdovis.learning import backbones, loader
-from sdovis.learning.description import view_of
+from sdovis.learning.description import familiarity_of, view_of
+from sdovis.learning.familiarity import Familiarity, caution
 from sdovis.sun.archives import Archive
 
 if TYPE_CHECKING:
     from transformers import ImageClassificationPipeline
+
+
+class Unfamiliar(UserWarning):
+    """A picture is unlike anything that the model was trained on."""
+
+
+class Classified(list[dict[str, Any]]):
+    """The classes of a picture with their scores, as the stock pipeline lists them.
+
+    ``unfamiliarity`` is above 1 for a picture unlike those of the training part (`Familiarity`); None if the model, of an
+    older sdovis, cannot tell.
+    """
+
+    unfamiliarity: float | None = None
+
+    @property
+    def caution(self) -> str:
+        """Why the answer must not be used, in words; "" if nothing is known against it."""
+        return "" if self.unfamiliarity is None else caution(self.unfamiliarity)
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Of N pictures: ``probabilities`` (N, K), fp32, and ``unfamiliarity`` (N,), which is None as in `Classified`."""
+
+    probabilities: NDArray[np.float32]
+    unfamiliarity: NDArray[np.float64] | None
 
 
 def pipeline(model: str | Path, **kwargs: Any) -> ImageClassificationPipeline:
@@ -39,6 +68,8 @@ def pipeline(model: str | Path, **kwargs: Any) -> ImageClassificationPipeline:
     of three such sources in the channels' order, a mapping of channel names to sources, an array (H, W, 3), or the
     colour picture that sdovis saved; a list is a batch. Sources must already be cut out: it does not look for regions, and
     it cannot tell a region from its neighbours: if the model masks those, it warns unless sdovis saved the cutout.
+    The answer for a source is a `Classified`, a list as in the stock pipeline that also says how unlike the training
+    pictures the source is; beyond the limit it warns (`Unfamiliar`).
     Raises `BadInput` for a web address and for a blank image, and `UnreadableImage` for a file that is not an image.
     """
     from transformers import pipeline as stock
@@ -47,7 +78,13 @@ def pipeline(model: str | Path, **kwargs: Any) -> ImageClassificationPipeline:
         ready: ImageClassificationPipeline = stock(
             "image-classification", model=str(model), pipeline_class=_pipeline_class(), **kwargs
         )
+    where = {name: value for name, value in {**kwargs.get("model_kwargs", {}), **kwargs}.items() if name in _OF_THE_HUB}
+    ready.familiarity = familiarity_of(ready.model.config, model, **where)
     return ready
+
+
+#: Arguments of `transformers.pipeline` that say where on the Hub a model is.
+_OF_THE_HUB = ("revision", "token", "cache_dir", "local_files_only", "force_download")
 
 
 def opened(model: str | Path) -> ImageClassificationPipeline:
@@ -158,23 +195,33 @@ def _of_each(source: Mapping[str, Any] | Sequence[Any], kinds: Sequence[Channel]
 def probabilities(
     model_folder: Path, images: Sequence[bytes], *, batch_size: int = 32, progress: bool = True
 ) -> NDArray[np.float32]:
-    """Class probabilities (N, K), fp32, of PNG files as stored in the corpus: the only path by which images are scored.
+    """Class probabilities (N, K) of `scored`."""
+    return scored(model_folder, images, batch_size=batch_size, progress=progress).probabilities
+
+
+def scored(model_folder: Path, images: Sequence[bytes], *, batch_size: int = 32, progress: bool = True) -> Scored:
+    """Of PNG files as stored in the corpus: the only path by which images are scored.
 
     The model is reloaded from disk and sees the images through its saved processor, as in the stock pipeline.
     """
     import torch
     from tqdm.auto import tqdm
 
+    from sdovis.learning.seen import Watched
+
     model, processor, device = _loaded(model_folder)
     answers = loader.table(processor).to(device)
-    scored = []
+    familiar, watched = familiarity_of(model.config, model_folder), Watched(model)
+    found, strange = [np.empty((0, model.config.num_labels), np.float32)], [np.empty(0)]
     starts = range(0, len(images), batch_size)
     for start in tqdm(starts, desc="score", unit="batch", disable=not progress, dynamic_ncols=True):
-        codes = torch.from_numpy(loader.decode(images[start : start + batch_size], processor)).to(device)
+        some = loader.decode(images[start : start + batch_size], processor)
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            logits = model(loader.normalised(codes, answers)).logits
-        scored.append(torch.softmax(logits.float(), dim=1).cpu().numpy())
-    return np.concatenate([np.empty((0, model.config.num_labels), np.float32), *scored])
+            logits = model(loader.normalised(torch.from_numpy(some).to(device), answers)).logits
+        found.append(torch.softmax(logits.float(), dim=1).cpu().numpy())
+        if familiar:
+            strange.append(familiar.of(watched.last(), familiar.looks(some)))
+    return Scored(np.concatenate(found), np.concatenate(strange) if familiar else None)
 
 
 def latency(model_folder: Path, images: Sequence[bytes], *, warmup: int = 5) -> NDArray[np.float64]:
@@ -239,7 +286,10 @@ def _from_array(values: NDArray[Any]) -> NDArray[Any]:
 
 @cache
 def _pipeline_class() -> type[ImageClassificationPipeline]:
+    import torch
     from transformers import ImageClassificationPipeline
+
+    from sdovis.learning.seen import Watched
 
     class SolarPipeline(ImageClassificationPipeline):
         """`ImageClassificationPipeline` that is shown every source through the model's view."""
@@ -247,8 +297,31 @@ def _pipeline_class() -> type[ImageClassificationPipeline]:
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             self.view = view_of(self.model.config)
+            self.familiarity: Familiarity | None = None  # `pipeline` knows where it is
+            self.watched = Watched(self.model)
 
         def preprocess(self, image: Any, timeout: float | None = None) -> Any:
-            return super().preprocess(Image.fromarray(codes(image, self.view)), timeout=timeout)
+            picture = Image.fromarray(codes(image, self.view))
+            inputs = super().preprocess(picture, timeout=timeout)
+            if self.familiarity:
+                looks = self.familiarity.looks(loader.resized(picture, self.image_processor)[None])
+                inputs["texture"] = torch.from_numpy(looks.astype(np.float32))
+            return inputs
+
+        def _forward(self, model_inputs: Any) -> Any:
+            looks = model_inputs.pop("texture", None)
+            outputs = super()._forward(model_inputs)
+            if self.familiarity:
+                strange = self.familiarity.of(self.watched.last(), looks.cpu().numpy())
+                outputs["unfamiliarity"] = torch.from_numpy(strange.astype(np.float32))
+            return outputs
+
+        def postprocess(self, model_outputs: Any, *args: Any, **kwargs: Any) -> Any:
+            answer = Classified(super().postprocess(model_outputs, *args, **kwargs))
+            if self.familiarity:
+                answer.unfamiliarity = float(model_outputs["unfamiliarity"][0])
+            if answer.caution:
+                warnings.warn(answer.caution, Unfamiliar, stacklevel=2)
+            return answer
 
     return SolarPipeline

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sdovis.evaluation.comparison import Comparison
     from sdovis.evaluation.elsewhere import Elsewhere
     from sdovis.evaluation.facts import ScoreFacts
+    from sdovis.evaluation.strangers import FamiliarityFacts
     from sdovis.learning.clock import Clock
     from sdovis.learning.record import TrainingRecord
     from sdovis.learning.search import Found
@@ -90,6 +91,16 @@ def _beyond(facts: ScoreFacts) -> None:
             typer.echo(f"  {name} {_cell(score)}, {_cell(shift.as_it_is[name])} with probabilities as they are")
 
 
+def familiarity(found: FamiliarityFacts | None) -> None:
+    """How many images were called unfamiliar, and how many strange pictures were noticed; nothing if the model cannot tell."""
+    if found is None:
+        return
+    strange = (
+        f"; of pictures that no model of the Sun should answer, {found.noticed:.0%} were noticed" if found.cases else ""
+    )
+    typer.echo(f"  {found.alarms} of {found.rows} images were called unlike the training images{strange}")
+
+
 def elsewhere(found: Elsewhere) -> None:
     """Scores on another source, and which of its rows were left out."""
     source = found.source
@@ -100,6 +111,7 @@ def elsewhere(found: Elsewhere) -> None:
         typer.echo(f"  no row is {' or '.join(source.missing_classes)}: means over classes leave it out")
     if source.shared_with_test:
         typer.echo(f"  {source.shared_with_test} of the regions are also in the test part")
+    familiarity(found.familiarity)
 
 
 def comparison(found: Comparison) -> None:

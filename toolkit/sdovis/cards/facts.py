@@ -21,6 +21,7 @@ from sdovis.corpus.split import PARTS
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation.elsewhere import PLACE, Elsewhere
 from sdovis.evaluation.facts import ScoreFacts
+from sdovis.evaluation.strangers import FamiliarityFacts
 from sdovis.labels.schemes import SchemeFacts
 from sdovis.learning.model_files import ConfigFile, ProcessorFile
 from sdovis.learning.record import TrainingRecord
@@ -154,6 +155,7 @@ class Facts:
     examples: tuple[Example, ...]
     figures: tuple[str, ...]
     sdovis: str
+    familiarity: FamiliarityFacts | None = None
 
     @property
     def headline(self) -> Headline:
@@ -276,6 +278,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
         examples=sources.examples(run_dir, tuple(corpus.classes)),
         figures=tuple(sorted(f for f in made["scores"].files if f.startswith("figures/"))),
         sdovis=__version__,
+        familiarity=FamiliarityFacts.load(scores_folder),
     )
 
 

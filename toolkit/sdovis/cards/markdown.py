@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # PyYAML ships no types
@@ -96,6 +97,12 @@ def difference(entry: Estimate) -> Markdown:
 def percent(share: float) -> Markdown:
     """A share as a whole percentage."""
     return Markdown(f"{share * 100:.0f} %")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
+    """A table of cells that are Markdown already; without rows it is empty."""
+    body = [f"| {' | '.join(row)} |" for row in rows]
+    return lines(f"| {' | '.join(head)} |", "|" + "---|" * len(head), *body) if body else Markdown("")
 
 
 def count(number: int) -> Markdown:

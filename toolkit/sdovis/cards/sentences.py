@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sdovis.cards import parts, probabilities, skill, usage
+from sdovis.cards import parts, probabilities, skill, strange, usage
 from sdovis.cards.facts import Facts
 from sdovis.cards.markdown import Markdown, bibtex, blocks, code, count, day, lines, md, number, verbatim
 
@@ -274,6 +274,7 @@ SENTENCES: Mapping[str, Callable[[Facts], Markdown]] = {
         skill.recall_figure,
         skill.by_longitude,
         skill.strata,
+        strange.unfamiliar,
         usage.dataset_images,
         usage.model_images,
         usage.classify_files,

@@ -6,7 +6,7 @@ A template prints one by its name: ``{{ tables.parts }}``. A table without rows 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sdovis.cards.facts import ClassFacts, Facts, headline
@@ -27,18 +27,10 @@ from sdovis.cards.markdown import (
     setting,
     verbatim,
 )
+from sdovis.cards.markdown import table as _table
 from sdovis.cards.measured import BEGIN, END
 from sdovis.cards.usage import COLOURS
 from sdovis.learning import arithmetic
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
-    body = [_row(row) for row in rows]
-    return lines(_row(head), "|" + "---|" * len(head), *body) if body else Markdown("")
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _words(name: str) -> str:

@@ -2,6 +2,7 @@
 
 What has a second source is recomputed: counts, spellings, the split's audit and the rejects from the corpus' Parquet and
 ``rejects.csv``; scores, intervals, baselines and differences from ``predictions.parquet`` and ``baselines.parquet``;
+false alarms and noticed strangers from the unfamiliarity in ``predictions.parquet`` and ``strangers.parquet``;
 latency from ``latency.parquet``; the release's tag from the sums of all files. The course of the training
 has no second source: its record is tied to the model by what both were made from.
 """
@@ -32,6 +33,7 @@ from sdovis.corpus.shortcuts import shortcuts
 from sdovis.corpus.split import PARTS
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation import probabilities as probable
+from sdovis.evaluation import strangers
 from sdovis.evaluation.elsewhere import PLACE, SEEN, Elsewhere, seen
 from sdovis.evaluation.facts import Latency, LongitudeBin, ScoreFacts, ValidationScore
 from sdovis.evaluation.metrics import spec
@@ -150,6 +152,7 @@ def recomputed(facts: Facts, run_dir: Path) -> Facts:
         elsewhere=tuple(
             _elsewhere(saved, corpus, run_dir / PLACE / saved.source.name, given) for saved in facts.elsewhere
         ),
+        familiarity=strangers.again(run_dir / "scores", run_dir / "model", facts.scores.bootstrap),
     )
 
 
@@ -174,7 +177,8 @@ def _elsewhere(saved: Elsewhere, corpus: Corpus, folder: Path, given: _Given) ->
         missing_classes=tuple(name for i, name in enumerate(corpus.classes) if i not in occurring),
     )
     scores = _scores(saved.facts, found.rows, _predictions(found, folder), folder, given)
-    return Elsewhere(source, scores)
+    familiarity = strangers.again(folder, folder.parents[1] / "model", saved.facts.bootstrap)
+    return Elsewhere(source, scores, familiarity)
 
 
 

@@ -22,8 +22,9 @@ from sdovis.corpus import build
 from sdovis.corpus.build import Corpus
 from sdovis.corpus.duplicates import PASSAGE_DAYS
 from sdovis.errors import BadInput, Problem
-from sdovis.evaluation import scores
+from sdovis.evaluation import scores, strangers
 from sdovis.evaluation.facts import ScoreFacts
+from sdovis.evaluation.strangers import FamiliarityFacts
 from sdovis.readers.rows import RawRow
 from sdovis.study import Images, Study
 
@@ -82,12 +83,13 @@ class Elsewhere:
 
     source: OtherSource
     facts: ScoreFacts
+    familiarity: FamiliarityFacts | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Elsewhere:
         """Read a finished folder. Raises `BadInput` if it is absent or damaged."""
         manifests.read(folder, made_by="evaluate --on")
-        return cls(OtherSource.load(folder), ScoreFacts.load(folder))
+        return cls(OtherSource.load(folder), ScoreFacts.load(folder), FamiliarityFacts.load(folder))
 
 
 def seen_as_trained(study: Study, other: Study) -> Study:
@@ -147,6 +149,7 @@ def evaluate(
     source = _source(other, found, corpus)
     with manifests.whole(folder, stage="evaluate", made_from=made_from(study, corpus, model, origin)) as writing:
         scores.write(writing, facts, table, timed, rivals)
+        strangers.write(writing, table, model_folder, facts.bootstrap)
         source.save(writing)
         beside.replace(writing / "corpus")
     return Elsewhere.load(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,11 @@ class Resampling:
     samples: int
     confidence: float
     seed: int
+
+    @property
+    def draws(self) -> dict[str, Any]:
+        """What the functions of `sdovis.statistics.bootstrap` are given."""
+        return {"samples": self.samples, "confidence": self.confidence, "seed": self.seed}
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,13 @@ from sdovis.channels.channel import Channel, channel
 from sdovis.corpus.build import Corpus
 from sdovis.corpus.duplicates import footprint_deg
 from sdovis.errors import BadInput, Problem
-from sdovis.evaluation import baselines, metrics, strata
+from sdovis.evaluation import baselines, metrics, strangers, strata
 from sdovis.evaluation import probabilities as probable
 from sdovis.evaluation.facts import Latency, LongitudeBin, Resampling, ScoreFacts, ValidationScore
 from sdovis.evaluation.metrics import MetricSpec
 from sdovis.evaluation.persistence import persistence
 from sdovis.evaluation.probabilities import Answers
+from sdovis.evaluation.strangers import FamiliarityFacts
 from sdovis.learning.plan import first_folder
 from sdovis.statistics import skill
 from sdovis.statistics.bootstrap import Estimate, Interval, by_cluster, cluster_bootstrap, paired_difference
@@ -36,17 +37,22 @@ HELD_BACK = "validation.parquet"
 
 @dataclass(frozen=True)
 class Scores:
-    """``facts`` is ``scores.json``; ``predictions`` has one row per image, in the corpus' order."""
+    """``facts`` is ``scores.json``; ``predictions`` has one row per image, in the corpus' order.
+
+    ``familiarity`` is None if the model, of an older sdovis, cannot tell what is strange to it.
+    """
 
     folder: Path
     facts: ScoreFacts
     predictions: pd.DataFrame
+    familiarity: FamiliarityFacts | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Scores:
         """Read a finished scores folder. Raises `BadInput` if it is absent or damaged."""
         manifests.read(folder, made_by="evaluate")
-        return cls(folder, ScoreFacts.load(folder), pd.read_parquet(folder / "predictions.parquet"))
+        predictions = pd.read_parquet(folder / "predictions.parquet")
+        return cls(folder, ScoreFacts.load(folder), predictions, FamiliarityFacts.load(folder))
 
 
 def made_from(study: Study, corpus: Corpus, model: manifests.Manifest) -> dict[str, str]:
@@ -78,6 +84,7 @@ def evaluate(study: Study, corpus: Corpus, model_folder: Path, folder: Path, *, 
         if before is not None:
             before.to_parquet(beside / HELD_BACK, index=False)
         write(beside, facts, table, timed, rivals)
+        strangers.write(beside, table, model_folder, facts.bootstrap, corpus)
     return Scores.load(folder)
 
 
@@ -112,12 +119,17 @@ def channels(study: Study) -> list[Channel]:
 
 
 def predictions(corpus: Corpus, model_folder: Path, *, progress: bool = True, part: str = "") -> pd.DataFrame:
-    """One row per image of the corpus or a part of it, in its order: id, group, split, label, prob_CLASS for each class."""
+    """One row per image of the corpus or a part of it, in its order: id, group, split, label, prob_CLASS for each class.
+
+    Also unfamiliarity, if the model can tell.
+    """
     pictures = corpus.pictures_of(part) if part else corpus.pictures
-    probabilities = inference.probabilities(model_folder, pictures, progress=progress)
+    scored = inference.scored(model_folder, pictures, progress=progress)
     table = (corpus.part(part) if part else corpus.rows)[["id", "group", "split", "label"]].copy()
     for index, name in enumerate(corpus.classes):
-        table[f"prob_{name}"] = probabilities[:, index]
+        table[f"prob_{name}"] = scored.probabilities[:, index]
+    if scored.unfamiliarity is not None:
+        table[strangers.COLUMN] = scored.unfamiliarity
     return table
 
 

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import EvalPrediction
 
-from sdovis.learning import backbones, cache, calibration, features, losses, seeds, streaming
+from sdovis.learning import backbones, cache, calibration, features, known, loader, losses, seeds, streaming
 from sdovis.learning.arguments import training_arguments
+from sdovis.learning.familiarity import Familiarity
 from sdovis.learning.plan import first_folder
 from sdovis.learning.record import TrainingRecord, weights_sha256
+from sdovis.learning.seen import seen
 from sdovis.learning.trainer import scores
 from sdovis.learning.training import save_model
 from sdovis.study import Study
@@ -40,6 +42,12 @@ def mean(folders: Sequence[Path]) -> Any:
         if name in sums:
             tensor.copy_(sums[name] / len(folders))
     return network
+
+
+def _codes(study: Study, corpus: Corpus, part: str, processor: Any, folder: Path) -> loader.Pixels:
+    if study.method.streaming:
+        return streaming.Decoded(corpus, processor, part)
+    return cache.codes(folder, corpus, part, processor)
 
 
 def greedy(ranked: Sequence[int], score: Callable[[Sequence[int]], float]) -> list[int]:
@@ -73,15 +81,11 @@ def average(
     best = seeds.chosen(records, keep_by)
     processor = backbones.load_processor(origins[best.seed])
     rows = corpus.part("validation")
-    codes: Any = (
-        streaming.Decoded(corpus, processor, "validation")
-        if study.method.streaming
-        else cache.codes(codes_in, corpus, "validation", processor)
-    )
+    codes = {part: _codes(study, corpus, part, processor, codes_in) for part in ("train", "validation")}
     shown: dict[str, Any] = {"batch_size": arguments.per_device_eval_batch_size, "device": arguments.device}
 
     def told(network: Any) -> dict[str, float]:
-        logits = calibration.logits(network, codes, processor, **shown)
+        logits = seen(network, codes["validation"], processor, **shown).logits
         loss = losses.loss_of(
             study.method, corpus.part("train")["label"].tolist(), len(corpus.classes), arguments.label_smoothing_factor
         )
@@ -97,14 +101,20 @@ def average(
     network = mean([judged[seed] for seed in members])
     at = told(network)
     temperature = None
+    told_of = seen(network, codes["validation"], processor, **shown)
     if study.method.calibrate:
-        temperature = calibration.calibrate(network, codes, rows["label"], rows["group"], processor, **shown)
+        temperature = calibration.calibrate(network, told_of.logits, rows["label"], rows["group"])
+    familiar: Familiarity | None = known.familiarity(
+        network, processor, corpus, codes, told_of, seed=study.study.seed, **shown
+    )
     if study.method.learns_from_validation:
-        save_model(network.cpu(), processor, first_folder(model_folder), made_from)
+        save_model(network.cpu(), processor, familiar, first_folder(model_folder), made_from)
+        # Only of a frozen backbone are the features those that the validation part was new to.
+        familiar = familiar if study.method.trainable == "head" else None
         network = mean([origins[seed] for seed in members])
         if temperature is not None:
             calibration.cool(features.classifier(network), temperature)
-    save_model(network.cpu(), processor, model_folder, made_from)
+    save_model(network.cpu(), processor, familiar, model_folder, made_from)
     spread = seeds.spread(records, keep_by) | {"averaged": sorted(members), "average": at}
     seeds.copy_pictures(origins[best.seed].with_name("training"), run_dir / "training")
     whole = replace(

@@ -93,6 +93,13 @@ def load_processor(folder: Path) -> Any:
         return AutoImageProcessor.from_pretrained(folder, local_files_only=True)
 
 
+def load_config(folder: Path) -> Any:
+    """The configuration of the network saved in ``folder``."""
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(folder, local_files_only=True)
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without transformers' progress bars and load reports: what matters in them is checked and raised."""

@@ -17,6 +17,7 @@ PARTS = (
     "first step",
     "steps",
     "evaluation",
+    "familiarity",
     "saving",
     "figures",
 )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdovis import formats, records
 from sdovis.channels.view import View
 from sdovis.channels.view_formats import STEPS
+from sdovis.learning import familiarity
+from sdovis.learning.familiarity import Familiarity
 
 if TYPE_CHECKING:
     from sdovis.corpus.facts import CorpusFacts
@@ -26,6 +29,23 @@ def of_model(config: Any) -> Mapping[str, Any]:
     """
     said: Mapping[str, Any] = getattr(config, "sdovis", None) or {}
     return formats.brought_up(said, STEPS, file="config.json") if said else {}
+
+
+def familiarity_of(config: Any, model: str | Path, **hub: Any) -> Familiarity | None:
+    """What a model (a folder or a Hub id) with this configuration knows its training pictures by.
+
+    ``hub`` says where on the Hub it is, as for `from_pretrained` (revision, token ...). None for a model of an older sdovis,
+    which cannot tell what is strange to it. Raises `BadInput` as `of_model` and `Familiarity.load` do.
+    """
+    if not (said := of_model(config).get(familiarity.KEY)):
+        return None
+    from transformers.utils import cached_file
+
+    try:
+        found = cached_file(str(model), familiarity.FILE, **hub)
+    except OSError:  # it is not there
+        found = None
+    return Familiarity.load(Path(found or Path(model) / familiarity.FILE), said)
 
 
 def view_of(config: Any) -> View:

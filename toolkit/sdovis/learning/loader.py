@@ -47,13 +47,7 @@ def decode(images: Sequence[bytes], processor: Any, *, first: int = 0) -> Pixels
     codes = np.empty((len(pictures), size[1], size[0], *(() if grey else (3,))), dtype=np.uint8)
 
     def fill(i: int) -> None:
-        picture = pictures[i]
-        if picture.size == size:
-            codes[i] = np.asarray(picture if grey else picture.convert("RGB"))
-            return
-        resized = processor(images=[picture.convert("RGB")], do_rescale=False, do_normalize=False, return_tensors="np")
-        channels = resized["pixel_values"][0]
-        codes[i] = channels[0] if grey else np.moveaxis(channels, 0, -1)
+        codes[i] = resized(pictures[i] if grey else pictures[i].convert("RGB"), processor)
 
     if len(pictures) == 1:
         fill(0)
@@ -61,6 +55,15 @@ def decode(images: Sequence[bytes], processor: Any, *, first: int = 0) -> Pixels
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow lets other threads run while it decodes or resizes
             list(pool.map(fill, range(len(pictures))))
     return codes
+
+
+def resized(picture: Image.Image, processor: Any) -> Pixels:
+    """The codes of a grey or RGB picture as ``processor`` resizes it, (S, S) or (S, S, 3)."""
+    if picture.size == (processor.size["width"], processor.size["height"]):
+        return np.asarray(picture)
+    answer = processor(images=[picture.convert("RGB")], do_rescale=False, do_normalize=False, return_tensors="np")
+    channels: Pixels = answer["pixel_values"][0]
+    return channels[0] if picture.mode == "L" else np.moveaxis(channels, 0, -1)
 
 
 def table(processor: Any) -> torch.Tensor:

@@ -19,6 +19,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sdovis.learning import backbones
+from sdovis.learning.description import familiarity_of as familiarity_in
+from sdovis.learning.familiarity import Familiarity
 from sdovis.learning.plan import Chosen, TrainingPlan
 from sdovis.learning.record import Session, TrainingRecord, curves_of, stretches
 from sdovis.study import Study
@@ -52,6 +55,17 @@ def plan_of(plan: TrainingPlan, first: TrainingRecord) -> TrainingPlan:
     """The plan of the second training, after the ``first``."""
     chosen = Chosen(first.kept_step, first.planned_steps or first.steps)
     return replace(plan, study=study_of(plan), shared=plan.cache, chosen=chosen)
+
+
+def familiarity_of(plan: TrainingPlan) -> Familiarity | None:
+    """What the first network of the ``plan`` knows, if the second one has the same features.
+
+    Where every weight or adapter was trained again, the validation part is no longer new to the network, so no limit can be
+    set: then None.
+    """
+    if plan.study.method.trainable != "head":
+        return None
+    return familiarity_in(backbones.load_config(plan.first_folder), plan.first_folder)
 
 
 def recorded(first: TrainingRecord, session: Session, weights: str) -> TrainingRecord:

@@ -12,17 +12,21 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sdovis import allocation, disk, manifests
 from sdovis.errors import BadInput, Problem, SdovisError
-from sdovis.learning import arithmetic, checkpoints, loader, methods, refit
+from sdovis.learning import arithmetic, checkpoints, familiarity, loader, methods, refit
 from sdovis.learning.clock import Clock
+from sdovis.learning.familiarity import Familiarity
 from sdovis.learning.losses import Loss
 from sdovis.learning.plan import REFIT, TrainingPlan
 from sdovis.learning.record import Session, TrainingRecord, finished, record_of, weights_sha256
 from sdovis.study import Study
 from sdovis.version import __version__
+
+if TYPE_CHECKING:
+    from sdovis.learning.seen import Seen
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -87,7 +91,8 @@ def _run_again(first: Session, chosen: TrainingRecord, begun_from: Mapping[str, 
             model = session.task.export()
             if chosen.temperature is not None:
                 calibration.cool(features.classifier(model), chosen.temperature)
-            save_model(model, session.trainer.processor, plan.model_folder, plan.made_from)
+            familiar = refit.familiarity_of(first.plan)
+            save_model(model, session.trainer.processor, familiar, plan.model_folder, plan.made_from)
         record = refit.recorded(chosen, session, weights_sha256(model))
         disk.sync(first.plan.folder)
         record.save(first.plan.folder)
@@ -250,10 +255,21 @@ def _fit(trainer: Any, start: Path | None, watchers: Sequence[Any], clock: Clock
 def _finish(session: Session, model_folder: Path) -> TrainingRecord:
     """Save the network to ``model_folder``, the figures and, if nothing is to follow, the record, which is returned."""
     plan = session.plan
+    with plan.clock.part("familiarity"):
+        from sdovis.learning import known
+        from sdovis.learning.seen import seen
+
+        model, arguments = session.task.export(), session.trainer.args
+        where = {"batch_size": arguments.per_device_eval_batch_size, "device": arguments.device}
+        validation = seen(model, session.validation.codes, session.trainer.processor, **where)
+        session = dataclasses.replace(session, temperature=_calibrated(session, model, validation))
+        codes = {"train": session.pictures.codes, "validation": session.validation.codes}
+        familiar = known.familiarity(
+            model, session.trainer.processor, plan.corpus, codes, validation, held=session.task.training,
+            seed=plan.study.study.seed, **where,
+        )  # fmt: skip
     with plan.clock.part("saving"):
-        model = session.task.export()
-        session = dataclasses.replace(session, temperature=_calibrated(session, model))
-        save_model(model, session.trainer.processor, model_folder, plan.made_from)
+        save_model(model, session.trainer.processor, familiar, model_folder, plan.made_from)
     with plan.clock.part("figures"):
         session.draw()
     record = record_of(session, model)
@@ -263,18 +279,15 @@ def _finish(session: Session, model_folder: Path) -> TrainingRecord:
     return record
 
 
-def _calibrated(session: Session, model: Any) -> float | None:
+def _calibrated(session: Session, model: Any, validation: Seen) -> float | None:
     """The temperature by which the model's logits are divided; None if they are not."""
     from sdovis.learning import calibration
 
-    plan, arguments = session.plan, session.trainer.args
+    plan = session.plan
     if not plan.study.method.calibrate:
         return None
     rows = plan.corpus.part("validation")
-    return calibration.calibrate(
-        model, session.validation.codes, rows["label"], rows["group"], session.trainer.processor,
-        batch_size=arguments.per_device_eval_batch_size, device=arguments.device,
-    )  # fmt: skip
+    return calibration.calibrate(model, validation.logits, rows["label"], rows["group"])
 
 
 def _trainer(study: Study, task: methods.Task, processor: Any, arguments: Any, loss: Any, **others: Any) -> Any:
@@ -320,11 +333,15 @@ def _probe(study: Study, body: methods.Body, loss: Any, folder: Path) -> None:
     task.export()
 
 
-def save_model(model: Any, processor: Any, model_folder: Path, made_from: Mapping[str, str]) -> None:
+def save_model(
+    model: Any, processor: Any, familiar: Familiarity | None, model_folder: Path, made_from: Mapping[str, str]
+) -> None:
     """Write a model folder, whole. Raises `SdovisError` if what is read back is another network."""
     from sdovis.learning import backbones
 
     with manifests.whole(model_folder, stage="train", made_from=made_from) as beside:
+        about = {name: said for name, said in model.config.sdovis.items() if name != familiarity.KEY}
+        model.config.sdovis = about | ({familiarity.KEY: familiar.save(beside)} if familiar else {})
         with backbones.quiet():
             model.save_pretrained(beside)
             processor.save_pretrained(beside)

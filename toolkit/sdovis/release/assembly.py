@@ -47,6 +47,7 @@ ALLOWED: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("model", "model.safetensors.index.json"),
         ("model", "preprocessor_config.json"),
         ("scores", "scores.json"),
+        ("scores", "familiarity.json"),
         ("scores", "*.parquet"),
         ("scores", "figures/*.png"),
         (".", f"{PLACE}/*/*.json"),
@@ -58,7 +59,7 @@ ALLOWED: Mapping[str, tuple[tuple[str, str], ...]] = {
 #: Without these a repository is not what its card says.
 NEEDED = {
     "dataset": (README, "corpus.json", "audit.json", rejects.FILE, "data/train-*.parquet", "data/test-*.parquet"),
-    "model": (README, "config.json", "*.safetensors", "preprocessor_config.json", "scores.json", "training.json"),
+    "model": (README, "config.json", "model*.safetensors", "preprocessor_config.json", "scores.json", "training.json"),
     "space": (README, "app.py", "requirements.txt", "space.json", "sdovis/__init__.py"),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,13 +101,13 @@ class Classifier:
             CUTOUT_SHOWN_PX,
         )
         sight = seen(self.view, wish, wanted)
-        probabilities, looked = ({}, None) if sight.codes is None else self._scored(sight.codes, pictures)
+        scores, looked = (None, None) if sight.codes is None else self._scored(sight.codes, pictures)
         return Answer(
             sight.picture,
             self._caption(),
             sight.facts,
-            sight.notes,
-            probabilities,
+            self._unfamiliar(scores) + list(sight.notes),
+            {entry["label"]: float(entry["score"]) for entry in scores or ()},
             sight.seen,
             None if looked is None or sight.grey is None else colours.overlaid(sight.grey, looked),
             sight.wants_position,
@@ -114,15 +115,20 @@ class Classifier:
             sight.is_picture,
         )
 
-    def _scored(self, codes: Codes, looks: bool) -> tuple[dict[str, float], NDArray[Any] | None]:
-        """The probabilities in descending order, and where the network looked if that is asked for."""
+    def _scored(self, codes: Codes, looks: bool) -> tuple[inference.Classified, NDArray[Any] | None]:
+        """The classes in descending order of probability, and where the network looked if that is asked for."""
         with self._one_at_a_time:
             inputs = self._pipeline.preprocess(Coded(codes))
             # Without top_k the pipeline returns only the first five.
-            scores = self._pipeline.postprocess(self._pipeline.forward(inputs), top_k=len(self.classes))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", inference.Unfamiliar)  # a note says it
+                scores = self._pipeline.postprocess(self._pipeline.forward(inputs), top_k=len(self.classes))
             pixels = inputs["pixel_values"].to(self._pipeline.model.device)
             looked = attention.rollout(self._pipeline.model, pixels) if looks else None
-        return {entry["label"]: float(entry["score"]) for entry in scores}, looked
+        return scores, looked
+
+    def _unfamiliar(self, scores: inference.Classified | None) -> list[str]:
+        return [f"This image is {scores.caution}."] if scores and scores.caution else []
 
     def _caption(self) -> str:
         if not self.channels:
