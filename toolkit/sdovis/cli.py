@@ -310,6 +310,19 @@ def evaluate(
 
 
 @app.command()
+def explain(study_file: StudyFile, sets: Sets = None) -> None:
+    """Test maps of where the network looked, and list its most confident mistakes with the training images nearest to them.
+
+    Maps are tested on up to 32 regions of the validation part, which chooses among them, and of the test part. The page
+    shows the kind of map that was chosen, or none if none is better than maps drawn at random.
+    """
+    study = studies.load(study_file, sets or ())
+    with stages.opened(study) as folders:
+        found = stages.explain(study, folders, say)
+    printing.explanation(found)
+
+
+@app.command()
 def compare(
     runs: Annotated[
         list[Path], typer.Argument(metavar="RUN RUN ...", help="Run folders, runs/NAME.", show_default=False)
@@ -438,7 +451,7 @@ def serve(
 
 @app.command()
 def run(study_file: StudyFile, sets: Sets = None) -> None:
-    """Run prepare, train, evaluate, describe and card, in this order. Finished stages are not run again."""
+    """Run prepare, train, evaluate, explain, describe, card and report, in this order. Finished stages are not run again."""
     study = studies.load(study_file, sets or ())
     with stages.opened(study) as folders:
         scores, _ = stages.run(study, folders, say)

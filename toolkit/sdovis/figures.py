@@ -147,6 +147,19 @@ def cutouts(images: Sequence[NDArray[Any]], titles: Sequence[str], colormap: str
     return figure
 
 
+def glowing(under: NDArray[Any], found: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """``under`` (H, W), grey from 0 to 1, with a map (rows, columns; 0 to 1), smoothly enlarged, glowing over it: (H, W, 3)."""
+    import matplotlib
+    from PIL import Image
+
+    size = (under.shape[1], under.shape[0])
+    weight = np.asarray(Image.fromarray(found).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
+    glow = matplotlib.colormaps["inferno"](0.35 + 0.6 * weight)[..., :3]
+    opacity = 0.75 * weight[..., None]
+    mixed: NDArray[np.uint8] = (255 * ((1 - opacity) * under[..., None] + opacity * glow)).round().astype(np.uint8)
+    return mixed
+
+
 #: Okabe and Ito's colours, distinguishable by the colour-blind; each with a shape, so that grey prints are too.
 INKS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 SHAPES = ("o", "^", "s", "D", "v", "P", "X", "*")

@@ -163,7 +163,7 @@ def probabilities(
     import torch
     from tqdm.auto import tqdm
 
-    model, processor, device = _loaded(model_folder)
+    model, processor, device = loaded(model_folder)
     answers = loader.table(processor).to(device)
     scored = []
     starts = range(0, len(images), batch_size)
@@ -179,7 +179,7 @@ def latency(model_folder: Path, images: Sequence[bytes], *, warmup: int = 5) -> 
     """Seconds from PNG file to probabilities for each image alone, after ``warmup`` untimed images."""
     import torch
 
-    model, processor, device = _loaded(model_folder)
+    model, processor, device = loaded(model_folder)
     answers = loader.table(processor).to(device)
 
     def score(image: bytes) -> None:
@@ -198,7 +198,8 @@ def latency(model_folder: Path, images: Sequence[bytes], *, warmup: int = 5) -> 
     return seconds
 
 
-def _loaded(model_folder: Path) -> tuple[Any, Any, Any]:
+def loaded(model_folder: Path) -> tuple[Any, Any, Any]:
+    """The network as saved, in fp32 on the device where it runs best; its processor; and that device."""
     import torch
 
     allocation.keep_freed()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sdovis.corpus.build import Corpus
     from sdovis.corpus.catalog import Catalog
     from sdovis.evaluation.elsewhere import Elsewhere
+    from sdovis.evaluation.explanation import Explanation
     from sdovis.evaluation.scores import Scores
     from sdovis.learning.clock import Clock
     from sdovis.learning.record import TrainingRecord
@@ -59,6 +60,10 @@ class Folders:
     def on(self, other: str) -> Path:
         """The scores of the model on another source."""
         return self.run / "on" / other
+
+    @property
+    def explanation(self) -> Path:
+        return self.run / "explanation"
 
     @property
     def summary(self) -> Path:
@@ -334,6 +339,20 @@ def _score_seeds(study: Study, corpus: Corpus, folders: Folders, say: Say) -> No
     SeedScores.of(facts).save(folders.run / "seeds")
 
 
+def explain(study: Study, folders: Folders, say: Say) -> Explanation:
+    """Model, corpus and predictions -> tested maps of where the network looked, and its most confident mistakes."""
+    from sdovis.corpus.build import Corpus
+    from sdovis.evaluation import explanation
+
+    corpus = Corpus.load(folders.corpus)
+    model = manifests.read(folders.model, made_by="train")
+    scores = manifests.read(folders.scores, made_by="evaluate")
+    if manifests.finished(folders.explanation, explanation.made_from(study, corpus, model, scores)):
+        say("explain: nothing changed, keeping the explanation")
+        return explanation.load(folders.explanation)
+    return _timed(say, "explain", lambda: explanation.explain(study, corpus, folders.run))
+
+
 def describe(study: Study, folders: Folders, say: Say, others: Sequence[Path] = ()) -> Summary:
     """Describe the corpus, and the timings of this run and of ``others`` (run folders), in numbers, tests and figures."""
     from sdovis import summary
@@ -374,5 +393,6 @@ def run(study: Study, folders: Folders, say: Say) -> tuple[Scores, Release]:
     prepare(study, folders, say)
     train(study, folders, say)
     scores = evaluate(study, folders, say)
+    explain(study, folders, say)
     describe(study, folders, say)
     return scores, release(study, folders, say)

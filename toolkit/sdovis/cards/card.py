@@ -91,7 +91,9 @@ def _kept_by(facts: Facts) -> str:
 
 def _shown(facts: Facts, run_dir: Path) -> dict[str, bytes]:
     """Path in the model repository -> bytes of each picture that the model card shows."""
-    shown = {name: (run_dir / "scores" / name).read_bytes() for name in facts.figures}
+    made = [run_dir / folder for folder in ("scores", "explanation")]
+    found = {name: next(path for folder in made if (path := folder / name).is_file()) for name in facts.figures}
+    shown = {name: path.read_bytes() for name, path in found.items()}
     return shown | {example.file: example.png for example in facts.examples}
 
 

@@ -18,7 +18,9 @@ from sdovis.corpus.facts import CorpusFacts
 from sdovis.corpus.shortcuts import Shortcut
 from sdovis.corpus.split import PARTS
 from sdovis.errors import BadInput, Problem
+from sdovis.evaluation import explanation
 from sdovis.evaluation.elsewhere import PLACE, Elsewhere
+from sdovis.evaluation.explanation import Explanation
 from sdovis.evaluation.facts import ScoreFacts
 from sdovis.labels.schemes import SchemeFacts
 from sdovis.learning.model_files import ConfigFile, ProcessorFile
@@ -153,6 +155,7 @@ class Facts:
     examples: tuple[Example, ...]
     figures: tuple[str, ...]
     sdovis: str
+    explanation: Explanation | None = None
 
     @property
     def headline(self) -> Headline:
@@ -185,15 +188,21 @@ def headline(scores: ScoreFacts, score: str) -> Headline:
     return Headline(score, model, best, scores.baselines[best][score], difference, beats)
 
 
-def pin(corpus: Manifest, model: Manifest, scores: Manifest, *elsewhere: Manifest) -> str:
+def pin(corpus: Manifest, model: Manifest, scores: Manifest, *others: Manifest) -> str:
     """The tag of a release, known before anything is published: a function of its contents."""
-    return "r-" + manifests.sha256_text("\n".join(m.digest for m in (corpus, model, scores, *elsewhere)))[:12]
+    return "r-" + manifests.sha256_text("\n".join(m.digest for m in (corpus, model, scores, *others)))[:12]
 
 
 def elsewhere_of(run_dir: Path) -> dict[Path, Manifest]:
     """The folders with scores on other sources, by name, and their manifests. Raises `BadInput` for a damaged one."""
     folders = sorted(path for path in (run_dir / PLACE).glob("[!.]*") if path.is_dir())
     return {folder: manifests.read(folder, made_by="evaluate --on") for folder in folders}
+
+
+def explanation_of(run_dir: Path) -> dict[Path, Manifest]:
+    """The folder with the explanation and its manifest, if there is one. Raises `BadInput` if it is damaged."""
+    folder = run_dir / "explanation"
+    return {folder: manifests.read(folder, made_by="explain")} if folder.is_dir() else {}
 
 
 def gather(study: Study, run_dir: Path) -> Facts:
@@ -208,14 +217,15 @@ def gather(study: Study, run_dir: Path) -> Facts:
         "model": manifests.read(model_folder, made_by="train"),
         "scores": manifests.read(scores_folder, made_by="evaluate"),
     }
-    elsewhere = elsewhere_of(run_dir)
+    elsewhere, explained = elsewhere_of(run_dir), explanation_of(run_dir)
     corpus, audit = CorpusFacts.load(corpus_folder), Audit.load(corpus_folder)
     scores = ScoreFacts.load(scores_folder)
     config, processor = ConfigFile.load(model_folder), ProcessorFile.load(model_folder)
     training = TrainingRecord.load(run_dir / "training")
     disagreements = [
         *_disagreements(study, made, training, corpus, run_dir),
-        *_other_model(made, elsewhere),
+        *_other_model(made, elsewhere, "evaluate --on"),
+        *_other_model(made, explained, "explain"),
         *_other_classes(corpus, scores, config, run_dir),
     ]
     if not scores.overall:
@@ -233,7 +243,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
         licence=study.publish.licence,
         authors=study.publish.authors,
         notes=study.publish.notes,
-        repositories=_repositories(study, pin(*made.values(), *elsewhere.values())),
+        repositories=_repositories(study, pin(*made.values(), *elsewhere.values(), *explained.values())),
         classes=class_facts(corpus.classes, corpus.scheme, corpus.spellings),
         scheme=corpus.scheme,
         flares=corpus.flares,
@@ -278,8 +288,11 @@ def gather(study: Study, run_dir: Path) -> Facts:
         scores=scores,
         elsewhere=tuple(Elsewhere.load(folder) for folder in elsewhere),
         examples=sources.examples(run_dir, tuple(corpus.classes)),
-        figures=tuple(sorted(f for f in made["scores"].files if f.startswith("figures/"))),
+        figures=tuple(
+            sorted(f for m in (made["scores"], *explained.values()) for f in m.files if f.startswith("figures/"))
+        ),
         sdovis=__version__,
+        explanation=next((explanation.load(folder) for folder in explained), None),
     )
 
 
@@ -303,13 +316,13 @@ def _disagreements(
         yield Problem("[evaluation] in the study is not what the scores were made with", rerun, str(run_dir / "scores"))
 
 
-def _other_model(made: Mapping[str, Manifest], elsewhere: Mapping[Path, Manifest]) -> Iterator[Problem]:
-    """Scores on other sources that belong to another corpus or model."""
+def _other_model(made: Mapping[str, Manifest], folders: Mapping[Path, Manifest], verb: str) -> Iterator[Problem]:
+    """What ``verb`` made of another corpus or model."""
     digests = made["corpus"].digest, made["model"].digest
-    for folder, manifest in elsewhere.items():
+    for folder, manifest in folders.items():
         if (manifest.made_from["corpus"], manifest.made_from["model"]) != digests:
-            what = "were not made from this corpus and this model"
-            yield Problem(what, "run sdovis evaluate --on again, or remove the folder", str(folder))
+            what = "was not made from this corpus and this model"
+            yield Problem(what, f"run sdovis {verb} again, or remove the folder", str(folder))
 
 
 def _other_classes(corpus: CorpusFacts, scores: ScoreFacts, config: ConfigFile, run_dir: Path) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sdovis.cards import parts, skill, usage
+from sdovis.cards import explanation, parts, skill, usage
 from sdovis.cards.facts import Facts
 from sdovis.cards.markdown import Markdown, bibtex, blocks, code, count, day, lines, md, number, verbatim
 
@@ -262,6 +262,8 @@ SENTENCES: Mapping[str, Callable[[Facts], Markdown]] = {
         skill.recall_figure,
         skill.by_longitude,
         skill.strata,
+        explanation.explanation,
+        explanation.mistakes,
         usage.dataset_images,
         usage.model_images,
         usage.classify_files,

@@ -87,13 +87,13 @@ def validation(facts: Facts) -> Markdown:
 
 def baselines_figure(facts: Facts) -> Markdown:
     """The figure of the model's score beside the baselines', if it was drawn."""
-    return _figure(facts, "against_baselines", "Balanced accuracy of the model and of the baselines, with intervals")
+    return figure(facts, "against_baselines", "Balanced accuracy of the model and of the baselines, with intervals")
 
 
 def recall_figure(facts: Facts) -> Markdown:
     """The figure of each class's recall, if scores by class were asked for."""
     shown = facts.scores.per_class
-    return _figure(facts, "recall", "Recall of each class, with intervals") if shown else Markdown("")
+    return figure(facts, "recall", "Recall of each class, with intervals") if shown else Markdown("")
 
 
 def reliability(facts: Facts) -> Markdown:
@@ -111,11 +111,12 @@ def reliability(facts: Facts) -> Markdown:
             if fitted
             else "The probabilities are not calibrated.",
         ),
-        _figure(facts, "reliability", "Share of right answers against the probability of the predicted class"),
+        figure(facts, "reliability", "Share of right answers against the probability of the predicted class"),
     )
 
 
-def _figure(facts: Facts, name: str, told: str) -> Markdown:
+def figure(facts: Facts, name: str, told: str) -> Markdown:
+    """A figure of the run by its name, if it was drawn; ``told`` is said where it cannot be seen."""
     file = f"figures/{name}.png"
     return Markdown(f"![{told}]({file})" if file in facts.figures else "")
 
@@ -157,5 +158,5 @@ def strata(facts: Facts) -> Markdown:
             uneven if worth < scores.regions else "",
         ),
         tables.strata(facts),
-        _figure(facts, "strata", "Balanced accuracy in strata of the test part, with intervals"),
+        figure(facts, "strata", "Balanced accuracy in strata of the test part, with intervals"),
     )

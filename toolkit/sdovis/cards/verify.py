@@ -2,8 +2,9 @@
 
 What has a second source is recomputed: counts, spellings, the split's audit and the rejects from the corpus' Parquet and
 ``rejects.csv``; scores, intervals, baselines and differences from ``predictions.parquet`` and ``baselines.parquet``;
-latency from ``latency.parquet``; the release's tag from the sums of all files. The course of the training
-has no second source: its record is tied to the model by what both were made from.
+latency from ``latency.parquet``; tests of maps from ``maps.parquet``, and the mistakes from the
+predictions; the release's tag from the sums of all files. The course of the training has no second source: its record is
+tied to the model by what both were made from. Which training images are nearest to a mistake only the network can tell.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ from sdovis.corpus.shortcuts import shortcuts
 from sdovis.corpus.split import PARTS
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation.elsewhere import PLACE, SEEN, Elsewhere, seen
+from sdovis.evaluation.explanation import TABLE, Explanation, chosen, map_tests
 from sdovis.evaluation.facts import Latency, LongitudeBin, Reliability, ScoreFacts, ValidationScore
 from sdovis.evaluation.metrics import spec
+from sdovis.evaluation.mistakes import most_confident
 from sdovis.evaluation.strata import LONGITUDE_EDGES, effective_regions, strata
 from sdovis.statistics import skill
 from sdovis.statistics.bootstrap import Estimate, by_cluster, cluster_bootstrap, paired_difference
@@ -141,6 +144,24 @@ def recomputed(facts: Facts, run_dir: Path) -> Facts:
         elsewhere=tuple(
             _elsewhere(saved, corpus, run_dir / PLACE / saved.source.name, given) for saved in facts.elsewhere
         ),
+        explanation=facts.explanation and _explanation(facts.explanation, corpus, run_dir),
+    )
+
+
+def _explanation(saved: Explanation, corpus: Corpus, run_dir: Path) -> Explanation:
+    """Tests of maps, and mistakes, again; with the nearest training images as they were saved."""
+    table = pd.read_parquet(run_dir / "explanation" / TABLE)
+    tested = map_tests(table, saved.bootstrap)
+    wrong, listed = most_confident(corpus, pd.read_parquet(run_dir / "scores" / "predictions.parquet"))
+    nearest = {each.id: each.nearest for each in saved.mistakes}
+    images = table.drop_duplicates("id")["split"].value_counts()
+    return replace(
+        saved,
+        images={part: int(images[part]) for part in saved.images},
+        maps=tested,
+        chosen=chosen(tested),
+        wrong=wrong,
+        mistakes=tuple(replace(each, nearest=nearest.get(each.id, ())) for each in listed),
     )
 
 

@@ -42,6 +42,10 @@ _ALIASES = {
 }  # fmt: skip
 #: Of the telescopes whose headers leave out CUNIT none has finer pixels: a smaller step may be one in degrees.
 FINEST_ARCSEC = 0.1
+#: Of the telescopes whose headers leave out CUNIT none has finer pixels: a smaller step may be one in degrees.
+FINEST_ARCSEC = 0.1
+#: Of the telescopes whose headers leave out CUNIT none has finer pixels: a smaller step may be one in degrees.
+FINEST_ARCSEC = 0.1
 _WORD = re.compile(r"[A-Za-z]+")
 #: The times of one image's header differ by less: HMI's longest observable is of 96 minutes.
 LONGEST = timedelta(hours=2)
@@ -248,11 +252,19 @@ def north_up(
         raise UnreadableImage(path, f"its header contradicts itself: CTYPE1 = {ctype}, CTYPE2 = {cards['CTYPE2']}")
     if ctype and not ("CDELT1" in cards or "CD1_1" in cards):
         raise UnreadableImage(path, f"CTYPE1 is {ctype}, but no CDELT1 gives the scale")
+    if ctype and not ("CDELT1" in cards or "CD1_1" in cards):
+        raise UnreadableImage(path, f"CTYPE1 is {ctype}, but no CDELT1 gives the scale")
+    if ctype and not ("CDELT1" in cards or "CD1_1" in cards):
+        raise UnreadableImage(path, f"CTYPE1 is {ctype}, but no CDELT1 gives the scale")
     try:
         matrix, shift = _pixel_to_arcsec(cards, path)
         scale = math.sqrt(abs(np.linalg.det(matrix)))
         if not (1e-3 < scale < 1e4 and np.linalg.cond(matrix) < 10 and np.isfinite(shift).all()):
             raise ValueError(f"{scale:.3g} arcsec per pixel")
+        if "CUNIT1" not in cards and scale < FINEST_ARCSEC:
+            raise ValueError(f"CUNIT1 is absent, and CDELT1 = {cards.get('CDELT1')} may be in degrees")
+        if "CUNIT1" not in cards and scale < FINEST_ARCSEC:
+            raise ValueError(f"CUNIT1 is absent, and CDELT1 = {cards.get('CDELT1')} may be in degrees")
         if "CUNIT1" not in cards and scale < FINEST_ARCSEC:
             raise ValueError(f"CUNIT1 is absent, and CDELT1 = {cards.get('CDELT1')} may be in degrees")
         middle = [(n + 1) / 2 for n in values.shape]

@@ -12,7 +12,7 @@ from typing import Any
 
 from sdovis import formats, manifests
 from sdovis.cards import card
-from sdovis.cards.facts import Facts, elsewhere_of, pin
+from sdovis.cards.facts import Facts, elsewhere_of, explanation_of, pin
 from sdovis.cards.templates import Templates
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation.elsewhere import PLACE
@@ -49,6 +49,8 @@ ALLOWED: Mapping[str, tuple[tuple[str, str], ...]] = {
         (".", f"{PLACE}/*/*.json"),
         (".", f"{PLACE}/*/*.parquet"),
         (".", f"{PLACE}/*/figures/*.png"),
+        ("explanation", "explanation.json"),
+        ("explanation", "maps.parquet"),
         ("training", "training.json"),
     ),
 }
@@ -133,8 +135,8 @@ def made_from(facts: Facts, run_dir: Path, templates: Templates) -> dict[str, st
     """What a release depends on. Raises `BadInput` if a stage is missing, damaged or not the one ``facts`` describe."""
     made_by = {"corpus": "prepare", "model": "train", "scores": "evaluate", "cards": "card"}
     made = {name: manifests.read(run_dir / name, made_by=verb) for name, verb in made_by.items()}
-    elsewhere = elsewhere_of(run_dir).values()
-    if pin(made["corpus"], made["model"], made["scores"], *elsewhere) != facts.repositories.pin:
+    others = [*elsewhere_of(run_dir).values(), *explanation_of(run_dir).values()]
+    if pin(made["corpus"], made["model"], made["scores"], *others) != facts.repositories.pin:
         raise BadInput(Problem("the run has changed since its facts were gathered", "gather them again", str(run_dir)))
     digests = {name: manifest.digest for name, manifest in made.items()}
     record = run_dir / "training" / "training.json"

@@ -17,11 +17,13 @@ from sdovis.channels.layers import Coded, Cutouts, Layer
 from sdovis.channels.place import Position, sun_position
 from sdovis.channels.view import View
 from sdovis.errors import BadInput, Problem
+from sdovis.evaluation import maps
 from sdovis.images.images import SolarImage
 from sdovis.images.isolation import read_isolated
 from sdovis.images.quality import quality_problem
 from sdovis.learning import description
-from sdovis.webapp import attention, colours, header
+from sdovis.webapp import colours, header
+from sdovis.webapp.source import tested_map
 
 #: Sides of the pictures on the page, in pixels.
 SHOWN_PX, CUTOUT_SHOWN_PX = 1024, 480
@@ -32,9 +34,9 @@ class Answer:
     """What the page shows of one image; ``picture`` is the image, or that of the first channel, in SDO's colours.
 
     ``probabilities`` are in descending order, and empty if the image shows more than a cutout and no position was given;
-    then ``seen`` (what the network saw) is None too. ``overlay`` (where it looked) is also None for networks without
-    attention maps. ``facts`` are (name, value) pairs, ``notes`` are sentences. ``wants_position``: one can be chosen, and
-    given in degrees if ``has_coordinates``.
+    then ``seen`` (what the network saw) is None too. ``overlay`` (where it looked) is also None if there is no map of that,
+    or none that was found better than chance. ``facts`` are (name, value) pairs, ``notes`` are sentences.
+    ``wants_position``: one can be chosen, and given in degrees if ``has_coordinates``.
     """
 
     picture: Image.Image
@@ -80,6 +82,8 @@ class Classifier:
         self.meanings = {name: str(meanings.get(name, "")) for name in self.classes}
         self.view: View = self._pipeline.view
         self.channels: tuple[Channel, ...] = self.view.channels
+        #: The kind of map that the page shows; "" if none was found better than chance, None if none was tested.
+        self.map: str | None = tested_map(folder)
         self._one_at_a_time = threading.Lock()  # attention maps switch the model's kernels and back
 
     def answer(
@@ -137,8 +141,7 @@ class Classifier:
             inputs = self._pipeline.preprocess(Coded(codes))
             # Without top_k the pipeline returns only the first five.
             scores = self._pipeline.postprocess(self._pipeline.forward(inputs), top_k=len(self.classes))
-            pixels = inputs["pixel_values"].to(self._pipeline.model.device)
-            looked = attention.rollout(self._pipeline.model, pixels)
+            looked = self._looked(inputs["pixel_values"], scores[0]["label"])
         kind = self.channels[0] if self.channels else None
         picture, times = colours.enlarged(colours.coloured(small, kind), CUTOUT_SHOWN_PX if box is None else SHOWN_PX)
         seen, grey = self._shown(cutouts, codes)
@@ -158,6 +161,17 @@ class Classifier:
             box is not None,
             *_kind(first),
         )
+
+    def _looked(self, pictures: Any, label: str) -> NDArray[Any] | None:
+        """Where the network looked, from 0 to 1; None if there is no map of it worth showing."""
+        import torch
+
+        model = self._pipeline.model
+        if self.map == "":
+            return None
+        target = torch.tensor([self.classes.index(label)], device=model.device)
+        found = maps.METHODS[self.map or "rollout"](model, pictures.to(model.device), target)
+        return None if found is None else maps.relative(found[0])
 
     def _shown(self, cutouts: Sequence[NDArray[Any]], codes: NDArray[Any]) -> tuple[Image.Image, Image.Image]:
         """What the network saw, in colours for the eye, and a grey background for the overlay."""
