@@ -22,7 +22,7 @@ from sdovis import study as studies
 from sdovis.corpus.build import Corpus
 from sdovis.errors import BadInput
 from sdovis.evaluation import explanation, maps, mistakes
-from sdovis.evaluation.explanation import Explanation, chosen, map_tests, sampled
+from sdovis.evaluation.explanation import Explanation, chosen, map_tests, random_areas, sampled
 from sdovis.evaluation.facts import Resampling
 from sdovis.statistics.bootstrap import Estimate
 
@@ -54,16 +54,8 @@ def crafted(gains: dict[str, float], spread: float = 0.02, part: str = "validati
     for split in ("validation", "test"):
         for i in range(20):
             told = {"id": f"{split}-{i}", "group": f"ar{i}", "split": split}
-            rows += [
-                {
-                    **told,
-                    "map": "random",
-                    "deletion": 0.5,
-                    "insertion": 0.5 + rng.normal(0, spread),
-                    "untrained": np.nan,
-                }
-                for _ in range(2)
-            ]
+            risen = 0.5 + rng.normal(0, spread)
+            rows.append({**told, "map": "random", "deletion": 0.5, "insertion": risen, "untrained": np.nan})
             for name, gain in gains.items():
                 apart = gain if split == part else 0.0
                 rows.append(
@@ -82,7 +74,7 @@ def test_the_kind_of_map_with_the_highest_gain_on_the_validation_part_is_chosen(
     found = map_tests(crafted({"rollout": 0.1, "weighted-rollout": 0.3, "integrated-gradients": 0.2}), RESAMPLING)
     assert chosen(found) == "weighted-rollout"
     assert found["weighted-rollout"].validation.gain.estimate == pytest.approx(0.3, abs=0.03)
-    assert found["weighted-rollout"].validation.deletion.estimate == pytest.approx(0.4)
+    assert found["weighted-rollout"].validation.areas.deletion.estimate == pytest.approx(0.4)
     assert found["rollout"].untrained == Estimate(*[pytest.approx(0.1)] * 3)
 
 
@@ -109,9 +101,10 @@ def test_the_stage_tests_every_map_and_records_what_it_found(explained):
     table = pd.read_parquet(explained / "explanation" / explanation.TABLE)
     assert list(found.maps) == list(maps.METHODS)
     assert found.images == {part: len(set(table.loc[table["split"] == part, "id"])) for part in ("validation", "test")}
-    assert (table["map"] == "random").sum() == explanation.RANDOM * table["id"].nunique()
+    assert (table["map"] == "random").sum() == table["id"].nunique()
     assert table[["deletion", "insertion"]].stack().between(0, 1).all()
     assert found.maps == map_tests(table, found.bootstrap)
+    assert found.random == random_areas(table, found.bootstrap)
     assert found.chosen == chosen(found.maps)
     assert found.seconds > 0
     for name in ("mistakes", "nearest", "maps"):

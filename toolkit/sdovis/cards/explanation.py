@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from sdovis.cards import skill, tables
+from sdovis.cards import skill
 from sdovis.cards.facts import Facts
-from sdovis.cards.markdown import Markdown, blocks, count, difference, lines, number
+from sdovis.cards.markdown import (
+    Markdown,
+    blocks,
+    code,
+    count,
+    day,
+    difference,
+    interval,
+    lines,
+    md,
+    number,
+    score,
+    table,
+)
+from sdovis.evaluation.explanation import Explanation
 from sdovis.evaluation.maps import TITLES
 
 
@@ -22,14 +36,45 @@ def explanation(facts: Facts) -> Markdown:
             f"({of}; one of each region, seed {found.bootstrap.seed}) patches were replaced by the picture's median code, the",
             "most important first (deletion: the lower the area under the probability, the better), or put into a picture of",
             "that code alone (insertion: the higher, the better). The gain is insertion minus deletion, less that of maps",
-            "drawn at random. The last column is the rank correlation with the maps of the same network with all weights drawn anew:",
-            "near 1, a map does not depend on what was learned. Deletion, insertion and correlation are of the test part.",
-            f"All of it took {number(found.seconds)} s.",
+            "drawn at random. The last column is the rank correlation with the maps of the same network with all weights drawn",
+            "anew: near 1, a map does not depend on what was learned. Deletion, insertion and correlation are of the test",
+            f"part. All of it took {number(found.seconds)} s.",
         ),
-        tables.maps(facts),
+        _maps(found),
         lines(f"Maps: {kinds}.", _shown(facts)),
         skill.figure(facts, "maps", "Test images, and where the network looked by each kind of map"),
     )
+
+
+def _maps(found: Explanation) -> Markdown:
+    rows = []
+    for name, each in found.maps.items():
+        areas = map(interval, (each.test.areas.deletion, each.test.areas.insertion))
+        gains = difference(each.validation.gain), difference(each.test.gain)
+        rows.append([code(name), *areas, *gains, interval(each.untrained)])
+    chance = interval(found.random.deletion), interval(found.random.insertion)
+    head = [
+        "map",
+        "deletion",
+        "insertion",
+        "gain, validation part",
+        "gain, test part",
+        "correlation, weights drawn anew",
+    ]
+    return table(head, [*rows, ["drawn at random", *chance, "-", "-", "-"]])
+
+
+def _mistakes(found: Explanation) -> Markdown:
+    rows = []
+    for each in found.mistakes:
+        near = "; ".join(f"{_image(n.noaa_ar, n.observed)} ({md(n.label)}, {score(n.cosine)})" for n in each.nearest)
+        told = md(each.label), md(each.predicted), score(each.probability)
+        rows.append([_image(each.noaa_ar, each.observed), *told, near or "-"])
+    return table(["image", "observed", "predicted", "probability", "nearest training images (class, cosine)"], rows)
+
+
+def _image(region: int | None, observed: str) -> str:
+    return f"{'no region' if region is None else f'AR {region}'}, {day(observed)}"
 
 
 def _shown(facts: Facts) -> str:
@@ -65,7 +110,7 @@ def mistakes(facts: Facts) -> Markdown:
             f"{count(found.wrong)} of {count(facts.scores.rows)} test images are classified wrongly. These are the wrong",
             f"answers with the highest probability, one of each region. {near}",
         ),
-        tables.mistakes(facts),
+        _mistakes(found),
         skill.figure(facts, "mistakes", "The most confident mistakes, with region, date, observed and predicted class"),
         skill.figure(facts, "nearest", "Each mistake beside the training images whose features are most like its own"),
     )

@@ -98,6 +98,12 @@ def percent(share: float) -> Markdown:
     return Markdown(f"{share * 100:.0f} %")
 
 
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
+    """A table of cells that are Markdown already; without rows it is empty."""
+    body = [f"| {' | '.join(row)} |" for row in rows]
+    return lines(f"| {' | '.join(head)} |", "|" + "---|" * len(head), *body) if body else Markdown("")
+
+
 def count(number: int) -> Markdown:
     """An integer with thousands separators."""
     return Markdown(f"{number:,}")

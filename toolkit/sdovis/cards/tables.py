@@ -5,7 +5,7 @@ A template prints one by its name: ``{{ tables.parts }}``. A table without rows 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sdovis.cards.facts import ClassFacts, Facts, headline
@@ -26,16 +26,8 @@ from sdovis.cards.markdown import (
     setting,
     verbatim,
 )
+from sdovis.cards.markdown import table as _table
 from sdovis.cards.usage import COLOURS
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
-    body = [_row(row) for row in rows]
-    return lines(_row(head), "|" + "---|" * len(head), *body) if body else Markdown("")
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _words(name: str) -> str:
@@ -226,44 +218,6 @@ def strata(facts: Facts) -> Markdown:
     return _table(head, rows)
 
 
-def maps(facts: Facts) -> Markdown:
-    """How well each kind of map of where the network looks names what it needs; empty if none was tested."""
-    head = [
-        "map",
-        "deletion",
-        "insertion",
-        "gain, validation part",
-        "gain, test part",
-        "correlation, weights drawn anew",
-    ]
-    if facts.explanation is None:
-        return Markdown("")
-    rows = []
-    for name, each in facts.explanation.maps.items():
-        areas = interval(each.test.deletion), interval(each.test.insertion)
-        gains = difference(each.validation.gain), difference(each.test.gain)
-        rows.append(
-            [_bold(name) if name == facts.explanation.chosen else md(name), *areas, *gains, interval(each.untrained)]
-        )
-    return _table(head, rows)
-
-
-def mistakes(facts: Facts) -> Markdown:
-    """The most confident mistakes and the training images most like them; empty if there are none."""
-    rows = []
-    for each in facts.explanation.mistakes if facts.explanation else ():
-        near = ", ".join(f"{_image(n.noaa_ar, n.observed)} ({md(n.label)}, {score(n.cosine)})" for n in each.nearest)
-        image = _image(each.noaa_ar, each.observed)
-        rows.append([image, md(each.label), md(each.predicted), score(each.probability), near or "-"])
-    return _table(
-        ["image", "observed class", "predicted", "probability", "nearest training images (class, cosine)"], rows
-    )
-
-
-def _image(region: int | None, observed: str) -> str:
-    return f"{'no region' if region is None else f'AR {region}'}, {day(observed)}"
-
-
 def parts_in_short(facts: Facts) -> Markdown:
     """The parts: images, regions, times, and the largest region's share of each."""
     rows = []
@@ -376,8 +330,6 @@ TABLES: Mapping[str, Callable[[Facts], Markdown]] = {
         classes_and_merged,
         scores,
         elsewhere,
-        maps,
-        mistakes,
         by_class,
         confusion,
         by_longitude,

@@ -32,7 +32,7 @@ from sdovis.corpus.shortcuts import shortcuts
 from sdovis.corpus.split import PARTS
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation.elsewhere import PLACE, SEEN, Elsewhere, seen
-from sdovis.evaluation.explanation import TABLE, Explanation, chosen, map_tests
+from sdovis.evaluation.explanation import TABLE, Explanation, chosen, map_tests, random_areas
 from sdovis.evaluation.facts import Latency, LongitudeBin, Reliability, ScoreFacts, ValidationScore
 from sdovis.evaluation.metrics import spec
 from sdovis.evaluation.mistakes import most_confident
@@ -159,6 +159,7 @@ def _explanation(saved: Explanation, corpus: Corpus, run_dir: Path) -> Explanati
         saved,
         images={part: int(images[part]) for part in saved.images},
         maps=tested,
+        random=random_areas(table, saved.bootstrap),
         chosen=chosen(tested),
         wrong=wrong,
         mistakes=tuple(replace(each, nearest=nearest.get(each.id, ())) for each in listed),

@@ -32,24 +32,26 @@ from sdovis.study import Study
 
 FILE, TABLE = "explanation.json", "maps.parquet"
 #: Images of each part on which maps are tested, one of each region.
-SAMPLE = 32
-#: Maps drawn at random for each of them.
-RANDOM = 2
-#: Pictures whose maps are made at once, and whose maps are drawn.
-BATCH, DRAWN = 4, 4
+SAMPLE = 24
+#: Pictures whose maps are drawn.
+DRAWN = 4
 PARTS = ("validation", "test")
 CHANCE = "random"
 
 
 @dataclass(frozen=True)
-class MapScore:
-    """Mean areas under the deletion and the insertion curve.
-
-    ``gain`` is insertion minus deletion, less what maps drawn at random have on the same images.
-    """
+class Areas:
+    """Mean areas under the deletion and the insertion curve."""
 
     deletion: Estimate
     insertion: Estimate
+
+
+@dataclass(frozen=True)
+class MapScore:
+    """``gain``: insertion minus deletion, less what a map drawn at random for each of the images has."""
+
+    areas: Areas
     gain: Estimate
 
 
@@ -66,8 +68,8 @@ class MapTest:
 class Explanation:
     """What the stage found: ``explanation.json``.
 
-    ``images`` and ``regions`` count the samples of each part. ``chosen`` is the kind of map with the highest gain on the
-    validation part; empty if no interval of a gain there lies above 0. ``wrong`` counts the test images that are classified
+    ``images`` and ``regions`` count the samples of each part; ``random`` is of maps drawn at random, test part.
+    ``chosen`` is the kind of map with the highest gain on the validation part; empty if no interval of a gain there lies above 0. ``wrong`` counts the test images that are classified
     wrongly, ``searched`` the training images among which nearest ones were looked for. ``seconds`` is what all of it took.
     """
 
@@ -76,6 +78,7 @@ class Explanation:
     steps: int
     bootstrap: Resampling
     maps: Mapping[str, MapTest]
+    random: Areas
     chosen: str
     wrong: int
     mistakes: tuple[Mistake, ...]
@@ -124,6 +127,7 @@ def explain(study: Study, corpus: Corpus, run_dir: Path, *, progress: bool = Tru
         steps=perturbation.STEPS,
         bootstrap=resampling,
         maps=tested,
+        random=random_areas(table, resampling),
         chosen=chosen(tested),
         wrong=wrong,
         mistakes=listed,
@@ -168,6 +172,11 @@ def map_tests(table: pd.DataFrame, resampling: Resampling) -> dict[str, MapTest]
     return found
 
 
+def random_areas(table: pd.DataFrame, resampling: Resampling) -> Areas:
+    """The areas of maps drawn at random, test part."""
+    return _areas(table[(table["map"] == CHANCE) & (table["split"] == "test")], resampling)
+
+
 def chosen(tested: Mapping[str, MapTest]) -> str:
     """The kind of map with the highest gain on the validation part among those above chance; "" if none is."""
     gains = {name: each.validation.gain for name, each in tested.items()}
@@ -177,10 +186,13 @@ def chosen(tested: Mapping[str, MapTest]) -> str:
 
 def _score(table: pd.DataFrame, name: str, resampling: Resampling) -> MapScore:
     table = table.assign(apart=table["insertion"] - table["deletion"])
-    chance = table[table["map"] == CHANCE].groupby("id")["apart"].mean()
+    chance = table[table["map"] == CHANCE].set_index("id")["apart"]
     own = table[table["map"] == name]
-    gain = own["apart"] - own["id"].map(chance)
-    return MapScore(*(_mean(of, own["group"], resampling) for of in (own["deletion"], own["insertion"], gain)))
+    return MapScore(_areas(own, resampling), _mean(own["apart"] - own["id"].map(chance), own["group"], resampling))
+
+
+def _areas(table: pd.DataFrame, resampling: Resampling) -> Areas:
+    return Areas(*(_mean(table[column], table["group"], resampling) for column in ("deletion", "insertion")))
 
 
 def _mean(values: pd.Series, groups: pd.Series, resampling: Resampling) -> Estimate:
@@ -212,28 +224,29 @@ def _tested(
     rng = np.random.default_rng((seed, len(PARTS)))
     rows: list[dict[str, Any]] = []
     kept: dict[int, dict[str, NDArray[np.float64]]] = {}
-    starts = range(0, len(places), BATCH)
-    for start in tqdm(starts, desc="explain", unit="batch", disable=not progress, dynamic_ncols=True):
-        batch = places[start : start + BATCH]
-        codes = torch.from_numpy(loader.decode([corpus.pictures[int(at)] for at in batch], processor)).to(device)
-        seen = loader.normalised(codes, answers)
+    for at in tqdm(places, desc="explain", unit="image", disable=not progress, dynamic_ncols=True):
+        codes = torch.from_numpy(loader.decode([corpus.pictures[int(at)]], processor)).to(device)
+        seen, told = loader.normalised(codes, answers), corpus.rows.loc[at, ["id", "group", "split"]].to_dict()
         with torch.inference_mode():
             target = model(seen).logits.argmax(dim=1)
-        made = {name: method(model, seen, target) for name, method in maps.METHODS.items()}
-        known = {name: found for name, found in made.items() if found is not None}
-        anew = {name: maps.METHODS[name](untrained, seen, target) for name in known}
+        known = _maps(model, seen, target)
+        # The correlation is reported for the test part alone.
+        anew = _maps(untrained, seen, target) if told["split"] == "test" else {}
         shape = maps.grid(model, seen)
-        for i, at in enumerate(batch):
-            told = corpus.rows.loc[at, ["id", "group", "split"]].to_dict()
-            chance = rng.random((RANDOM, *shape))
-            ranked = perturbation.orders(np.concatenate([np.stack([found[i] for found in known.values()]), chance]))
-            areas = perturbation.areas(model, seen[i], int(target[i]), ranked, shape)
-            for name, (deletion, insertion) in zip([*known, *[CHANCE] * RANDOM], areas, strict=True):
-                alike = np.nan if name == CHANCE else _rank_correlation(known[name][i], anew[name][i])
-                rows.append({**told, "map": name, "deletion": deletion, "insertion": insertion, "untrained": alike})
-            if told["split"] == "test" and len(kept) < DRAWN:
-                kept[int(at)] = {name: found[i] for name, found in known.items()}
+        ranked = perturbation.orders(np.stack([*known.values(), rng.random(shape)]))
+        areas = perturbation.areas(model, seen[0], int(target), ranked, shape)
+        for name, (deletion, insertion) in zip([*known, CHANCE], areas, strict=True):
+            alike = _rank_correlation(known[name], anew[name]) if name in anew else np.nan
+            rows.append({**told, "map": name, "deletion": deletion, "insertion": insertion, "untrained": alike})
+        if told["split"] == "test" and len(kept) < DRAWN:
+            kept[int(at)] = known
     return pd.DataFrame(rows), kept
+
+
+def _maps(model: Any, picture: Any, target: Any) -> dict[str, NDArray[np.float64]]:
+    """Kind of map -> (rows, columns) of a picture (1, 3, H, W), of the kinds that the network has."""
+    made = {name: method(model, picture, target) for name, method in maps.METHODS.items()}
+    return {name: found[0] for name, found in made.items() if found is not None}
 
 
 def _untrained(model: Any, seed: int) -> Any:

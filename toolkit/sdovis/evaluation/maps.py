@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Method = Callable[[Any, Any, Any], NDArray[np.float64] | None]
 
 #: Steps of the path along which `integrated_gradients` adds up gradients.
-PATH_STEPS = 12
+PATH_STEPS = 8
 #: Cells per side of the maps of a network without patches of its own.
 CELLS = 8
 

@@ -57,11 +57,7 @@ def most_confident(corpus: Corpus, predictions: pd.DataFrame) -> tuple[int, tupl
     told = test.assign(predicted=best, probability=shares.max(axis=1))
     wrong = told[told["predicted"] != told["label"]]
     listed = wrong.sort_values(["probability", "id"], ascending=[False, True]).drop_duplicates("group").head(LISTED)
-    found = (
-        Mistake(*_named(corpus, row), corpus.classes[row.predicted], float(row.probability))
-        for row in listed.itertuples()
-    )
-    return len(wrong), tuple(found)
+    return len(wrong), tuple(_mistake(corpus, row) for row in listed.itertuples())
 
 
 def with_nearest(
@@ -79,17 +75,23 @@ def with_nearest(
     asked = [int(places[mistake.id]) for mistake in mistakes]
     try:
         seen = _unit(_features(corpus, asked, model, processor, device))
-        known = _unit(_features(corpus, train.index, model, processor, device))
+        known = _unit(_features(corpus, train.index.tolist(), model, processor, device))
     except BadInput:  # the classifier is more than one linear layer
         return 0, tuple(mistakes)
     found = []
     for mistake, cosines in zip(mistakes, seen @ known.T, strict=True):
         close = train.assign(cosine=cosines).sort_values(["cosine", "id"], ascending=[False, True])
         rows = close.drop_duplicates("group").head(NEAREST).itertuples()
-        found.append(
-            replace(mistake, nearest=tuple(Neighbour(*_named(corpus, row), float(row.cosine)) for row in rows))
-        )
+        found.append(replace(mistake, nearest=tuple(_neighbour(corpus, row) for row in rows)))
     return len(train), tuple(found)
+
+
+def _mistake(corpus: Corpus, row: Any) -> Mistake:
+    return Mistake(*_named(corpus, row), corpus.classes[row.predicted], float(row.probability))
+
+
+def _neighbour(corpus: Corpus, row: Any) -> Neighbour:
+    return Neighbour(*_named(corpus, row), float(row.cosine))
 
 
 def _named(corpus: Corpus, row: Any) -> tuple[str, int | None, str, str]:
@@ -102,7 +104,7 @@ def _features(corpus: Corpus, places: Sequence[int], model: Any, processor: Any,
 
     found = []
     for start in range(0, len(places), 256):
-        codes = loader.decode([corpus.pictures[int(at)] for at in places[start : start + 256]], processor)
+        codes = loader.decode([corpus.pictures[at] for at in places[start : start + 256]], processor)
         found.append(features.compute(model, codes, processor, precision="no", batch_size=32, device=device))
     return np.concatenate(found)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sdovis.evaluation.maps import blank
 
 #: Shares of the patches at which a curve is measured, beyond 0.
-STEPS = 6
+STEPS = 5
 #: Pictures that the network is shown at once.
 BATCH = 32
 

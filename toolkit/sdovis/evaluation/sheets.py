@@ -41,8 +41,10 @@ def drawn(
 
     sheets = {"mistakes": ([shown(each) for each in mistakes], 4)}
     if any(each.nearest for each in mistakes):
-        rows = [[*map(shown, (each, *each.nearest)), *[EMPTY] * NEAREST][: 1 + NEAREST] for each in mistakes[:COMPARED]]
-        sheets["nearest"] = (sum(rows, []), 1 + NEAREST)
+        rows = [
+            [shown(each), *map(shown, each.nearest), *[EMPTY] * NEAREST][: 1 + NEAREST] for each in mistakes[:COMPARED]
+        ]
+        sheets["nearest"] = ([each for row in rows for each in row], 1 + NEAREST)
     kinds = max(map(len, found.values()), default=0)
     sheets["maps"] = ([each for at, of in found.items() for each in _mapped(corpus, at, of)], 1 + kinds)
     table = _colour_table(corpus)
