@@ -396,11 +396,29 @@ def card(
 
 
 @app.command()
-def verify(run: Annotated[Path, typer.Argument(help="Run folder, runs/NAME.", show_default=False)]) -> None:
-    """Recompute every number on the cards from the saved predictions and the corpus. Exit code 2 if any differs."""
-    from sdovis.cards.verify import verify as recompute
+def report(study_file: StudyFile, sets: Sets = None) -> None:
+    """Write the whole run on one page, report.html, which holds its pictures and can be sent as it is; and report.json.
 
-    if mismatches := recompute(run):
+    It says what the cards say, and how to make the run again. A comparison is part of it if it was written to the run's
+    folder: sdovis compare RUN OTHER --output RUN/comparison.
+    """
+    study = studies.load(study_file, sets or ())
+    with stages.opened(study) as folders:
+        stages.report(study, folders, say)
+    typer.echo(f"{folders.report}: report.html, report.json")
+
+
+@app.command()
+def verify(run: Annotated[Path, typer.Argument(help="Run folder, runs/NAME.", show_default=False)]) -> None:
+    """Recompute every number on the cards and the report from the saved predictions and the corpus.
+
+    Exit code 2 if any differs.
+    """
+    from sdovis.cards import verify as cards
+    from sdovis.report import verify as reports
+
+    again = cards.again(run)
+    if mismatches := [*cards.verify(run, again), *reports.verify(run, again)]:
         raise BadInput(mismatch.problem for mismatch in mismatches)
     typer.echo(f"{run}: every number on the cards was recomputed and agrees")
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from sdovis.statistics.bootstrap import Estimate
 
 
+#: Dots per inch of every figure.
+DPI = 144
+
+
 def _figure(width: float, height: float) -> Figure:
     # Not pyplot: it would keep every figure in memory and select a GUI backend.
     from matplotlib.figure import Figure
@@ -26,8 +30,8 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def save(figure: Figure, path: Path | io.BytesIO) -> None:
-    """Write a PNG at 144 dots per inch; the same figure gives the same bytes."""
-    figure.savefig(path, format="png", dpi=144, metadata={"Software": None})
+    """Write a PNG; the same figure gives the same bytes."""
+    figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
 
 
 def png(figure: Figure) -> bytes:

@@ -170,6 +170,7 @@ def ending(folders: Folders) -> None:
         "scores": f"{folders.scores}/scores.json, {folders.scores}/figures/",
         "summary": f"{folders.summary}/summary.xlsx, {folders.summary}/figures/",
         "cards": f"{folders.cards}/model/README.md, {folders.cards}/dataset/README.md",
+        "report": f"{folders.report}/report.html  (the whole run on one page), report.json",
         "release": f"{folders.release}/  (dataset, model and Space as they would be on the Hub)",
     }
     for name, where in made.items():

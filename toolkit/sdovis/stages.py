@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sdovis.learning.record import TrainingRecord
     from sdovis.learning.search import Found
     from sdovis.release.assembly import Release
+    from sdovis.report.report import Report
     from sdovis.summary import Summary
 
 T = TypeVar("T")
@@ -72,6 +73,10 @@ class Folders:
     @property
     def cards(self) -> Path:
         return self.run / "cards"
+
+    @property
+    def report(self) -> Path:
+        return self.run / "report"
 
     @property
     def release(self) -> Path:
@@ -388,6 +393,14 @@ def release(study: Study, folders: Folders, say: Say) -> Release:
     return _timed(say, "release", lambda: releases.release(gathered, folders.run, used))
 
 
+def report(study: Study, folders: Folders, say: Say) -> Report:
+    """What the stages saved -> one page for the whole run, and its facts."""
+    from sdovis.cards import facts
+    from sdovis.report import report as reports
+
+    return _timed(say, "report", lambda: reports.report(facts.gather(study, folders.run), folders.run))
+
+
 def run(study: Study, folders: Folders, say: Say) -> tuple[Scores, Release]:
     """All stages in their order; what is finished is not done again."""
     prepare(study, folders, say)
@@ -395,4 +408,6 @@ def run(study: Study, folders: Folders, say: Say) -> tuple[Scores, Release]:
     scores = evaluate(study, folders, say)
     explain(study, folders, say)
     describe(study, folders, say)
-    return scores, release(study, folders, say)
+    released = release(study, folders, say)
+    report(study, folders, say)
+    return scores, released

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # PyYAML ships no types

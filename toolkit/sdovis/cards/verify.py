@@ -73,16 +73,21 @@ class _Given:
     footprint_deg: float | None
 
 
-def verify(run_dir: Path) -> list[Mismatch]:
-    """Every line of the run's cards, and of their copies in its release, that differs when recomputed.
+def again(run_dir: Path) -> Facts:
+    """The facts of a run with everything recomputed. Raises `BadInput` as `gather` does."""
+    return recomputed(gather(studies.load(run_dir / "study.toml"), run_dir), run_dir)
+
+
+def verify(run_dir: Path, facts: Facts | None = None) -> list[Mismatch]:
+    """Every line of the run's cards, and of their copies in its release, that differs from ``facts``: by default from those
+    of the run, recomputed.
 
     Text written by hand in kept sections is left alone. Raises `BadInput` if files are missing, changed since they were
     made, or do not belong together.
     """
-    study = studies.load(run_dir / "study.toml")
-    own = templates.load(study.publish.templates)
-    again = recomputed(gather(study, run_dir), run_dir)
-    right = {"dataset": dataset_card(again, own), "model": model_card(again, own)}
+    own = templates.load(studies.load(run_dir / "study.toml").publish.templates)
+    facts = facts or again(run_dir)
+    right = {"dataset": dataset_card(facts, own), "model": model_card(facts, own)}
     found: list[Mismatch] = []
     for kind, text in right.items():
         card = run_dir / "cards" / kind / README
@@ -91,11 +96,12 @@ def verify(run_dir: Path) -> list[Mismatch]:
         copy = run_dir / "release" / kind / README
         for path in [card, copy] if copy.is_file() else [card]:
             printed = path.read_text(encoding="utf-8")
-            found += _differences(str(path.relative_to(run_dir)), printed, merge(text, printed))
+            found += differences(str(path.relative_to(run_dir)), printed, merge(text, printed))
     return found
 
 
-def _differences(file: str, printed: str, right: str) -> Iterator[Mismatch]:
+def differences(file: str, printed: str, right: str) -> Iterator[Mismatch]:
+    """The lines of a file that are not the right ones."""
     old, new = printed.splitlines(), right.splitlines()
     for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind != "equal":

@@ -69,8 +69,9 @@ class Explanation:
     """What the stage found: ``explanation.json``.
 
     ``images`` and ``regions`` count the samples of each part; ``random`` is of maps drawn at random, test part.
-    ``chosen`` is the kind of map with the highest gain on the validation part; empty if no interval of a gain there lies above 0. ``wrong`` counts the test images that are classified
-    wrongly, ``searched`` the training images among which nearest ones were looked for. ``seconds`` is what all of it took.
+    ``chosen`` is the kind of map with the highest gain on the validation part; empty if no interval of a gain there
+    lies above 0. ``wrong`` counts the test images that are classified wrongly, ``searched`` the training images among which
+    nearest ones were looked for. ``seconds`` is what all of it took.
     """
 
     images: Mapping[str, int]
