@@ -70,7 +70,7 @@ def test_a_picture_alone_is_a_figure_of_its_own_size_with_its_words_below():
 
 
 def test_a_picture_that_the_run_does_not_have_is_an_error():
-    with pytest.raises(SdovisError, match="figures/none.png"):
+    with pytest.raises(SdovisError, match=r"figures/none\.png"):
         page("![x](figures/none.png)", PICTURES, "T")
 
 

@@ -147,6 +147,9 @@ def test_a_report_that_says_otherwise_than_the_rows_is_found_out(run):
     wrong = verify.verify(run.folder, again)
     assert {each.file for each in wrong} == {"report/report.html"}
     assert all("0.99" in each.printed and right in each.recomputed for each in wrong)
+    told = run.folder / "report" / FACTS
+    told.write_text(told.read_text(encoding="utf-8").replace('"rows": 36', '"rows": 37'), encoding="utf-8")
+    assert {each.file for each in verify.verify(run.folder, again)} == {"report/report.html", "report/report.json"}
 
 
 def test_a_run_without_a_report_has_none_to_verify(finished):
@@ -190,7 +193,7 @@ def test_a_comparison_in_the_run_s_own_folder_is_part_of_the_report(run):
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"scores": {"another": between(0.4), "other": between(0.5)}}, "does not compare crafted"),
+        ({"scores": {"another": between(0.4)}, "pairs": (), "left_out": {}}, "does not compare crafted"),
         ({"scores": {"crafted": between(0.123), "other": between(0.5)}}, "is not what this run scores now"),
         ({"on": "later"}, "compares on later, where this run has no scores"),
     ],
