@@ -159,5 +159,11 @@ def test_a_blank_picture_is_the_median_of_its_own_in_each_colour():
     assert blank(seen)[0, :, 2, 2].tolist() == [0, 4, 0]
 
 
+def test_what_speaks_against_the_class_is_shown_as_unimportant():
+    assert relative(np.array([[-9.0, 0.0], [1.0, 2.0]])).tolist() == [[0, 0], [0.5, 1]]
+    assert relative(np.array([[2.0, 3.0], [4.0, 6.0]])).tolist() == [[0, 0.25], [0.5, 1]]
+
+
 def test_a_map_that_is_the_same_everywhere_shows_nothing():
     assert relative(np.full((4, 4), 0.3)) is None
+    assert relative(-np.arange(4.0).reshape(2, 2)) is None

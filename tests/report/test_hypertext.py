@@ -84,6 +84,11 @@ def test_heads_of_rows_and_columns_say_what_they_head_and_empty_ones_are_no_head
     assert (wrapper["role"], wrapper["tabindex"], wrapper["aria-label"]) == ("group", "0", "The scores")
 
 
+def test_cells_of_numbers_alone_are_not_broken_into_lines():
+    found = soup("# T\n\n" + table(["a", "b", "c"], [["1", "**0.52 [0.41, 0.60]**", "0.5 of all"]]))
+    assert [cell.get("class") for cell in found.tbody.find_all("td")] == [["number"], None]
+
+
 def test_a_table_without_any_head_has_no_empty_row():
     found = soup("# T\n\n" + table(["", ""], [["a", "1"]]) + "\n\nBetween.\n\n" + table(["x", ""], [["b", "2"]]))
     first, second = found.find_all("table")

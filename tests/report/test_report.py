@@ -108,7 +108,7 @@ def test_a_class_and_a_title_that_look_like_html_are_text(facts, finished):
 def test_a_run_that_was_not_explained_has_no_section_on_it_and_one_that_was_has(facts, finished):
     assert "What the network looks at" not in soup(facts, finished.folder).get_text()
     text = soup(replace(facts, explanation=found()), finished.folder).get_text()
-    for said in ("What the network looks at", "AR 11042, 2011-03-05", "AR 11007, 2011-01-04 (alpha, 0.91)", "12.3 s"):
+    for said in ("What the network looks at", "AR 11042, 2011-03-05", "AR 11007, 2011-01-04 (alpha, 0.913)", "12.3 s"):
         assert said in text, said
     assert "shows weighted-rollout, which gained most" in text
 

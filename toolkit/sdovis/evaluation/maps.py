@@ -120,7 +120,11 @@ def blank(pictures: Any) -> Any:
 
 
 def relative(found: NDArray[np.floating]) -> NDArray[np.float32] | None:
-    """One map (rows, columns) from 0 for the least to 1 for the most important patch; None if all are alike."""
+    """One map (rows, columns) from 0 for the least to 1 for the most important patch; None if all are alike.
+
+    What speaks against the class (integrated gradients below 0) counts as unimportant.
+    """
+    found = np.maximum(found, 0)
     low, high = found.min(), found.max()
     if not high - low > 1e-9 * max(1.0, abs(high)):
         return None

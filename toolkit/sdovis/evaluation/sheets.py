@@ -36,7 +36,7 @@ def drawn(
         if isinstance(each, Mistake):
             said = f"{figures.plain(each.label)}, called {figures.plain(each.predicted)} {each.probability:.2f}"
         else:
-            said = f"{figures.plain(each.label)}, cosine {each.cosine:.2f}"
+            said = f"{figures.plain(each.label)}, cosine {each.cosine:.3f}"
         return codes_of(corpus.pictures[int(places[each.id])]), f"{_titled(each.noaa_ar, each.observed)}\n{said}"
 
     sheets = {"mistakes": ([shown(each) for each in mistakes], 4)}

@@ -109,6 +109,8 @@ def _tables(tokens: Sequence[Token]) -> Iterator[Token]:
         elif token.type == "tr_open" and tokens[i + 1].type == "td_open":
             tokens[i + 1].tag = tokens[i + 3].tag = "th"
             tokens[i + 1].attrSet("scope", "row")
+        elif token.type == "td_open" and re.fullmatch(r"[^A-Za-z]+", tokens[i + 1].content):
+            token.attrSet("class", "number")
         if not headless:
             yield token
         if token.type == "thead_close":
