@@ -7,7 +7,7 @@ import json
 import pytest
 from sdovis import manifests
 from sdovis.errors import BadInput, HubFailure
-from sdovis.webapp.source import EXPLANATION, MODEL_FILES, ModelSource, address, fetch, locate, tested_map
+from sdovis.webapp.source import EXPLANATION, MODEL_FILES, ModelSource, address, fetch, locate, map_to_show
 
 PIN = "r-0123456789ab"
 
@@ -140,20 +140,20 @@ def explained_run(folder, chosen, **of):
 
 @pytest.mark.parametrize("chosen", ["integrated-gradients", "rollout", ""])
 def test_a_run_s_explanation_says_which_map_to_show_or_that_none_is_worth_it(chosen, tmp_path):
-    assert tested_map(explained_run(tmp_path, chosen)) == chosen
+    assert map_to_show(explained_run(tmp_path, chosen)) == chosen
 
 
 def test_an_explanation_of_another_model_says_nothing(tmp_path):
-    assert tested_map(explained_run(tmp_path, "rollout", model="0" * 64)) is None
+    assert map_to_show(explained_run(tmp_path, "rollout", model="0" * 64)) is None
 
 
 def test_a_model_that_was_not_explained_has_no_tested_map(tmp_path):
-    assert tested_map(tmp_path) is None
+    assert map_to_show(tmp_path) is None
 
 
 def test_in_a_release_the_explanation_lies_beside_the_model_and_is_downloaded_with_it(tmp_path):
     (tmp_path / EXPLANATION).write_text('{"format": 1, "chosen": "weighted-rollout"}')
-    assert tested_map(tmp_path) == "weighted-rollout"
+    assert map_to_show(tmp_path) == "weighted-rollout"
     assert EXPLANATION in MODEL_FILES
 
 
@@ -171,4 +171,4 @@ def test_in_a_release_the_explanation_lies_beside_the_model_and_is_downloaded_wi
 def test_an_explanation_that_cannot_be_understood_is_an_error_and_not_a_guess(text, why, tmp_path):
     (tmp_path / EXPLANATION).write_text(text)
     with pytest.raises(BadInput, match=why):
-        tested_map(tmp_path)
+        map_to_show(tmp_path)

@@ -23,7 +23,7 @@ from sdovis.images.isolation import read_isolated
 from sdovis.images.quality import quality_problem
 from sdovis.learning import description
 from sdovis.webapp import colours, header
-from sdovis.webapp.source import tested_map
+from sdovis.webapp.source import map_to_show
 
 #: Sides of the pictures on the page, in pixels.
 SHOWN_PX, CUTOUT_SHOWN_PX = 1024, 480
@@ -83,7 +83,7 @@ class Classifier:
         self.view: View = self._pipeline.view
         self.channels: tuple[Channel, ...] = self.view.channels
         #: The kind of map that the page shows; "" if none was found better than chance, None if none was tested.
-        self.map: str | None = tested_map(folder)
+        self.map: str | None = map_to_show(folder)
         self._one_at_a_time = threading.Lock()  # attention maps switch the model's kernels and back
 
     def answer(

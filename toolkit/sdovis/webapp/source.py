@@ -107,7 +107,7 @@ class _Tested:
     chosen: str
 
 
-def tested_map(folder: Path) -> str | None:
+def map_to_show(folder: Path) -> str | None:
     """The kind of map to show for a model folder: "" if none was found better than chance, None if none was tested.
 
     An explanation that was made of another model says nothing. Raises `BadInput` if one cannot be read, or names a kind of
