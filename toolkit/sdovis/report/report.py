@@ -27,6 +27,7 @@ from sdovis.summary import Summary
 
 PAGE, FACTS = "report.html", "report.json"
 STEPS: tuple[formats.Step, ...] = ()
+_MADE_BY: Mapping[str, str] = {"corpus": "prepare", "model": "train", "scores": "evaluate"}
 #: A difference of two scores that are the same but for rounding.
 _SAME = 1e-9
 
@@ -98,9 +99,6 @@ def _origin(facts: Facts, run_dir: Path) -> tuple[Origin, dict[str, bytes]]:
     digests = {name: manifest.digest for name, manifest in made.items()}
     study = (run_dir / "study.toml").read_text(encoding="utf-8")
     return Origin(study, digests, captions, _comparison(facts, run_dir)), pictures
-
-
-_MADE_BY: Mapping[str, str] = {"corpus": "prepare", "model": "train", "scores": "evaluate"}
 
 
 def _comparison(facts: Facts, run_dir: Path) -> Comparison | None:
