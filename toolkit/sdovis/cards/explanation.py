@@ -67,7 +67,7 @@ def _maps(found: Explanation) -> Markdown:
 def _mistakes(found: Explanation) -> Markdown:
     rows = []
     for each in found.mistakes:
-        near = "; ".join(f"{_image(n.noaa_ar, n.observed)} ({md(n.label)}, {number(n.cosine)})" for n in each.nearest)
+        near = "; ".join(f"{_image(n.noaa_ar, n.observed)} ({md(n.label)}, {n.cosine:.3f})" for n in each.nearest)
         told = md(each.label), md(each.predicted), score(each.probability)
         rows.append([_image(each.noaa_ar, each.observed), *told, near or "-"])
     return table(["image", "observed", "predicted", "probability", "nearest training images (class, cosine)"], rows)
