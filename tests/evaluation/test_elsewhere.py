@@ -109,7 +109,7 @@ def test_nothing_is_done_twice_and_another_model_is_noticed(here, found, capfd):
     assert run_command(["train", "study.toml", "--set", "study.seed=3"]) == 0
     assert run_command(["evaluate", "study.toml", "--set", "study.seed=3"]) == 0
     assert run_command(["card", "study.toml", "--set", "study.seed=3"]) == 2
-    assert "on/later: were not made from this corpus and this model" in capfd.readouterr().err
+    assert "on/later: was not made from this corpus and this model" in capfd.readouterr().err
 
 
 def test_the_card_tells_of_it_verify_recomputes_it_and_the_release_and_its_pin_hold_it(here, found):

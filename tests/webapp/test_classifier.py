@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -152,6 +154,30 @@ def test_an_image_that_its_header_warns_against_is_refused_unless_the_study_took
 def test_a_network_without_attention_shows_what_it_was_shown(tmp_path, uploads):
     answer = Classifier(save_model(tmp_path / "m", kind="convnext")).answer(uploads / "region.fits")
     assert answer.overlay is None and answer.seen is not None and answer.probabilities
+
+
+@pytest.mark.parametrize("name", ["weighted-rollout", "integrated-gradients"])
+def test_the_page_shows_the_map_that_was_found_best(name, tmp_path, uploads):
+    folder = save_model(tmp_path / "m", kind="dinov2")
+    plain = Classifier(folder).answer(uploads / "region.fits")
+    (folder / "explanation.json").write_text(json.dumps({"format": 1, "chosen": name}))
+    shown = Classifier(folder).answer(uploads / "region.fits")
+    assert dict(shown.probabilities) == dict(plain.probabilities)
+    assert shown.overlay.size == plain.overlay.size
+    assert np.any(np.asarray(shown.overlay) != np.asarray(plain.overlay))
+
+
+def test_the_page_shows_no_map_if_none_was_found_better_than_chance(tmp_path, uploads):
+    folder = save_model(tmp_path / "m")
+    (folder / "explanation.json").write_text('{"format": 1, "chosen": ""}')
+    answer = Classifier(folder).answer(uploads / "region.fits")
+    assert answer.overlay is None and answer.seen is not None and answer.probabilities
+
+
+def test_a_network_without_attention_can_have_a_map_of_gradients(tmp_path, uploads):
+    folder = save_model(tmp_path / "m", kind="convnext")
+    (folder / "explanation.json").write_text('{"format": 1, "chosen": "integrated-gradients"}')
+    assert Classifier(folder).answer(uploads / "region.fits").overlay is not None
 
 
 def test_a_folder_without_a_model_is_refused_without_naming_where_it_lies(tmp_path):

@@ -68,3 +68,21 @@ def test_without_gradio_the_error_says_what_to_install(monkeypatch):
 def test_the_limits_name_the_studys_own_longitude():
     assert "beyond 45° from the central meridian" in page.limits(View((), max_longitude_deg=45.0))
     assert "Beyond about 60°" in page.limits(View(()))
+
+
+@pytest.mark.parametrize(
+    ("tested", "has_map", "said"),
+    [
+        (None, True, ["attention rollout (Abnar and Zuidema 2020)", "not tested"]),
+        (
+            "integrated-gradients",
+            True,
+            ["integrated gradients (Sundararajan et al. 2017)", "named best what the network needs"],
+        ),
+        ("", False, ["No map of where it looked was found to be better than one drawn at random"]),
+        (None, False, ["has no attention map"]),
+    ],
+)
+def test_the_guide_says_which_map_it_is_and_whether_it_was_tested(tested, has_map, said):
+    text = page.reading_guide(True, has_map, tested)
+    assert all(each in text for each in said)

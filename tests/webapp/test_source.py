@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from sdovis import manifests
 from sdovis.errors import BadInput, HubFailure
-from sdovis.webapp.source import ModelSource, address, fetch, locate
+from sdovis.webapp.source import EXPLANATION, MODEL_FILES, ModelSource, address, fetch, locate, map_to_show
 
 PIN = "r-0123456789ab"
 
@@ -122,3 +123,52 @@ def test_only_weights_and_settings_are_downloaded(monkeypatch, tmp_path):
     assert fetch(ModelSource("sun/m", revision=PIN)) == tmp_path
     assert asked["revision"] == PIN
     assert not any("bin" in pattern or "pkl" in pattern or pattern == "*" for pattern in asked["allow_patterns"])
+
+
+# --- which map of where the network looked --------------------------------------------------------------------------
+
+
+def explained_run(folder, chosen, **of):
+    """A run with a model and an explanation that chose a map; returns the model's folder."""
+    with manifests.whole(folder / "model", stage="train", made_from={}) as beside:
+        (beside / "config.json").write_text("{}")
+    made_from = {"model": manifests.read(folder / "model", made_by="train").digest} | of
+    with manifests.whole(folder / "explanation", stage="explain", made_from=made_from) as beside:
+        (beside / EXPLANATION).write_text(json.dumps({"format": 1, "chosen": chosen, "seconds": 3.2}))
+    return folder / "model"
+
+
+@pytest.mark.parametrize("chosen", ["integrated-gradients", "rollout", ""])
+def test_a_run_s_explanation_says_which_map_to_show_or_that_none_is_worth_it(chosen, tmp_path):
+    assert map_to_show(explained_run(tmp_path, chosen)) == chosen
+
+
+def test_an_explanation_of_another_model_says_nothing(tmp_path):
+    assert map_to_show(explained_run(tmp_path, "rollout", model="0" * 64)) is None
+
+
+def test_a_model_that_was_not_explained_has_no_tested_map(tmp_path):
+    assert map_to_show(tmp_path) is None
+
+
+def test_in_a_release_the_explanation_lies_beside_the_model_and_is_downloaded_with_it(tmp_path):
+    (tmp_path / EXPLANATION).write_text('{"format": 1, "chosen": "weighted-rollout"}')
+    assert map_to_show(tmp_path) == "weighted-rollout"
+    assert EXPLANATION in MODEL_FILES
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"format": 1, "chosen": "roll-out"}', "did you mean 'rollout'"),
+        ('{"format": 99, "chosen": "rollout"}', "format 99"),
+        ('{"format": 1, "chosen": null}', "chosen"),
+        ('{"format": 1}', "chosen is missing"),
+        ("[]", "explanation"),
+        ("{", "Invalid JSON"),
+    ],
+)
+def test_an_explanation_that_cannot_be_understood_is_an_error_and_not_a_guess(text, why, tmp_path):
+    (tmp_path / EXPLANATION).write_text(text)
+    with pytest.raises(BadInput, match=why):
+        map_to_show(tmp_path)

@@ -341,6 +341,19 @@ def _table_of(shares: str) -> str:
 
 
 @app.command()
+def explain(study_file: StudyFile, sets: Sets = None) -> None:
+    """Test maps of where the network looked, and list its most confident mistakes with the training images nearest to them.
+
+    Maps are tested on up to 32 regions of the validation part, which chooses among them, and of the test part. The page
+    shows the kind of map that was chosen, or none if none is better than maps drawn at random.
+    """
+    study = studies.load(study_file, sets or ())
+    with stages.opened(study) as folders:
+        found = stages.explain(study, folders, say)
+    printing.explanation(found)
+
+
+@app.command()
 def compare(
     runs: Annotated[
         list[Path], typer.Argument(metavar="RUN RUN ...", help="Run folders, runs/NAME.", show_default=False)
@@ -414,12 +427,31 @@ def card(
 
 
 @app.command()
-def verify(run: Annotated[Path, typer.Argument(help="Run folder, runs/NAME.", show_default=False)]) -> None:
-    """Recompute every number on the cards, and the release's bill of materials. Exit code 2 if anything differs."""
-    from sdovis.cards.verify import verify as recompute
-    from sdovis.release import sbom
+def report(study_file: StudyFile, sets: Sets = None) -> None:
+    """Write the whole run on one page, report.html, which holds its pictures and can be sent as it is; and report.json.
 
-    if mismatches := [*recompute(run), *sbom.verify(run)]:
+    It says what the cards say, and how to make the run again. A comparison is part of it if it was written to the run's
+    folder: sdovis compare RUN OTHER --output RUN/comparison.
+    """
+    study = studies.load(study_file, sets or ())
+    with stages.opened(study) as folders:
+        stages.report(study, folders, say)
+    typer.echo(f"{folders.report}: report.html, report.json")
+
+
+@app.command()
+def verify(run: Annotated[Path, typer.Argument(help="Run folder, runs/NAME.", show_default=False)]) -> None:
+    """Recompute every number on the cards and the report from the saved predictions and the corpus, and the release's bill
+    of materials.
+
+    Exit code 2 if anything differs.
+    """
+    from sdovis.cards import verify as cards
+    from sdovis.release import sbom
+    from sdovis.report import verify as reports
+
+    again = cards.again(run)
+    if mismatches := [*cards.verify(run, again), *reports.verify(run, again), *sbom.verify(run)]:
         raise BadInput(mismatch.problem for mismatch in mismatches)
     typer.echo(f"{run}: every number on the cards was recomputed and agrees")
 
@@ -472,7 +504,7 @@ def serve(
 
 @app.command()
 def run(study_file: StudyFile, sets: Sets = None) -> None:
-    """Run prepare, train, evaluate, describe and card, in this order. Finished stages are not run again."""
+    """Run prepare, train, evaluate, explain, describe, card and report, in this order. Finished stages are not run again."""
     study = studies.load(study_file, sets or ())
     with stages.opened(study) as folders:
         scores, _ = stages.run(study, folders, say)

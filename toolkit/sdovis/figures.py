@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from sdovis.statistics.bootstrap import Estimate
 
 
+#: Dots per inch of every figure.
+DPI = 144
+
+
 def _figure(width: float, height: float) -> Figure:
     # Not pyplot: it would keep every figure in memory and select a GUI backend.
     from matplotlib.figure import Figure
@@ -26,8 +30,8 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def save(figure: Figure, path: Path | io.BytesIO) -> None:
-    """Write a PNG at 144 dots per inch; the same figure gives the same bytes."""
-    figure.savefig(path, format="png", dpi=144, metadata={"Software": None})
+    """Write a PNG; the same figure gives the same bytes."""
+    figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
 
 
 def png(figure: Figure) -> bytes:
@@ -188,6 +192,19 @@ def cutouts(images: Sequence[NDArray[Any]], titles: Sequence[str], colormap: str
         axes.set_title(title, fontsize=8)
         axes.set_axis_off()
     return figure
+
+
+def glowing(under: NDArray[Any], found: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """``under`` (H, W), grey from 0 to 1, with a map (rows, columns; 0 to 1), smoothly enlarged, glowing over it: (H, W, 3)."""
+    import matplotlib
+    from PIL import Image
+
+    size = (under.shape[1], under.shape[0])
+    weight = np.asarray(Image.fromarray(found).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
+    glow = matplotlib.colormaps["inferno"](0.35 + 0.6 * weight)[..., :3]
+    opacity = 0.75 * weight[..., None]
+    mixed: NDArray[np.uint8] = (255 * ((1 - opacity) * under[..., None] + opacity * glow)).round().astype(np.uint8)
+    return mixed
 
 
 #: Okabe and Ito's colours, distinguishable by the colour-blind; each with a shape, so that grey prints are too.

@@ -209,7 +209,7 @@ def scored(model_folder: Path, images: Sequence[bytes], *, batch_size: int = 32,
 
     from sdovis.learning.seen import Watched
 
-    model, processor, device = _loaded(model_folder)
+    model, processor, device = loaded(model_folder)
     answers = loader.table(processor).to(device)
     familiar, watched = familiarity_of(model.config, model_folder), Watched(model)
     found, strange = [np.empty((0, model.config.num_labels), np.float32)], [np.empty(0)]
@@ -228,7 +228,7 @@ def latency(model_folder: Path, images: Sequence[bytes], *, warmup: int = 5) -> 
     """Seconds from PNG file to probabilities for each image alone, after ``warmup`` untimed images."""
     import torch
 
-    model, processor, device = _loaded(model_folder)
+    model, processor, device = loaded(model_folder)
     answers = loader.table(processor).to(device)
 
     def score(image: bytes) -> None:
@@ -247,7 +247,8 @@ def latency(model_folder: Path, images: Sequence[bytes], *, warmup: int = 5) -> 
     return seconds
 
 
-def _loaded(model_folder: Path) -> tuple[Any, Any, Any]:
+def loaded(model_folder: Path) -> tuple[Any, Any, Any]:
+    """The network as saved, in fp32 on the device where it runs best; its processor; and that device."""
     import torch
 
     allocation.keep_freed()

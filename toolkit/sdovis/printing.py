@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sdovis.corpus.audit_foreign import ForeignAudit
     from sdovis.evaluation.comparison import Comparison
     from sdovis.evaluation.elsewhere import Elsewhere
+    from sdovis.evaluation.explanation import Explanation
     from sdovis.evaluation.facts import ScoreFacts
     from sdovis.evaluation.strangers import FamiliarityFacts
     from sdovis.learning.clock import Clock
@@ -131,6 +132,22 @@ def comparison(found: Comparison) -> None:
         typer.echo(sentence)
 
 
+def explanation(found: Explanation) -> None:
+    """How each kind of map did against random ones, which of them the page shows, and the most confident mistakes."""
+    counts = ", ".join(f"{n} {part}" for part, n in found.images.items())
+    table = _table(
+        "map", "gain, validation", "gain, test", "correlation, weights drawn anew", title=f"images: {counts}"
+    )
+    for name, each in found.maps.items():
+        table.add_row(name, *map(_cell, (each.validation.gain, each.test.gain, each.untrained)))
+    _show(table)
+    typer.echo(f"the page shows {found.chosen or 'no map: none is shown to be better than maps drawn at random'}")
+    for wrong in found.mistakes:
+        region = "no region" if wrong.noaa_ar is None else f"AR {wrong.noaa_ar}"
+        said = f"{wrong.label}, called {wrong.predicted} with {wrong.probability:.2f}"
+        typer.echo(f"  {region:9} {wrong.observed[:10]}  {said}")
+
+
 def _cell(entry: Estimate | None) -> str:
     if entry is None or entry.estimate is None or entry.low is None or entry.high is None:
         return "-"
@@ -195,6 +212,7 @@ def ending(folders: Folders) -> None:
         "scores": f"{folders.scores}/scores.json, {folders.scores}/figures/",
         "summary": f"{folders.summary}/summary.xlsx, {folders.summary}/figures/",
         "cards": f"{folders.cards}/model/README.md, {folders.cards}/dataset/README.md",
+        "report": f"{folders.report}/report.html  (the whole run on one page), report.json",
         "release": f"{folders.release}/  (dataset, model and Space as they would be on the Hub)",
     }
     for name, where in made.items():

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from sdovis.corpus.build import Corpus
     from sdovis.corpus.catalog import Catalog
     from sdovis.evaluation.elsewhere import Elsewhere
+    from sdovis.evaluation.explanation import Explanation
     from sdovis.evaluation.scores import Scores
     from sdovis.learning.clock import Clock
     from sdovis.learning.record import TrainingRecord
     from sdovis.learning.search import Found
     from sdovis.release.assembly import Release
+    from sdovis.report.report import Report
     from sdovis.summary import Summary
 
 T = TypeVar("T")
@@ -61,12 +63,20 @@ class Folders:
         return self.run / "on" / other
 
     @property
+    def explanation(self) -> Path:
+        return self.run / "explanation"
+
+    @property
     def summary(self) -> Path:
         return self.run / "summary"
 
     @property
     def cards(self) -> Path:
         return self.run / "cards"
+
+    @property
+    def report(self) -> Path:
+        return self.run / "report"
 
     @property
     def release(self) -> Path:
@@ -340,6 +350,20 @@ def _score_seeds(study: Study, corpus: Corpus, folders: Folders, say: Say) -> No
     SeedScores.of(facts).save(folders.run / "seeds")
 
 
+def explain(study: Study, folders: Folders, say: Say) -> Explanation:
+    """Model, corpus and predictions -> tested maps of where the network looked, and its most confident mistakes."""
+    from sdovis.corpus.build import Corpus
+    from sdovis.evaluation import explanation
+
+    corpus = Corpus.load(folders.corpus)
+    model = manifests.read(folders.model, made_by="train")
+    scores = manifests.read(folders.scores, made_by="evaluate")
+    if manifests.finished(folders.explanation, explanation.made_from(study, corpus, model, scores)):
+        say("explain: nothing changed, keeping the explanation")
+        return explanation.load(folders.explanation)
+    return _timed(say, "explain", lambda: explanation.explain(study, corpus, folders.run))
+
+
 def describe(study: Study, folders: Folders, say: Say, others: Sequence[Path] = ()) -> Summary:
     """Describe the corpus, and the timings of this run and of ``others`` (run folders), in numbers, tests and figures."""
     from sdovis import summary
@@ -375,10 +399,21 @@ def release(study: Study, folders: Folders, say: Say) -> Release:
     return _timed(say, "release", lambda: releases.release(gathered, folders.run, used))
 
 
+def report(study: Study, folders: Folders, say: Say) -> Report:
+    """What the stages saved -> one page for the whole run, and its facts."""
+    from sdovis.cards import facts
+    from sdovis.report import report as reports
+
+    return _timed(say, "report", lambda: reports.report(facts.gather(study, folders.run), folders.run))
+
+
 def run(study: Study, folders: Folders, say: Say) -> tuple[Scores, Release]:
     """All stages in their order; what is finished is not done again."""
     prepare(study, folders, say)
     train(study, folders, say)
     scores = evaluate(study, folders, say)
+    explain(study, folders, say)
     describe(study, folders, say)
-    return scores, release(study, folders, say)
+    released = release(study, folders, say)
+    report(study, folders, say)
+    return scores, released

@@ -38,13 +38,13 @@ def space_card(facts: Facts, templates: Templates) -> str:
 
 def _card(metadata: dict[str, Any], template: Template, facts: Facts) -> str:
     card = front_matter(metadata) + "\n" + render(template, facts)
-    _refuse_private(card)
+    refuse_private(card)
     _sections(card, template.file)
     return card
 
 
-def _refuse_private(card: str) -> None:
-    """Raise `BadInput` if a card contains a token, or a folder of this machine."""
+def refuse_private(card: str) -> None:
+    """Raise `BadInput` if what is to be read by others contains a token, or a folder of this machine."""
     bare = html.unescape(card.replace("\\", ""))
     found = [match[0][:6] + "..." for match in privacy.TOKEN.finditer(bare)]
     for folder in sorted({str(Path.home()), str(Path.cwd())} - {"/"}):
@@ -68,9 +68,7 @@ def write(facts: Facts, run_dir: Path, templates: Templates) -> Path:
         cards[kind] = merge(text, old.read_text(encoding="utf-8")) if old.exists() else text
     made_from = {"pin": facts.repositories.pin, "templates": templates.digest}
     wanted = {f"{kind}/{README}": text.encode() for kind, text in cards.items()}
-    wanted |= {f"model/{name}": content for name, content in _shown(facts, run_dir).items()}
-    curve = figures.learning_curve(facts.training.curves, _kept_by(facts), facts.training.kept_step)
-    wanted[f"model/{LEARNING_CURVE}"] = figures.png(curve)
+    wanted |= {f"model/{name}": content for name, content in shown(facts, run_dir).items()}
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in wanted.items()}
     if manifests.finished(folder, made_from) and manifests.read(folder, made_by="card").files == sums:
         return folder
@@ -85,10 +83,13 @@ def _kept_by(facts: Facts) -> str:
     return facts.training.kept_by if facts.training.kept_by != "last" else "balanced_accuracy"
 
 
-def _shown(facts: Facts, run_dir: Path) -> dict[str, bytes]:
+def shown(facts: Facts, run_dir: Path) -> dict[str, bytes]:
     """Path in the model repository -> bytes of each picture that the model card shows."""
-    shown = {name: (run_dir / "scores" / name).read_bytes() for name in facts.figures}
-    return shown | {example.file: example.png for example in facts.examples}
+    made = [run_dir / folder for folder in ("scores", "explanation")]
+    found = {name: next(path for folder in made if (path := folder / name).is_file()) for name in facts.figures}
+    curve = figures.learning_curve(facts.training.curves, _kept_by(facts), facts.training.kept_step)
+    pictures = {name: path.read_bytes() for name, path in found.items()} | {LEARNING_CURVE: figures.png(curve)}
+    return pictures | {example.file: example.png for example in facts.examples}
 
 
 # --- what is written by hand ----------------------------------------------------------------------------------------

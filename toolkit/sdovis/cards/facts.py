@@ -19,7 +19,9 @@ from sdovis.corpus.facts import CorpusFacts
 from sdovis.corpus.shortcuts import Shortcut
 from sdovis.corpus.split import PARTS
 from sdovis.errors import BadInput, Problem
+from sdovis.evaluation import explanation
 from sdovis.evaluation.elsewhere import PLACE, Elsewhere
+from sdovis.evaluation.explanation import Explanation
 from sdovis.evaluation.facts import ScoreFacts
 from sdovis.evaluation.strangers import FamiliarityFacts
 from sdovis.labels.schemes import SchemeFacts
@@ -156,6 +158,7 @@ class Facts:
     figures: tuple[str, ...]
     sdovis: str
     familiarity: FamiliarityFacts | None = None
+    explanation: Explanation | None = None
 
     @property
     def headline(self) -> Headline:
@@ -194,6 +197,12 @@ def elsewhere_of(run_dir: Path) -> dict[str, Manifest]:
     return {f"{PLACE}/{folder.name}": manifests.read(folder, made_by="evaluate --on") for folder in folders}
 
 
+def explanation_of(run_dir: Path) -> dict[str, Manifest]:
+    """The folder with the explanation and its manifest, if there is one. Raises `BadInput` if it is damaged."""
+    folder = run_dir / explanation.FOLDER
+    return {explanation.FOLDER: manifests.read(folder, made_by="explain")} if folder.is_dir() else {}
+
+
 def gather(study: Study, run_dir: Path) -> Facts:
     """The facts of a finished run.
 
@@ -206,14 +215,15 @@ def gather(study: Study, run_dir: Path) -> Facts:
         "model": manifests.read(model_folder, made_by="train"),
         "scores": manifests.read(scores_folder, made_by="evaluate"),
     }
-    elsewhere = elsewhere_of(run_dir)
+    elsewhere, explained = elsewhere_of(run_dir), explanation_of(run_dir)
     corpus, audit = CorpusFacts.load(corpus_folder), Audit.load(corpus_folder)
     scores = ScoreFacts.load(scores_folder)
     config, processor = ConfigFile.load(model_folder), ProcessorFile.load(model_folder)
     training = TrainingRecord.load(run_dir / "training")
     disagreements = [
         *_disagreements(study, made, training, corpus, run_dir),
-        *_other_model(made, elsewhere, run_dir),
+        *_other_model(made, elsewhere, "evaluate --on", run_dir),
+        *_other_model(made, explained, "explain", run_dir),
         *_other_classes(corpus, scores, config, run_dir),
     ]
     if not scores.overall:
@@ -231,7 +241,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
         licence=study.publish.licence,
         authors=study.publish.authors,
         notes=study.publish.notes,
-        repositories=_repositories(study, pin(run_dir, made | elsewhere)),
+        repositories=_repositories(study, pin(run_dir, made | elsewhere | explained)),
         classes=class_facts(corpus.classes, corpus.scheme, corpus.spellings),
         scheme=corpus.scheme,
         flares=corpus.flares,
@@ -276,9 +286,12 @@ def gather(study: Study, run_dir: Path) -> Facts:
         scores=scores,
         elsewhere=tuple(Elsewhere.load(run_dir / name) for name in elsewhere),
         examples=sources.examples(run_dir, tuple(corpus.classes)),
-        figures=tuple(sorted(f for f in made["scores"].files if f.startswith("figures/"))),
+        figures=tuple(
+            sorted(f for m in (made["scores"], *explained.values()) for f in m.files if f.startswith("figures/"))
+        ),
         sdovis=__version__,
         familiarity=FamiliarityFacts.load(scores_folder),
+        explanation=explanation.load(run_dir / explanation.FOLDER) if explained else None,
     )
 
 
@@ -302,13 +315,15 @@ def _disagreements(
         yield Problem("[evaluation] in the study is not what the scores were made with", rerun, str(run_dir / "scores"))
 
 
-def _other_model(made: Mapping[str, Manifest], elsewhere: Mapping[str, Manifest], run_dir: Path) -> Iterator[Problem]:
-    """Scores on other sources that belong to another corpus or model."""
+def _other_model(
+    made: Mapping[str, Manifest], folders: Mapping[str, Manifest], verb: str, run_dir: Path
+) -> Iterator[Problem]:
+    """What ``verb`` made of another corpus or model."""
     digests = made["corpus"].digest, made["model"].digest
-    for name, manifest in elsewhere.items():
+    for name, manifest in folders.items():
         if (manifest.made_from["corpus"], manifest.made_from["model"]) != digests:
-            what = "were not made from this corpus and this model"
-            yield Problem(what, "run sdovis evaluate --on again, or remove the folder", str(run_dir / name))
+            what = "was not made from this corpus and this model"
+            yield Problem(what, f"run sdovis {verb} again, or remove the folder", str(run_dir / name))
 
 
 def _other_classes(corpus: CorpusFacts, scores: ScoreFacts, config: ConfigFile, run_dir: Path) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ FILES = frozenset({"latency.parquet"})
 #: File -> its fields that were measured.
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "scores.json": ("latency_ms",),
+    "explanation.json": ("seconds",),
     "training.json": ("seconds", "images_per_second", "timings", "hardware", "resumed_from", "sessions"),
 }
 BEGIN, END = "<!-- sdovis:measured -->", "<!-- /sdovis:measured -->"

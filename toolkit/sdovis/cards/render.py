@@ -44,14 +44,15 @@ class Template:
     own: bool
 
 
-def render(template: Template, facts: Facts) -> str:
+def render(template: Template, facts: Facts, **others: Mapping[str, Markdown]) -> str:
     """The template filled in, without empty lines at either end or more than one in a row.
 
-    Raises `BadInput` with file and line for a mistake in a user's template.
+    ``others`` are further groups of things to print, by name. Raises `BadInput` with file and line for a mistake in a
+    user's template.
     """
     said = {name: {each: make(facts) for each, make in makers.items()} for name, makers in PRINTED.items()}
     try:
-        body = _compiled(template).render(facts=facts, **said)
+        body = _compiled(template).render(facts=facts, **said, **others)
     except Exception as error:  # a template is a program: it may fail in any way
         if not template.own:
             raise

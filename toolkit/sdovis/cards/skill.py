@@ -113,7 +113,7 @@ def recall_figure(facts: Facts) -> Markdown:
 
 
 def figure(facts: Facts, name: str, told: str) -> Markdown:
-    """A figure of the scores, if it was drawn."""
+    """A figure of the run by its name, if it was drawn; ``told`` is said where it cannot be seen."""
     file = f"figures/{name}.png"
     return Markdown(f"![{told}]({file})" if file in facts.figures else "")
 

@@ -342,6 +342,8 @@ def _spent(facts: Facts) -> Iterator[list[str]]:
             yield [f"after step {count(after.after_step)}{second}", f"continued with {changes}, {differ}"]
     latency = facts.scores.latency_ms
     took = f"{number(latency.median)} ms (median; 95th percentile {number(latency.p95)} ms)"
+    if facts.explanation is not None:
+        yield ["tests of maps", f"{number(facts.explanation.seconds)} s"]
     yield ["one image", f"{took} on the machine used for evaluation, one at a time, without decoding the original file"]
 
 

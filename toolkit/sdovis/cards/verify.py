@@ -3,8 +3,9 @@
 What has a second source is recomputed: counts, spellings, the split's audit and the rejects from the corpus' Parquet and
 ``rejects.csv``; scores, intervals, baselines and differences from ``predictions.parquet`` and ``baselines.parquet``;
 false alarms and noticed strangers from the unfamiliarity in ``predictions.parquet`` and ``strangers.parquet``;
-latency from ``latency.parquet``; the release's tag from the sums of all files. The course of the training
-has no second source: its record is tied to the model by what both were made from.
+latency from ``latency.parquet``; tests of maps from ``maps.parquet``, and the mistakes from the
+predictions; the release's tag from the sums of all files. The course of the training has no second source: its record is
+tied to the model by what both were made from. Which training images are nearest to a mistake only the network can tell.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ from sdovis.errors import BadInput, Problem
 from sdovis.evaluation import probabilities as probable
 from sdovis.evaluation import strangers
 from sdovis.evaluation.elsewhere import PLACE, SEEN, Elsewhere, seen
+from sdovis.evaluation.explanation import FOLDER, TABLE, Explanation, chosen, map_tests, random_areas
 from sdovis.evaluation.facts import Latency, LongitudeBin, ScoreFacts, ValidationScore
 from sdovis.evaluation.metrics import spec
+from sdovis.evaluation.mistakes import most_confident
 from sdovis.evaluation.persistence import persistence
 from sdovis.evaluation.probabilities import Answers
 from sdovis.evaluation.scores import HELD_BACK, held_back
@@ -81,16 +84,21 @@ class _Given:
     asked: Evaluation
 
 
-def verify(run_dir: Path) -> list[Mismatch]:
-    """Every line of the run's cards, and of their copies in its release, that differs when recomputed.
+def again(run_dir: Path) -> Facts:
+    """The facts of a run with everything recomputed. Raises `BadInput` as `gather` does."""
+    return recomputed(gather(studies.load(run_dir / "study.toml"), run_dir), run_dir)
+
+
+def verify(run_dir: Path, facts: Facts | None = None) -> list[Mismatch]:
+    """Every line of the run's cards, and of their copies in its release, that differs from ``facts``: by default from those
+    of the run, recomputed.
 
     Text written by hand in kept sections is left alone. Raises `BadInput` if files are missing, changed since they were
     made, or do not belong together.
     """
-    study = studies.load(run_dir / "study.toml")
-    own = templates.load(study.publish.templates)
-    again = recomputed(gather(study, run_dir), run_dir)
-    right = {"dataset": dataset_card(again, own), "model": model_card(again, own)}
+    own = templates.load(studies.load(run_dir / "study.toml").publish.templates)
+    facts = facts or again(run_dir)
+    right = {"dataset": dataset_card(facts, own), "model": model_card(facts, own)}
     found: list[Mismatch] = []
     for kind, text in right.items():
         card = run_dir / "cards" / kind / README
@@ -153,6 +161,25 @@ def recomputed(facts: Facts, run_dir: Path) -> Facts:
             _elsewhere(saved, corpus, run_dir / PLACE / saved.source.name, given) for saved in facts.elsewhere
         ),
         familiarity=strangers.again(run_dir / "scores", run_dir / "model", facts.scores.bootstrap),
+        explanation=facts.explanation and _explanation(facts.explanation, corpus, run_dir),
+    )
+
+
+def _explanation(saved: Explanation, corpus: Corpus, run_dir: Path) -> Explanation:
+    """Tests of maps, and mistakes, again; with the nearest training images as they were saved."""
+    table = pd.read_parquet(run_dir / FOLDER / TABLE)
+    tested = map_tests(table, saved.bootstrap)
+    wrong, listed = most_confident(corpus, pd.read_parquet(run_dir / "scores" / "predictions.parquet"))
+    nearest = {each.id: each.nearest for each in saved.mistakes}
+    images = table.drop_duplicates("id")["split"].value_counts()
+    return replace(
+        saved,
+        images={part: int(images[part]) for part in saved.images},
+        maps=tested,
+        random=random_areas(table, saved.bootstrap),
+        chosen=chosen(tested),
+        wrong=wrong,
+        mistakes=tuple(replace(each, nearest=nearest.get(each.id, ())) for each in listed),
     )
 
 

@@ -78,10 +78,15 @@ class PictureFiles(Sequence[bytes]):
         return self._held[1][index - first]
 
 
+def codes_of(picture: bytes) -> NDArray[np.uint8]:
+    """The 8-bit codes in a picture of a corpus, (H, W) or, of three channels, (H, W, 3)."""
+    with Image.open(io.BytesIO(picture), formats=["PNG"]) as image:
+        return np.asarray(image)
+
+
 def layers(picture: bytes) -> list[NDArray[np.uint8]]:
     """The 8-bit codes (H, W) of each channel in a picture of a corpus: one or three."""
-    with Image.open(io.BytesIO(picture), formats=["PNG"]) as image:
-        codes = np.asarray(image)
+    codes = codes_of(picture)
     return [codes] if codes.ndim == 2 else [codes[..., colour] for colour in range(3)]
 
 

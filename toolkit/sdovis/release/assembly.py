@@ -12,7 +12,7 @@ from typing import Any
 
 from sdovis import formats, manifests, privacy
 from sdovis.cards import card
-from sdovis.cards.facts import Facts, elsewhere_of
+from sdovis.cards.facts import Facts, elsewhere_of, explanation_of
 from sdovis.cards.measured import pin
 from sdovis.cards.templates import Templates
 from sdovis.corpus import rejects
@@ -53,6 +53,8 @@ ALLOWED: Mapping[str, tuple[tuple[str, str], ...]] = {
         (".", f"{PLACE}/*/*.json"),
         (".", f"{PLACE}/*/*.parquet"),
         (".", f"{PLACE}/*/figures/*.png"),
+        ("explanation", "explanation.json"),
+        ("explanation", "maps.parquet"),
         ("training", "training.json"),
     ),
 }
@@ -139,8 +141,8 @@ def made_from(facts: Facts, run_dir: Path, templates: Templates) -> dict[str, st
     """What a release depends on. Raises `BadInput` if a stage is missing, damaged or not the one ``facts`` describe."""
     made_by = {"corpus": "prepare", "model": "train", "scores": "evaluate", "cards": "card"}
     made = {name: manifests.read(run_dir / name, made_by=verb) for name, verb in made_by.items()}
-    tagged = {name: made[name] for name in ("corpus", "model", "scores")} | elsewhere_of(run_dir)
-    if pin(run_dir, tagged) != facts.repositories.pin:
+    tagged = {name: made[name] for name in ("corpus", "model", "scores")}
+    if pin(run_dir, tagged | elsewhere_of(run_dir) | explanation_of(run_dir)) != facts.repositories.pin:
         raise BadInput(Problem("the run has changed since its facts were gathered", "gather them again", str(run_dir)))
     digests = {name: manifest.digest for name, manifest in made.items()}
     record = run_dir / "training" / "training.json"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sdovis import figures
 from sdovis.corpus.audit import drawn
-from sdovis.corpus.build import Corpus, layers
+from sdovis.corpus.build import Corpus, codes_of
 from sdovis.corpus.split import PARTS
 from sdovis.summary.compare import Row
 from sdovis.summary.quantities import Measured, Quantity
@@ -82,7 +82,6 @@ def _cutouts(corpus: Corpus) -> Any:
 
     images: list[NDArray[Any]] = []
     titles: list[str] = []
-    grey = len(corpus.facts.view.channels) == 1
     for index, name in enumerate(corpus.classes):
         own = corpus.rows[corpus.rows["label"] == index].sort_values(["observed", "id"])
         # Each region once, if there are enough regions.
@@ -90,7 +89,7 @@ def _cutouts(corpus: Corpus) -> Any:
         own = once if len(once) >= SAMPLES else own
         chosen = own.iloc[np.unique(np.linspace(0, len(own) - 1, SAMPLES).round().astype(int))] if len(own) else own
         for at, number, time in zip(chosen.index, chosen["noaa_ar"], chosen["observed"], strict=True):
-            images.append(np.stack(layers(corpus.pictures[at]), axis=-1).squeeze(axis=-1 if grey else ()))
+            images.append(codes_of(corpus.pictures[at]))
             region = "" if pd.isna(number) else f"AR {int(number)}, "
             titles.append(f"{figures.plain(name)}\n{region}{time:%Y-%m-%d}")
         left = SAMPLES - len(chosen)  # a class with few images leaves its row unfinished: nan is drawn as nothing

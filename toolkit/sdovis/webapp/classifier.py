@@ -18,9 +18,11 @@ from sdovis.channels.layers import Coded
 from sdovis.channels.place import Position
 from sdovis.channels.view import View
 from sdovis.errors import BadInput, Problem
+from sdovis.evaluation import maps
 from sdovis.learning import description
-from sdovis.webapp import attention, colours
+from sdovis.webapp import colours
 from sdovis.webapp.sight import Wish, seen
+from sdovis.webapp.source import map_to_show
 
 #: Sides of the pictures on the page, in pixels.
 SHOWN_PX, CUTOUT_SHOWN_PX = 1024, 480
@@ -31,9 +33,9 @@ class Answer:
     """What the page shows of one image; ``picture`` is as in `sight.Sight`.
 
     ``probabilities`` are in descending order, and empty if the image shows more than a cutout and no position was given;
-    then ``seen`` (what the network saw) is None too. ``overlay`` (where it looked) is also None for networks without
-    attention maps. ``facts`` are (name, value) pairs, ``notes`` are sentences. ``wants_position``: one can be chosen, and
-    given in degrees if ``has_coordinates``.
+    then ``seen`` (what the network saw) is None too. ``overlay`` (where it looked) is also None if there is no map of that,
+    or none that was found better than chance. ``facts`` are (name, value) pairs, ``notes`` are sentences.
+    ``wants_position``: one can be chosen, and given in degrees if ``has_coordinates``.
     """
 
     picture: Image.Image | None
@@ -69,6 +71,8 @@ class Classifier:
         self.meanings = {name: str(meanings.get(name, "")) for name in self.classes}
         self.view: View = self._pipeline.view
         self.channels: tuple[Channel, ...] = self.view.channels
+        #: The kind of map that the page shows; "" if none was found better than chance, None if none was tested.
+        self.map: str | None = map_to_show(folder)
         self._one_at_a_time = threading.Lock()  # attention maps switch the model's kernels and back
 
     def answer(
@@ -123,9 +127,19 @@ class Classifier:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", inference.Unfamiliar)  # a note says it
                 scores = self._pipeline.postprocess(self._pipeline.forward(inputs), top_k=len(self.classes))
-            pixels = inputs["pixel_values"].to(self._pipeline.model.device)
-            looked = attention.rollout(self._pipeline.model, pixels) if looks else None
+            looked = self._looked(inputs["pixel_values"], scores[0]["label"]) if looks else None
         return scores, looked
+
+    def _looked(self, pictures: Any, label: str) -> NDArray[Any] | None:
+        """Where the network looked, from 0 to 1; None if there is no map of it worth showing."""
+        import torch
+
+        model = self._pipeline.model
+        if self.map == "":
+            return None
+        target = torch.tensor([self.classes.index(label)], device=model.device)
+        found = maps.METHODS[self.map or "rollout"](model, pictures.to(model.device), target)
+        return None if found is None else maps.relative(found[0])
 
     def _unfamiliar(self, scores: inference.Classified | None) -> list[str]:
         return [f"This image is {scores.caution}."] if scores and scores.caution else []

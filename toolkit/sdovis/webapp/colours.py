@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from sdovis import figures
 from sdovis.channels.channel import Channel
 
 #: sunpy shows HMI's magnetograms between these limits (HMIMap's default norm).
@@ -95,11 +96,4 @@ def framed(image: Image.Image, x: float, y: float, side: float) -> Image.Image:
 
 def overlaid(grey: Image.Image, attention: NDArray[np.float32]) -> Image.Image:
     """``grey`` with ``attention`` (rows, columns; 0 to 1), smoothly enlarged, glowing over it."""
-    import matplotlib
-
-    weight = np.asarray(Image.fromarray(attention).resize(grey.size, Image.Resampling.BICUBIC)).clip(0, 1)
-    glow = matplotlib.colormaps["inferno"](0.35 + 0.6 * weight)[..., :3]
-    under = np.asarray(grey.convert("L"), np.float32)[..., None] / 255
-    opacity = 0.75 * weight[..., None]
-    mixed = (1 - opacity) * under + opacity * glow
-    return Image.fromarray((255 * mixed).round().astype(np.uint8))
+    return Image.fromarray(figures.glowing(np.asarray(grey.convert("L"), np.float32) / 255, attention))

@@ -291,7 +291,7 @@ class Page:
             f'<p class="sdovis-small">{answer.caption}</p>',
             gr.Row(visible=answer.wants_position and answer.has_coordinates),
             gr.Image(second, label=label, visible=second is not None),
-            page.reading_guide(bool(answer.probabilities), has_map),
+            page.reading_guide(bool(answer.probabilities), has_map, self.classifier.map),
             gr.HTML(page.fact_table(answer.facts, answer.is_picture), visible=True),
         ]
 

@@ -7,6 +7,7 @@ from html import escape
 
 from sdovis.channels.view import LIMB_LONGITUDE_DEG, View
 from sdovis.errors import Problem, SdovisError
+from sdovis.evaluation.maps import TITLES
 from sdovis.webapp.source import ModelSource, address
 
 FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica", "Arial", "sans-serif")
@@ -153,19 +154,25 @@ def fact_table(rows: Sequence[tuple[str, str]], is_picture: bool) -> str:
     return f'<div class="sdovis-box"><h2>What the file says</h2><dl class="sdovis-facts">{cells}</dl>{note}</div>'
 
 
-def reading_guide(answered: bool, has_map: bool) -> str:
-    """How to read the overlay, or why there is none."""
+def reading_guide(answered: bool, has_map: bool, tested: str | None = None) -> str:
+    """How to read the overlay, or why there is none; ``tested`` is `Classifier.map`."""
     if not answered:
         return '<p class="sdovis-small">The cutout, and where the network looked in it, will appear here.</p>'
     if has_map:
-        return (
-            '<p class="sdovis-small">Bright: what the network drew on most (attention rollout, Abnar &amp; Zuidema 2020), '
-            "scaled between the least and the most attended patch. It shows where the network looked, not why it decided.</p>"
+        how = (
+            "Of several kinds of maps this one named best what the network needs on validation images (the model's card "
+            "has the numbers)."
+            if tested
+            else "It was not tested whether the network needs what this map marks."
         )
-    return (
-        '<p class="sdovis-small">The picture that the network was shown. This kind of network has no attention map over '
-        "the whole image.</p>"
-    )
+        return (
+            f'<p class="sdovis-small">Bright: what the network drew on most ({escape(TITLES[tested or "rollout"])}), scaled '
+            f"between the least and the most important patch. {how} It shows where the network looked, not why it decided.</p>"
+        )
+    why = "This kind of network has no attention map over the whole image."
+    if tested == "":
+        why = "No map of where it looked was found to be better than one drawn at random, so none is shown."
+    return f'<p class="sdovis-small">The picture that the network was shown. {why}</p>'
 
 
 def what_to_send(view: View, channels: Sequence[str], browse: bool, limit: str) -> str:

@@ -9,10 +9,14 @@ import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sdovis.errors import BadInput, HubFailure, Problem
+from sdovis import manifests, records
+from sdovis.errors import BadInput, HubFailure, Problem, nearest
+from sdovis.evaluation.maps import METHODS
 
+#: What tests of maps of where the network looked found: in a release beside the model, in a run in a folder of its own.
+EXPLANATION = "explanation.json"
 #: What the page needs of a model repository; never a pickle.
-MODEL_FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json")
+MODEL_FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json", EXPLANATION)
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -96,6 +100,36 @@ def _written(space: Path) -> ModelSource:
         title=found["title"],
         description=found["description"],
     )
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """The entry of an explanation that a page needs."""
+
+    chosen: str
+
+
+def map_to_show(folder: Path) -> str | None:
+    """The kind of map to show for a model folder: "" if none was found better than chance, None if none was tested.
+
+    An explanation that was made of another model says nothing. Raises `BadInput` if one cannot be read, or names a kind of
+    map that is not known here.
+    """
+    file, explained = folder / EXPLANATION, folder.parent / "explanation"
+    if not file.is_file():
+        made = [folder / manifests.NAME, explained / manifests.NAME]
+        if not all(path.is_file() for path in made):
+            return None
+        model, explanation = manifests.read(folder, made_by="train"), manifests.read(explained, made_by="explain")
+        if explanation.made_from["model"] != model.digest:
+            return None
+        file = explained / EXPLANATION
+    chosen = records.read(_Tested, file, made_by="explain").chosen
+    if chosen and chosen not in METHODS:
+        raise BadInput(
+            Problem(f"{chosen!r} is not a map that this sdovis makes", nearest(chosen, [*METHODS]), file.name)
+        )
+    return chosen
 
 
 def _examples(space: Path) -> Path | None:
