@@ -1,134 +1,255 @@
-"""Ways to train, on the real studies: who beats a linear model on the raw pixels, and by how much.
+"""Ways to train, on the real studies: one is chosen by cross-validation, and only then, once, the test part is opened.
 
-    python benchmarks/studies.py DATA --weights FOLDER-or-id --out FOLDER
+    python benchmarks/studies.py choose STUDY DATA --weights FOLDER-or-id --out FOLDER     every way that has no score yet
+    python benchmarks/studies.py open STUDY DATA --weights FOLDER-or-id --out FOLDER       the test part, once
+    python benchmarks/studies.py table                                                     what is known, as Markdown
 
-DATA is as the headers of the examples say. Each method is trained from several seeds; of the seeds, and then of the
-methods, the validation part chooses. Only when all are trained is the test part opened, once, and whatever it says is
-reported. Stopped at any moment, the same command goes on. Results go to benchmarks/studies.json, a table to the screen.
+DATA is as the headers of the examples say. A way is a patch of its study's example: settings as of ``sdovis --set``. Each is
+trained anew on all but one of `FOLDS` folds of the regions of the training and validation parts, and scored on that fold;
+no row of the test part is looked at. A single validation part of some sixty regions would tell little: two ways
+that differ by 0.03 cannot be told apart on it. Scores are of the predictions of all folds together, with intervals by region.
+
+``open`` trains the example as it is, through the stages of ``sdovis run``, and scores it and every baseline on the
+test part. It refuses a second time unless ``--again`` says why; each opening is recorded. Stopped at any moment, the same
+command goes on. Results go to benchmarks/studies.json after each fold.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
-from collections.abc import Mapping
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sdovis import records, stages
+import numpy as np
+from numpy.typing import NDArray
+
+from sdovis import inference, manifests, records, stages
 from sdovis import study as studies
-from sdovis.evaluation.facts import SeedScores
+from sdovis.channels.channel import channel
+from sdovis.corpus.build import Corpus
+from sdovis.evaluation import baselines
+from sdovis.evaluation.facts import Estimate
 from sdovis.evaluation.scores import Scores
-from sdovis.learning.record import TrainingRecord
+from sdovis.learning import description, training
+from sdovis.learning.plan import TrainingPlan
+from sdovis.statistics import bootstrap, skill
 
 ROOT = Path(__file__).parents[1]
+FILE = ROOT / "benchmarks" / "studies.json"
 SCORE = "balanced-accuracy"
-EXAMPLES = {"activity": "aia211.toml", "flare": "aia211_srs.toml", "mount-wilson-3": "hmi_continuum.toml"}
-#: Small enough for some thousand images: 6 layers, 192 wide, 8 x 8 patches of a 112 px image.
-SCRATCH = {
-    "model_type": "vit", "hidden_size": 192, "num_hidden_layers": 6, "num_attention_heads": 3, "intermediate_size": 768,
-    "patch_size": 14,
+FOLDS = 2
+EXAMPLES = {
+    "hmi-magnetogram": "hmi_magnetogram.toml", "hmi-continuum": "hmi_continuum.toml",
 }  # fmt: skip
-METHODS: Mapping[str, tuple[str, ...]] = {
-    "frozen": (
-        "method.trainable='head'", "method.seeds=5", "training.num_train_epochs=60", "training.learning_rate=1e-3",
-        "training.per_device_train_batch_size=64",
-    ),
-    "lora": (
-        "method.trainable='lora'", "method.seeds=3", "training.num_train_epochs=6", "training.learning_rate=1e-3",
-        "training.per_device_train_batch_size=32",
-    ),
-    "full": (
-        "method.trainable='all'", "method.seeds=3", "training.num_train_epochs=6", "training.learning_rate=5e-5",
-        "training.per_device_train_batch_size=32",
-    ),
-    "scratch": (
-        "method.trainable='all'", "method.seeds=3", "training.num_train_epochs=30", "training.learning_rate=5e-4",
-        "training.per_device_train_batch_size=32",
-    ),
+#: Ends like a training that is not watched: its last weights, as they come.
+UNWATCHED = {
+    "method.keep": "last", "method.calibrate": False, "training.eval_strategy": "no", "training.save_strategy": "no",
 }  # fmt: skip
-#: Twice as many images need not be shown as often.
-FEWER: Mapping[tuple[str, str], str] = {
-    ("activity", "lora"): "training.num_train_epochs=4",
-    ("activity", "full"): "training.num_train_epochs=4",
-    ("activity", "scratch"): "training.num_train_epochs=11",
-}
-#: Some 300 flares are too few to train more than a head on.
-TRIED = {"activity": tuple(METHODS), "flare": ("frozen",), "mount-wilson-3": tuple(METHODS)}
+#: A network from scratch that learns ten times faster than DINOv2-small: a residual one of 1.2 million weights.
+RESIDUAL = {
+    "model_type": "resnet", "embedding_size": 32, "hidden_sizes": [32, 64, 128, 256], "depths": [1, 1, 1, 1],
+    "layer_type": "basic",
+}  # fmt: skip
+SCRATCH = {"backbone": {"config": RESIDUAL}, "training.learning_rate": 1e-3, "training.num_train_epochs": 20}
+
+#: Settings by name, on top of those of the example.
+Patch = Mapping[str, Any]
+WAYS: Mapping[str, Mapping[str, Patch]] = {
+    "hmi-magnetogram": {
+        "full": {"training.num_train_epochs": 4},
+        "convolutional": SCRATCH,
+        "convolutional, 240 arcsec": {**SCRATCH, "images.cutout_arcsec": 240.0},
+    },
+    "hmi-continuum": {},
+}  # fmt: skip
 
 
-def variant(name: str, method: str, data: Path, weights: str) -> studies.Study:
-    """The study ``name`` by ``method``."""
-    settings = [f"source.root={data}", f"backbone.id={weights}", f"study.name={name}-{method}", *METHODS[method]]
-    settings += [FEWER[name, method]] if (name, method) in FEWER else []
-    study = studies.load(ROOT / "examples" / EXAMPLES[name], settings)
-    return study.with_settings({"backbone": {"config": SCRATCH}}) if method == "scratch" else study
+def variant(name: str, patch: Patch, data: Path, weights: str) -> studies.Study:
+    """The study ``name`` with the settings of a way."""
+    example = studies.load(ROOT / "examples" / EXAMPLES[name], [f"source.root={data}", f"backbone.id={weights}"])
+    return example.with_settings(patch) if patch else example
 
 
-def trained(study: studies.Study) -> dict[str, Any]:
-    """What the validation part says of a study's seeds; trained where it is not yet."""
-    with stages.opened(study) as folders:
-        stages.prepare(study, folders, print)
-        record = stages.train(study, folders, print)
-    records = [TrainingRecord.load(path.parent) for path in sorted(folders.run.glob("seeds/*/training/training.json"))]
+def prepared(study: studies.Study) -> Corpus:
+    """The study's corpus, which all ways have in common that show the same pictures."""
+    shown = manifests.sha256_text(study.digest_of("source", "images", "labels", "split"))[:8]
+    with stages.opened(study.with_settings({"study.name": f"{study.name}-{shown}"})) as folders:
+        return stages.prepare(study, folders, print)
+
+
+def dealt(corpus: Corpus) -> Iterator[tuple[NDArray[np.int64], Corpus]]:
+    """For each fold: its rows, and the corpus with these as its validation part and the others' to train on.
+
+    Regions are dealt, in like shares of the classes, from the training and validation parts; the test part stays as it is.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    known = np.flatnonzero(corpus.rows["split"] != "test")
+    rows = corpus.rows.iloc[known]
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
+    for _, held in folds.split(known, rows["label"], rows["group"]):
+        split = np.where(corpus.rows["split"] == "test", "test", "train").astype(object)
+        split[known[held]] = "validation"
+        yield known[held], replace(corpus, rows=corpus.rows.assign(split=split))
+
+
+def learned(study: studies.Study, corpus: Corpus, place: Path) -> NDArray[np.float32]:
+    """Probabilities (N, K) of the validation rows, from a network trained on the training rows."""
+    plan = TrainingPlan(
+        study,
+        corpus,
+        place,
+        augmentations=frozenset(stages.augmentations(study, corpus)),
+        signed=tuple(channel.signed for channel in corpus.facts.view.channels),
+        about=description.of_corpus(corpus.facts),
+        made_from=stages.training_made_from(study, corpus),
+    )
+    training.run(plan)
+    found = inference.probabilities(plan.model_folder, corpus.pictures_of("validation"), progress=False)
+    shutil.rmtree(place)
+    return found
+
+
+def cross_validated(study: studies.Study, out: Path, folds: int) -> dict[str, Any]:
+    """The scores of a way on the first ``folds`` folds."""
+    corpus = prepared(study)
+    out.mkdir(parents=True, exist_ok=True)
+    probabilities = np.full((len(corpus.rows), len(corpus.classes)), np.nan, np.float32)
+    seconds = 0.0
+    for fold, (held, parts) in enumerate(itertools.islice(dealt(corpus), folds)):
+        kept = out / f"{fold}.npz"
+        if not kept.is_file():
+            begun = time.monotonic()
+            seen = learned(study, parts, out / str(fold))
+            np.savez(kept, probabilities=seen, seconds=time.monotonic() - begun)
+        with np.load(kept) as saved:
+            probabilities[held] = saved["probabilities"]
+            seconds += float(saved["seconds"])
+    known = np.isfinite(probabilities[:, 0])
+    return {"folds": folds, **scored(corpus.rows[known], probabilities[known]), "seconds": round(seconds)}
+
+
+def scored(rows: Any, probabilities: NDArray[np.float32]) -> dict[str, Any]:
+    """Balanced accuracy, with its interval by region, and log loss."""
+    truth, k = rows["label"].to_numpy(), probabilities.shape[1]
+    matrices = bootstrap.by_cluster(truth, probabilities.argmax(axis=1), rows["group"], k)
+    interval = bootstrap.cluster_bootstrap(matrices, skill.balanced_accuracy, seed=0)
+    of_truth = np.clip(probabilities[np.arange(len(truth)), truth], 1e-6, 1)
     return {
-        "seeds": len(records),
-        "chosen_seed": record.seeds["chosen"],
-        "validation": record.seeds["over_seeds"]["balanced_accuracy"],
-        "images": dict(record.images),
-        "steps": record.steps,
-        "trainable_parameters": record.trainable_parameters,
+        "balanced_accuracy": records.plain(Estimate.of(interval)),
+        "log_loss": float(-np.log(of_truth).mean()),
+        "rows": len(truth),
+        "regions": len(matrices),
     }
 
 
-def scored(study: studies.Study) -> dict[str, Any]:
-    """What the test part says: of the seed that was chosen, of all seeds, and of what needs no network."""
-    with stages.opened(study) as folders:
-        stages.evaluate(study, folders, print)
-    facts = Scores.load(folders.scores).facts
-    of_seeds = SeedScores.load(folders.run / "seeds")
+def tuned() -> Mapping[str, tuple[Any, Mapping[str, Sequence[Any]]]]:
+    """Models that need no network, and what is tuned in each: by region, inside what it is fitted on."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    linear = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=500))
+    trees = HistGradientBoostingClassifier(class_weight="balanced", early_stopping=False, random_state=0)
     return {
-        "test": records.plain(facts.overall[SCORE]),
-        "test_over_seeds": of_seeds.over_seeds[SCORE],
-        "minus_raw_pixels": records.plain(facts.difference_to["raw-pixels"][SCORE]),
+        "linear": (linear, {"logisticregression__C": [1e-4, 1e-3, 1e-2, 1e-1, 1.0]}),
+        "boosted": (trees, {"max_leaf_nodes": [3, 6], "max_iter": [50, 100, 200], "learning_rate": [0.05]}),
+    }
+
+
+def tables(corpus: Corpus, study: studies.Study) -> dict[str, NDArray[np.float64]]:
+    """Baseline -> features (N, ...) of every row, and the union of all."""
+    found = dict(baselines.features(corpus, [channel(name) for name in study.images.channels]))
+    return {**found, "union": np.concatenate(list(found.values()), axis=1)}
+
+
+def fitted(model: Any, grid: Mapping[str, Sequence[Any]], table: Any, labels: Any, groups: Any) -> Any:
+    """``model`` with the settings that do best over folds by region, fitted on all rows."""
+    from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
+
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=1)
+    return GridSearchCV(model, grid, scoring="balanced_accuracy", cv=folds).fit(table, labels, groups=groups)
+
+
+def rivals(corpus: Corpus, study: studies.Study) -> dict[str, Any]:
+    """Cross-validated scores of every baseline, on the folds of the ways; tuned within the rows that each is fitted on."""
+    # Only now are features computed, and only of rows that may be looked at.
+    known = np.flatnonzero(corpus.rows["split"] != "test")
+    seen = replace(corpus, rows=corpus.rows.iloc[known], pictures=[corpus.pictures[int(i)] for i in known])
+    at = {row: place for place, row in enumerate(known)}
+    labels, groups = (seen.rows[name].to_numpy() for name in ("label", "group"))
+    found = {}
+    for name, table in tables(seen, study).items():
+        for kind, (model, grid) in tuned().items():
+            probabilities = np.zeros((len(known), len(corpus.classes)), np.float32)
+            for rows, _ in dealt(corpus):
+                held = np.isin(np.arange(len(known)), [at[row] for row in rows])
+                best = fitted(model, grid, table[~held], labels[~held], groups[~held])
+                probabilities[held] = best.predict_proba(table[held])
+            found[f"{name}, {kind}"] = scored(seen.rows, probabilities)
+    return found
+
+
+def opened(name: str, study: studies.Study) -> dict[str, Any]:
+    """What the test part says of the study as its example stands, and of what needs no network."""
+    with stages.opened(study) as folders:
+        corpus = stages.prepare(study, folders, print)
+        stages.train(study, folders, print)
+        stages.evaluate(study, folders, print)
+    found = Scores.load(folders.scores)
+    facts = found.facts
+    test = (corpus.rows["split"] == "test").to_numpy()
+    labels, groups = (corpus.rows[column].to_numpy() for column in ("label", "group"))
+    prob = [f"prob_{each}" for each in corpus.classes]
+    ours = found.predictions[prob].to_numpy()[test]
+    by_region = [
+        bootstrap.by_cluster(labels[test], ours.argmax(axis=1), groups[test], len(corpus.classes))
+    ]  # fmt: skip
+    others = {}
+    for of, table in tables(corpus, study).items():
+        for kind, (model, grid) in tuned().items():
+            best = fitted(model, grid, table[~test], labels[~test], groups[~test])
+            theirs = best.predict(table[test])
+            matrices = bootstrap.by_cluster(labels[test], theirs, groups[test], len(corpus.classes))
+            interval = bootstrap.cluster_bootstrap(matrices, skill.balanced_accuracy, seed=0)
+            difference = bootstrap.paired_difference(by_region[0], matrices, skill.balanced_accuracy, seed=0)
+            others[f"{of}, {kind}"] = {
+                "balanced_accuracy": records.plain(Estimate.of(interval)),
+                "model_minus_this": records.plain(Estimate.of(difference)),
+                "settings": best.best_params_,
+            }
+    return {
+        "study": name,
+        "balanced_accuracy": records.plain(facts.overall[SCORE]),
         "brier_skill": facts.brier_skill,
         "rows": facts.rows,
         "regions": facts.regions,
-        "baselines": {name: records.plain(scores[SCORE]) for name, scores in facts.baselines.items()},
+        "of_the_run": {of: records.plain(scores[SCORE]) for of, scores in facts.baselines.items()},
+        "tuned_on_training_and_validation": others,
     }
-
-
-def compare(name: str, data: Path, weights: str) -> dict[str, Any]:
-    """All methods of one study: the choice, and then the test."""
-    tried = {method: variant(name, method, data, weights) for method in TRIED[name]}
-    found = {method: trained(study) for method, study in tried.items()}
-    chosen = max(found, key=lambda method: found[method]["validation"]["mean"])
-    for method, study in tried.items():
-        found[method] |= scored(study)
-    any_of_them = found[chosen]
-    common = {key: any_of_them[key] for key in ("images", "rows", "regions", "baselines")}
-    for of_method in found.values():
-        assert all(of_method.pop(key) == value for key, value in common.items())
-    return {"chosen_by_validation": chosen, **common, "methods": found}
 
 
 def table(results: Mapping[str, Any]) -> str:
     """Markdown: a block a study."""
     lines = []
     for name, found in results.items():
-        lines += [
-            f"\n`{name}`: {found['images']['train']} images to train on, {found['images']['validation']} to choose by, "
-            f"{found['rows']} of {found['regions']} regions to test on\n",
-            "| | seeds | validation, mean ± s.d. | test, the chosen seed | test, mean ± s.d. | minus raw pixels |",
-            "|---|---|---|---|---|---|",
-        ]
-        for method, of in found["methods"].items():
-            title = f"**{method}** (chosen)" if method == found["chosen_by_validation"] else method
-            over = [f"{of[key]['mean']:.3f} ± {of[key]['sd']:.3f}" for key in ("validation", "test_over_seeds")]
-            columns = [title, str(of["seeds"]), over[0], _interval(of["test"]), over[1]]
-            lines.append(f"| {' | '.join([*columns, _interval(of['minus_raw_pixels'], '+')])} |")
-        lines += [f"| {rival} | | | {_interval(score)} | | |" for rival, score in found["baselines"].items()]
+        if "ways" not in found:
+            continue
+        lines += [f"\n`{name}`\n", "| way | balanced accuracy | log loss | s |", "|---|---|---|---|"]
+        best = max(found["ways"], key=lambda way: found["ways"][way]["balanced_accuracy"]["estimate"])
+        for way, of in {**found["ways"], **found.get("baselines", {})}.items():
+            title = f"**{way}**" if way == best else way
+            seconds = of.get("seconds", "")
+            lines.append(f"| {title} | {_interval(of['balanced_accuracy'])} | {of['log_loss']:.3f} | {seconds} |")
     return "\n".join(lines)
 
 
@@ -136,24 +257,68 @@ def _interval(entry: Mapping[str, float], sign: str = "") -> str:
     return f"{entry['estimate']:{sign}.3f} [{entry['low']:{sign}.3f}, {entry['high']:{sign}.3f}]"
 
 
+def choose(name: str, wanted: Iterable[str], folds: int, results: dict[str, Any], data: Path, weights: str) -> None:
+    """Score each wanted way that has no score yet on that many folds, and the baselines."""
+    of = results.setdefault(name, {})
+    ways = of.setdefault("ways", {})
+    for way in wanted:
+        patch = WAYS[name][way]
+        if ways.get(way, {}).get("patch") == patch and ways[way]["folds"] >= folds:
+            continue
+        study = variant(name, {**patch, **UNWATCHED}, data, weights)
+        found = cross_validated(study, Path(name, way), folds)
+        ways[way] = {"patch": patch, "seed": study.study.seed, **found}
+        save(results)
+        print(way, _interval(found["balanced_accuracy"]), found["seconds"], "s")
+    if "baselines" not in of:
+        study = variant(name, {}, data, weights)
+        of["baselines"] = rivals(prepared(study), study)
+        save(results)
+
+
+def save(results: Mapping[str, Any]) -> None:
+    """Write the results, whole or not at all."""
+    beside = FILE.with_suffix(".part")
+    beside.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    beside.replace(FILE)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--weights", default="facebook/dinov2-small", help="DINOv2-small on the Hub, or its folder")
-    parser.add_argument("--out", type=Path, default=Path("studies"), help="where the runs go")
-    parser.add_argument("--only", choices=EXAMPLES, action="append", help="one study; may be repeated")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for verb in ("choose", "open"):
+        of = verbs.add_parser(verb)
+        of.add_argument("study", choices=EXAMPLES)
+        of.add_argument("data", type=Path)
+        of.add_argument("--weights", default="facebook/dinov2-small", help="DINOv2-small on the Hub, or its folder")
+        of.add_argument("--out", type=Path, default=Path("studies"), help="where the runs go")
+        if verb == "choose":
+            of.add_argument("--only", action="append", metavar="WAY", help="one way; may be repeated")
+            of.add_argument("--folds", type=int, default=FOLDS, help="only the first of them, to leave poor ways soon")
+        else:
+            of.add_argument("--again", metavar="WHY", help="open the test part once more, and record why")
+    verbs.add_parser("table")
     asked = parser.parse_args()
+    results = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {}
+    if asked.verb == "table":
+        print(table(results))
+        return
     data, weights = asked.data.resolve(), asked.weights
     if Path(weights).is_dir():
         weights = str(Path(weights).resolve())
     asked.out.mkdir(parents=True, exist_ok=True)
     os.chdir(asked.out)
-    file = ROOT / "benchmarks" / "studies.json"
-    results = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    for name in asked.only or EXAMPLES:
-        results[name] = compare(name, data, weights)
-        file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    print(table(results))
+    if asked.verb == "choose":
+        choose(asked.study, asked.only or WAYS[asked.study], asked.folds, results, data, weights)
+        return
+    openings = results.setdefault(asked.study, {}).setdefault("openings", [])
+    if openings and not asked.again:
+        parser.error(f"the test part was opened on {openings[-1]['on']}; --again WHY opens it once more")
+    # Recorded before it is looked at: an opening that fails afterwards was one all the same.
+    openings.append({"on": datetime.now(UTC).isoformat(timespec="seconds"), "why": asked.again or "the first time"})
+    save(results)
+    openings[-1]["found"] = opened(asked.study, variant(asked.study, {}, data, weights))
+    save(results)
 
 
 if __name__ == "__main__":

@@ -25,11 +25,11 @@ def test_each_scheme_keeps_what_its_definition_does_not_speak_of() -> None:
     assert set(NAMES) == MOUNT_WILSON.augmentations == MOUNT_WILSON_3.augmentations == MCINTOSH_C.augmentations
     for of in (MCINTOSH, MCINTOSH_Z, MCINTOSH_P):
         assert of.augmentations == {"flip_ns", "flip_ew", "polarity"}, "lengths are measured east-west or north-south"
-    assert ACTIVITY.augmentations == FLARE.augmentations == {"flip_ns", "flip_ew", "rotate90", "polarity"}
+    assert ACTIVITY.augmentations == FLARE.augmentations == {"flip_ns", "flip_ew", "rotate90", "polarity", "rendering"}
     assert not SDO_VT1.augmentations and not column(["x"], []).augmentations
 
 
-def test_true_means_all_that_keep_the_label_but_the_free_turn() -> None:
+def test_true_means_all_that_keep_the_label_but_the_free_turn_and_other_renderings() -> None:
     assert MOUNT_WILSON.policy.chosen(True, signed=True) == ("flip_ns", "flip_ew", "rotate90", "polarity")
     assert MOUNT_WILSON.policy.chosen(True, signed=False) == ("flip_ns", "flip_ew", "rotate90")
     assert MCINTOSH.policy.chosen(True, signed=True) == ("flip_ns", "flip_ew", "polarity")

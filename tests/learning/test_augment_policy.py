@@ -27,7 +27,7 @@ def test_a_breaking_augmentation_is_refused_before_an_image_is_opened(small_stud
     lines = _refused(capfd, verb, small_study, 'method.augment=["zoom", "flip_ns", "rotat90"]')
     assert len(lines) == 2
     assert "'zoom' breaks labels of the scheme mount-wilson-3: a delta spot is one" in lines[0]
-    assert "choose from flip_ns, flip_ew, rotate90, rotate_any, polarity" in lines[0]
+    assert "choose from flip_ns, flip_ew, rotate90, rotate_any, polarity, rendering" in lines[0]
     assert "'rotat90' is unknown; did you mean 'rotate90'?" in lines[1]
     assert not (small_study.parent / "runs/small/corpus").exists()
 

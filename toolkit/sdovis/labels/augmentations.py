@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 GROUP = "sdovis.augmentations"
 
-NAMES = ("flip_ns", "flip_ew", "rotate90", "rotate_any", "polarity")
+NAMES = ("flip_ns", "flip_ew", "rotate90", "rotate_any", "polarity", "rendering")
 """The built-ins, in the order in which they are drawn and applied; third-party ones follow, sorted by name."""
 
-ON_REQUEST = frozenset({"rotate_any"})
-"""Left out of ``augment = true``. A turn by any angle leaves corners without data, which no validation or test picture
-has, and turns the ends of a group that reaches into the cutout's corners out of sight: a study must ask for it."""
+ON_REQUEST = frozenset({"rotate_any", "rendering"})
+"""Left out of ``augment = true``: a study must ask for it. A turn by any angle leaves corners without data, which no
+validation or test picture has, and turns the ends of a group that reaches into the cutout's corners out of sight. Other
+renderings are of use only to a network that is to be shown such, and codes of physical values have none."""
 
 _SIZE = "it changes lengths and areas, and those define classes of regions and of sunspot groups"
 _CROP = "it can cut a part of the region away, and what is left is of another class: a beta group becomes alpha"

@@ -158,7 +158,7 @@ def normalise(text: str) -> str:
 # Between letters: spaces, hyphens and dashes, minus, slash, underscore, plus, ampersand, comma, middle dot.
 _JOINERS = re.compile(r"(?<=[^\W\d_])[\s\-\u2010-\u2015\u2212/_+&,\u00b7]+(?=[^\W\d_])")
 
-_ACTIVITY_KEEPS = frozenset({"flip_ns", "flip_ew", "rotate90", "polarity"})
+_ACTIVITY_KEEPS = frozenset({"flip_ns", "flip_ew", "rotate90", "polarity", "rendering"})
 
 _GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ"}
 

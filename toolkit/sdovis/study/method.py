@@ -81,7 +81,8 @@ class Method(Section):
     augment: bool | tuple[str, ...] = Field(
         True,
         description="Flips, quarter turns, reversed polarity. true: all that keep the scheme's labels; false: none; or "
-        "names of plug-ins such as flip_ns, flip_ew, rotate90, rotate_any, polarity.",
+        "names of plug-ins such as flip_ns, flip_ew, rotate90, rotate_any, polarity, rendering (contrast, gamma, "
+        "saturation, resolution and JPEG quality of browse pictures).",
     )
     keep: Literal["best", "last"] = Field("best", description="Which checkpoint becomes the model.")
     keep_by: Literal["balanced_accuracy", "macro_f1", "accuracy", "loss"] = Field(
