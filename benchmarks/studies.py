@@ -270,7 +270,7 @@ def choose(name: str, wanted: Iterable[str], folds: int, results: dict[str, Any]
         ways[way] = {"patch": patch, "seed": study.study.seed, **found}
         save(results)
         print(way, _interval(found["balanced_accuracy"]), found["seconds"], "s")
-    if "baselines" not in of:
+    if folds == FOLDS and "baselines" not in of:
         study = variant(name, {}, data, weights)
         of["baselines"] = rivals(prepared(study), study)
         save(results)
