@@ -58,6 +58,8 @@ RESIDUAL = {
     "model_type": "resnet", "embedding_size": 32, "hidden_sizes": [32, 64, 128, 256], "depths": [1, 1, 1, 1],
     "layer_type": "basic",
 }  # fmt: skip
+#: The network that `pretrain` leaves.
+SIMULATED = "runs/simulated-browse/model"
 SCRATCH = {"backbone": {"config": RESIDUAL}, "training.learning_rate": 1e-3, "training.num_train_epochs": 20}
 
 #: Settings by name, on top of those of the example.
@@ -67,6 +69,11 @@ WAYS: Mapping[str, Mapping[str, Patch]] = {
         "full": {"training.num_train_epochs": 4},
         "convolutional": SCRATCH,
         "convolutional, 240 arcsec": {**SCRATCH, "images.cutout_arcsec": 240.0},
+        "convolutional, simulator first": {**SCRATCH, "backbone": {"id": SIMULATED}, "training.learning_rate": 5e-4},
+        "convolutional, simulator first, renderings": {
+            **SCRATCH, "backbone": {"id": SIMULATED}, "training.learning_rate": 5e-4,
+            "method.augment": ["flip_ns", "flip_ew", "rotate90", "polarity", "rendering"],
+        },
     },
     "hmi-continuum": {},
 }  # fmt: skip

@@ -67,7 +67,9 @@ def test_folds_share_no_region_and_leave_the_test_part_alone(bench) -> None:
     for held, parts in bench.dealt(Rows(rows)):
         split = parts.rows["split"]
         held_once[held] += 1
-        assert (split[rows["split"] == "test"] == "test").all() and set(np.flatnonzero(split == "validation")) == set(held)
+        assert (split[rows["split"] == "test"] == "test").all() and set(np.flatnonzero(split == "validation")) == set(
+            held
+        )
         assert not set(rows["group"][split == "validation"]) & set(rows["group"][split == "train"])
     assert (held_once == (rows["split"] != "test")).all()
 
