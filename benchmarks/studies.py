@@ -30,7 +30,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from sdovis import inference, manifests, records, stages
 from sdovis import study as studies
 from sdovis.channels.channel import channel
@@ -51,16 +50,24 @@ EXAMPLES = {
 }  # fmt: skip
 #: Ends like a training that is not watched: its last weights, as they come.
 UNWATCHED = {
-    "method.keep": "last", "method.calibrate": False, "training.eval_strategy": "no", "training.save_strategy": "no",
+    "method.keep": "last", "method.calibrate": False, "method.seeds": 1, "method.refit": "none",
+    "training.eval_strategy": "no", "training.save_strategy": "no",
 }  # fmt: skip
 #: A network from scratch that learns ten times faster than DINOv2-small: a residual one of 1.2 million weights.
 RESIDUAL = {
     "model_type": "resnet", "embedding_size": 32, "hidden_sizes": [32, 64, 128, 256], "depths": [1, 1, 1, 1],
     "layer_type": "basic",
 }  # fmt: skip
-#: The network that `pretrain` leaves.
+#: The network that examples/simulated_browse.toml leaves, in the folder of the runs.
 SIMULATED = "runs/simulated-browse/model"
 SCRATCH = {"backbone": {"config": RESIDUAL}, "training.learning_rate": 1e-3, "training.num_train_epochs": 20}
+
+FROZEN = {"method.trainable": "head", "training.num_train_epochs": 60, "training.learning_rate": 1e-3}
+
+#: What a way does not name.
+FIRST_TRIED = {
+    "method.trainable": "all", "method.augment": True, "training.num_train_epochs": 6, "training.learning_rate": 5e-5,
+}  # fmt: skip
 
 #: Settings by name, on top of those of the example.
 Patch = Mapping[str, Any]
@@ -75,14 +82,25 @@ WAYS: Mapping[str, Mapping[str, Patch]] = {
             "method.augment": ["flip_ns", "flip_ew", "rotate90", "polarity", "rendering"],
         },
     },
-    "hmi-continuum": {},
+    "hmi-continuum": {
+        "frozen": FROZEN,
+        "frozen, masked": {**FROZEN, "images.neighbours": "mask"},
+        "frozen, masked, flat": {**FROZEN, "images.neighbours": "mask", "images.flatten": True},
+        "convolutional, masked, flat": {
+            **SCRATCH, "method.trainable": "all", "images.neighbours": "mask", "images.flatten": True,
+        },
+    },
 }  # fmt: skip
 
 
-def variant(name: str, patch: Patch, data: Path, weights: str) -> studies.Study:
-    """The study ``name`` with the settings of a way."""
-    example = studies.load(ROOT / "examples" / EXAMPLES[name], [f"source.root={data}", f"backbone.id={weights}"])
-    return example.with_settings(patch) if patch else example
+def variant(name: str, patch: Patch | None, data: Path, weights: str) -> studies.Study:
+    """The study ``name`` with the settings of a way, on DINOv2-small if these name no backbone; without a way, as it ships."""
+    example = studies.load(ROOT / "examples" / EXAMPLES[name], [f"source.root={data}"])
+    if patch is not None:
+        return example.with_settings({"backbone": {"id": weights}, **FIRST_TRIED, **patch})
+    here = {"facebook/dinov2-small": weights}
+    backbone = here.get(example.backbone.id or "", SIMULATED)
+    return example.with_settings({"backbone": {"id": backbone}})
 
 
 def prepared(study: studies.Study) -> Corpus:
@@ -324,7 +342,7 @@ def main() -> None:
     # Recorded before it is looked at: an opening that fails afterwards was one all the same.
     openings.append({"on": datetime.now(UTC).isoformat(timespec="seconds"), "why": asked.again or "the first time"})
     save(results)
-    openings[-1]["found"] = opened(asked.study, variant(asked.study, {}, data, weights))
+    openings[-1]["found"] = opened(asked.study, variant(asked.study, None, data, weights))
     save(results)
 
 
