@@ -187,14 +187,15 @@ def tuned() -> Mapping[str, tuple[Any, Mapping[str, Sequence[Any]]]]:
     trees = HistGradientBoostingClassifier(class_weight="balanced", early_stopping=False, random_state=0)
     return {
         "linear": (linear, {"logisticregression__C": [1e-4, 1e-3, 1e-2, 1e-1, 1.0]}),
-        "boosted": (trees, {"max_leaf_nodes": [3, 6], "max_iter": [50, 100, 200], "learning_rate": [0.05]}),
+        "boosted": (trees, {"max_leaf_nodes": [3, 6], "max_iter": [100, 200], "learning_rate": [0.05]}),
     }
 
 
 def tables(corpus: Corpus, study: studies.Study) -> dict[str, NDArray[np.float64]]:
-    """Baseline -> features (N, ...) of every row, and the union of all."""
-    found = dict(baselines.features(corpus, [channel(name) for name in study.images.channels]))
-    return {**found, "union": np.concatenate(list(found.values()), axis=1)}
+    """Measures of the Sun -> (N, features) of every row, and their union with the baselines that look at pixels."""
+    found = baselines.features(corpus, [channel(name) for name in study.images.channels])
+    measured = {name: table for name, table in found.items() if name in baselines.MEASURED}
+    return {**measured, "union": np.concatenate(list(found.values()), axis=1)}
 
 
 def fitted(model: Any, grid: Mapping[str, Sequence[Any]], table: Any, labels: Any, groups: Any) -> Any:
@@ -224,13 +225,18 @@ def rivals(corpus: Corpus, study: studies.Study) -> dict[str, Any]:
     return found
 
 
+def trained(study: studies.Study) -> None:
+    """Prepare and train a study, as ``sdovis run`` does first."""
+    with stages.opened(study) as folders:
+        stages.prepare(study, folders, print)
+        stages.train(study, folders, print)
+
+
 def opened(name: str, study: studies.Study) -> dict[str, Any]:
     """What the test part says of the study as its example stands, and of what needs no network."""
     with stages.opened(study) as folders:
-        corpus = stages.prepare(study, folders, print)
-        stages.train(study, folders, print)
         stages.evaluate(study, folders, print)
-    found = Scores.load(folders.scores)
+    corpus, found = Corpus.load(folders.corpus), Scores.load(folders.scores)
     facts = found.facts
     test = (corpus.rows["split"] == "test").to_numpy()
     labels, groups = (corpus.rows[column].to_numpy() for column in ("label", "group"))
@@ -339,10 +345,12 @@ def main() -> None:
     openings = results.setdefault(asked.study, {}).setdefault("openings", [])
     if openings and not asked.again:
         parser.error(f"the test part was opened on {openings[-1]['on']}; --again WHY opens it once more")
+    study = variant(asked.study, None, data, weights)
+    trained(study)
     # Recorded before it is looked at: an opening that fails afterwards was one all the same.
     openings.append({"on": datetime.now(UTC).isoformat(timespec="seconds"), "why": asked.again or "the first time"})
     save(results)
-    openings[-1]["found"] = opened(asked.study, variant(asked.study, None, data, weights))
+    openings[-1]["found"] = opened(asked.study, study)
     save(results)
 
 

@@ -5,12 +5,20 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-from types import ModuleType
+from dataclasses import dataclass
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from studies import ROOT
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is dealt of a corpus."""
+
+    rows: pd.DataFrame
 
 
 @pytest.fixture
@@ -32,6 +40,7 @@ def _opens(bench: ModuleType, monkeypatch, *more: str) -> dict:
 
 def test_a_test_part_is_opened_once_unless_a_reason_is_given_and_recorded(bench, monkeypatch, capsys) -> None:
     monkeypatch.setattr(bench, "variant", lambda *given: "study")
+    monkeypatch.setattr(bench, "trained", lambda study: None)
     monkeypatch.setattr(bench, "opened", lambda name, study: {"rows": 3})
     assert _opens(bench, monkeypatch)["hmi-magnetogram"]["openings"][0]["found"] == {"rows": 3}
     with pytest.raises(SystemExit):
@@ -46,19 +55,25 @@ def test_an_opening_that_fails_is_an_opening(bench, monkeypatch) -> None:
         raise RuntimeError("the power went")
 
     monkeypatch.setattr(bench, "variant", lambda *given: "study")
+    monkeypatch.setattr(bench, "trained", lambda study: None)
     monkeypatch.setattr(bench, "opened", fails)
     with pytest.raises(RuntimeError):
         _opens(bench, monkeypatch)
     assert len(json.loads(bench.FILE.read_text())["hmi-magnetogram"]["openings"]) == 1
 
 
+def test_a_training_that_is_cut_short_has_opened_nothing(bench, monkeypatch) -> None:
+    def stops(study: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "variant", lambda *given: "study")
+    monkeypatch.setattr(bench, "trained", stops)
+    with pytest.raises(KeyboardInterrupt):
+        _opens(bench, monkeypatch)
+    assert not bench.FILE.exists()
+
+
 def test_folds_share_no_region_and_leave_the_test_part_alone(bench) -> None:
-    from dataclasses import dataclass
-
-    @dataclass(frozen=True)
-    class Rows:
-        rows: pd.DataFrame
-
     rng = np.random.default_rng(0)
     group = np.repeat(np.arange(60), 4)
     rows = pd.DataFrame({"group": group, "label": rng.integers(3, size=60)[group]})
@@ -82,12 +97,9 @@ def test_a_way_that_has_its_score_is_not_trained_again(bench, monkeypatch) -> No
         tried.append(out.name)
         return found
 
-    class Study:
-        class study:
-            seed = 0
-
+    study = SimpleNamespace(study=SimpleNamespace(seed=0))
     monkeypatch.setattr(bench, "WAYS", {"hmi-magnetogram": {"one": {}, "other": {"study.seed": 1}}})
-    monkeypatch.setattr(bench, "variant", lambda *given: Study)
+    monkeypatch.setattr(bench, "variant", lambda *given: study)
     monkeypatch.setattr(bench, "cross_validated", score)
     monkeypatch.setattr(bench, "prepared", lambda study: None)
     monkeypatch.setattr(bench, "rivals", lambda corpus, study: {})
