@@ -206,22 +206,23 @@ def fitted(model: Any, grid: Mapping[str, Sequence[Any]], table: Any, labels: An
     return GridSearchCV(model, grid, scoring="balanced_accuracy", cv=folds).fit(table, labels, groups=groups)
 
 
-def rivals(corpus: Corpus, study: studies.Study) -> dict[str, Any]:
-    """Cross-validated scores of every baseline, on the folds of the ways; tuned within the rows that each is fitted on."""
-    # Only now are features computed, and only of rows that may be looked at.
+def rivals(corpus: Corpus, study: studies.Study, folds: int) -> dict[str, Any]:
+    """Scores of every baseline on the first ``folds`` folds of the ways, tuned within the rows that each is fitted on."""
+    # Features are computed only of rows that may be looked at.
     known = np.flatnonzero(corpus.rows["split"] != "test")
     seen = replace(corpus, rows=corpus.rows.iloc[known], pictures=[corpus.pictures[int(i)] for i in known])
-    at = {row: place for place, row in enumerate(known)}
     labels, groups = (seen.rows[name].to_numpy() for name in ("label", "group"))
     found = {}
     for name, table in tables(seen, study).items():
         for kind, (model, grid) in tuned().items():
-            probabilities = np.zeros((len(known), len(corpus.classes)), np.float32)
-            for rows, _ in dealt(corpus):
-                held = np.isin(np.arange(len(known)), [at[row] for row in rows])
+            probabilities = np.full((len(known), len(corpus.classes)), np.nan, np.float32)
+            for rows, _ in itertools.islice(dealt(corpus), folds):
+                held = np.isin(known, rows)
                 best = fitted(model, grid, table[~held], labels[~held], groups[~held])
                 probabilities[held] = best.predict_proba(table[held])
-            found[f"{name}, {kind}"] = scored(seen.rows, probabilities)
+            scored_rows = np.isfinite(probabilities[:, 0])
+            scores = scored(seen.rows[scored_rows], probabilities[scored_rows])
+            found[f"{name}, {kind}"] = {"folds": folds, **scores}
     return found
 
 
@@ -301,9 +302,9 @@ def choose(name: str, wanted: Iterable[str], folds: int, results: dict[str, Any]
         ways[way] = {"patch": patch, "seed": study.study.seed, **found}
         save(results)
         print(way, _interval(found["balanced_accuracy"]), found["seconds"], "s")
-    if folds == FOLDS and "baselines" not in of:
+    if any(each["folds"] < folds for each in of.get("baselines", {"none": {"folds": 0}}).values()):
         study = variant(name, {}, data, weights)
-        of["baselines"] = rivals(prepared(study), study)
+        of["baselines"] = rivals(prepared(study), study, folds)
         save(results)
 
 

@@ -102,7 +102,7 @@ def test_a_way_that_has_its_score_is_not_trained_again(bench, monkeypatch) -> No
     monkeypatch.setattr(bench, "variant", lambda *given: study)
     monkeypatch.setattr(bench, "cross_validated", score)
     monkeypatch.setattr(bench, "prepared", lambda study: None)
-    monkeypatch.setattr(bench, "rivals", lambda corpus, study: {})
+    monkeypatch.setattr(bench, "rivals", lambda corpus, study, folds: {})
     results: dict = {}
     for _ in range(2):
         bench.choose("hmi-magnetogram", ["one", "other"], 2, results, None, "")
