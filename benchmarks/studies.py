@@ -74,9 +74,19 @@ Patch = Mapping[str, Any]
 WAYS: Mapping[str, Mapping[str, Patch]] = {
     "hmi-magnetogram": {
         "full": {"training.num_train_epochs": 4},
+        "full, layer-wise rates": {
+            "training.num_train_epochs": 4, "training.learning_rate": 2e-4, "method.layer_decay": 0.75,
+        },
         "convolutional": SCRATCH,
         "convolutional, 240 arcsec": {**SCRATCH, "images.cutout_arcsec": 240.0},
         "convolutional, simulator first": {**SCRATCH, "backbone": {"id": SIMULATED}, "training.learning_rate": 5e-4},
+        "convolutional, simulator first, smoothed labels": {
+            **SCRATCH, "backbone": {"id": SIMULATED}, "training.learning_rate": 5e-4,
+            "training.label_smoothing_factor": 0.1,
+        },
+        "convolutional, simulator first, 40 epochs": {
+            **SCRATCH, "backbone": {"id": SIMULATED}, "training.learning_rate": 5e-4, "training.num_train_epochs": 40,
+        },
         "convolutional, simulator first, renderings": {
             **SCRATCH, "backbone": {"id": SIMULATED}, "training.learning_rate": 5e-4,
             "method.augment": ["flip_ns", "flip_ew", "rotate90", "polarity", "rendering"],
