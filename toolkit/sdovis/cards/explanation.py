@@ -14,7 +14,6 @@ from sdovis.cards.markdown import (
     interval,
     lines,
     md,
-    number,
     score,
     table,
 )
@@ -37,7 +36,8 @@ def explanation(facts: Facts) -> Markdown:
             "most important first (deletion: the lower the area under the probability, the better), or put into a picture of",
             "that code alone (insertion: the higher, the better). The gain is insertion minus deletion, less that of maps",
             "drawn at random. The last column is the rank correlation with the maps of the same network with all weights drawn",
-            "anew: near 1, a map does not depend on what was learned. Deletion, insertion and correlation are of the test part.",
+            "anew: near 1, a map does not depend on what was learned. Deletion, insertion and correlation are of the test",
+            "part.",
         ),
         _maps(found),
         lines(f"Maps: {kinds}.", _shown(facts)),

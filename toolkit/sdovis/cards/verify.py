@@ -208,7 +208,6 @@ def _elsewhere(saved: Elsewhere, corpus: Corpus, folder: Path, given: _Given) ->
     return Elsewhere(source, scores, familiarity)
 
 
-
 def _shared(rows: pd.DataFrame, column: str) -> int:
     """How many values of a column occur in more than one part."""
     return int((rows.groupby(column)["split"].nunique() > 1).sum())

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import EvalPrediction
 
-from sdovis.learning import backbones, cache, calibration, features, known, loader, losses, seeds, streaming
+from sdovis.learning import backbones, cache, calibration, features, known, losses, seeds, streaming
 from sdovis.learning.arguments import training_arguments
 from sdovis.learning.familiarity import Familiarity
 from sdovis.learning.plan import first_folder
@@ -44,7 +44,8 @@ def mean(folders: Sequence[Path]) -> Any:
     return network
 
 
-def _codes(study: Study, corpus: Corpus, part: str, processor: Any, folder: Path) -> loader.Pixels:
+def _codes(study: Study, corpus: Corpus, part: str, processor: Any, folder: Path) -> Any:
+    """The pictures of a part, as `loader.Pixels`."""
     if study.method.streaming:
         return streaming.Decoded(corpus, processor, part)
     return cache.codes(folder, corpus, part, processor)

@@ -85,8 +85,7 @@ def _facts(facts: Facts, origin: Origin) -> str:
 def _origin(facts: Facts, run_dir: Path) -> tuple[Origin, dict[str, bytes]]:
     """What the report is made of, and the pictures of the summary that it shows."""
     made = {name: manifests.read(run_dir / name, made_by=verb) for name, verb in _MADE_BY.items()}
-    others = {**elsewhere_of(run_dir), **explanation_of(run_dir)}
-    made |= {folder.relative_to(run_dir).as_posix(): manifest for folder, manifest in others.items()}
+    made |= elsewhere_of(run_dir) | explanation_of(run_dir)
     captions: dict[str, str] = {}
     summary = run_dir / "summary"
     if (summary / manifests.NAME).is_file():
