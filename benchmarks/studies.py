@@ -300,7 +300,7 @@ def _interval(entry: Mapping[str, float], sign: str = "") -> str:
 
 
 def choose(name: str, wanted: Iterable[str], folds: int, results: dict[str, Any], data: Path, weights: str) -> None:
-    """Score each wanted way that has no score yet on that many folds, and the baselines."""
+    """Score each wanted way that has no score yet on that many folds, and the baselines if all are wanted."""
     of = results.setdefault(name, {})
     ways = of.setdefault("ways", {})
     for way in wanted:
@@ -312,7 +312,8 @@ def choose(name: str, wanted: Iterable[str], folds: int, results: dict[str, Any]
         ways[way] = {"patch": patch, "seed": study.study.seed, **found}
         save(results)
         print(way, _interval(found["balanced_accuracy"]), found["seconds"], "s")
-    if any(each["folds"] < folds for each in of.get("baselines", {"none": {"folds": 0}}).values()):
+    behind = any(each["folds"] < folds for each in of.get("baselines", {"none": {"folds": 0}}).values())
+    if behind and set(wanted) == set(WAYS[name]):
         study = variant(name, {}, data, weights)
         of["baselines"] = rivals(prepared(study), study, folds)
         save(results)

@@ -15,6 +15,7 @@ from sdovis import plugins
 from sdovis.errors import BadInput, SdovisError
 from sdovis.labels.augmentations import GROUP, NAMES, Augmentation, Policy
 from sdovis.learning.augment import TENTHS, augmented, drawn, ordered
+from sdovis.learning.renderings import OUTCOMES
 
 squares = st.integers(2, 6).flatmap(lambda side: arrays(np.uint8, (side, side)))
 ORDER = {"flip_ns": 2, "flip_ew": 2, "rotate90": 4, "polarity": 2}
@@ -42,6 +43,8 @@ def reference(
     for name in names:
         if name == "rotate_any":
             picture = turned(picture, int(rng.integers(2)) * int(rng.integers(TENTHS)))
+        elif name == "rendering":  # by a batch of one: what it does is another module's
+            picture = apply(picture, name, int(rng.integers(OUTCOMES)), signed)
         elif name == "rotate90":
             picture = np.rot90(picture, rng.integers(4))
         elif rng.integers(2):
