@@ -94,7 +94,6 @@ WAYS: Mapping[str, Mapping[str, Patch]] = {
     },
     "hmi-continuum": {
         "frozen": FROZEN,
-        "frozen, masked": {**FROZEN, "images.neighbours": "mask"},
         "frozen, masked, flat": {**FROZEN, "images.neighbours": "mask", "images.flatten": True},
         "convolutional, masked, flat": {
             **SCRATCH, "method.trainable": "all", "images.neighbours": "mask", "images.flatten": True,
