@@ -93,10 +93,15 @@ WAYS: Mapping[str, Mapping[str, Patch]] = {
         },
     },
     "hmi-continuum": {
-        "frozen": FROZEN,
+        "frozen": {**FROZEN, "images.neighbours": "keep", "images.flatten": False},
         "frozen, masked, flat": {**FROZEN, "images.neighbours": "mask", "images.flatten": True},
-        "convolutional, masked, flat": {
-            **SCRATCH, "method.trainable": "all", "images.neighbours": "mask", "images.flatten": True,
+        "convolutional, masked, flat": {**SCRATCH, "images.neighbours": "mask", "images.flatten": True},
+        "convolutional, masked, flat, renderings": {
+            **SCRATCH, "images.neighbours": "mask", "images.flatten": True,
+            "method.augment": ["flip_ns", "flip_ew", "rotate90", "rendering"],
+        },
+        "convolutional, masked, flat, 40 epochs": {
+            **SCRATCH, "images.neighbours": "mask", "images.flatten": True, "training.num_train_epochs": 40,
         },
     },
 }  # fmt: skip
@@ -107,9 +112,11 @@ def variant(name: str, patch: Patch | None, data: Path, weights: str) -> studies
     example = studies.load(ROOT / "examples" / EXAMPLES[name], [f"source.root={data}"])
     if patch is not None:
         return example.with_settings({"backbone": {"id": weights}, **FIRST_TRIED, **patch})
-    here = {"facebook/dinov2-small": weights}
-    backbone = here.get(example.backbone.id or "", SIMULATED)
-    return example.with_settings({"backbone": {"id": backbone}})
+    if example.backbone.id is None:
+        return example
+    return example.with_settings(
+        {"backbone": {"id": {"facebook/dinov2-small": weights}.get(example.backbone.id, SIMULATED)}}
+    )
 
 
 def prepared(study: studies.Study) -> Corpus:
