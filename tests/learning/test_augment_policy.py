@@ -60,6 +60,13 @@ def test_what_training_does_follows_the_study_and_the_corpus(small_study) -> Non
     assert {"beta", "beta-gamma"} <= {*read_as.values()}
 
 
+def test_codes_of_physical_values_are_not_rendered_otherwise(small_study, capfd) -> None:
+    assert run_command(["prepare", str(small_study)]) == 0
+    for verb in ("prepare", "train"):
+        (line,) = _refused(capfd, verb, small_study, 'method.augment=["polarity", "rendering"]')
+        assert "'rendering' is for browse pictures, but hmi-magnetogram codes physical values; remove it" in line
+
+
 @pytest.mark.parametrize("given", ['"flip_ns"', "1", '"true"', "[1, 2]", '[["flip_ns"]]'])
 def test_what_is_neither_true_false_nor_names_is_one_line(small_study, given: str) -> None:
     with pytest.raises(BadInput) as caught:

@@ -268,8 +268,13 @@ def search(study: Study, folders: Folders, say: Say, *, trials: int, restart: bo
 
 def augmentations(study: Study, corpus: Corpus) -> tuple[str, ...]:
     """The augmentations that training uses, in order. Raises `BadInput` if the study asks for one that breaks labels."""
-    signed = any(channel.signed for channel in corpus.facts.view.channels)
-    return corpus.facts.scheme.policy.chosen(study.method.augment, signed=signed)
+    channels = corpus.facts.view.channels
+    signed = any(channel.signed for channel in channels)
+    chosen = corpus.facts.scheme.policy.chosen(study.method.augment, signed=signed)
+    if "rendering" in chosen and (physical := [channel.name for channel in channels if not channel.browse]):
+        what = f"method.augment: 'rendering' is for browse pictures, but {', '.join(physical)} codes physical values"
+        raise BadInput(Problem(what, "remove it"))
+    return chosen
 
 
 def training_made_from(study: Study, corpus: Corpus) -> dict[str, str]:
