@@ -19,7 +19,7 @@ from sdovis.errors import BadInput, Conflict, Problem
 from sdovis.images.images import read_image
 from sdovis.simulation.passages import WORKBOOK
 
-#: Gauss in a grey level. The quiet Sun of the real pictures scatters by four levels, that of the simulated by 10 G.
+#: Gauss in a grey level, a guess: the quiet Sun of the real pictures scatters by four levels, that of the simulated by 10 G.
 GAUSS_PER_LEVEL = 2.6
 QUALITY = 85
 
