@@ -15,6 +15,8 @@ import pytest
 from chains import run as run_chains
 
 HERE = Path(__file__).parent
+#: The first test waits for all of the runs.
+pytestmark = pytest.mark.timeout(1600)
 SIGKILL = int(signal.SIGKILL)
 
 _BASE = {"num_train_epochs": 2, "per_device_train_batch_size": 4, "learning_rate": 3e-3, "disable_tqdm": True}
@@ -175,7 +177,7 @@ def runs(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
         add(name, study, kills)
     for name, kills in PLAINLY.items():
         add(_of_plain(name), PLAIN, kills)
-    ran, errors = run_chains(root, chains, timeout=500)
+    ran, errors = run_chains(root, chains, timeout=1500)
     found = {}
     for chain in chains:
         end = Path(chain["folder"]) / "end.json"
