@@ -219,6 +219,8 @@ def test_what_places_the_disc_is_checked_together(images, said):
         ("training.label_smoothing_factor", "1.5", "1.5 is not below 1"),
         ("training.save_steps", "0", "0 is not above 0"),
         ("study.seed", "4294967296", "less than 4294967296"),
+        ("split.gap_days", '"inf"', "should be a finite number"),
+        ("images.max_longitude_deg", '"1e999"', "should be a finite number"),
         ("backbone.config.patch_size", "0", "patch_size = 0 is not a whole number of at least 1"),
         ("backbone.config.num_attention_heads", "0", "num_attention_heads = 0 is not a whole number of at least 1"),
         ("backbone.config.num_attention_heads", "5", "hidden_size = 32 is not a multiple of num_attention_heads = 5"),

@@ -65,7 +65,7 @@ def test_the_model_folder_is_an_ordinary_one(corpus, tmp_path: Path) -> None:
     study = tiny.study(training=QUICK, method={"trainable": "lora", "lora": {"rank": 2, "dropout": 0.1}})
     record = tiny.train(study, corpus, tmp_path)
     assert {p.name for p in (tmp_path / "model").iterdir()} == {
-        "config.json", "model.safetensors", "preprocessor_config.json", "manifest.json"
+        "config.json", "familiarity.safetensors", "model.safetensors", "preprocessor_config.json", "manifest.json"
     }  # fmt: skip
     assert "lora" not in (tmp_path / "model" / "config.json").read_text().lower()
     model, fresh = backbones.reload(tmp_path / "model"), backbones.build(study, tiny.CLASSES, {})[0]

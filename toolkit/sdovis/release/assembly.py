@@ -121,7 +121,7 @@ def release(facts: Facts, run_dir: Path, templates: Templates) -> Release:
         _rejects(run_dir / "corpus", beside / "dataset")
         _space(facts, beside, templates)
         _check_whole(beside)
-        sbom.write(beside, facts.name, facts.repositories.pin)
+        sbom.write(beside, facts.name)
         if problems := Private((run_dir.resolve(),), _given(facts, beside)).problems(beside):
             raise BadInput(problems)
         (beside / RELEASE).write_text(json.dumps(_pins(facts, beside), indent=1) + "\n", encoding="utf-8")

@@ -25,7 +25,7 @@ MODEL, SPACE = "model", "space"
 INSTALLED = ("requirements.txt", "locked.txt", "locked_cuda.txt")
 
 
-def bill(folder: Path, study: str, pin: str) -> str:
+def bill(folder: Path, study: str) -> str:
     """The text of the bill of the release in ``folder``. Raises `BadInput` without a readable training.json."""
     from cyclonedx.model import Property
     from cyclonedx.model.bom import Bom
@@ -39,7 +39,7 @@ def bill(folder: Path, study: str, pin: str) -> str:
         name=f"{study}: model", type=ComponentType.MACHINE_LEARNING_MODEL, bom_ref=MODEL, properties=weights
     )
     space = Component(name=f"{study}: Space", type=ComponentType.APPLICATION, bom_ref=SPACE)
-    release = Component(name=study, version=pin, type=ComponentType.APPLICATION, bom_ref=pin)
+    release = Component(name=study, type=ComponentType.APPLICATION, bom_ref="release")
     found: dict[str, Component] = {}
 
     def package(name: str, version: str, scope: ComponentScope | None = None) -> Component:
@@ -57,7 +57,9 @@ def bill(folder: Path, study: str, pin: str) -> str:
         package(name, version, None if needed else ComponentScope.OPTIONAL)
         for name, version, needed in _installed(folder / SPACE)
     ]
-    bom = Bom(components=[model, space, trained_with[-1], *found.values()], serial_number=uuid5(NAMESPACE_URL, pin))
+    # The release's pin is not in it: a publish may have to choose another.
+    serial = uuid5(NAMESPACE_URL, f"{study} {record.weights_sha256} {sorted(found)}")
+    bom = Bom(components=[model, space, trained_with[-1], *found.values()], serial_number=serial)
     bom.metadata.component = release
     bom.metadata.timestamp = None  # type: ignore[assignment]  # it is optional in CycloneDX
     for needs, needed in ((release, [model, space]), (model, trained_with), (space, installed)):
@@ -80,9 +82,9 @@ def _installed(space: Path) -> Iterator[tuple[str, str, bool]]:
                 yield asked.name, pinned[0] if pinned else "", asked.marker is None
 
 
-def write(folder: Path, study: str, pin: str) -> None:
+def write(folder: Path, study: str) -> None:
     """Write the bill into the model's repository of the release in ``folder``."""
-    (folder / MODEL / NAME).write_text(bill(folder, study, pin), encoding="utf-8")
+    (folder / MODEL / NAME).write_text(bill(folder, study), encoding="utf-8")
 
 
 def verify(run_dir: Path) -> list[Mismatch]:
@@ -93,4 +95,4 @@ def verify(run_dir: Path) -> list[Mismatch]:
     said = json.loads((folder / "release.json").read_text(encoding="utf-8"))
     file = folder / MODEL / NAME
     printed = file.read_text(encoding="utf-8") if file.is_file() else ""
-    return list(differences(str(file.relative_to(run_dir)), printed, bill(folder, said["study"], said["pin"])))
+    return list(differences(str(file.relative_to(run_dir)), printed, bill(folder, said["study"])))
