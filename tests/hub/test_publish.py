@@ -195,7 +195,7 @@ def test_an_interruption_between_two_repositories_is_gone_on_from(hub: LoopbackH
     assert commits(hub) == {kind: ["initial commit"] for kind in KINDS}
     hub.faults.clear()
     hub.faults += [Fault("POST .*/models/.*/commit/main", status=500, times=99)]
-    told = r"main of dataset is at r-000000000000 already, main of model and space is as it was .*switch the rest \(model and"
+    told = r"main of dataset is at r-000000000000 already, main of model and space is as it was, .*switch the rest \(model and"
     with pytest.raises(HubFailure, match=told):
         publish(folder)
     hub.faults.clear()
