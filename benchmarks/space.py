@@ -349,7 +349,7 @@ def scenario(size: Crowd, model: str, image: Path, folder: Path, *, one_address:
 
 def smallest(folder: Path) -> tuple[str, Path]:
     """The model and the image of the tests."""
-    sys.path.append(str(ROOT / "tests" / "webapp"))
+    sys.path += [str(ROOT / "tests"), str(ROOT / "tests" / "webapp")]
     import saved_models
     import solar_uploads
 
