@@ -77,7 +77,7 @@ def _sum(file: Path) -> str:
 def _watched(place: Path, root: Path, unsynced: str) -> None:
     """Note, outside the disk, what the program takes for written: from then on it must not be lost."""
     said = place / "said"
-    real, flush = disk.move, disk._flush
+    real, flush = disk.move, disk.flush
 
     def move(beside: Path, target: Path) -> None:
         real(beside, target)
@@ -86,7 +86,7 @@ def _watched(place: Path, root: Path, unsynced: str) -> None:
 
     disk.move = move
     if unsynced:
-        disk._flush = lambda path: None if unsynced == "all" or path.is_dir() else flush(path)
+        disk.flush = lambda path: None if unsynced == "all" or path.is_dir() else flush(path)
 
 
 def _lost(place: Path, before: dict[Path, str]) -> list[str]:

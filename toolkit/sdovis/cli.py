@@ -344,7 +344,7 @@ def _table_of(shares: str) -> str:
 def explain(study_file: StudyFile, sets: Sets = None) -> None:
     """Test maps of where the network looked, and list its most confident mistakes with the training images nearest to them.
 
-    Maps are tested on up to 32 regions of the validation part, which chooses among them, and of the test part. The page
+    Maps are tested on up to 24 regions of the validation part, which chooses among them, and of the test part. The page
     shows the kind of map that was chosen, or none if none is better than maps drawn at random.
     """
     study = studies.load(study_file, sets or ())

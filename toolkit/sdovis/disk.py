@@ -27,7 +27,7 @@ def move(beside: Path, place: Path) -> None:
     beside.replace(place)
     # First the name that is new: a name that is on the disk twice does no harm.
     for folder in dict.fromkeys((place.parent, beside.parent)):
-        settle(folder)
+        flush(folder)
 
 
 def make(folder: Path) -> None:
@@ -35,7 +35,7 @@ def make(folder: Path) -> None:
     if not folder.is_dir():
         make(folder.parent)
         folder.mkdir(exist_ok=True)
-        _flush(folder.parent)
+        flush(folder.parent)
 
 
 def remove(path: Path) -> None:
@@ -45,26 +45,21 @@ def remove(path: Path) -> None:
     else:
         path.unlink(missing_ok=True)
     if path.parent.is_dir():
-        _flush(path.parent)
+        flush(path.parent)
 
 
 def sync(path: Path) -> None:
     """Wait until a file, or all that is in a folder, is on the disk. Raises OSError if it cannot be written there."""
     for folder, _, files in os.walk(path):
         for name in files:
-            _flush(Path(folder, name))
-        _flush(Path(folder))
+            flush(Path(folder, name))
+        flush(Path(folder))
     if not path.is_dir():
-        _flush(path)
+        flush(path)
 
 
-def settle(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk, as they are now."""
-    _flush(folder)
-
-
-def _flush(path: Path) -> None:
-    """Send a file's contents, or a folder's list of names, to the disk."""
+def flush(path: Path) -> None:
+    """Send a file's contents, or a folder's list of names, to the disk; not what is in the folder."""
     if path.is_symlink():  # its target is not ours, and itself it is a name of its folder
         return
     opened = os.open(path, os.O_RDONLY)

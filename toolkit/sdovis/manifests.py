@@ -112,6 +112,6 @@ def whole(folder: Path, *, stage: str, made_from: Mapping[str, str]) -> Iterator
             disk.move(beside, folder)
             shutil.rmtree(old)
         else:
-            disk.settle(folder.parent)
+            disk.flush(folder.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
