@@ -56,9 +56,18 @@ def test_a_run_a_release_and_a_model_folder_are_all_understood(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["nowhere", "a/b/c", "../../etc", "https://example.org/m"])
-def test_what_is_neither_a_folder_nor_a_hub_id_is_refused(name, tmp_path):
+def test_what_is_neither_a_folder_nor_a_hub_id_is_refused(name, tmp_path, monkeypatch):
+    (tmp_path / "etc").mkdir()
+    here = tmp_path / "somewhere" / "else"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)  # what is above the working directory is not the test's to know
     with pytest.raises(BadInput, match="neither a folder that holds a model nor a Hub id"):
         locate(name, tmp_path)
+
+
+def test_a_path_that_leads_nowhere_beside_a_folder_that_exists_is_no_hub_id(tmp_path):
+    with pytest.raises(BadInput, match="there is no such folder"):
+        locate(tmp_path / "nowhere", tmp_path)
 
 
 def test_without_any_word_about_the_model_the_page_says_what_to_set(tmp_path):

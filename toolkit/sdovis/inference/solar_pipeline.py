@@ -1,0 +1,123 @@
+"""A model folder becomes a ready pipeline, which takes physical images."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from sdovis.errors import BadInput, Problem
+from sdovis.inference.sources import codes
+from sdovis.learning import backbones, loader
+from sdovis.learning.description import familiarity_of, view_of
+from sdovis.learning.familiarity import Familiarity, caution
+
+if TYPE_CHECKING:
+    from transformers import ImageClassificationPipeline
+
+
+class Unfamiliar(UserWarning):
+    """A picture is unlike anything that the model was trained on."""
+
+
+class Classified(list[dict[str, Any]]):
+    """The classes of a picture with their scores, as the stock pipeline lists them.
+
+    ``unfamiliarity`` is above 1 for a picture unlike those of the training part (`Familiarity`); None if the model, of an
+    older sdovis, cannot tell.
+    """
+
+    unfamiliarity: float | None = None
+
+    @property
+    def caution(self) -> str:
+        """Why the answer must not be used, in words; "" if nothing is known against it."""
+        return "" if self.unfamiliarity is None else caution(self.unfamiliarity)
+
+
+def pipeline(model: str | Path, **kwargs: Any) -> ImageClassificationPipeline:
+    """transformers' image-classification pipeline for a model trained by sdovis, which also takes physical images.
+
+    ``model`` is a folder or a Hub id; ``kwargs`` are those of `transformers.pipeline`. Besides PIL images and PNG or JPEG
+    files, the pipeline takes a FITS file (also gzipped) and an array (H, W) of physical values, solar north up, row 0 in
+    the north; it sees them through the channel that the model was trained with. A model of three channels takes a tuple
+    of three such sources in the channels' order, a mapping of channel names to sources, an array (H, W, 3), or the
+    colour picture that sdovis saved; a list is a batch. Sources must already be cut out: it does not look for regions, and
+    it cannot tell a region from its neighbours: if the model masks those, it warns unless sdovis saved the cutout.
+    The answer for a source is a `Classified`, a list as in the stock pipeline that also says how unlike the training
+    pictures the source is; beyond the limit it warns (`Unfamiliar`).
+    Raises `BadInput` for a web address and for a blank image, and `UnreadableImage` for a file that is not an image.
+    """
+    from transformers import pipeline as stock
+
+    with backbones.quiet():
+        ready: ImageClassificationPipeline = stock(
+            "image-classification", model=str(model), pipeline_class=_pipeline_class(), **kwargs
+        )
+    where = {name: value for name, value in {**kwargs.get("model_kwargs", {}), **kwargs}.items() if name in _OF_THE_HUB}
+    ready.familiarity = familiarity_of(ready.model.config, model, **where)
+    return ready
+
+
+#: Arguments of `transformers.pipeline` that say where on the Hub a model is.
+_OF_THE_HUB = ("revision", "token", "cache_dir", "local_files_only", "force_download")
+
+
+def opened(model: str | Path) -> ImageClassificationPipeline:
+    """The pipeline of a run folder, a model folder or a Hub id. Raises `BadInput` if none can be opened."""
+    inner = Path(model) / "model"
+    try:
+        return pipeline(inner if inner.is_dir() else model)
+    except OSError as error:
+        reason = str(error).partition("\n")[0]
+        if not Path(model).exists():
+            reason = f"there is no such folder, and as an id on the Hub: {reason}"
+        hint = "name runs/NAME, a model folder or a Hub id"
+        raise BadInput(Problem(f"no model can be opened here: {reason}", hint, str(model))) from error
+
+
+@cache
+def _pipeline_class() -> type[ImageClassificationPipeline]:
+    import torch
+    from transformers import ImageClassificationPipeline
+
+    from sdovis.learning.seen import Watched
+
+    class SolarPipeline(ImageClassificationPipeline):
+        """`ImageClassificationPipeline` that is shown every source through the model's view."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.view = view_of(self.model.config)
+            self.familiarity: Familiarity | None = None  # `pipeline` knows where it is
+            self.watched = Watched(self.model)
+
+        def preprocess(self, image: Any, timeout: float | None = None) -> Any:
+            picture = Image.fromarray(codes(image, self.view))
+            inputs = super().preprocess(picture, timeout=timeout)
+            if self.familiarity:
+                looks = self.familiarity.looks(loader.resized(picture, self.image_processor)[None])
+                inputs["texture"] = torch.from_numpy(looks.astype(np.float32))
+            return inputs
+
+        def _forward(self, model_inputs: Any) -> Any:
+            looks = model_inputs.pop("texture", None)
+            outputs = super()._forward(model_inputs)
+            if self.familiarity:
+                strange = self.familiarity.of(self.watched.last(), looks.cpu().numpy())
+                outputs["unfamiliarity"] = torch.from_numpy(strange.astype(np.float32))
+            return outputs
+
+        def postprocess(self, model_outputs: Any, *args: Any, **kwargs: Any) -> Any:
+            answer = Classified(super().postprocess(model_outputs, *args, **kwargs))
+            if self.familiarity:
+                answer.unfamiliarity = float(model_outputs["unfamiliarity"][0])
+            if answer.caution:
+                warnings.warn(answer.caution, Unfamiliar, stacklevel=2)
+            return answer
+
+    return SolarPipeline
