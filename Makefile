@@ -10,7 +10,7 @@ demo: .venv/installed
 	$(BIN)/sdovis run examples/simulated.toml
 
 test: .venv/installed
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST)
 
 # Hostile files and payloads for 30 minutes; `make test` sends them for one. Each run of a seed sends the same.
 fuzz: .venv/installed
