@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 #: Steps before the first that counts.
@@ -30,6 +33,7 @@ class Contestant:
     stamps: Path
     fills: Sequence[Path]
     python_path: Sequence[Path] = ()
+    environment: Mapping[str, str | None] = MappingProxyType({})  #: set, or with None taken out
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,29 @@ def measured(contestants: Sequence[Contestant], folder: Path, *, images_per_step
     return [each.measured(images_per_step) for each in running]
 
 
+#: A busy process, as another's program beside one's own: threads that compute without waiting for each other.
+NEIGHBOUR = """
+import hashlib, sys, threading
+block = bytes(2**20)
+def work():
+    while True:
+        hashlib.sha256(block)
+for _ in range(int(sys.argv[1])):
+    threading.Thread(target=work).start()
+"""
+
+
+@contextlib.contextmanager
+def neighbour(threads: int) -> Iterator[None]:
+    """With one busy process of so many threads beside what runs meanwhile."""
+    process = subprocess.Popen([sys.executable, "-c", NEIGHBOUR, str(threads)])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
 class _Running:
     """A process that runs only when it is its turn. Times are seconds of its turns, since its start."""
 
@@ -84,6 +111,10 @@ class _Running:
         self.ends: dict[int, float] = {}
         self.peak, self.before, self.since = 0, 0.0, time.time()
         self.usage: Any = None
+        for name, value in of.environment.items():
+            environment.pop(name, None)
+            if value is not None:
+                environment[name] = value
         with self.log.open("wb") as log:
             # A group of its own, so that what it starts is halted with it.
             self.process = subprocess.Popen(

@@ -3,6 +3,7 @@
     python benchmarks/train.py speed DATA --example FILE        images a second, first step, memory, bytes written
     python benchmarks/train.py frozen DATA --example FILE --weights FOLDER
                                                                 a head on a frozen backbone against full epochs
+    python benchmarks/train.py busy DATA                        beside another busy process, by how threads wait
 
 DATA is the folder of examples/aia211.toml: full discs as JPEG of 512 x 512 px, and the workbook of their regions. Two
 sets of images are made of it: ``discs``, the JPEGs as they are, and ``cutouts``, the study's own.
@@ -17,26 +18,31 @@ Without --example, `speed` measures sdovis against the bare step alone.
 
 In every round each runs in a process of its own, with nothing cached by earlier rounds. `speed` lets them start one after
 another, in another order each time, and then lets each go on for two seconds in turn, so that what slows the machine
-slows all of them; `frozen` runs each from its start to its end. A rate counts from the end of one optimizer step to the
-end of a later one, in the same way for all. Medians of the rounds; ratios of what ran in the same round. The bare step
-runs as the libraries have it, and once more, ``tuned``, with the memory and the attention that sdovis gives a network.
+slows all of them; `frozen` runs each from its start to its end. `busy` is sdovis alone, once for each way in which threads
+can wait for each other: first with nothing beside it, and then beside a process that keeps as many threads busy as there
+are cores. A rate counts from the end of one optimizer step to the end of a later one, in the same way for all. Medians of
+the rounds; ratios of what ran in the same round. The bare step runs as the libraries have it, and once more, ``tuned``,
+with the memory and the attention that sdovis gives a network.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import shutil
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from processes import WARM, Contestant, measured
+from processes import WARM, Contestant, measured, neighbour
+from sdovis import waiting
 
 ROOT = Path(__file__).parents[1]
 #: Width, layers, heads, and the steps that are measured: a quarter of a minute on two cores.
@@ -229,9 +235,7 @@ def speed_table(found: Sequence[Mapping[str, Any]]) -> str:
             def ratio(other: str, of: dict[str, dict[int, Any]] = of) -> str:
                 key = "images_per_second"
                 ratios = [e[key] / of[other][number][key] for number, e in of["sdovis"].items() if of[other]]
-                return (
-                    f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f} to {max(ratios):.2f})" if ratios else "-"
-                )
+                return _spread(ratios) if ratios else "-"
 
             cells = [model, name, shown("images_per_second", 1), *(ratio(who) for who in WHO if who != "sdovis")]
             cells += [shown("first_step_s", 1), shown("peak_mib", 0), shown("written_mib", 0)]
@@ -299,10 +303,63 @@ def frozen_table(found: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+#: How OpenMP's threads wait for each other. The libraries' own default is what sdovis had before it chose.
+SPIN, WAIT = "GOMP_SPINCOUNT", "OMP_WAIT_POLICY"
+WAITS: Mapping[str, Mapping[str, str | None]] = {
+    "sdovis": {SPIN: None, WAIT: None},
+    "the libraries' default": {SPIN: str(waiting.DEFAULT_SPINS), WAIT: None},
+    "passive": {SPIN: None, WAIT: "PASSIVE"},
+}
+
+
+def busy(given: argparse.Namespace) -> list[dict[str, Any]]:
+    """Rounds of sdovis train with each way of waiting, alone and beside a busy process."""
+    model, cores = given.work / "models" / "busy", len(os.sched_getaffinity(0))
+    save_model(model, prepare("cutouts", given), given.size, "tiny")
+    steps = (given.steps or MODELS["tiny"][-1]) + WARM
+    training = common(given) | {"max_steps": steps, "eval_strategy": "no", "save_strategy": "no"}
+    own = ["method.trainable=all", 'method.keep="last"']
+    waits = WAITS | {f"{spins} turns": {SPIN: str(spins), WAIT: None} for spins in given.spins}
+    found: list[dict[str, Any]] = []
+    for number in range(given.rounds):
+        for beside in (0, cores):
+            with neighbour(beside) if beside else contextlib.nullcontext():
+                for name, environment in waits.items():
+                    contestant = replace(
+                        ours(given, "cutouts", model, training, *own),
+                        environment={**environment, "OMP_NUM_THREADS": None},
+                    )
+                    (cost,) = measured([contestant], given.work, images_per_step=given.batch)
+                    found.append({"round": number, "waits": name, "busy threads beside": beside, **asdict(cost)})
+                    print(found[-1], flush=True)
+    return found
+
+
+def busy_table(found: Sequence[Mapping[str, Any]]) -> str:
+    """A line for each way of waiting; ratios within a round."""
+    rates = {(e["waits"], bool(e["busy threads beside"]), e["round"]): e["images_per_second"] for e in found}
+    lines = [
+        "| threads wait | alone, images/s | of the libraries' default | beside a busy process, images/s | of alone |",
+        "|---|---|---|---|---|",
+    ]
+    rounds, default = range(max(e["round"] for e in found) + 1), "the libraries' default"
+    for name in dict.fromkeys(e["waits"] for e in found):
+        alone, beside = ([rates[name, on, n] for n in rounds] for on in (False, True))
+        kept = [one / rates[default, False, n] for n, one in enumerate(alone)]
+        left = [two / one for one, two in zip(alone, beside, strict=True)]
+        cells = [f"{statistics.median(alone):.1f}", _spread(kept), f"{statistics.median(beside):.1f}", _spread(left)]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _spread(ratios: Sequence[float]) -> str:
+    return f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     modes = parser.add_subparsers(dest="mode", required=True)
-    for name in ("speed", "frozen"):
+    for name in ("speed", "frozen", "busy"):
         mode = modes.add_parser(name, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
         mode.add_argument("data", type=Path)
         mode.add_argument("--example", type=Path, help="run_image_classification.py; how to get it stands above")
@@ -311,13 +368,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         mode.add_argument("--precision", choices=("bf16", "no"), default="bf16")
         mode.add_argument("--batch", type=int, default=16)
         mode.add_argument("--size", type=int, default=224, help="side of the network's input, pixels")
-        mode.add_argument("--rounds", type=int, default=3 if name == "speed" else 1)
+        mode.add_argument("--rounds", type=int, default={"speed": 3, "busy": 5}.get(name, 1))
         mode.add_argument("--json", type=Path, help="also write what was measured in every round")
         if name == "speed":
             mode.add_argument("--models", nargs="+", choices=MODELS, default=["tiny", "small"])
             mode.add_argument("--images", nargs="+", choices=("discs", "cutouts"), default=["discs", "cutouts"])
             mode.add_argument("--steps", type=int, help="measured steps, instead of those of each network")
             mode.add_argument("--compile", action="store_true", help="torch.compile for all: for GPUs, untested")
+        elif name == "busy":
+            mode.add_argument("--steps", type=int, help="measured steps")
+            mode.add_argument(
+                "--spins", type=int, nargs="*", default=[], help="other bounds to try, turns of libgomp's loop"
+            )
         else:
             mode.add_argument("--weights", required=True, help="a pretrained network: dinov2-small")
             mode.add_argument("--epochs", type=int, default=5, help="of the example; its README has 5")
@@ -328,10 +390,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if getattr(given, name) is not None:
             setattr(given, name, getattr(given, name).resolve())
     given.work.mkdir(parents=True, exist_ok=True)
-    found = speed(given) if given.mode == "speed" else frozen(given)
+    measure, table = {"speed": (speed, speed_table), "frozen": (frozen, frozen_table), "busy": (busy, busy_table)}[
+        given.mode
+    ]
+    found = measure(given)
     if given.json:
         given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    print(speed_table(found) if given.mode == "speed" else frozen_table(found))
+    print(table(found))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdovis import stages
+from sdovis import stages, waiting
 from sdovis import study as studies
 from sdovis.study import Study
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def _opened(study: Study | Path | str) -> Iterator[tuple[Study, stages.Folders]]:
+    waiting.bounded()
     found = study if isinstance(study, Study) else studies.load(study)
     with stages.opened(found) as folders:
         yield found, folders

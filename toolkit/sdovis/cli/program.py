@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from sdovis import errors, printing
+from sdovis import errors, printing, waiting
 from sdovis.errors import SdovisError
 from sdovis.version import __version__
 
@@ -41,6 +41,7 @@ Sets = Annotated[
 
 def main() -> None:
     """Run the command line and exit with a documented code."""
+    waiting.bounded()
     sys.exit(run_command(sys.argv[1:]))
 
 

@@ -16,6 +16,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
 import gradio as gr
 from starlette.middleware import Middleware
 
+from sdovis import waiting
 from sdovis.errors import Conflict, SdovisError
 from sdovis.webapp import page, sweeping
 from sdovis.webapp.admission import Admission
@@ -65,6 +66,7 @@ def launch(
     ``host`` None: GRADIO_SERVER_NAME (a Space sets it), otherwise 127.0.0.1; ``port`` None: the first free one from 7860.
     ``space`` is the folder that holds ``space.json``, or a file in it. With ``block`` it returns when interrupted.
     """
+    waiting.bounded()
     folder = Path(space).resolve() if space else None
     page_ = build(model, examples=examples, space=folder.parent if folder and folder.is_file() else folder)
     return serve(page_, host, port, block=block)
