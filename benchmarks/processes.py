@@ -9,10 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 #: Steps before the first that counts.
@@ -33,7 +32,7 @@ class Contestant:
     stamps: Path
     fills: Sequence[Path]
     python_path: Sequence[Path] = ()
-    environment: Mapping[str, str | None] = MappingProxyType({})  #: set, or with None taken out
+    environment: Sequence[tuple[str, str | None]] = ()  #: set, or with None taken out
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ class _Running:
         self.ends: dict[int, float] = {}
         self.peak, self.before, self.since = 0, 0.0, time.time()
         self.usage: Any = None
-        for name, value in of.environment.items():
+        for name, value in of.environment:
             environment.pop(name, None)
             if value is not None:
                 environment[name] = value

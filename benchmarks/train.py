@@ -327,7 +327,7 @@ def busy(given: argparse.Namespace) -> list[dict[str, Any]]:
                 for name, environment in waits.items():
                     contestant = replace(
                         ours(given, "cutouts", model, training, *own),
-                        environment={**environment, "OMP_NUM_THREADS": None},
+                        environment=[*environment.items(), ("OMP_NUM_THREADS", None)],
                     )
                     (cost,) = measured([contestant], given.work, images_per_step=given.batch)
                     found.append({"round": number, "waits": name, "busy threads beside": beside, **asdict(cost)})
