@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 from sdovis import inference, manifests, records, stages
 from sdovis import study as studies
 from sdovis.channels.channel import channel
+from sdovis.corpus import measures
 from sdovis.corpus.build import Corpus
-from sdovis.evaluation import baselines
 from sdovis.evaluation.facts import Estimate
 from sdovis.evaluation.scores import Scores
 from sdovis.learning import description, training
@@ -209,8 +209,8 @@ def tuned() -> Mapping[str, tuple[Any, Mapping[str, Sequence[Any]]]]:
 
 def tables(corpus: Corpus, study: studies.Study) -> dict[str, NDArray[np.float64]]:
     """Measures of the Sun -> (N, features) of every row, and their union with the baselines that look at pixels."""
-    found = baselines.features(corpus, [channel(name) for name in study.images.channels])
-    measured = {name: table for name, table in found.items() if name in baselines.MEASURED}
+    found = measures.tables(corpus, [channel(name) for name in study.images.channels])
+    measured = {name: table for name, table in found.items() if name in measures.MEASURED}
     return {**measured, "union": np.concatenate(list(found.values()), axis=1)}
 
 
