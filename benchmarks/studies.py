@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 from sdovis import inference, manifests, records, stages
 from sdovis import study as studies
 from sdovis.channels.channel import channel
+from sdovis.corpus import measures
 from sdovis.corpus.build import Corpus
-from sdovis.evaluation import baselines
 from sdovis.evaluation.facts import Estimate
 from sdovis.evaluation.scores import Scores
 from sdovis.learning import description, training
@@ -62,6 +62,8 @@ RESIDUAL = {
 SIMULATED = "runs/simulated-browse/model"
 SCRATCH = {"backbone": {"config": RESIDUAL}, "training.learning_rate": 1e-3, "training.num_train_epochs": 20}
 
+#: Half of each label is the second opinion of the measures of other regions.
+SOFT = {"method.soft_labels": 0.5}
 FROZEN = {"method.trainable": "head", "training.num_train_epochs": 60, "training.learning_rate": 1e-3}
 
 #: What a way does not name.
@@ -84,6 +86,12 @@ WAYS: Mapping[str, Mapping[str, Patch]] = {
             **SCRATCH, "backbone": {"id": SIMULATED}, "training.learning_rate": 5e-4,
             "training.label_smoothing_factor": 0.1,
         },
+        "convolutional, simulator first, soft labels": {
+            **SCRATCH, "backbone": {"id": SIMULATED}, "training.learning_rate": 5e-4, **SOFT,
+        },
+        "full, layer-wise rates, soft labels": {
+            "training.num_train_epochs": 4, "training.learning_rate": 2e-4, "method.layer_decay": 0.75, **SOFT,
+        },
         "convolutional, simulator first, 40 epochs": {
             **SCRATCH, "backbone": {"id": SIMULATED}, "training.learning_rate": 5e-4, "training.num_train_epochs": 40,
         },
@@ -95,6 +103,14 @@ WAYS: Mapping[str, Mapping[str, Patch]] = {
     "hmi-continuum": {
         "frozen": {**FROZEN, "images.neighbours": "keep", "images.flatten": False},
         "frozen, masked, flat": {**FROZEN, "images.neighbours": "mask", "images.flatten": True},
+        "frozen, masked, flat, soft labels": {**FROZEN, "images.neighbours": "mask", "images.flatten": True, **SOFT},
+        "convolutional, masked, flat, soft labels": {
+            **SCRATCH, "images.neighbours": "mask", "images.flatten": True, **SOFT,
+        },
+        "full, layer-wise rates, masked, flat, soft labels": {
+            "training.num_train_epochs": 4, "training.learning_rate": 2e-4, "method.layer_decay": 0.75,
+            "images.neighbours": "mask", "images.flatten": True, **SOFT,
+        },
         "convolutional, masked, flat": {**SCRATCH, "images.neighbours": "mask", "images.flatten": True},
         "convolutional, masked, flat, renderings": {
             **SCRATCH, "images.neighbours": "mask", "images.flatten": True,
@@ -209,8 +225,8 @@ def tuned() -> Mapping[str, tuple[Any, Mapping[str, Sequence[Any]]]]:
 
 def tables(corpus: Corpus, study: studies.Study) -> dict[str, NDArray[np.float64]]:
     """Measures of the Sun -> (N, features) of every row, and their union with the baselines that look at pixels."""
-    found = baselines.features(corpus, [channel(name) for name in study.images.channels])
-    measured = {name: table for name, table in found.items() if name in baselines.MEASURED}
+    found = measures.tables(corpus, [channel(name) for name in study.images.channels])
+    measured = {name: table for name, table in found.items() if name in measures.MEASURED}
     return {**measured, "union": np.concatenate(list(found.values()), axis=1)}
 
 

@@ -12,6 +12,7 @@ import pytest
 from crafted_facts import corpus_facts
 from PIL import Image
 from sdovis.channels.channel import channel
+from sdovis.corpus import measures
 from sdovis.corpus.build import Corpus
 from sdovis.evaluation import baselines
 from sdovis.manifests import Manifest
@@ -112,7 +113,7 @@ def test_spots_are_measured_on_the_sun_where_a_row_says_its_place(corpus: Corpus
     here = replace(corpus, facts=replace(facts, view=view), rows=rows)
     west = replace(here, rows=rows.assign(longitude_deg=60.0))
     kinds = [channel("hmi-continuum")]
-    at_centre, at_limb = (np.expm1(baselines.features(of, kinds)["spot-measures"]) for of in (here, west))
+    at_centre, at_limb = (np.expm1(measures.tables(of, kinds)["spot-measures"]) for of in (here, west))
     assert np.median(at_limb[:, 0] / at_centre[:, 0]) == pytest.approx(2, rel=0.15)
 
 
@@ -133,13 +134,13 @@ def test_what_was_chosen_is_fitted_on_both_parts_if_the_model_learned_from_both(
 def test_features_are_computed_once_for_all_sources_and_again_for_another_corpus(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kinds, seen, features = [channel("hmi-continuum")], [], baselines.features
+    kinds, seen, tables = [channel("hmi-continuum")], [], measures.tables
 
     def counted(of: Corpus, channels: list) -> dict:
         seen.append(of.manifest.digest)
-        return features(of, channels)
+        return tables(of, channels)
 
-    monkeypatch.setattr(baselines, "features", counted)
+    monkeypatch.setattr(measures, "tables", counted)
     plain = baselines.predictions(corpus, kinds)
     first, again = (baselines.predictions(corpus, kinds, kept=tmp_path / "measures") for _ in range(2))
     assert len(seen) == 2

@@ -144,10 +144,10 @@ def _sha256(codes: loader.Pixels) -> str:
 
 
 class FeatureSet:
-    """A torch dataset of features and labels, read by the batch."""
+    """A torch dataset of features and labels, read by the batch; ``soft`` as in `loader.Pictures`."""
 
-    def __init__(self, features: Features, labels: NDArray[np.int64]) -> None:
-        self.features, self.labels = torch.from_numpy(features), np.asarray(labels)
+    def __init__(self, features: Features, labels: NDArray[np.int64], soft: NDArray[np.float32] | None = None) -> None:
+        self.features, self.labels, self.soft = torch.from_numpy(features), np.asarray(labels), soft
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -162,7 +162,14 @@ class FeatureSet:
 
     def __getitems__(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
         """What a data loader asks for: a whole batch at once."""
-        return {"features": self.features[list(indices)], "labels": torch.from_numpy(self.labels[list(indices)])}
+        which = list(indices)
+        soft = {} if self.soft is None else {loader.SOFT: torch.from_numpy(self.soft[which])}
+        return {"features": self.features[which], "labels": torch.from_numpy(self.labels[which]), **soft}
+
+
+def shown(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """A batch as `Head` takes it."""
+    return {"features": batch["features"], "labels": loader.taught(batch)}
 
 
 class Head(torch.nn.Module):

@@ -139,16 +139,25 @@ def _received(codes: Any) -> Any:
 class Pictures:
     """A torch dataset of codes and labels, read by the batch, with draws from (seed, epoch, index).
 
-    ``codes`` are (N, S, S) or (N, S, S, 3), in memory or memory-mapped; ``names`` are the augmentations to draw.
+    ``codes`` are (N, S, S) or (N, S, S, 3), in memory or memory-mapped; ``names`` are the augmentations to draw;
+    ``soft`` are (N, K) shares of the classes, if more is to be learned than each image's label.
     """
 
-    def __init__(self, codes: Pixels, labels: Iterable[int], names: tuple[str, ...] = (), seed: int = 0) -> None:
+    def __init__(
+        self,
+        codes: Pixels,
+        labels: Iterable[int],
+        names: tuple[str, ...] = (),
+        seed: int = 0,
+        soft: NDArray[np.float32] | None = None,
+    ) -> None:
         import torch
 
         self.codes = codes
         self.labels = [int(label) for label in labels]
         self.names = names
         self.seed = seed
+        self.soft = soft
         # In shared memory: persistent workers hold a copy of this object and must see the epoch change.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -170,7 +179,8 @@ class Pictures:
         """What a data loader asks for: a whole batch at once."""
         draws = augment.drawn(self.names, seed=self.seed, epoch=self.epoch, indices=indices)
         labels = np.array([self.labels[i] for i in indices], dtype=np.int64)
-        return Gathered(self.codes[list(indices)], labels, draws)
+        soft = None if self.soft is None else self.soft[list(indices)]
+        return Gathered(self.codes[list(indices)], labels, draws, soft)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"codes": _sent(self.codes)}
@@ -181,18 +191,34 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Gathered:
-    """A batch as it is in the cache: codes, labels, and the outcome drawn for each augmentation."""
+    """A batch as it is in the cache: codes, labels, the outcome drawn for each augmentation, and soft labels if any."""
 
     codes: Pixels
     labels: NDArray[np.int64]
     draws: augment.Draws
+    soft: NDArray[np.float32] | None = None
 
 
 def collated(batch: Gathered) -> dict[str, Any]:
     """A batch as the data loader passes it on. Draws stay on the CPU, so they are not a tensor."""
     import torch
 
-    return {"codes": torch.from_numpy(batch.codes), "labels": torch.from_numpy(batch.labels), "draws": batch.draws}
+    soft = {} if batch.soft is None else {SOFT: torch.from_numpy(batch.soft)}
+    return {
+        "codes": torch.from_numpy(batch.codes),
+        "labels": torch.from_numpy(batch.labels),
+        "draws": batch.draws,
+        **soft,
+    }
+
+
+#: The Trainer counts the entries of ``labels`` as images: soft labels travel beside them.
+SOFT = "soft"
+
+
+def taught(batch: Mapping[str, Any]) -> Any:
+    """What is to be learned of a batch: its soft labels (B, K), otherwise its labels (B,)."""
+    return batch.get(SOFT, batch["labels"])
 
 
 @dataclass(frozen=True)
@@ -211,4 +237,4 @@ class Input:
         codes, draws = batch["codes"], batch["draws"]
         if draws.shape[1]:
             codes = augment.augmented(codes, self.names, draws, self.signed)
-        return {"pixel_values": normalised(codes, self.answers.to(codes.device)), "labels": batch["labels"]}
+        return {"pixel_values": normalised(codes, self.answers.to(codes.device)), "labels": taught(batch)}

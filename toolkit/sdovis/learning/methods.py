@@ -109,9 +109,9 @@ def of_head(body: Body, on_main: Callable[[Callable[[], Any]], Any]) -> Task:
         return body.model
 
     learned = seen["train"] if body.joined is None else np.concatenate([seen["train"], seen["validation"]])
-    training = features.FeatureSet(learned, np.asarray(body.learned_from.labels))
+    training = features.FeatureSet(learned, np.asarray(body.learned_from.labels), body.learned_from.soft)
     validation = features.FeatureSet(seen["validation"], np.asarray(body.validation.labels))
-    return Task(head, training, validation, features.first, dict, export)
+    return Task(head, training, validation, features.first, features.shown, export)
 
 
 def probe_of(study: Study) -> Study:

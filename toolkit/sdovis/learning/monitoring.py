@@ -139,11 +139,12 @@ def batch(training: loader.Pictures, shown: loader.Input) -> tuple[list[NDArray[
     at = np.unique(np.linspace(0, len(training) - 1, SHOWN).round().astype(int)).tolist()
     epoch = training.epoch
     training.set_epoch(0)
-    seen = shown(loader.collated(training.__getitems__(at)))
+    gathered = training.__getitems__(at)
+    seen = shown(loader.collated(gathered))
     training.set_epoch(epoch)
     answers = shown.answers.cpu().numpy()
     values = seen["pixel_values"].cpu().numpy()
     low, high = answers[:, :1, None], answers[:, -1:, None]
     codes = np.rint(255 * (values - low) / (high - low)).astype(np.uint8)
     pictures = [image[0] if training.codes.ndim == 3 else np.moveaxis(image, 0, -1) for image in codes]
-    return pictures, seen["labels"].tolist()
+    return pictures, gathered.labels.tolist()

@@ -14,6 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sdovis import allocation, disk, manifests
 from sdovis.errors import BadInput, Problem, SdovisError
 from sdovis.learning import arithmetic, checkpoints, familiarity, loader, methods, refit
@@ -197,8 +200,12 @@ def _body(plan: TrainingPlan, arguments: Any) -> methods.Body:
         model, processor = backbones.build(plan.study, plan.corpus.classes, plan.about)
     with plan.clock.part("data"):
         shown = functools.partial(_pictures, plan, processor, progress=not arguments.disable_tqdm)
-        training, validation = shown("train", names=plan.augmented_by), shown("validation")
-        joined = shown(*plan.learned_from, names=plan.augmented_by) if len(plan.learned_from) > 1 else None
+        taught: dict[str, Any] = {"names": plan.augmented_by, "soft": on_main(lambda: _soft_labels(plan))}
+        training, validation, joined = shown("train"), shown("validation"), None
+        if len(plan.learned_from) > 1:
+            joined = shown(*plan.learned_from, **taught)
+        else:
+            training = shown("train", **taught)
     return methods.Body(
         model, processor, training, validation, plan.cache / "features", plan.study.precision,
         arguments.per_device_eval_batch_size, arguments.device, joined,
@@ -206,7 +213,7 @@ def _body(plan: TrainingPlan, arguments: Any) -> methods.Body:
 
 
 def _pictures(
-    plan: TrainingPlan, processor: Any, *parts: str, progress: bool, names: tuple[str, ...] = ()
+    plan: TrainingPlan, processor: Any, *parts: str, progress: bool, names: tuple[str, ...] = (), soft: Any = None
 ) -> loader.Pictures:
     """The images of some parts, one after the other. Raises `BadInput` if a part has none."""
     from sdovis.learning import cache, streaming
@@ -220,7 +227,22 @@ def _pictures(
     else:
         each = [cache.codes(plan.cache, plan.corpus, part, processor, progress=progress) for part in parts]
         codes = each[0] if len(each) == 1 else loader.Joined(*each)
-    return loader.Pictures(codes, itertools.chain(*labels), names, plan.study.study.seed)
+    return loader.Pictures(codes, itertools.chain(*labels), names, plan.study.study.seed, soft)
+
+
+def _soft_labels(plan: TrainingPlan) -> NDArray[np.float32] | None:
+    """Of the images that the network learns from, in their order; None if the study wants none."""
+    if not (share := plan.study.method.soft_labels):
+        return None
+    from sdovis.channels.channel import channel
+    from sdovis.corpus import measures
+    from sdovis.learning.soft_labels import soft_labels
+
+    corpus, kinds = plan.corpus, [channel(name) for name in plan.study.images.channels]
+    tables = measures.tables_once(corpus, kinds, plan.cache / "measures")
+    which = np.concatenate([np.flatnonzero(corpus.rows["split"] == part) for part in plan.learned_from])
+    known = {name: table[which] for name, table in tables.items()}
+    return soft_labels(corpus.rows.iloc[which], known, len(corpus.classes), share)
 
 
 def _watchers(plan: TrainingPlan, arguments: Any, loss: Loss) -> list[Any]:

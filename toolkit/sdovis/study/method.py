@@ -29,7 +29,7 @@ class Probe(Section):
 
 
 #: Settings of a later sdovis, and the values with which models are trained as before: those have no entry of them.
-_ADDED: dict[str, Any] = {"refit": "none", "average": False}
+_ADDED: dict[str, Any] = {"refit": "none", "average": False, "soft_labels": 0.0}
 
 
 class Method(Section):
@@ -63,6 +63,13 @@ class Method(Section):
     )
     logit_adjustment: float = Field(
         0.0, ge=0, le=10, description="tau times the log of the classes' shares is added to the logits in the loss."
+    )
+    soft_labels: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of each label that comes from models of the measured spots or fields of all other regions: a "
+        "second opinion, beside the observer's, on what the image shows.",
     )
     patience: int | None = Field(
         None, ge=1, description="Stop after this many evaluations in a row without improvement in keep_by."
