@@ -37,6 +37,21 @@ Sets = Annotated[
         help="Override one entry of the study, as in --set study.seed=1; may be repeated.",
     ),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Processes of this machine that open images; one for each core if not given.", show_default=False
+    ),
+]
+Scheduler = Annotated[
+    str,
+    typer.Option(
+        metavar="tcp://HOST:PORT",
+        help="Open images on the workers of a Dask cluster instead (the extra dask); they must see the files under the same "
+        "paths. The result is the same.",
+        show_default=False,
+    ),
+]
 
 
 def main() -> None:

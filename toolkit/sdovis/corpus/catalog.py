@@ -83,7 +83,7 @@ def catalog(
         )
         hint = "set source.columns.noaa_ar and those of the position"
         raise BadInput([*once(p for _, p in understood.problems), Problem(what, hint, study.source.rows_from)])
-    frames = _frames(understood.kept)
+    frames = frames_of(understood.kept)
     look = partial(_look, study, understood.numbered, workers=workers, progress=progress, total=len(frames))
     parts = _kept_on_disk(frames, shards, look) if shards else _only_looked_at(frames, look)
     table, seen = _gathered(frames, parts)
@@ -112,7 +112,7 @@ def catalog(
 Frame = tuple[Observation, ...]
 
 
-def _frames(rows: Iterable[Observation]) -> list[Frame]:
+def frames_of(rows: Iterable[Observation]) -> list[Frame]:
     """The rows of each image (with several channels, of each set of images), in order of time."""
     frames: dict[tuple[str, ...], list[Observation]] = {}
     for row in rows:

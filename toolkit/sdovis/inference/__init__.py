@@ -1,7 +1,7 @@
 """A saved model at work: what it is shown of a source, the ready pipeline, and the one path by which pictures are scored."""
 
 from sdovis.inference.scoring import Engine, Scored, TorchEngine, latency, loaded, probabilities, scored
-from sdovis.inference.solar_pipeline import Classified, Unfamiliar, opened, pipeline
+from sdovis.inference.solar_pipeline import Classified, Unfamiliar, pipeline
 from sdovis.inference.sources import codes, gathered
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "gathered",
     "latency",
     "loaded",
-    "opened",
     "pipeline",
     "probabilities",
     "scored",
