@@ -77,7 +77,7 @@ class Parts:
     def join(self) -> None:
         """Make the table of the parts, which appears whole, and remove them. Raises `Conflict` if something is in its place."""
         if not self._joined():
-            beside = self.folder / f"table{self.target.suffix}"
+            beside = self.folder / "joined"
             _WRITERS[self.target.suffix.lower()](beside, self.schema, self._tables())
             disk.write(self.folder / WHOLE, json.dumps({"sha256": manifests.sha256_file(beside)}))
             if self.target.exists():

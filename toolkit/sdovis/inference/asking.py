@@ -78,13 +78,13 @@ def question(
         )
     given = inputs.gather(images, view)
     processor = backbones.load_processor(folder)
-    sides = [dict(processor.size).get(side) for side in ("width", "height")]
-    if None in sides:
+    size = dict(processor.size)
+    if not {"width", "height"} <= size.keys():
         what = "its processor crops pictures, which would cut regions off"
         raise BadInput(Problem(what, "use a model trained by sdovis", model))
     wish = Wish(
         json.dumps(view.to_json()),
-        (int(sides[0]), int(sides[1])),
+        (int(size["width"]), int(size["height"])),
         int(processor.resample),
         position,
         listed,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -141,8 +141,10 @@ def _input(text: str, view: View) -> list[tuple[str, ...]] | Input:
 
 def _folder(path: Path) -> list[tuple[str, ...]] | Input:
     """The images in a folder and below it; of a corpus or dataset, those that its tables hold."""
-    if (path / "corpus.json").is_file() or (path / "corpus" / "corpus.json").is_file():
-        return _corpus(path if (path / "corpus.json").is_file() else path / "corpus")
+    # A released dataset has corpus.json too, but no manifest: its files are those of the Hub.
+    for corpus in (path, path / "corpus"):
+        if (corpus / "corpus.json").is_file() and (corpus / manifests.NAME).is_file():
+            return _corpus(corpus)
     images = sorted(str(each) for each in path.rglob("*") if each.name.lower().endswith(SUFFIXES) and each.is_file())
     if images:
         return [(each,) for each in images]
@@ -160,25 +162,12 @@ def _corpus(folder: Path) -> Input:
     corpus = Corpus.load(folder)
 
     def images() -> Iterator[Asked]:
-        for number, row in enumerate(corpus.rows.itertuples(index=False)):
-            place = Position(
-                *(_number(getattr(row, name)) for name in ("latitude_deg", "longitude_deg", "x_px", "y_px"))
-            )
-            region = _number(row.noaa_ar)
-            yield Asked(
-                str(row.image_file),
-                stored=corpus.pictures[number],
-                sha256=str(row.image_sha256),
-                observed=None if row.observed != row.observed else row.observed.to_pydatetime(),
-                places=(Place(place, None if region is None else int(region), str(row.id)),),
+        for number, row in enumerate(map(dict[str, Any], corpus.rows.to_dict("records"))):
+            yield replace(
+                _of_row(row, str(row["image_file"])), stored=corpus.pictures[number], sha256=row["image_sha256"]
             )
 
     return Input(images, len(corpus.rows), corpus.manifest.digest)
-
-
-def _number(value: Any) -> float | None:
-    """A cell of a table; None where it has no value."""
-    return None if value is None or value != value else float(value)
 
 
 def _dataset(where: str) -> Input:
@@ -198,23 +187,28 @@ def _dataset(where: str) -> Input:
     def images() -> Iterator[Asked]:
         for part, data in parts.items():
             for number, row in enumerate(foreign.rows_of(foreign.undecoded(data, column), where)):
-                yield _of_row(row, column, f"{where}/{part}/{number}")
+                stored = row[column] if isinstance(row[column], dict) else {}
+                asked = _of_row(row, f"{where}/{part}/{number}")
+                yield replace(asked, stored=foreign.stored_bytes(stored, where))
 
     return Input(images, None, manifests.sha256_text(where))
 
 
-def _of_row(row: Any, column: str, name: str) -> Asked:
-    stored, region, time = row[column] or {}, row.get("noaa_ar"), row.get("observed")
+def _of_row(row: Mapping[str, Any], name: str) -> Asked:
+    """What the row of a corpus, or of another dataset with such columns, says of its image."""
+    region, time = _number(row.get("noaa_ar")), row.get("observed")
     place = Place(
         Position(*(_number(row.get(each)) for each in ("latitude_deg", "longitude_deg", "x_px", "y_px"))),
-        region if isinstance(region, int) else None,
+        None if region is None else int(region),
         str(row.get("id") or ""),
     )
-    data = stored.get("bytes")
-    observed = time if isinstance(time, datetime) else None
-    if data is None and stored.get("path"):
-        return Asked(name, (str(stored["path"]),), observed=observed)
-    return Asked(name, stored=data or b"", observed=observed, places=(place,))
+    # A missing time of a table is a NaT, which is a datetime and not equal to itself.
+    return Asked(name, observed=time if isinstance(time, datetime) and time == time else None, places=(place,))
+
+
+def _number(value: Any) -> float | None:
+    """A number of a table; None where it has none."""
+    return float(value) if isinstance(value, int | float) and value == value else None
 
 
 # --- a study ----------------------------------------------------------------------------------------------------------

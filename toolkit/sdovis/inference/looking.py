@@ -140,12 +140,10 @@ def _of_regions(view: View, wish: Wish, images: Sequence[SolarImage], listed: Re
     places = {number: Position(*place) for number, place in listed.at(time_of(layers)).items()}
     unseen = {number: why for number, place in places.items() if (why := _hidden(layers, place))}
     asked = [number for number in places if number not in unseen]
-    spots = {
-        number: replace(_spot(view, layers, place), region=number) if number in asked else Spot(
-            number, "", *(place.on_sun or (None, None)), notes=(unseen[number],), coded=False
-        )
-        for number, place in places.items()
-    }  # fmt: skip
+    spots = {number: replace(_spot(view, layers, places[number]), region=number) for number in asked}
+    for number, why in unseen.items():
+        latitude, longitude = places[number].on_sun or (None, None)
+        spots[number] = Spot(number, "", latitude, longitude, notes=(why,), coded=False)
     if not places:
         nothing = Spot(notes=("no numbered region on the disc",), coded=False)
         return _shown(view, wish, layers, [nothing], np.empty((0, 1, 1), np.uint8))

@@ -66,7 +66,8 @@ class Answered:
 
     def answers(self, classes: Sequence[str]) -> list[tuple[Spot, dict[str, float] | None, float | None]]:
         """Each spot with the probability of each class and its unfamiliarity; None where nothing was answered."""
-        found, row = [], 0
+        found: list[tuple[Spot, dict[str, float] | None, float | None]] = []
+        row = 0
         for spot in self.shown.spots if self.shown else ():
             if not spot.coded:
                 found.append((spot, None, None))
@@ -130,10 +131,10 @@ def predict_parts(
 
 def rows_of(answered: Answered, classes: Sequence[str], pin: str) -> list[dict[str, Any]]:
     """An image's rows in the table (`answers.schema`)."""
-    about = {"file": answered.asked.name, "model": pin}
+    about: dict[str, Any] = {"file": answered.asked.name, "model": pin}
     if answered.shown is None:
         why = "; ".join(f"{each.what}; {each.hint}" if each.hint else each.what for each in answered.problems)
-        return [about | {"sha256": answered.asked.sha256, "unusable": True, "notes": why}]
+        return [about | {"sha256": answered.asked.sha256 or None, "unusable": True, "notes": why}]
     about |= {"sha256": answered.shown.sha256}
     found = []
     for spot, probabilities, strange in answered.answers(classes):
