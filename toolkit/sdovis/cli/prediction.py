@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sdovis import errors, printing
-from sdovis.cli.program import Scheduler, Workers, app
+from sdovis.cli.program import Scheduler, Workers, app, refuse_both
 from sdovis.errors import BadInput, Problem
 from sdovis.printing import say
 
@@ -73,8 +73,7 @@ def predict(
 
     if draw is not None and regions is None and at is None:
         raise BadInput(Problem("--draw shows regions on full discs, and none are asked for", "add --regions or --at"))
-    if workers is not None and scheduler:
-        raise BadInput(Problem("--workers are of this machine, and --scheduler uses others", "leave out one of them"))
+    refuse_both(workers, scheduler)
     position = None if at is None else Position.parse(at)
     question = asking.question(
         model, images, position=position, regions=regions, engine=engine, drawn=draw is not None, out=out,

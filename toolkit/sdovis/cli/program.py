@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from sdovis import errors, printing
-from sdovis.errors import SdovisError
+from sdovis.errors import BadInput, Problem, SdovisError
 from sdovis.version import __version__
 
 app = typer.Typer(
@@ -52,6 +52,12 @@ Scheduler = Annotated[
         show_default=False,
     ),
 ]
+
+
+def refuse_both(workers: int | None, scheduler: str) -> None:
+    """Raise `BadInput` if both `Workers` and a `Scheduler` are asked for."""
+    if workers is not None and scheduler:
+        raise BadInput(Problem("--workers are of this machine, and --scheduler uses others", "leave out one of them"))
 
 
 def main() -> None:

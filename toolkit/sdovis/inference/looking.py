@@ -276,6 +276,10 @@ def _disc(layer: Layer) -> DiscShown | None:
     if image.frame is None:
         return None
     values: NDArray[Any] = image.values if image.is_picture or kind is None else kind.encode(layer.values)
+    if (
+        values.ndim == 3 and kind is not None and kind.spotted
+    ):  # a colour that white light does not have hides the boxes'
+        values = np.asarray(Image.fromarray(values).convert("L"))
     zoom = min(1.0, PICTURE_PX / max(values.shape[:2]))
     size = (round(values.shape[1] * zoom), round(values.shape[0] * zoom))
     small = np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BOX)) if zoom < 1 else values

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 INKS = ("#56B4E9", "#F0E442", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#0072B2", "#FFFFFF")
 DOUBTFUL = "#B8B8B8"
 GROUND = "#101014"
+#: The brightest code of 255 is drawn as if there were so many: boxes and labels stand out from a Sun that is not white.
+SUN_AT_MOST = 300
 #: Labels in the figure: their height and width as shares of its side, the gap between them.
 LABEL_HIGH, LABEL_WIDE, GAP = 0.052, 0.15, 0.006
 #: How far the axes go beyond the disc, in radii: room for labels.
-ROOM = 1.32
+ROOM = 1.2
 
 
 def named(spot: Spot) -> str:
@@ -44,8 +46,8 @@ def disc(answered: Answered, classes: Sequence[str], view: View, model: str) -> 
     shown = answered.shown
     assert shown is not None
     assert shown.disc is not None
-    figure = Figure(figsize=(9, 9.5), facecolor=GROUND)
-    axes = figure.add_axes((0.0, 0.03, 1.0, 0.9))
+    figure = Figure(figsize=(9, 9.8), facecolor=GROUND)
+    axes = figure.add_axes((0.0, 0.02, 1.0, 0.9))
     _draw_sun(axes, shown.disc)
     found = answered.answers(classes)
     boxes = [(spot, *_said(spot, probabilities, strange, classes)) for spot, probabilities, strange in found]
@@ -54,7 +56,7 @@ def disc(answered: Answered, classes: Sequence[str], view: View, model: str) -> 
     time = f"{shown.observed:%Y-%m-%d %H:%M} UT" if shown.observed else "time unknown"
     channel = view.channels[0].title if view.channels else ""
     figure.text(0.5, 0.965, f"{channel}   {time}", color="white", size=15, ha="center", va="center", weight="bold")
-    figure.text(0.5, 0.938, f"model {model}", color="#A8A8B0", size=8.5, ha="center", va="center")
+    figure.text(0.5, 0.935, f"model {model}", color="#A8A8B0", size=8.5, ha="center", va="center")
     left_out = [named(each[0]) for each in boxes if each not in placed and each[0].region is not None]
     note = f"not shown: {', '.join(left_out)}" if left_out else ""
     figure.text(0.5, 0.012, note, color="#A8A8B0", size=8, ha="center", va="bottom")
@@ -82,7 +84,7 @@ def _draw_sun(axes: Axes, sun: DiscShown) -> None:
     # Pixel centres are whole numbers in the image itself: its first pixel begins at -0.5.
     extent = (-0.5, width / sun.zoom - 0.5, height / sun.zoom - 0.5, -0.5)
     if sun.table:
-        axes.imshow(sun.picture, cmap=_table(sun.table), vmin=0, vmax=255, extent=extent)
+        axes.imshow(sun.picture, cmap=_table(sun.table), vmin=0, vmax=SUN_AT_MOST, extent=extent)
     else:
         axes.imshow(sun.picture, extent=extent)
     x, y = sun.center_px
