@@ -162,7 +162,7 @@ def _corpus(folder: Path) -> Input:
     corpus = Corpus.load(folder)
 
     def images() -> Iterator[Asked]:
-        for number, row in enumerate(map(dict[str, Any], corpus.rows.to_dict("records"))):
+        for number, row in enumerate(corpus.rows.to_dict("records")):
             yield replace(
                 _of_row(row, str(row["image_file"])), stored=corpus.pictures[number], sha256=row["image_sha256"]
             )
@@ -194,7 +194,7 @@ def _dataset(where: str) -> Input:
     return Input(images, None, manifests.sha256_text(where))
 
 
-def _of_row(row: Mapping[str, Any], name: str) -> Asked:
+def _of_row(row: Mapping[Any, Any], name: str) -> Asked:
     """What the row of a corpus, or of another dataset with such columns, says of its image."""
     region, time = _number(row.get("noaa_ar")), row.get("observed")
     place = Place(
