@@ -134,7 +134,7 @@ def test_a_table_that_is_there_is_not_overwritten_and_an_unknown_suffix_is_refus
 def test_another_prediction_in_the_place_of_an_unfinished_one_is_a_conflict(folder, small_model, tmp_path):
     out = tmp_path / "p.csv"
     with answers.opened(out, ("a", "b"), {"model": "one", "images": "these"}) as parts:
-        parts.write(0, [{"file": "x", "class": "a"}], 1, [])
+        parts.write(0, [{"file": "x", "class": "a"}], [])
     said = r"another prediction was begun here .* \(other images\)"
     with pytest.raises(Conflict, match=said), answers.opened(out, ("a", "b"), {"model": "one", "images": "those"}):
         pass
@@ -147,7 +147,7 @@ def test_another_prediction_in_the_place_of_an_unfinished_one_is_a_conflict(fold
 def test_a_kill_between_the_table_and_the_removal_of_its_parts_is_finished_by_the_same_command(tmp_path, monkeypatch):
     out, key = tmp_path / "p.csv", {"model": "one"}
     with answers.opened(out, ("a",), key) as parts:
-        parts.write(0, [{"file": "x", "class": "a"}], 1, [])
+        parts.write(0, [{"file": "x", "class": "a"}], [])
         with monkeypatch.context() as patch:
             patch.setattr(answers.disk, "remove", lambda path: None)
             parts.join()

@@ -56,18 +56,14 @@ class Parts:
         """The numbers of the parts that are whole."""
         return {int(path.stem) for path in self.folder.glob("*.parquet")}
 
-    def write(self, number: int, rows: Sequence[Mapping[str, Any]], images: int, problems: Iterable[Problem]) -> None:
-        """Write part ``number``, the answers for ``images`` images, with what was wrong with some of them."""
+    def write(self, number: int, rows: Sequence[Mapping[str, Any]], problems: Iterable[Problem]) -> None:
+        """Write part ``number``, with what was wrong with some of its images."""
         wrong = [asdict(problem) for problem in problems]
-        said = {b"problems": json.dumps(wrong).encode(), b"images": str(images).encode()}
+        said = {b"problems": json.dumps(wrong).encode()}
         table = pa.Table.from_pylist(list(rows), schema=self.schema.with_metadata(said))
         beside = self.folder / f"{number:06d}.part"
         pq.write_table(table, beside)
         disk.move(beside, self._path(number))
-
-    def images(self, number: int) -> int:
-        """How many images a part answers for."""
-        return int(pq.read_schema(self._path(number)).metadata[b"images"])
 
     def problems(self) -> list[Problem]:
         """What was wrong with images, in their order."""

@@ -115,7 +115,8 @@ def answered(asked: Question, show: Show, seen: Callable[[Answered], None] | Non
         for each in found:
             problems += each.problems
             for spot, probabilities, strange in each.answers(asked.classes):
-                show(each.asked.name, _fields(asked, spot, probabilities, strange), spot.notes)
+                notes = spot.notes if probabilities else ()
+                show(each.asked.name, _fields(asked, spot, probabilities, strange), notes)
             if seen and each.shown:
                 seen(each)
     return problems

@@ -109,7 +109,7 @@ def predict_parts(
 ) -> None:
     """Write the parts that are not there yet; ``row_of`` gives the rows of an image, and ``seen`` is shown each."""
     done = parts.finished()
-    wanted: deque[tuple[int, int]] = deque()
+    wanted: deque[int] = deque()
 
     def missing() -> Iterator[list[Asked]]:
         number = 0
@@ -117,16 +117,16 @@ def predict_parts(
             if number in done:
                 tick(len(some))
             else:
-                wanted.append((number, len(some)))
+                wanted.append(number)
                 yield some
             number += 1
 
     for part in _parts(missing(), wish, view, engine, pace, lambda: tick(1)):
-        number, count = wanted.popleft()
+        number = wanted.popleft()
         for each in part:
             seen(each)
         rows = [row for each in part for row in row_of(each)]
-        parts.write(number, rows, count, (problem for each in part for problem in each.problems))
+        parts.write(number, rows, (problem for each in part for problem in each.problems))
 
 
 def rows_of(answered: Answered, classes: Sequence[str], pin: str) -> list[dict[str, Any]]:
@@ -274,7 +274,7 @@ def _parts(
                 part.batches.append(pool.submit(engine.scored, codes[: pace.batch]))
                 pending = [codes[pace.batch :]] if count > pace.batch else []
                 unfinished = [each for of in (*under_way, part) for each in of.batches if not each.done()]
-                if len(unfinished) > lanes:
+                if len(unfinished) > lanes + 1:  # one waits, so that no lane has to
                     unfinished[0].result()
 
         try:
