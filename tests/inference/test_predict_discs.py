@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import pickle
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -13,7 +14,10 @@ from sdovis.cli import run_command
 from sdovis.errors import BadInput
 from sdovis.images.images import read_image
 from sdovis.inference import region_lists, wall
-from sdovis.inference.looking import DiscShown, Spot
+from sdovis.inference.inputs import Asked
+from sdovis.inference.looking import DiscShown, Shown, Spot, Wish, look
+from sdovis.learning import backbones
+from sdovis.learning.description import view_of
 from sdovis.sun.archives import read_archive
 from sdovis.sun.rotation import rotated
 
@@ -106,6 +110,17 @@ def test_every_region_of_a_disc_has_a_row_with_the_probabilities_of_asking_for_i
         assert table.loc[region, ["latitude_deg", "longitude_deg"]].tolist() == [latitude, longitude]
     assert [path.name for path in (tmp_path / "wall").iterdir()] == ["disc.fits.png"]
     assert (tmp_path / "wall" / "disc.fits.png").stat().st_size > 20_000
+
+
+def test_what_a_worker_is_given_and_gives_holds_nothing_of_astropy(disc_model, disc, summary):
+    """A Quantity that crosses a Dask worker arrives without its unit."""
+    view = view_of(backbones.load_config(disc_model)).to_json()
+    wish = Wish(json.dumps(view), (32, 32), 2, listed=region_lists.read(summary), drawn=True)
+    asked = Asked("disc", (str(disc),))
+    shown = look(wish, asked)
+    assert isinstance(shown, Shown) and len(shown.codes) == 3 and shown.disc is not None
+    for crossing in (wish, asked, shown):
+        assert b"astropy" not in pickle.dumps(crossing)
 
 
 def test_lines_name_the_region(disc_model, disc, summary, capfd):

@@ -157,21 +157,6 @@ def test_a_kill_between_the_table_and_the_removal_of_its_parts_is_finished_by_th
     assert out.read_bytes() == made and not list(tmp_path.glob(".p.csv*"))
 
 
-def test_a_corpus_and_its_study_have_the_probabilities_that_evaluate_gives(small_study, tmp_path):
-    """All of one run: `evaluate`'s table, `predict` of the corpus' pictures, and of the study's rows and files."""
-    assert run_command(["run", "study.toml"]) == 0
-    scores = pd.read_parquet("runs/small/scores/predictions.parquet").set_index("id")
-    predicted("runs/small", "runs/small/corpus", "--out", "corpus.parquet")
-    predicted("runs/small", "study.toml", "--out", "study.parquet")
-    probabilities = [name for name in scores if name.startswith("prob_")]
-    for name in ("corpus.parquet", "study.parquet"):
-        found = pd.read_parquet(name)
-        found = found[found["class"].notna()].set_index("id")
-        assert set(scores.index) <= set(found.index)
-        worst = np.abs(found.loc[scores.index, probabilities].to_numpy() - scores[probabilities].to_numpy()).max()
-        assert worst < 1e-4
-
-
 def test_the_number_of_children_and_of_lanes_changes_nothing(table, folder, small_model, tmp_path):
     found = []
     for number, pace in enumerate((Pace(1, batch=4, lanes=1), Pace(2, batch=4, lanes=2))):
@@ -181,6 +166,11 @@ def test_the_number_of_children_and_of_lanes_changes_nothing(table, folder, smal
     assert found[0] == found[1]
     read = pd.read_csv(tmp_path / "0.csv")
     assert np.allclose(read["prob_beta"], table["prob_beta"], atol=1e-5, equal_nan=True)
+
+
+def test_an_unknown_engine_is_refused_with_the_nearest(folder, small_model, capfd):
+    predicted(small_model, next(folder.glob("*TAI.fits")), "--engine", "onx", code=2)
+    assert "there is no engine 'onx'; did you mean 'onnx'?" in capfd.readouterr().err
 
 
 PROGRAM = """
@@ -193,7 +183,7 @@ print("begun", flush=True)
 asking.tabled(asked, Path(sys.argv[3]), part_images=2)
 """
 #: Kills of a prediction at random moments; more with SDOVIS_KILLS=20.
-KILLS = int(os.environ.get("SDOVIS_KILLS", "3"))
+KILLS = int(os.environ.get("SDOVIS_KILLS", "2"))
 
 
 def test_a_prediction_killed_at_random_moments_leaves_the_table_of_one_that_was_not(folder, small_model, tmp_path):
