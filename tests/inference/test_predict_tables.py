@@ -33,7 +33,7 @@ def folder(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (where / "deep" / "er").mkdir(parents=True)
     for number, file in enumerate(sorted((simulated / "images").glob("*.fits"))[:12]):
         shutil.copy(file, where / "deep" / "er" if number == 3 else where)
-    (where / "text.fits").write_text("SIMPLE is what this text is not\n")
+    (where / "text.fits").write_text("SIMPLE  =                    T, and then nothing\n")
     (where / "notes.md").write_text("no image")
     return where
 

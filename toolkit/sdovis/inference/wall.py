@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Inks for the classes, in their order, told apart also by colour-blind eyes on a dark ground: Okabe & Ito (2008).
-INKS = ("#56B4E9", "#F0E442", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#0072B2", "#FFFFFF")
+#: Inks for the classes, in their order, told apart also by colour-blind eyes: after Okabe & Ito (2008), lighter on a dark ground.
+INKS = ("#56B4E9", "#F0E442", "#FF7F2A", "#2BC79B", "#F29AC8", "#E6B84D", "#6FA8FF", "#FFFFFF")
 DOUBTFUL = "#B8B8B8"
-GROUND = "#101014"
+GROUND, LABEL = "#000000", "#16161C"
 #: The brightest code of 255 is drawn as if there were so many: boxes and labels stand out from a Sun that is not white.
 SUN_AT_MOST = 300
 #: Labels in the figure: their height and width as shares of its side, the gap between them.
@@ -46,8 +46,8 @@ def disc(answered: Answered, classes: Sequence[str], view: View, model: str) -> 
     shown = answered.shown
     assert shown is not None
     assert shown.disc is not None
-    figure = Figure(figsize=(9, 9.8), facecolor=GROUND)
-    axes = figure.add_axes((0.0, 0.02, 1.0, 0.9))
+    figure = Figure(figsize=(9, 10), facecolor=GROUND)
+    axes = figure.add_axes((0.0, 0.05, 1.0, 0.9))
     _draw_sun(axes, shown.disc)
     found = answered.answers(classes)
     boxes = [(spot, *_said(spot, probabilities, strange, classes)) for spot, probabilities, strange in found]
@@ -55,11 +55,11 @@ def disc(answered: Answered, classes: Sequence[str], view: View, model: str) -> 
     _draw_regions(axes, shown.disc, placed, view)
     time = f"{shown.observed:%Y-%m-%d %H:%M} UT" if shown.observed else "time unknown"
     channel = view.channels[0].title if view.channels else ""
-    figure.text(0.5, 0.965, f"{channel}   {time}", color="white", size=15, ha="center", va="center", weight="bold")
-    figure.text(0.5, 0.935, f"model {model}", color="#A8A8B0", size=8.5, ha="center", va="center")
+    figure.text(0.5, 0.977, f"{channel}   {time}", color="white", size=15, ha="center", va="center", weight="bold")
+    figure.text(0.5, 0.952, f"model {model}", color="#A8A8B0", size=8.5, ha="center", va="center")
     left_out = [named(each[0]) for each in boxes if each not in placed and each[0].region is not None]
     note = f"not shown: {', '.join(left_out)}" if left_out else ""
-    figure.text(0.5, 0.012, note, color="#A8A8B0", size=8, ha="center", va="bottom")
+    figure.text(0.5, 0.01, note, color="#A8A8B0", size=8, ha="center", va="bottom")
     _draw_key(figure, classes)
     return figure
 
@@ -120,7 +120,7 @@ def _draw_regions(axes: Axes, sun: DiscShown, boxes: Sequence[tuple[Spot, str, s
         axes.plot((near[0], middle[0]), (near[1], middle[1]), color=ink, lw=0.8, zorder=2)
         axes.text(
             *middle, text, color=ink, size=8.5, ha="center", va="center", linespacing=1.1, zorder=3,
-            bbox={"boxstyle": "round,pad=0.25", "facecolor": GROUND, "edgecolor": ink, "linewidth": 0.7, "alpha": 0.88},
+            bbox={"boxstyle": "round,pad=0.25", "facecolor": LABEL, "edgecolor": ink, "linewidth": 0.7, "alpha": 0.88},
         )  # fmt: skip
 
 
@@ -177,5 +177,6 @@ def _draw_key(figure: Figure, classes: Sequence[str]) -> None:
     lines = [Line2D([], [], color=INKS[i % len(INKS)], lw=2, label=name) for i, name in enumerate(classes)]
     lines.append(Line2D([], [], color=DOUBTFUL, lw=2, linestyle="--", label="doubtful: limb, or ? unfamiliar"))
     figure.legend(
-        handles=lines, loc="lower left", bbox_to_anchor=(0.01, 0.03), frameon=False, labelcolor="white", fontsize=8.5
-    )
+        handles=lines, loc="lower center", bbox_to_anchor=(0.5, 0.022), ncols=len(lines), frameon=False,
+        labelcolor="white", fontsize=9,
+    )  # fmt: skip
