@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Inks for the classes, in their order, told apart also by colour-blind eyes: after Okabe & Ito (2008), lighter on a dark ground.
+#: Inks for the classes, in their order, told apart by colour-blind eyes too: Okabe & Ito (2008), lighter.
 INKS = ("#56B4E9", "#F0E442", "#FF7F2A", "#2BC79B", "#F29AC8", "#E6B84D", "#6FA8FF", "#FFFFFF")
 DOUBTFUL = "#B8B8B8"
 GROUND, LABEL = "#000000", "#16161C"
