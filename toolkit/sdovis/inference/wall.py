@@ -100,8 +100,9 @@ def _draw_sun(axes: Axes, sun: DiscShown) -> None:
 
 def _table(name: str) -> Any:
     import matplotlib
-    import sunpy.visualization.colormaps  # noqa: F401  registers SDO's tables with matplotlib
 
+    if name not in matplotlib.colormaps:
+        import sunpy.visualization.colormaps  # noqa: F401  registers SDO's tables with matplotlib
     return matplotlib.colormaps[name if name in matplotlib.colormaps else "gray"]
 
 
