@@ -15,7 +15,7 @@ from sdovis.errors import BadInput
 from sdovis.images.images import read_image
 from sdovis.inference import region_lists, wall
 from sdovis.inference.inputs import Asked
-from sdovis.inference.looking import DiscShown, Shown, Spot, Wish, look
+from sdovis.inference.looking import DiscShown, Shown, Sought, Spot, look
 from sdovis.learning import backbones
 from sdovis.learning.description import view_of
 from sdovis.sun.archives import read_archive
@@ -115,11 +115,11 @@ def test_every_region_of_a_disc_has_a_row_with_the_probabilities_of_asking_for_i
 def test_what_a_worker_is_given_and_gives_holds_nothing_of_astropy(disc_model, disc, summary):
     """A Quantity that crosses a Dask worker arrives without its unit."""
     view = view_of(backbones.load_config(disc_model)).to_json()
-    wish = Wish(json.dumps(view), (32, 32), 2, listed=region_lists.read(summary), drawn=True)
+    sought = Sought(json.dumps(view), (32, 32), 2, listed=region_lists.read(summary), drawn=True)
     asked = Asked("disc", (str(disc),))
-    shown = look(wish, asked)
+    shown = look(sought, asked)
     assert isinstance(shown, Shown) and len(shown.codes) == 3 and shown.disc is not None
-    for crossing in (wish, asked, shown):
+    for crossing in (sought, asked, shown):
         assert b"astropy" not in pickle.dumps(crossing)
 
 

@@ -15,8 +15,8 @@ from sdovis.channels.place import Position
 from sdovis.channels.view import View
 from sdovis.errors import BadInput, Problem
 from sdovis.inference import answers, engines, inputs, prediction, region_lists, solar_pipeline, wall
-from sdovis.inference.inputs import Input
-from sdovis.inference.looking import Spot, Wish
+from sdovis.inference.inputs import Inputs
+from sdovis.inference.looking import Sought, Spot
 from sdovis.inference.prediction import Answered, Pace
 from sdovis.inference.scoring import Engine
 from sdovis.learning import backbones
@@ -39,8 +39,8 @@ class Question:
     pin: str
     classes: tuple[str, ...]
     view: View
-    wish: Wish
-    input: Input
+    sought: Sought
+    input: Inputs
     engine: Engine
     pace: Pace
     key: dict[str, str]
@@ -82,7 +82,7 @@ def question(
     if not {"width", "height"} <= size.keys():
         what = "its processor crops pictures, which would cut regions off"
         raise BadInput(Problem(what, "use a model trained by sdovis", model))
-    wish = Wish(
+    sought = Sought(
         json.dumps(view.to_json()),
         (int(size["width"]), int(size["height"])),
         int(processor.resample),
@@ -102,7 +102,7 @@ def question(
     classes = tuple(config.id2label[number] for number in range(config.num_labels))
     title = str(of_model(config).get("study") or Path(model).name)
     opened = engines.engine(engine, folder)
-    return Question(title, pin, classes, view, wish, given, opened, pace, key)
+    return Question(title, pin, classes, view, sought, given, opened, pace, key)
 
 
 def answered(asked: Question, show: Show, seen: Callable[[Answered], None] | None = None) -> list[Problem]:
@@ -110,7 +110,7 @@ def answered(asked: Question, show: Show, seen: Callable[[Answered], None] | Non
     problems: list[Problem] = []
     with _progress(asked, few=10) as bar:
         found = prediction.predict(
-            asked.input.images(), asked.wish, asked.view, asked.engine, pace=asked.pace, tick=bar.update
+            asked.input.images(), asked.sought, asked.view, asked.engine, pace=asked.pace, tick=bar.update
         )
         for each in found:
             problems += each.problems
@@ -124,7 +124,7 @@ def answered(asked: Question, show: Show, seen: Callable[[Answered], None] | Non
 
 def _fields(asked: Question, spot: Spot, probabilities: dict[str, float] | None, strange: float | None) -> list[str]:
     """An answer as `predict` prints it."""
-    fields = [wall.named(spot)] if asked.wish.listed is not None and asked.wish.position is None else []
+    fields = [wall.named(spot)] if asked.sought.listed is not None and asked.sought.position is None else []
     if probabilities is None:
         return [*fields, *spot.notes]
     ordered = sorted(probabilities.items(), key=lambda entry: -entry[1])
@@ -148,11 +148,11 @@ def tabled(
             asked.input.images(),
             parts,
             partial(prediction.rows_of, classes=asked.classes, pin=asked.pin),
-            asked.wish,
+            asked.sought,
             asked.view,
             asked.engine,
             pace=asked.pace,
-            part_images=min(part_images, PART_DISCS) if asked.wish.drawn else part_images,
+            part_images=min(part_images, PART_DISCS) if asked.sought.drawn else part_images,
             tick=bar.update,
             seen=seen or (lambda each: None),
         )

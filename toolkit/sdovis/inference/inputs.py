@@ -64,7 +64,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Input:
+class Inputs:
     """Images in their order; ``count`` is None where nobody knows how many there are. ``digest`` tells them from others."""
 
     images: Callable[[], Iterator[Asked]]
@@ -74,13 +74,13 @@ class Input:
     study: StudyImages | None = None
 
 
-def gather(inputs: Sequence[str], view: View) -> Input:
+def gather(inputs: Sequence[str], view: View) -> Inputs:
     """All images of ``inputs``, those named twice once.
 
     Raises `BadInput` with every input that is nothing, and as corpus, study and dataset do.
     """
     paths: list[tuple[str, ...]] = []
-    others: list[Input] = []
+    others: list[Inputs] = []
     problems: list[Problem] = []
     for text in inputs:
         try:
@@ -88,7 +88,7 @@ def gather(inputs: Sequence[str], view: View) -> Input:
         except BadInput as error:
             problems += error.problems
             continue
-        if isinstance(found, Input):
+        if isinstance(found, Inputs):
             others.append(found)
         else:
             paths += found
@@ -96,19 +96,19 @@ def gather(inputs: Sequence[str], view: View) -> Input:
         raise BadInput(problems)
     # One image named in two ways, as by a folder and by itself, is asked about once.
     files = list({tuple(str(Path(path).resolve()) for path in each): each for each in paths}.values())
-    named = Input(
+    named = Inputs(
         lambda: (Asked(",".join(each), each) for each in files), len(files), manifests.sha256_text(repr(files))
     )
     return _joined([named, *others] if files or not others else others)
 
 
-def _joined(found: Sequence[Input]) -> Input:
+def _joined(found: Sequence[Inputs]) -> Inputs:
     studies = [each.study for each in found if each.study]
     if len(studies) > 1:
         raise BadInput("two studies are named; name one at a time")
     counts = [each.count for each in found]
     known = [count for count in counts if count is not None]
-    return Input(
+    return Inputs(
         lambda: (asked for each in found for asked in each.images()),
         sum(known) if len(known) == len(counts) else None,
         manifests.sha256_text(" ".join(each.digest for each in found)),
@@ -117,7 +117,7 @@ def _joined(found: Sequence[Input]) -> Input:
     )
 
 
-def _input(text: str, view: View) -> list[tuple[str, ...]] | Input:
+def _input(text: str, view: View) -> list[tuple[str, ...]] | Inputs:
     path = Path(text)
     if path.is_file():
         return _of_study(path, view) if path.suffix.lower() == ".toml" else [(text,)]
@@ -139,7 +139,7 @@ def _input(text: str, view: View) -> list[tuple[str, ...]] | Input:
     raise BadInput(Problem("there is no such image file", file=text))
 
 
-def _folder(path: Path) -> list[tuple[str, ...]] | Input:
+def _folder(path: Path) -> list[tuple[str, ...]] | Inputs:
     """The images in a folder and below it; of a corpus or dataset, those that its tables hold."""
     # A released dataset has corpus.json too, but no manifest: its files are those of the Hub.
     for corpus in (path, path / "corpus"):
@@ -156,7 +156,7 @@ def _folder(path: Path) -> list[tuple[str, ...]] | Input:
 # --- a corpus, a dataset ----------------------------------------------------------------------------------------------
 
 
-def _corpus(folder: Path) -> Input:
+def _corpus(folder: Path) -> Inputs:
     from sdovis.corpus.build import Corpus
 
     corpus = Corpus.load(folder)
@@ -167,10 +167,10 @@ def _corpus(folder: Path) -> Input:
                 _of_row(row, str(row["image_file"])), stored=corpus.pictures[number], sha256=row["image_sha256"]
             )
 
-    return Input(images, len(corpus.rows), corpus.manifest.digest)
+    return Inputs(images, len(corpus.rows), corpus.manifest.digest)
 
 
-def _dataset(where: str) -> Input:
+def _dataset(where: str) -> Inputs:
     """The images of a dataset, on the Hub or in a folder, in the order of its parts, read one after another."""
     import datasets
 
@@ -191,7 +191,7 @@ def _dataset(where: str) -> Input:
                 asked = _of_row(row, f"{where}/{part}/{number}")
                 yield replace(asked, stored=foreign.stored_bytes(stored, where))
 
-    return Input(images, None, manifests.sha256_text(where))
+    return Inputs(images, None, manifests.sha256_text(where))
 
 
 def _of_row(row: Mapping[Any, Any], name: str) -> Asked:
@@ -214,7 +214,7 @@ def _number(value: Any) -> float | None:
 # --- a study ----------------------------------------------------------------------------------------------------------
 
 
-def _of_study(path: Path, view: View) -> Input:
+def _of_study(path: Path, view: View) -> Inputs:
     """The rows of a study with their images, which are looked at as the model does; rows without a class are left out.
 
     Raises `BadInput` as `sdovis check` does for rows that cannot be read.
@@ -245,7 +245,7 @@ def _of_study(path: Path, view: View) -> Input:
     left_out = len(known.rejects) + len({id(raw) for raw, _ in known.problems})
     notices = (f"{path}: {left_out} rows are left out; sdovis check {path} says why",) if left_out else ()
     keywords = Keywords.read(study.keywords) if study.keywords else None
-    return Input(
+    return Inputs(
         lambda: iter(asked),
         len(asked),
         manifests.sha256_text(repr(asked)),

@@ -80,7 +80,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Wish:
+class Sought:
     """What is wanted of every image.
 
     ``input_px`` (width, height) and ``resample`` are the processor's; ``position`` is that of --at. ``listed`` names the
@@ -102,36 +102,36 @@ def _view(text: str) -> View:
     return View.from_json(json.loads(text))
 
 
-def look(wish: Wish, asked: Asked) -> Shown | tuple[Problem, ...]:
+def look(sought: Sought, asked: Asked) -> Shown | tuple[Problem, ...]:
     """In the child: what is seen, or what is wrong."""
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UserWarning)
-            shown = _seen(_view(wish.view), wish, asked)
+            shown = _seen(_view(sought.view), sought, asked)
         notes = tuple(str(each.message) for each in said if each.filename.endswith(("looking.py", "sources.py")))
         return replace(shown, spots=tuple(replace(spot, notes=spot.notes + notes) for spot in shown.spots))
     except BadInput as error:
         return tuple(problem if problem.file else replace(problem, file=asked.name) for problem in error.problems)
 
 
-def _seen(view: View, wish: Wish, asked: Asked) -> Shown:
+def _seen(view: View, sought: Sought, asked: Asked) -> Shown:
     if asked.frame:
-        return _of_study(view, wish, asked)
+        return _of_study(view, sought, asked)
     if asked.stored is not None:
-        return _of_stored(view, wish, asked)
-    return _of_files(view, wish, [read_image(file, observed=asked.observed) for file in asked.files])
+        return _of_stored(view, sought, asked)
+    return _of_files(view, sought, [read_image(file, observed=asked.observed) for file in asked.files])
 
 
-def _of_files(view: View, wish: Wish, images: Sequence[SolarImage]) -> Shown:
-    if wish.listed is not None and wish.position is None:
-        return _of_regions(view, wish, images, wish.listed)
-    coded, layers = of_frame(images, view, wish.position, wish.listed)
-    spot = _spot(view, layers, wish.position, coded.notes)
-    return _shown(view, wish, layers, [spot], coded.codes[None])
+def _of_files(view: View, sought: Sought, images: Sequence[SolarImage]) -> Shown:
+    if sought.listed is not None and sought.position is None:
+        return _of_regions(view, sought, images, sought.listed)
+    coded, layers = of_frame(images, view, sought.position, sought.listed)
+    spot = _spot(view, layers, sought.position, coded.notes)
+    return _shown(view, sought, layers, [spot], coded.codes[None])
 
 
-def _of_regions(view: View, wish: Wish, images: Sequence[SolarImage], listed: RegionList) -> Shown:
+def _of_regions(view: View, sought: Sought, images: Sequence[SolarImage], listed: RegionList) -> Shown:
     """Every region that is listed at the image's time."""
     layers = view.layers(images)
     if not view.is_exceeded_by(layers[0]):
@@ -146,9 +146,9 @@ def _of_regions(view: View, wish: Wish, images: Sequence[SolarImage], listed: Re
         spots[number] = Spot(number, "", latitude, longitude, notes=(why,), coded=False)
     if not places:
         nothing = Spot(notes=("no numbered region on the disc",), coded=False)
-        return _shown(view, wish, layers, [nothing], np.empty((0, 1, 1), np.uint8))
+        return _shown(view, sought, layers, [nothing], np.empty((0, 1, 1), np.uint8))
     if not asked:
-        return _shown(view, wish, layers, list(spots.values()), np.empty((0, 1, 1), np.uint8))
+        return _shown(view, sought, layers, list(spots.values()), np.empty((0, 1, 1), np.uint8))
     others = [[place for number, place in places.items() if number != own] for own in asked]
     cut = view.cutouts(layers, [places[number] for number in asked], others)
     blank = cut.blank
@@ -156,7 +156,7 @@ def _of_regions(view: View, wish: Wish, images: Sequence[SolarImage], listed: Re
         if empty:
             spots[number] = replace(spots[number], coded=False, notes=("there is nothing to see at that position",))
     ordered = [spots[number] for number in (*asked, *unseen)]
-    return _shown(view, wish, layers, ordered, cut.codes[~blank])
+    return _shown(view, sought, layers, ordered, cut.codes[~blank])
 
 
 def _hidden(layers: Sequence[Layer], place: Position) -> str:
@@ -199,14 +199,14 @@ def _spot(view: View, layers: Sequence[Layer], position: Position | None, notes:
     )
 
 
-def _of_stored(view: View, wish: Wish, asked: Asked) -> Shown:
+def _of_stored(view: View, sought: Sought, asked: Asked) -> Shown:
     """An image as a corpus or a dataset stores it."""
     data = asked.stored or b""
     if data.startswith(foreign.SOLAR):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "image.fits")
             file.write_bytes(data)
-            return _of_files(view, wish, [replace(read_image(file, observed=asked.observed), path=None)])
+            return _of_files(view, sought, [replace(read_image(file, observed=asked.observed), path=None)])
     try:
         with Image.open(io.BytesIO(data), formats=foreign.FORMATS) as picture:
             if picture.width * picture.height > foreign.MAX_PIXELS:
@@ -219,7 +219,7 @@ def _of_stored(view: View, wish: Wish, asked: Asked) -> Shown:
         for place in asked.places
     ] or [Spot()]
     return Shown(
-        asked.sha256 or hashlib.sha256(data).hexdigest(), asked.observed, tuple(spots), _resized(found[None], wish)
+        asked.sha256 or hashlib.sha256(data).hexdigest(), asked.observed, tuple(spots), _resized(found[None], sought)
     )
 
 
@@ -236,10 +236,10 @@ def _limb(view: View, position: Position | None) -> bool:
     return longitude is not None and bool(view.near_limb(longitude))
 
 
-def _of_study(view: View, wish: Wish, asked: Asked) -> Shown:
+def _of_study(view: View, sought: Sought, asked: Asked) -> Shown:
     """The rows of a study's image, made examples as `sdovis prepare` makes them, but of the model's view."""
-    assert wish.study is not None
-    study = wish.study
+    assert sought.study is not None
+    study = sought.study
     sha, out = examples.look(study.root, study.images, asked.frame, study.keywords, asked.numbered)
     if out.problems:
         raise BadInput(problem for _, problem in out.problems)
@@ -251,22 +251,24 @@ def _of_study(view: View, wish: Wish, asked: Asked) -> Shown:
     # A row that prepare would reject has its reason in the table.
     spots += [Spot(id=f"row {each.raw.row}", notes=(each.reason,), coded=False) for each in out.rejects]
     found = [build.codes_of(row["image"]) for row in out.kept]
-    shown = _resized(np.stack(found), wish) if found else np.empty((0, 1, 1), np.uint8)
+    shown = _resized(np.stack(found), sought) if found else np.empty((0, 1, 1), np.uint8)
     observed = out.kept[0]["observed"] if out.kept else asked.observed
     return Shown(sha, observed, tuple(spots), shown)
 
 
-def _shown(view: View, wish: Wish, layers: Sequence[Layer], spots: Sequence[Spot], found: NDArray[np.uint8]) -> Shown:
-    disc = _disc(layers[0]) if wish.drawn else None
+def _shown(
+    view: View, sought: Sought, layers: Sequence[Layer], spots: Sequence[Spot], found: NDArray[np.uint8]
+) -> Shown:
+    disc = _disc(layers[0]) if sought.drawn else None
     sha = "; ".join(layer.image.sha256 for layer in layers)
-    return Shown(sha, layers[0].image.observed, tuple(spots), _resized(found, wish), disc)
+    return Shown(sha, layers[0].image.observed, tuple(spots), _resized(found, sought), disc)
 
 
-def _resized(found: NDArray[np.uint8], wish: Wish) -> NDArray[np.uint8]:
+def _resized(found: NDArray[np.uint8], sought: Sought) -> NDArray[np.uint8]:
     """As the processor would do it, which then finds nothing left to resize."""
-    if found.shape[1:3] == wish.input_px[::-1] or not len(found):
+    if found.shape[1:3] == sought.input_px[::-1] or not len(found):
         return found
-    small = [np.asarray(Image.fromarray(each).resize(wish.input_px, wish.resample)) for each in found]
+    small = [np.asarray(Image.fromarray(each).resize(sought.input_px, sought.resample)) for each in found]
     return np.stack(small)
 
 

@@ -32,7 +32,7 @@ from sdovis.images import cluster, isolation
 from sdovis.inference import looking
 from sdovis.inference.answers import Parts
 from sdovis.inference.inputs import Asked
-from sdovis.inference.looking import Shown, Spot, Wish
+from sdovis.inference.looking import Shown, Sought, Spot
 from sdovis.inference.scoring import Engine, Scored
 from sdovis.learning.familiarity import caution
 
@@ -81,7 +81,7 @@ class Answered:
 
 def predict(
     images: Iterable[Asked],
-    wish: Wish,
+    sought: Sought,
     view: View,
     engine: Engine,
     *,
@@ -91,14 +91,14 @@ def predict(
     """The answers for ``images``, in order, batched among themselves. ``tick`` is called for each image looked at."""
     images = iter(images)
     some = iter(lambda: list(islice(images, pace.batch)), [])
-    yield from (each for part in _parts(some, wish, view, engine, pace, tick) for each in part)
+    yield from (each for part in _parts(some, sought, view, engine, pace, tick) for each in part)
 
 
 def predict_parts(
     images: Iterator[Asked],
     parts: Parts,
     row_of: Callable[[Answered], list[dict[str, Any]]],
-    wish: Wish,
+    sought: Sought,
     view: View,
     engine: Engine,
     *,
@@ -121,7 +121,7 @@ def predict_parts(
                 yield some
             number += 1
 
-    for part in _parts(missing(), wish, view, engine, pace, lambda: tick(1)):
+    for part in _parts(missing(), sought, view, engine, pace, lambda: tick(1)):
         number = wanted.popleft()
         for each in part:
             seen(each)
@@ -157,13 +157,13 @@ def rows_of(answered: Answered, classes: Sequence[str], pin: str) -> list[dict[s
 # --- the children -----------------------------------------------------------------------------------------------------
 
 
-def _looked(images: Iterable[Asked], wish: Wish, view: View, pace: Pace) -> Iterator[Any]:
+def _looked(images: Iterable[Asked], sought: Sought, view: View, pace: Pace) -> Iterator[Any]:
     """What children see of each image, in order: `Shown`, what is wrong, or how the child died."""
     imports = dict.fromkeys(
         (*isolation.READING_IMPORTS, looking.__name__, *(n for k in view.channels for n in k.imports))
     )
     return cluster.imap(
-        partial(looking.look, wish),
+        partial(looking.look, sought),
         images,
         scheduler=pace.scheduler,
         workers=pace.workers,
@@ -244,7 +244,7 @@ class _Part:
 
 def _parts(
     parts: Iterable[Iterable[Asked]],
-    wish: Wish,
+    sought: Sought,
     view: View,
     engine: Engine,
     pace: Pace,
@@ -261,7 +261,7 @@ def _parts(
             waiting.append(None)
 
     lanes = pace.lanes or 1
-    looked = _taken(_looked(images(), wish, view, pace), AHEAD * pace.batch)
+    looked = _taken(_looked(images(), sought, view, pace), AHEAD * pace.batch)
     under_way: deque[_Part] = deque()
     with ThreadPoolExecutor(lanes, "sdovis-lane") as pool, _few_threads(lanes):
         part, pending = _Part(), list[NDArray[np.uint8]]()
