@@ -113,7 +113,7 @@ def answered(asked: Question, show: Show, seen: Callable[[Answered], None] | Non
             asked.input.images(), asked.sought, asked.view, asked.engine, pace=asked.pace, tick=bar.update
         )
         for each in found:
-            problems += each.problems
+            problems += filter(None, [each.problem])
             for spot, probabilities, strange in each.answers(asked.classes):
                 notes = spot.notes if probabilities else ()
                 show(each.asked.name, _fields(asked, spot, probabilities, strange), notes)

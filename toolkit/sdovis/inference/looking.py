@@ -102,7 +102,7 @@ def _view(text: str) -> View:
     return View.from_json(json.loads(text))
 
 
-def look(sought: Sought, asked: Asked) -> Shown | tuple[Problem, ...]:
+def look(sought: Sought, asked: Asked) -> Shown | Problem:
     """In the child: what is seen, or what is wrong."""
     try:
         with warnings.catch_warnings(record=True) as said:
@@ -112,7 +112,9 @@ def look(sought: Sought, asked: Asked) -> Shown | tuple[Problem, ...]:
         notes = tuple(str(each.message) for each in said if each.filename.endswith(("looking.py", "sources.py")))
         return replace(shown, spots=tuple(replace(spot, notes=spot.notes + notes) for spot in shown.spots))
     except BadInput as error:
-        return tuple(problem if problem.file else replace(problem, file=asked.name) for problem in error.problems)
+        first, *others = error.problems
+        what = f"{first.what} (and {len(others)} more problems)" if others else first.what
+        return replace(first, what=what, file=first.file or asked.name)
 
 
 def _seen(view: View, sought: Sought, asked: Asked) -> Shown:

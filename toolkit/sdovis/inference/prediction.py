@@ -62,7 +62,7 @@ class Answered:
     asked: Asked
     shown: Shown | None
     scored: Scored
-    problems: tuple[Problem, ...] = ()
+    problem: Problem | None = None
 
     def answers(self, classes: Sequence[str]) -> list[tuple[Spot, dict[str, float] | None, float | None]]:
         """Each spot with the probability of each class and its unfamiliarity; None where nothing was answered."""
@@ -126,14 +126,14 @@ def predict_parts(
         for each in part:
             seen(each)
         rows = [row for each in part for row in row_of(each)]
-        parts.write(number, rows, (problem for each in part for problem in each.problems))
+        parts.write(number, rows, (each.problem for each in part if each.problem))
 
 
 def rows_of(answered: Answered, classes: Sequence[str], pin: str) -> list[dict[str, Any]]:
     """An image's rows in the table (`answers.schema`)."""
     about: dict[str, Any] = {"file": answered.asked.name, "model": pin}
     if answered.shown is None:
-        why = "; ".join(f"{each.what}; {each.hint}" if each.hint else each.what for each in answered.problems)
+        why = "" if answered.problem is None else str(replace(answered.problem, file=""))
         return [about | {"sha256": answered.asked.sha256 or None, "unusable": True, "notes": why}]
     about |= {"sha256": answered.shown.sha256}
     found = []
@@ -232,8 +232,8 @@ class _Part:
         unfamiliarity = np.concatenate(strange) if strange else None
         for asked, seen in self.images:
             if not isinstance(seen, Shown):
-                problems = (Problem(seen.why, "", asked.name),) if isinstance(seen, isolation.Death) else tuple(seen)
-                found.append(Answered(asked, None, Scored(probabilities[:0], None), problems))
+                problem = Problem(seen.why, "", asked.name) if isinstance(seen, isolation.Death) else seen
+                found.append(Answered(asked, None, Scored(probabilities[:0], None), problem))
                 continue
             own = slice(row, row + len(seen.codes))
             answer = Scored(probabilities[own], None if unfamiliarity is None else unfamiliarity[own])
