@@ -15,8 +15,8 @@ starting Python costs is left out everywhere. The parts, in images a second:
     png        `sdovis predict` on the PNG files
     stock      transformers' pipeline on the PNG files, at the best of its batch sizes
 
-and of one image, in milliseconds: `single` (`sdovis.pipeline` on one file, an opened model) and `isolated` (predict's path, which
-starts a child for it), against `open` (decoding it here) and `first` (the network on it alone).
+and of one image, in milliseconds: `single` (`sdovis.pipeline` on one file, an opened model) and `isolated` (predict's path,
+which starts a child for it), against `open` (decoding it here) and `first` (the network on it alone).
 """
 
 from __future__ import annotations
