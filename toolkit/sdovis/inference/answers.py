@@ -113,7 +113,7 @@ def opened(target: Path, classes: Sequence[str], key: Mapping[str, str]) -> Iter
     disk.make(folder)
     try:
         with filelock.FileLock(folder / ".lock", timeout=0):
-            if said.is_file():
+            if said.is_file() and any(folder.glob("*.parquet")):  # otherwise nothing of another would be lost
                 _refuse_other(json.loads(said.read_text(encoding="utf-8")), key, target, folder)
             else:
                 disk.write(said, json.dumps(dict(key), indent=1))

@@ -25,7 +25,7 @@ from sdovis.corpus import build, examples, foreign
 from sdovis.errors import BadInput, Problem, UnreadableImage
 from sdovis.images.images import SolarImage, read_image
 from sdovis.images.quality import quality_problem
-from sdovis.inference.inputs import Asked, StudyImages
+from sdovis.inference.inputs import Asked, Place, StudyImages
 from sdovis.inference.region_lists import RegionList
 from sdovis.inference.sources import codes, of_frame, time_of
 from sdovis.sun.notation import regions
@@ -208,7 +208,9 @@ def _of_stored(view: View, sought: Sought, asked: Asked) -> Shown:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "image.fits")
             file.write_bytes(data)
-            return _of_files(view, sought, [replace(read_image(file, observed=asked.observed), path=None)])
+            shown = _of_files(view, sought, [replace(read_image(file, observed=asked.observed), path=None)])
+        row = asked.places[0] if asked.places else Place()
+        return replace(shown, spots=tuple(replace(s, id=row.id, region=s.region or row.region) for s in shown.spots))
     try:
         with Image.open(io.BytesIO(data), formats=foreign.FORMATS) as picture:
             if picture.width * picture.height > foreign.MAX_PIXELS:
