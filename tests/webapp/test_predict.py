@@ -150,7 +150,8 @@ def test_a_model_that_masks_takes_the_days_summary_and_the_page_the_same_regions
 
 def test_a_list_that_is_none_or_that_a_model_cannot_use_is_refused(cutout_model, uploads, tmp_path, capfd):
     summary = tmp_path / "srs.txt"
-    summary.write_text(SUMMARY.format(spotted=ROW, plage="None", returning="None"))
+    text = SUMMARY.format(spotted=ROW, plage="None", returning="None")
+    summary.write_text(text.replace("2011", "2013"))  # the disc's day, two years later
     disc = uploads / "disc.fits"
     assert "no region summary lies within 24 hours" in refused(capfd, cutout_model, disc, "--regions", summary)
     assert "takes no other regions; leave out --regions, or leave out --at" in refused(
