@@ -25,15 +25,15 @@ def scheduler():
 
 
 def test_a_task_that_kills_its_child_costs_itself_alone_and_a_worker_that_is_lost_nothing(scheduler: str) -> None:
-    results = cluster.imap(squared, range(40), scheduler=scheduler, **LIMITS)
-    found = [next(results) for _ in range(8)]
+    results = cluster.imap(squared, range(80), scheduler=scheduler, **LIMITS)
+    found = [next(results) for _ in range(10)]
     with distributed.Client(scheduler) as client:
         victim = next(iter(client.run(os.getpid).values()))
     os.kill(victim, signal.SIGKILL)
     found += results
     assert isinstance(found[5], Death)
     assert "was killed" in found[5].why
-    assert [each for each in found if not isinstance(each, Death)] == [n * n for n in range(40) if n != 5]
+    assert [each for each in found if not isinstance(each, Death)] == [n * n for n in range(80) if n != 5]
 
 
 def test_predict_and_prepare_leave_the_same_bytes_as_on_this_machine(

@@ -13,6 +13,7 @@ import os
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from sdovis.errors import BadInput, Problem
 from sdovis.images import isolation
 from sdovis.images.isolation import Death, Result, Task
 
-#: Tasks per thread of the cluster that are handed out before the next result is taken, which bounds the memory.
-AHEAD = 4
+#: Tasks that a worker is given at once, for one child, and how many times as many for each thread of the cluster are handed
+#: out before the next result is taken, which bounds the memory.
+TOGETHER, AHEAD = 8, 2
 CONNECTING_S = 30
 
 
@@ -53,25 +55,32 @@ def _on_cluster(work: bytes, tasks: Iterable[Any], scheduler: str, limits: dict[
         from distributed import KilledWorker
 
         ahead = AHEAD * max(1, sum(client.nthreads().values()))
-        running: deque[Any] = deque()
+        running: deque[tuple[list[bytes], Any]] = deque()
 
-        def first() -> Any:
-            future = running.popleft()
+        def submitted(some: list[bytes]) -> Any:
+            # Pure tasks would be looked up by their contents: the same file may have changed.
+            return client.submit(in_child, work, some, limits, pure=False)
+
+        def first() -> list[Any]:
+            some, future = running.popleft()
             try:
-                return future.result()
+                return list(future.result())
             except KilledWorker as error:
-                return Death(f"every worker that tried it was lost: {str(error).partition(chr(10))[0]}")
+                if len(some) > 1:  # one of them, or chance: the others are not to pay for it
+                    running.extendleft(reversed([([each], submitted([each])) for each in some]))
+                    return []
+                return [Death(f"every worker that tried it was lost: {str(error).partition(chr(10))[0]}")]
 
         try:
-            for task in tasks:
-                # Pure tasks would be looked up by their contents: the same file may have changed.
-                running.append(client.submit(in_child, work, pickle.dumps(task), limits, pure=False))
-                if len(running) >= ahead:
-                    yield first()
+            payloads = map(pickle.dumps, tasks)
+            while some := list(islice(payloads, TOGETHER)):
+                running.append((some, submitted(some)))
+                while len(running) >= ahead:
+                    yield from first()
             while running:
-                yield first()
+                yield from first()
         finally:
-            for future in running:
+            for _, future in running:
                 future.cancel()
 
 
@@ -91,14 +100,17 @@ def _client(scheduler: str) -> Any:
         ) from error
 
 
-def in_child(work: bytes, task: bytes, limits: dict[str, Any]) -> Any:
-    """On a worker: one task in a child, as `isolation.isolated` has it."""
+def in_child(work: bytes, tasks: Sequence[bytes], limits: dict[str, Any]) -> list[Any]:
+    """On a worker: some tasks in a child, one after another, as `isolation.imap` has it."""
     if Path.cwd() != Path(limits["folder"]):
         os.chdir(limits["folder"])  # relative names mean what they meant to the caller
-    return isolation.isolated(
-        pickle.loads(work),
-        pickle.loads(task),
-        seconds=limits["seconds"],
-        memory_bytes=limits["memory_bytes"],
-        imports=limits["imports"],
+    return list(
+        isolation.imap(
+            pickle.loads(work),
+            map(pickle.loads, tasks),
+            workers=1,
+            seconds=limits["seconds"],
+            memory_bytes=limits["memory_bytes"],
+            imports=limits["imports"],
+        )
     )
