@@ -46,6 +46,14 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder that sees magnetograms, whole."""
+    import saved_models
+
+    return saved_models.save_model(tmp_path_factory.mktemp("small") / "model")
+
+
 @pytest.fixture
 def small_study(simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A study file beside its own copy of the simulated data, in a working directory of its own."""

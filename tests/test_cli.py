@@ -109,6 +109,19 @@ def test_predict_prints_a_line_an_image(finished, simulated, capfd):
     assert all(len(line.split("\t")) == 4 for line in lines)
 
 
+def test_predict_gives_a_corpus_and_its_study_the_probabilities_that_evaluate_gives(finished, tmp_path):
+    scores = pd.read_parquet("runs/small/scores/predictions.parquet").set_index("id")
+    probabilities = [name for name in scores if name.startswith("prob_")]
+    for named in ("runs/small", "study.toml"):
+        out = tmp_path / f"{Path(named).stem}.parquet"
+        assert run_command(["predict", "runs/small", named, "--out", str(out)]) == 0
+        found = pd.read_parquet(out)
+        found = found[found["class"].notna()].set_index("id")
+        assert set(scores.index) <= set(found.index)
+        worst = np.abs(found.loc[scores.index, probabilities].to_numpy() - scores[probabilities].to_numpy()).max()
+        assert worst < 1e-4
+
+
 def test_predict_names_every_missing_image(finished, capfd):
     assert run_command(["predict", "runs/small/model", "a.fits", "b.fits"]) == 2
     assert capfd.readouterr().err.count("there is no such image") == 2

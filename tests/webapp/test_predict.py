@@ -148,16 +148,19 @@ def test_a_model_that_masks_takes_the_days_summary_and_the_page_the_same_regions
     )
 
 
-def test_regions_without_a_position_or_for_a_model_that_keeps_neighbours_are_refused(
-    cutout_model, uploads, tmp_path, capfd
-):
+def test_a_list_that_is_none_or_that_a_model_cannot_use_is_refused(cutout_model, uploads, tmp_path, capfd):
     summary = tmp_path / "srs.txt"
-    summary.write_text(SUMMARY.format(spotted=ROW, plage="None", returning="None"))
-    assert "add --at" in refused(capfd, cutout_model, uploads / "disc.fits", "--regions", summary)
-    assert "there is no such file of region summaries" in refused(
-        capfd, cutout_model, uploads / "disc.fits", "--at", "N9W18", "--regions", tmp_path / "absent.txt"
+    text = SUMMARY.format(spotted=ROW, plage="None", returning="None")
+    summary.write_text(text.replace("2011", "2013"))  # the disc's day, two years later
+    disc = uploads / "disc.fits"
+    assert "no region summary lies within 24 hours" in refused(capfd, cutout_model, disc, "--regions", summary)
+    assert "takes no other regions; leave out --regions, or leave out --at" in refused(
+        capfd, cutout_model, disc, "--at", "N9W18", "--regions", summary
+    )
+    assert "there is no such file of regions" in refused(
+        capfd, cutout_model, disc, "--at", "N9W18", "--regions", tmp_path / "absent.txt"
     )
     (tmp_path / "notes.txt").write_text("remember the milk")
     assert "contains no Solar Region Summary" in refused(
-        capfd, cutout_model, uploads / "disc.fits", "--at", "N9W18", "--regions", tmp_path / "notes.txt"
+        capfd, cutout_model, disc, "--at", "N9W18", "--regions", tmp_path / "notes.txt"
     )

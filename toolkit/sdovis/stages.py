@@ -130,8 +130,8 @@ def check(study: Study) -> Catalog:
     return build.check(study)
 
 
-def prepare(study: Study, folders: Folders, say: Say) -> Corpus:
-    """Workbook and images -> corpus. Raises `BadInput` with all problems."""
+def prepare(study: Study, folders: Folders, say: Say, *, workers: int | None = None, scheduler: str = "") -> Corpus:
+    """Workbook and images -> corpus. Raises `BadInput` with all problems. Who opens the images, see `corpus.build.build`."""
     allocation.return_freed()  # before the import
     from sdovis.corpus import build
 
@@ -142,7 +142,11 @@ def prepare(study: Study, folders: Folders, say: Say) -> Corpus:
         say("prepare: nothing changed, keeping the corpus")
         corpus = build.Corpus.load(folders.corpus)
     else:
-        corpus = _timed(say, "prepare", lambda: build.build(study, folders.corpus, rows, origin=origin))
+        corpus = _timed(
+            say,
+            "prepare",
+            lambda: build.build(study, folders.corpus, rows, origin=origin, workers=workers, scheduler=scheduler),
+        )
     for notice in corpus.facts.notices or ():
         say(f"note: {notice}")
     augmentations(study, corpus)  # the corpus does not depend on these, so they may have changed since

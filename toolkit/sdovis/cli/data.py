@@ -10,7 +10,7 @@ import typer
 
 from sdovis import printing, stages
 from sdovis import study as studies
-from sdovis.cli.program import Sets, StudyFile, app
+from sdovis.cli.program import Scheduler, Sets, StudyFile, Workers, app, refuse_both
 from sdovis.errors import BadInput, Problem
 from sdovis.printing import say
 
@@ -105,13 +105,16 @@ def prepare(
         Path | None,
         typer.Option("--xlsx", metavar="FILE", help="Also write the corpus rows to a new workbook (.xlsx)."),
     ] = None,
+    workers: Workers = None,
+    scheduler: Scheduler = "",
 ) -> None:
     """Join rows and images, split them, and write the corpus. If interrupted, run it again to continue."""
     from sdovis.corpus.units import said_of_missing
 
+    refuse_both(workers, scheduler)
     study = studies.load(study_file, sets or ())
     with stages.opened(study) as folders:
-        corpus = stages.prepare(study, folders, say)
+        corpus = stages.prepare(study, folders, say, workers=workers, scheduler=scheduler)
     if xlsx is not None:
         from sdovis.corpus.export import export
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from sdovis import errors, printing, waiting
-from sdovis.errors import SdovisError
+from sdovis.errors import BadInput, Problem, SdovisError
 from sdovis.version import __version__
 
 app = typer.Typer(
@@ -37,6 +37,27 @@ Sets = Annotated[
         help="Override one entry of the study, as in --set study.seed=1; may be repeated.",
     ),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Processes of this machine that open images; one for each core if not given.", show_default=False
+    ),
+]
+Scheduler = Annotated[
+    str,
+    typer.Option(
+        metavar="tcp://HOST:PORT",
+        help="Open images on the workers of a Dask cluster instead (the extra dask); they must see the files under the same "
+        "paths. The result is the same.",
+        show_default=False,
+    ),
+]
+
+
+def refuse_both(workers: int | None, scheduler: str) -> None:
+    """Raise `BadInput` if both `Workers` and a `Scheduler` are asked for."""
+    if workers is not None and scheduler:
+        raise BadInput(Problem("--workers are of this machine, and --scheduler uses others", "leave out one of them"))
 
 
 def main() -> None:

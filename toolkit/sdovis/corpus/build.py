@@ -182,17 +182,19 @@ def build(
     origin: Mapping[str, str] | None = None,
     progress: bool = True,
     workers: int | None = None,
+    scheduler: str = "",
 ) -> Corpus:
     """Make the corpus of ``study`` in ``folder``, which appears whole or not at all.
 
-    ``origin`` is the result of `made_from`, if the caller already has it. If interrupted, the same call continues from
-    what is finished of the same rows and images. Raises `BadInput` with every problem of rows, images and split, and
-    then leaves nothing behind.
+    ``origin`` is the result of `made_from`, if the caller already has it. ``workers`` children of this machine open the
+    images (None: one per core), or those of a Dask ``scheduler``; the corpus is the same. If interrupted, the same call
+    continues from what is finished of the same rows and images. Raises `BadInput` with every problem of rows, images and
+    split, and then leaves nothing behind.
     """
     origin = origin or made_from(study, rows)
     shards = _shards(study, folder, origin)
     try:
-        found = catalog(study, rows, shards=shards, progress=progress, workers=workers)
+        found = catalog(study, rows, shards=shards, progress=progress, workers=workers, scheduler=scheduler)
         kept, rejects, facts, checked = _divided(study, found)
     except BadInput:
         shards.remove()

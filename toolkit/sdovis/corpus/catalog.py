@@ -17,7 +17,7 @@ from sdovis.corpus import examples, motion, units
 from sdovis.corpus.observations import Observation, Reject, Sorted, understand
 from sdovis.corpus.shards import HEAVY, Looked, Shards, chunks
 from sdovis.errors import BadInput, Problem, UnreadableImage, once
-from sdovis.images import isolation
+from sdovis.images import cluster, isolation
 from sdovis.images.bounds import MAX_BYTES
 from sdovis.images.images import inside
 from sdovis.images.keywords import Keywords
@@ -64,6 +64,7 @@ def catalog(
     shards: Shards | None = None,
     progress: bool = True,
     workers: int | None = None,
+    scheduler: str = "",
 ) -> Catalog:
     """Parse every row and look at every image, in order of time.
 
@@ -83,8 +84,9 @@ def catalog(
         )
         hint = "set source.columns.noaa_ar and those of the position"
         raise BadInput([*once(p for _, p in understood.problems), Problem(what, hint, study.source.rows_from)])
-    frames = _frames(understood.kept)
-    look = partial(_look, study, understood.numbered, workers=workers, progress=progress, total=len(frames))
+    frames = frames_of(understood.kept)
+    where = {"workers": workers, "scheduler": scheduler}
+    look = partial(_look, study, understood.numbered, where=where, progress=progress, total=len(frames))
     parts = _kept_on_disk(frames, shards, look) if shards else _only_looked_at(frames, look)
     table, seen = _gathered(frames, parts)
     problems = understood.problems + seen.problems
@@ -112,7 +114,7 @@ def catalog(
 Frame = tuple[Observation, ...]
 
 
-def _frames(rows: Iterable[Observation]) -> list[Frame]:
+def frames_of(rows: Iterable[Observation]) -> list[Frame]:
     """The rows of each image (with several channels, of each set of images), in order of time."""
     frames: dict[tuple[str, ...], list[Observation]] = {}
     for row in rows:
@@ -139,20 +141,23 @@ def _look(
     numbered: Numbered,
     frames: Sequence[Frame],
     *,
-    workers: int | None,
+    where: Mapping[str, Any],
     progress: bool,
     total: int,
 ) -> Iterator[Looked]:
-    """Look at ``frames`` in child processes: an image that crashes its decoder becomes a problem of its rows."""
+    """Look at ``frames`` in child processes: an image that crashes its decoder becomes a problem of its rows.
+
+    ``where`` says whose children they are, as `cluster.imap` is told.
+    """
     from tqdm import tqdm
 
     keywords = Keywords.read(study.keywords) if study.keywords else None
     work = partial(_looked, study.image_root, study.images, keywords)
     imports = [*isolation.READING_IMPORTS, *(m for name in study.images.channels for m in channel(name).imports)]
-    results = isolation.imap(
+    results = cluster.imap(
         work,
         [(frame, numbered.get(frame[0].images, ())) for frame in frames],
-        workers=workers,
+        **where,
         seconds=DECODING_SECONDS,
         memory_bytes=DECODING_BYTES,
         imports=imports,

@@ -121,10 +121,9 @@ def undecoded(data: Any, image: str) -> Any:
 
 def codes_of(stored: Any, where: str, row: int) -> NDArray[np.uint8]:
     """The pixels of a stored image as 8 bits, (H, W) or (H, W, 3). Raises `BadInput` if it is not an image."""
-    data = stored.get("bytes") or stored.get("path") if isinstance(stored, dict) else stored
     try:
-        found = _file(data, where) if isinstance(data, str) else data
-        values = _solar(found) if found and found.startswith(SOLAR) else _picture(found or b"")
+        found = stored_bytes(stored, where)
+        values = _solar(found) if found.startswith(SOLAR) else _picture(found)
     except UnreadableImage as error:
         raise BadInput(Problem(f"an image cannot be read: {error.why}", "", where, row=row)) from error
     except (OSError, TypeError, ValueError) as error:
@@ -135,6 +134,12 @@ def codes_of(stored: Any, where: str, row: int) -> NDArray[np.uint8]:
     wide = np.nan_to_num(values.astype(np.float64))
     spread = (wide - wide.min()) * (255 / max(np.ptp(wide), 1e-12))
     return np.asarray(spread.round(), dtype=np.uint8)
+
+
+def stored_bytes(stored: Any, where: str) -> bytes:
+    """The file of a stored image, which holds it or names it. Raises ValueError or OSError if it is not in the dataset."""
+    data = stored.get("bytes") or stored.get("path") if isinstance(stored, dict) else stored
+    return _file(data, where) if isinstance(data, str) else bytes(data or b"")
 
 
 def _picture(data: bytes) -> NDArray[Any]:

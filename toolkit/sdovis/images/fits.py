@@ -62,7 +62,7 @@ def fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Cards]:
                     raise UnreadableImage(path, "damaged FITS: it holds another thing than the image that it declares")
                 values = _scaled(stored, header)
                 of_the_file = _cards(fits, file[0].header)
-                own = _cards(fits, header)
+                own = of_the_file if index == 0 else _cards(fits, header)
                 # A first header without pixels that gives a WCS gives that of the image which follows.
                 inherited = OF_THE_FILE if places(own) else of_the_file
                 cards = {key: of_the_file[key] for key in inherited if key in of_the_file} | own

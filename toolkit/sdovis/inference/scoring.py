@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,36 @@ class Scored:
     unfamiliarity: NDArray[np.float64] | None
 
 
+class Engine(Protocol):
+    """What computes a network's answers. Each is opened from a model folder (`inference.engines`)."""
+
+    def scored(self, codes: NDArray[np.uint8]) -> Scored:
+        """Of a batch of codes as `loader.decode` and `loader.resized` give them: (N, S, S), or (N, S, S, 3)."""
+        ...
+
+
+class TorchEngine:
+    """The network as it was saved, in fp32 on torch's best device: the reference for every other engine."""
+
+    def __init__(self, model_folder: Path) -> None:
+        from sdovis.learning.seen import Watched
+
+        self.model, self.processor, self.device = loaded(model_folder)
+        self._answers = loader.table(self.processor).to(self.device)
+        self._familiar = familiarity_of(self.model.config, model_folder)
+        self._watched = Watched(self.model)
+
+    def scored(self, codes: NDArray[np.uint8]) -> Scored:
+        """See `Engine`."""
+        import torch
+
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            batch = loader.normalised(torch.from_numpy(codes).to(self.device), self._answers)
+            found = torch.softmax(self.model(batch).logits.float(), dim=1).cpu().numpy()
+        familiar = self._familiar
+        return Scored(found, familiar.of(self._watched.last(), familiar.looks(codes)) if familiar else None)
+
+
 def probabilities(
     model_folder: Path, images: Sequence[bytes], *, batch_size: int = 32, progress: bool = True
 ) -> NDArray[np.float32]:
@@ -31,29 +61,33 @@ def probabilities(
     return scored(model_folder, images, batch_size=batch_size, progress=progress).probabilities
 
 
-def scored(model_folder: Path, images: Sequence[bytes], *, batch_size: int = 32, progress: bool = True) -> Scored:
+def scored(
+    model_folder: Path,
+    images: Sequence[bytes],
+    *,
+    batch_size: int = 32,
+    progress: bool = True,
+    engine: Engine | None = None,
+) -> Scored:
     """Of PNG files as stored in the corpus: the only path by which images are scored.
 
-    The model is reloaded from disk and sees the images through its saved processor, as in the stock pipeline.
+    The model is reloaded from disk and sees the images through its saved processor, as in the stock pipeline; with
+    ``engine``, only the processor is, and that engine answers.
     """
-    import torch
     from tqdm.auto import tqdm
 
-    from sdovis.learning.seen import Watched
-
-    model, processor, device = loaded(model_folder)
-    answers = loader.table(processor).to(device)
-    familiar, watched = familiarity_of(model.config, model_folder), Watched(model)
-    found, strange = [np.empty((0, model.config.num_labels), np.float32)], [np.empty(0)]
+    engine = engine or TorchEngine(model_folder)
+    processor = backbones.load_processor(model_folder)
     starts = range(0, len(images), batch_size)
-    for start in tqdm(starts, desc="score", unit="batch", disable=not progress, dynamic_ncols=True):
-        some = loader.decode(images[start : start + batch_size], processor)
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            logits = model(loader.normalised(torch.from_numpy(some).to(device), answers)).logits
-        found.append(torch.softmax(logits.float(), dim=1).cpu().numpy())
-        if familiar:
-            strange.append(familiar.of(watched.last(), familiar.looks(some)))
-    return Scored(np.concatenate(found), np.concatenate(strange) if familiar else None)
+    found = [
+        engine.scored(loader.decode(images[start : start + batch_size], processor))
+        for start in tqdm(starts, desc="score", unit="batch", disable=not progress, dynamic_ncols=True)
+    ]
+    if not found:
+        classes = backbones.load_config(model_folder).num_labels
+        return Scored(np.empty((0, classes), np.float32), None)
+    strange = [each.unfamiliarity for each in found if each.unfamiliarity is not None]
+    return Scored(np.concatenate([each.probabilities for each in found]), np.concatenate(strange) if strange else None)
 
 
 def latency(model_folder: Path, images: Sequence[bytes], *, warmup: int = 5) -> NDArray[np.float64]:

@@ -67,17 +67,27 @@ def pipeline(model: str | Path, **kwargs: Any) -> ImageClassificationPipeline:
 _OF_THE_HUB = ("revision", "token", "cache_dir", "local_files_only", "force_download")
 
 
-def opened(model: str | Path) -> ImageClassificationPipeline:
-    """The pipeline of a run folder, a model folder or a Hub id. Raises `BadInput` if none can be opened."""
-    inner = Path(model) / "model"
+def found(model: str) -> tuple[Path, str]:
+    """The model folder of a run folder, a model folder or a Hub id, and the id with its commit; "" for a folder.
+
+    Raises `BadInput` if there is none.
+    """
+    from huggingface_hub import snapshot_download
+
+    folder = Path(model) / "model"
+    folder = folder if folder.is_dir() else Path(model)
+    if folder.is_dir() and (folder / "config.json").is_file():
+        return folder, ""
+    hint = "name runs/NAME, a model folder or a Hub id"
+    if folder.is_dir():
+        raise BadInput(Problem("no model can be opened here: the folder holds no config.json", hint, model))
     try:
-        return pipeline(inner if inner.is_dir() else model)
-    except OSError as error:
+        copied = Path(snapshot_download(model, allow_patterns=["*.json", "*.safetensors", "onnx/*"]))
+    except (OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
-        if not Path(model).exists():
-            reason = f"there is no such folder, and as an id on the Hub: {reason}"
-        hint = "name runs/NAME, a model folder or a Hub id"
-        raise BadInput(Problem(f"no model can be opened here: {reason}", hint, str(model))) from error
+        what = f"no model can be opened here: there is no such folder, and as an id on the Hub: {reason}"
+        raise BadInput(Problem(what, hint, model)) from error
+    return copied, f"{model}@{copied.name}"
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from sdovis.errors import BadInput, Problem
 from sdovis.images.images import SolarImage, read_image
 from sdovis.images.isolation import read_isolated
 from sdovis.images.pictures import eight_bits
-from sdovis.sun.archives import Archive
+from sdovis.inference.region_lists import RegionList
 
 
 def codes(source: Any, view: View) -> Codes:
@@ -41,48 +42,57 @@ def codes(source: Any, view: View) -> Codes:
 
 
 def gathered(
-    files: Sequence[str | Path], view: View, position: Position | None = None, regions: Archive | None = None
+    files: Sequence[str | Path], view: View, position: Position | None = None, regions: RegionList | None = None
 ) -> Coded:
-    """What to give the pipeline for the files of one image: the one file, or those of three channels in any order.
+    """What to give the pipeline for the files of one image, opened in child processes; otherwise as `of_frame`.
 
-    ``position`` is where to cut out a region from images that show more than the network looks at; ``regions`` are the
-    region summaries that name the disc's other regions, for a view that masks them. What a reader must know is in the
-    result's notes. The files are opened in child processes. Raises `BadInput` if one cannot be read, if headers and names
-    do not say which file belongs to which channel, if a position is missing or not needed, or if no summary is near the
-    image's time.
+    Raises `BadInput` also if one cannot be read.
     """
     images = [read_isolated(file) for file in files]
     try:
-        layers = view.layers(images)
-        exceeded = view.is_exceeded_by(layers[0])
-        if exceeded and position is None:
-            first = layers[0].image
-            hint = "" if first.frame or first.grid else "keep the name that the archive gave the file, and "
-            hint += "say where the region is, as in --at S21W42"
-            raise BadInput(Problem("shows more than the model looks at", hint))
-        if position is not None and not exceeded:
-            for layer in layers:
-                view.refuse_other_span(layer)
-            what = "this is taken as a single cutout, which needs no position"
-            raise BadInput(Problem(what, "leave out --at"))
-        if position is None:
-            found, notes = view.whole(layers), view.caution(layers)
-        else:
-            others, notes = view.others(layers, position, _on_disc(regions, layers))
-            found = view.cutout(layers, position, others)
+        return of_frame(images, view, position, regions)[0]
     except BadInput as error:
         named = ",".join(map(str, files))
         raise BadInput(replace(problem, file=problem.file or named) for problem in error.problems) from error
-    return Coded(found.codes[0], tuple(notes))
 
 
-def _on_disc(regions: Archive | None, layers: Sequence[Layer]) -> list[Position]:
-    if regions is None:
-        return []
+def of_frame(
+    images: Sequence[SolarImage], view: View, position: Position | None = None, regions: RegionList | None = None
+) -> tuple[Coded, list[Layer]]:
+    """What the network is shown of the images of one frame, one for each channel in any order, and their layers.
+
+    ``position`` is where to cut out a region from images that show more than the network looks at; ``regions`` name the
+    disc's other regions, for a view that masks them. What a reader must know is in the notes. Raises `BadInput` if headers
+    and names do not say which file belongs to which channel, if a position is missing or not needed, or if no regions are
+    listed near the image's time.
+    """
+    layers = view.layers(images)
+    exceeded = view.is_exceeded_by(layers[0])
+    if exceeded and position is None:
+        first = layers[0].image
+        hint = "" if first.frame or first.grid else "keep the name that the archive gave the file, and "
+        hint += "say where the region is, as in --at S21W42"
+        raise BadInput(Problem("shows more than the model looks at", hint))
+    if position is not None and not exceeded:
+        for layer in layers:
+            view.refuse_other_span(layer)
+        what = "this is taken as a single cutout, which needs no position"
+        raise BadInput(Problem(what, "leave out --at"))
+    if position is None:
+        found, notes = view.whole(layers), view.caution(layers)
+    else:
+        listed = [] if regions is None else [Position(*place) for place in regions.at(time_of(layers)).values()]
+        others, notes = view.others(layers, position, listed)
+        found = view.cutout(layers, position, others)
+    return Coded(found.codes[0], tuple(notes)), layers
+
+
+def time_of(layers: Sequence[Layer]) -> datetime:
+    """When the images were taken (UTC). Raises `BadInput` if nothing says so."""
     observed = layers[0].image.observed
     if observed is None:
         raise BadInput("without its time of observation the regions of its day cannot be found")
-    return [Position(*place) for place in regions.at(observed).values()]
+    return observed
 
 
 def _opened(source: Any) -> SolarImage | NDArray[Any]:

@@ -5,6 +5,7 @@ Importing this module imports torch.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,23 +32,27 @@ class Seen:
 
 
 class Watched:
-    """A network of which can be read, after each pass, what its classifier was given: no second pass is needed."""
+    """A network of which can be read, after each pass, what its classifier was given: no second pass is needed.
+
+    Several threads may use the network at once: each reads what its own last pass gave.
+    """
 
     def __init__(self, model: Any) -> None:
-        self._given: torch.Tensor | None = None
+        self._of_thread = threading.local()
         try:
             self._hook: Any = features.classifier(model).register_forward_pre_hook(self._keep)
         except BadInput:
             self._hook = None
 
     def _keep(self, module: Any, given: tuple[torch.Tensor, ...]) -> None:
-        self._given = given[0].detach()
+        self._of_thread.given = given[0].detach()
 
     def last(self) -> NDArray[np.float32] | None:
         """The features (N, D) of the last pass; None if they are not vectors, or there is no single classifier."""
-        if self._given is None or self._given.ndim != 2:
+        given = getattr(self._of_thread, "given", None)
+        if given is None or given.ndim != 2:
             return None
-        found: NDArray[np.float32] = self._given.float().cpu().numpy()
+        found: NDArray[np.float32] = given.float().cpu().numpy()
         return found
 
     def close(self) -> None:
