@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from sdovis.errors import UnreadableImage
 from sdovis.images.address import Address
 from sdovis.images.bounds import check_size
 from sdovis.images.containers.members import Member, missing_library
-from sdovis.images.headers import PROVENANCE, restored
+from sdovis.images.headers import PROVENANCE, observed, restored
 
 IMPORTS = ("zarr",)
 #: The most that a piece of an array may hold once it is decoded, and the most that its metadata may.
@@ -38,7 +39,9 @@ CODECS = frozenset(
 )
 #: What SDOML v2 adds to FITS' keywords: the correction for degradation, and the unit of the values.
 OWN = ("DEG_COR", "PIXLUNIT")
-KEYWORDS = (*PROVENANCE, *OWN, "R_SUN", "X0_MP", "Y0_MP")
+#: Those that say when an image was taken, and on which clock.
+TIMES = ("T_OBS", "T_REC", "DATE-OBS", "DATE_OBS", "TIMESYS", "INSTRUME")
+KEYWORDS = (*PROVENANCE, "DATE_OBS", *OWN, "R_SUN", "X0_MP", "Y0_MP")
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,14 @@ def keywords(address: Address, names: Collection[str]) -> Mapping[str, Sequence[
     return _keywords(str(address.path), address.name, tuple(names))
 
 
-def length(address: Address) -> int:
-    """How many images an array holds. Raises `UnreadableImage` for what is no array of images."""
-    return _layout(str(address.path), address.name).shape[0]
+def times(address: Address) -> list[datetime | None] | UnreadableImage:
+    """When each image of an array was taken, UTC; why that cannot be told."""
+    try:
+        said = keywords(address, TIMES)
+        count = _layout(str(address.path), address.name).shape[0]
+    except UnreadableImage as error:
+        return error
+    return [observed({key: of[index] for key, of in said.items()}) for index in range(count)]
 
 
 @lru_cache(maxsize=8)
