@@ -37,6 +37,7 @@ num_train_epochs = 1
 per_device_train_batch_size = 16
 [evaluation]
 bootstrap_samples = 100
+baselines = false
 """
 
 

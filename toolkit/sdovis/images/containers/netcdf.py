@@ -72,13 +72,14 @@ def _variable(h5py: Any, store: Any, address: Address) -> Any:
     """The variable, whose declared size, place and filters allow it to be decoded."""
     if address.index is not None:
         raise UnreadableImage(str(address), "a variable is one image", "leave out the number in brackets")
-    link = store.get(address.name, getlink=True) if address.name in store else None
-    if link is None:
+    # Only what the file itself holds: a link may lead to any other file.
+    link = store.get(address.name, getlink=True) if address.name in list(store) else None
+    if not isinstance(link, h5py.HardLink):
         hint = f"it has {', '.join(list(store)[:20])}"
         raise UnreadableImage(str(address), f"there is no variable {address.name!r}", hint)
     array = store[address.name]
-    if not isinstance(link, h5py.HardLink) or not isinstance(array, h5py.Dataset):
-        raise UnreadableImage(str(address), "is no variable of the file itself")
+    if not isinstance(array, h5py.Dataset):
+        raise UnreadableImage(str(address), "is no variable")
     if array.is_virtual or array.external:
         raise UnreadableImage(str(address), "its values lie in another file", "copy them into this one")
     if array.ndim != 2 or array.dtype.kind not in "fiu":

@@ -63,18 +63,9 @@ class Layout:
 def member(address: Address) -> Member:
     """One entry's values and header."""
     layout, index = _entry(address)
-    root = Path(os.path.realpath(address.path))
-    for piece in files(address):
-        if not os.path.realpath(piece).startswith(f"{root}/"):
-            raise UnreadableImage(str(address), "its store has links to other folders", "copy the files into the store")
-        if not piece.is_file():
-            what = f"its piece {piece.name} is not in the store: nothing was written there, or it was not copied"
-            raise UnreadableImage(str(address), what)
-    start = index - index % layout.chunks[0]
-    stored = _chunk(str(address.path), address.name, start, min(start + layout.chunks[0], layout.shape[0]))
-    values = stored[index - start]
-    digest = hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
-    values = values.astype(np.float32)
+    stored = _chunk(str(address.path), address.name, index // layout.chunks[0])[index % layout.chunks[0]]
+    digest = hashlib.sha256(np.ascontiguousarray(stored).data).hexdigest()
+    values = stored.astype(np.float32)
     values[~np.isfinite(values)] = np.nan
     cards = {key: entries[index] for key, entries in keywords(address, KEYWORDS).items()}
     unit = cards.pop("PIXLUNIT", "")
@@ -205,10 +196,19 @@ def _codecs(said: Any) -> set[str]:
 
 
 @lru_cache(maxsize=4)
-def _chunk(store: str, name: str, start: int, stop: int) -> NDArray[Any]:
-    """The images of one chunk."""
+def _chunk(store: str, name: str, number: int) -> NDArray[Any]:
+    """The images of one chunk, once its files are known to be there and the store's own."""
+    layout, root = _layout(store, name), os.path.realpath(store)
+    start = number * layout.chunks[0]
+    address = Address.entry(store, name, start)
+    for piece in files(address):
+        if not os.path.realpath(piece).startswith(f"{root}/"):
+            raise UnreadableImage(str(address), "its store has links to other folders", "copy the files into the store")
+        if not piece.is_file():  # zarr would give an image of nothing but the array's fill value
+            what = f"its piece {piece.name} is not in the store: nothing was written there, or it was not copied"
+            raise UnreadableImage(str(address), what)
     try:
-        return np.asarray(_opened(store, name)[start:stop])
+        return np.asarray(_opened(store, name)[start : start + layout.chunks[0]])
     except MemoryError:
         raise
     # A damaged chunk can raise any exception of zarr, numcodecs or a codec; each means that it cannot be decoded.
