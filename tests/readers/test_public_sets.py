@@ -13,12 +13,6 @@ from sdovis.corpus.build import Corpus
 from typer.testing import CliRunner
 
 
-@pytest.fixture(params=sorted(WRITERS))
-def study(request, tmp_path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return public_sets.study_of(tmp_path, WRITERS[request.param](tmp_path))
-
-
 @pytest.mark.parametrize("name", sorted(WRITERS))
 def test_a_model_is_trained_on_it(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
