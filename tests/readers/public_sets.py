@@ -55,7 +55,7 @@ def disc(bright: bool, seed: int) -> NDArray[np.float32]:
     inside = np.hypot(x, y) < RADIUS_PX
     values = np.where(inside, 200.0, 6.0) * rng.uniform(0.95, 1.05, (SIDE, SIDE))
     if bright:
-        values[np.hypot(x - rng.integers(-2, 3), y - rng.integers(-2, 3)) < 5] *= 3
+        values[np.hypot(x - rng.integers(-1, 2), y - rng.integers(-1, 2)) < 5] *= 2
     return values.astype(np.float32)
 
 
@@ -294,7 +294,7 @@ def suryabench(folder: Path) -> str:
                 file.dimensions = {"y": SIDE, "x": SIDE}
                 _variable(file, "aia171", disc(bool(flares), number), header(when, rsun(number), FIXED / RADIUS_PX))
             index.append({"path": f"/lustre/scratch/data/{path}", "timestep": str(when), "present": 1})
-            goes = f"M{number % 9}.5" if flares else f"C{number % 9}.5"
+            goes = f"{'CM'[flares]}{1 + number % 3}.5"
             labels.append([f"{when:%Y-%m-%d %H:%M:%S}", goes, 10.0 * flares + 1.5, flares, flares])
             number += 1
         columns = ["timestep", "max_goes_class", "cumulative_index", "label_max", "label_cum"]
