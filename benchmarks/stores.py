@@ -99,7 +99,8 @@ def make_netcdf(folder: Path) -> None:
         if path.exists():
             continue
         said = header(NETCDF_SIDE, datetime(2012, 1, 1, number), 976.0)
-        with h5netcdf.File(path, "w") as file:
+        beside = path.with_suffix(".part")
+        with h5netcdf.File(beside, "w") as file:
             file.dimensions = {"y": NETCDF_SIDE, "x": NETCDF_SIDE}
             array = file.create_variable(
                 "aia171", ("y", "x"), "f4", data=sun(NETCDF_SIDE, number), chunks=(NETCDF_SIDE, NETCDF_SIDE),
@@ -107,6 +108,7 @@ def make_netcdf(folder: Path) -> None:
             )  # fmt: skip
             array.attrs["unit"], array.attrs["t_obs"] = "DN/s", said["T_OBS"]
             array.attrs["meta_0"] = array.attrs["meta_1"] = json.dumps({k.lower(): v for k, v in said.items()})
+        beside.rename(path)
 
 
 def decoded_zarr(task: tuple[str, int]) -> float:

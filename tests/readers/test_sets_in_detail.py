@@ -138,6 +138,25 @@ def test_a_data_set_of_the_hub_is_named_by_its_commit(load):
         load("dataset", {'path = "set"': 'path = "set"\nhub = "owner/name"'})
 
 
+def test_a_data_set_of_the_hub_comes_down_once(load, tmp_path, hub):
+    from huggingface_hub import HfApi
+
+    load("dataset")
+    api = HfApi(endpoint=hub.endpoint, token=hub.token)
+    api.create_repo("org/name", repo_type="dataset")
+    commit = api.upload_folder(repo_id="org/name", repo_type="dataset", folder_path=tmp_path / "set").oid
+    here = tmp_path / "elsewhere"
+    here.mkdir()
+    text = (tmp_path / "study.toml").read_text()
+    (here / "study.toml").write_text(
+        text.replace('path = "set"', f'path = "set"\nhub = "org/name"\nrevision = "{commit}"')
+    )
+    study = studies.load(here / "study.toml")
+    assert len(build.read_rows(study)) == 34
+    hub.__exit__(None, None, None)  # what is there is not asked for again
+    assert len(build.read_rows(study)) == 34
+
+
 # --- SDOML v2 ---------------------------------------------------------------------------------------------------------
 
 

@@ -95,12 +95,16 @@ def of_lines(
     ]
     if problems:
         raise BadInput(problems)
-    fields = {heading: field for field, heading in columns.items()}
-    headings = {fields.get(heading, heading): heading for heading in there}
+    known, mapped = Columns.model_fields.keys() | set(IMAGE_FIELDS), set(columns.values())
+    # A column that the study does not map is no field of its row, even if it has the name of one.
+    others = {
+        heading: f"{heading} (other)" if heading in known else heading for heading in there if heading not in mapped
+    }
+    headings = {**columns, **{name: heading for heading, name in others.items()}}
     return [
         RawRow(
             *origin,
-            {fields.get(heading, heading): text for heading, text in cells.items()},
+            {name: cells[heading] for name, heading in headings.items() if heading in cells},
             headings,
             faults=tuple((faults or {}).get(origin, ())),
         )

@@ -41,6 +41,7 @@ CODECS = frozenset(
 OWN = ("DEG_COR", "PIXLUNIT")
 #: Those that say when an image was taken, and on which clock.
 TIMES = ("T_OBS", "T_REC", "DATE-OBS", "DATE_OBS", "TIMESYS", "INSTRUME")
+_KEY = re.compile(r'"([A-Z][A-Z0-9_-]*)"\s*:\s*')
 KEYWORDS = (*PROVENANCE, "DATE_OBS", *OWN, "R_SUN", "X0_MP", "Y0_MP")
 
 
@@ -106,10 +107,11 @@ def times(address: Address) -> list[datetime | None] | UnreadableImage:
 def _keywords(store: str, name: str, names: tuple[str, ...]) -> Mapping[str, Sequence[Any]]:
     count = _layout(store, name).shape[0]
     text = _attributes(Path(store) / name)
-    decoder, found = json.JSONDecoder(), {}
-    for key in names:
-        match = re.search(rf'"{key}"\s*:\s*', text)
-        if match is None:
+    decoder = json.JSONDecoder()
+    found: dict[str, Sequence[Any]] = {}
+    for match in _KEY.finditer(text):
+        key = match[1]
+        if key not in names or key in found:
             continue
         try:
             value, _ = decoder.raw_decode(text, match.end())
