@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,8 @@ def _look(
     work = partial(_looked, study.image_root, study.images, keywords)
     imports = [*isolation.READING_IMPORTS, *(m for name in study.images.channels for m in channel(name).imports)]
     stores = {kind for frame in frames for name in frame[0].images if (kind := Address.of(name).kind)}
-    imports += [name for kind in sorted(stores) for name in members.opener(kind).IMPORTS]
+    needed = [name for kind in sorted(stores) for name in members.opener(kind).IMPORTS]
+    imports += [name for name in needed if find_spec(name.partition(".")[0])]  # what is missing is said of each image
     pieces = _pieces(study.image_root, frames) if stores else [[frame] for frame in frames]
     results = isolation.imap(
         work,
@@ -286,17 +288,17 @@ def image_inventory(study: Study, rows: Iterable[RawRow]) -> str:
     found = []
     sums: dict[Path, str] = {}  # a store's file holds many images
 
-    def summed(file: Path) -> str:
+    def summed(file: Path, *, store: bool) -> str:
         if file not in sums:
-            size = file.stat().st_size  # what is too large to be read is not read for its sum either
-            sums[file] = sha256_file(file) if size <= MAX_BYTES else f"{size} bytes"
+            size = file.stat().st_size  # an image that is too large to be read is not read for its sum either
+            sums[file] = sha256_file(file) if size <= MAX_BYTES or store else f"{size} bytes"
         return sums[file]
 
     for name in sorted({name for row in rows for name in row.images}):
         try:
             address = located(study.image_root, name)
             files = members.opener(address.kind).files(address) if address.member else (address.path,)
-            found.append((name, " ".join(map(summed, files))))
+            found.append((name, " ".join(summed(file, store=bool(address.member)) for file in files)))
         except UnreadableImage:
             found.append((name, "missing"))
         except OSError as error:
