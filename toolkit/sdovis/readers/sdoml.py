@@ -36,7 +36,7 @@ class SdomlSettings(SourceSettings):
     """SDOML v2, and the table whose rows are its labels."""
 
     store: str = Field(
-        min_length=1, pattern=r"\.zarr/?$", description="The store, relative to source.root: a folder named `*.zarr`."
+        min_length=1, pattern=r"\.zarr/?$", description="The store, relative to source.images: a folder named `*.zarr`."
     )
     labels: str = Field(
         min_length=1,
@@ -112,7 +112,7 @@ def _times(store: Path, name: str, array: str) -> Listed:
     groups = sorted(path.name for path in store.iterdir() if (path / array).is_dir()) if store.is_dir() else []
     if not groups:
         what = f"has no array {array!r} in any of its groups" if store.is_dir() else "there is no such store"
-        raise BadInput(Problem(what, "set source.sdoml.store, relative to source.root", name))
+        raise BadInput(Problem(what, "set source.sdoml.store, relative to source.images", name))
     dated: list[tuple[datetime, str]] = []
     for group in groups:
         address = Address.entry(store, f"{group}/{array}")

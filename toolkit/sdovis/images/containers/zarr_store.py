@@ -66,8 +66,10 @@ def member(address: Address) -> Member:
     layout, index = _entry(address)
     stored = _chunk(str(address.path), address.name, index // layout.chunks[0])[index % layout.chunks[0]]
     digest = hashlib.sha256(np.ascontiguousarray(stored).data).hexdigest()
-    values = stored.astype(np.float32)
-    values[~np.isfinite(values)] = np.nan
+    values = stored
+    if stored.dtype != np.float32 or not np.isfinite(stored).all():  # a copy takes as long as decoding half an image
+        values = stored.astype(np.float32)
+        values[~np.isfinite(values)] = np.nan
     cards = {key: entries[index] for key, entries in keywords(address, KEYWORDS).items()}
     unit = cards.pop("PIXLUNIT", "")
     return Member(digest, values=values, cards=restored(cards | ({"BUNIT": unit} if unit else {})))
