@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import deadly
 import numpy as np
 import pandas as pd
 import public_sets
 import pytest
 from public_sets import WRITERS, study_of
 from sdovis import study as studies
-from sdovis.corpus import build
+from sdovis.corpus import build, catalog
 from sdovis.corpus.catalog import Catalog
 from sdovis.errors import BadInput
 from sdovis.readers.sdobenchmark import SCALED, _factor
@@ -155,6 +156,17 @@ def test_a_data_set_of_the_hub_comes_down_once(load, tmp_path, hub):
     assert len(build.read_rows(study)) == 34
     hub.__exit__(None, None, None)  # what is there is not asked for again
     assert len(build.read_rows(study)) == 34
+
+
+def test_a_picture_that_takes_its_decoder_down_costs_its_own_row_and_not_those_of_its_table(
+    load, tmp_path, monkeypatch
+):
+    study = load("dataset", None, "source.on_problem=reject")
+    (tmp_path / "set" / "victim.txt").write_text("data/train-00000-of-00002.parquet::image[2]")
+    monkeypatch.setattr(catalog, "_looked", deadly.killed_by_the_image_named_in_a_file)
+    found = checked(study)
+    assert len(found.rows) == 33
+    assert "the process that read it was killed" in found.rejects["reason"].item()
 
 
 # --- SDOML v2 ---------------------------------------------------------------------------------------------------------
