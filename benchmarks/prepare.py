@@ -4,6 +4,9 @@
     python benchmarks/prepare.py fits DATA         full discs of 4096 x 4096 px in RICE-compressed FITS, made in DATA
     python benchmarks/prepare.py memory DATA       peak memory of the whole process tree for 1x and 10x the work
     python benchmarks/prepare.py workers DATA      the same bytes whatever the number of workers
+    python benchmarks/prepare.py zarr DATA         reading a store of SDOML's layout, made in DATA, against zarr alone
+    python benchmarks/prepare.py netcdf DATA       reading files of SuryaBench's layout, made in DATA, against h5py alone
+    python benchmarks/prepare.py stores DATA       peak memory for a zarr store and for one ten times as long
 
 Every round runs the floor, sdovis and the script in turn, with the same number of worker processes, and counts from
 warm processes: what starting Python and importing libraries costs is left out. `aia` also tells how near to the floor
@@ -26,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import stores
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -284,12 +288,18 @@ def peak_memory(command: Sequence[str], folder: Path) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("case", choices=("aia", "fits", "memory", "workers"))
+    parser.add_argument("case", choices=("aia", "fits", "memory", "workers", "zarr", "netcdf", "stores"))
     parser.add_argument("data", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
-    measure = {"memory": memory, "workers": same_bytes}.get(given.case)
-    print(json.dumps(measure(given.data) if measure else compare(given.case, given.data, given.rounds), indent=1))
+    measure = {"memory": memory, "workers": same_bytes, "stores": lambda data: stores.memory(data, peak_memory)}
+    if given.case in ("zarr", "netcdf"):
+        found = stores.compare(given.case, given.data, given.rounds, WORKERS)
+    elif given.case in measure:
+        found = measure[given.case](given.data)
+    else:
+        found = compare(given.case, given.data, given.rounds)
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from sdovis.corpus import catalog
 looked = catalog._looked
 
 
-def killed_by_the_image_named_in_a_file(root: Path, images, keywords, task):
-    """As the catalog's own look at an image, but the one named in ``victim.txt`` kills its reader."""
-    if task[0][0].image == (root / "victim.txt").read_text():
+def killed_by_the_image_named_in_a_file(root: Path, images, keywords, tasks):
+    """As the catalog's own look at images, but the one named in ``victim.txt`` kills its reader."""
+    victim = (root / "victim.txt").read_text()
+    if any(frame[0].image == victim for frame, _ in tasks):
         os.kill(os.getpid(), signal.SIGKILL)
-    return looked(root, images, keywords, task)
+    return looked(root, images, keywords, tasks)

@@ -142,6 +142,7 @@ def rows(spellings: dict[str, list[str]], colours: int = 1, first: datetime = FI
                 "extra": "",
                 "simulated": False,
                 "unit": "",
+                "published_part": "",
             }
         )
     return found

@@ -25,13 +25,14 @@ PARQUET = (
 def test_the_files_have_the_columns_that_others_rely_on_in_their_order():
     schema = build._features(("alpha", "beta")).arrow_schema
     assert ", ".join(f"{field.name} {field.type}" for field in schema) == PARQUET
-    assert SCHEMA.names == [*columns.NAMES, "simulated", "unit"]
+    assert SCHEMA.names == [*columns.NAMES, "simulated", "unit", "published_part"]
 
 
 def test_what_a_row_tells_fills_just_the_columns_that_are_not_measured():
     row = Observation(RawRow("book", "s", 2, {}, {}), ("a.png",), "alpha", 11158, WHEN, 15.0, -20.0, None, None)
     told = examples._described(row)
-    assert set(told) == {column.name for column in columns.COLUMNS if not column.measured}
+    own = {column.name for column in columns.COLUMNS if not column.measured}
+    assert set(told) == own | {columns.PUBLISHED_PART.name}
 
 
 @pytest.mark.parametrize(

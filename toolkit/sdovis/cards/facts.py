@@ -79,7 +79,8 @@ class SplitFacts:
 
     ``folds`` and ``fold`` apply to the method kfold, ``year`` to leave-year-out. ``links`` is the number of returning
     regions that were linked to their first number, ``links_by_chance`` the number of links expected by chance alone.
-    ``rows_without_region`` counts the rows of which nobody knows whether their region lies in two parts.
+    ``rows_without_region`` counts the rows of which nobody knows whether their region lies in two parts. ``said`` are the
+    audit's sentences on a publisher's parts, and on columns that give the label away.
     """
 
     method: str
@@ -97,6 +98,7 @@ class SplitFacts:
     shortcuts: Mapping[str, Shortcut]
     seed: int
     rows_without_region: int
+    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -276,6 +278,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
             audit.shortcuts,
             study.study.seed,
             corpus.rows_without_region or 0,
+            audit.said,
         ),
         rejects=rejects(corpus.rejects_by_reason),
         columns=COLUMNS,

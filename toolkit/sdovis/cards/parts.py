@@ -15,7 +15,10 @@ TWO_PASSAGES_DAYS = 41.0
 
 def split(facts: Facts) -> Markdown:
     """How the images were divided into parts, and how returning regions were treated."""
-    methods = {"temporal": _temporal, "grouped": _grouped, "kfold": _kfold, "leave-year-out": _leave_year_out}
+    methods = {
+        "temporal": _temporal, "grouped": _grouped, "kfold": _kfold, "leave-year-out": _leave_year_out,
+        "published": _published,
+    }  # fmt: skip
     return lines(methods[facts.split.method](facts.split), _returns(facts.split))
 
 
@@ -43,6 +46,10 @@ def _leave_year_out(split: SplitFacts) -> str:
         f"years, the latest are validation and the earlier ones train{_gap(split)}."
         f"{' Some of them are later than the test part, which tests another year and not the future.' if later else ''}"
     )
+
+
+def _published(split: SplitFacts) -> str:
+    return "The split is the data set's own, kept as it was published; what leaks between its parts is counted below."
 
 
 def _gap(split: SplitFacts) -> str:
@@ -80,7 +87,8 @@ def audit(facts: Facts) -> Markdown:
     """How many regions, images and cutouts the audit found in more than one part, and how many rows name no region."""
     found = (f"{md(what.replace('_', ' '))} {shared}" for what, shared in facts.split.leaks.items())
     unknown = said_of_missing(facts.split.rows_without_region, facts.rows)
-    return Markdown(f"Audit, found in more than one part: {', '.join(found)}.{f' But {unknown}.' if unknown else ''}")
+    audited = f"Audit, found in more than one part: {', '.join(found)}.{f' But {unknown}.' if unknown else ''}"
+    return lines(audited, *(f"{md(sentence)}." for sentence in facts.split.said))
 
 
 def kept_apart(facts: Facts) -> Markdown:

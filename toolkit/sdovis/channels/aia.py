@@ -29,9 +29,16 @@ CALIBRATION = 10
 AIAPY = "aiapy>=0.10"
 
 
-def contradictions(image: SolarImage, wave: int, units: tuple[str, ...]) -> Sequence[str]:
-    """What in the header contradicts AIA's channel at ``wave`` angstrom; a missing keyword does not count."""
+def contradictions(image: SolarImage, wave: int, units: tuple[str, ...], *, corrected: bool = False) -> Sequence[str]:
+    """What in the header contradicts AIA's channel at ``wave`` angstrom; a missing keyword does not count.
+
+    ``corrected`` says whether the values must have been corrected for degradation before they were stored: then a header
+    that does not say so contradicts the channel.
+    """
     found = [*origin.foreign(image, "AIA"), *origin.of_another_wave(image, wave)]
+    if bool(image.header.get("DEG_COR")) != corrected:
+        done = "nothing says that its values were" if corrected else "its values were already"
+        found.append(f"{done} corrected for degradation")
     if image.unit not in units:
         found.append(f"the unit is {image.unit!r}")
     return found

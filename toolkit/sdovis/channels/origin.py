@@ -32,6 +32,8 @@ _SERIES = re.compile(
     r"(?:^|[^a-z0-9])(?:hmi|lm_jps)[._](m|ic|v|ld|lw|b|me|s)(?:_(?:\d|nolimbdark|fulldisk)|(?=20\d\d))"
 )
 _FLATTENED = "nolimbdark"
+#: Components of the vector field as data sets name them in a store: 2011/Bz[12] of SDOML, hmi_bz of SuryaBench.
+_COMPONENT = re.compile(r"(?:^|::hmi_)(B[xyz])(?:\[\d+\])?$", re.IGNORECASE)
 _SUFFIXES = re.compile(r"(\.(fits|fit|fts|fz|gz|jp2|jpe?g|png|tiff?))+$")
 _SEGMENT_AT_THE_END = re.compile(rf"(?:^|[._])({'|'.join(sorted(SEGMENTS, key=len, reverse=True))})$")
 
@@ -144,6 +146,8 @@ def _segments(image: SolarImage) -> Iterator[tuple[str, str]]:
     for pattern, segments in ((_NASA, _NASA_SEGMENTS), (_JSOC_PICTURE, _JSOC_SEGMENTS)):
         if found := pattern.search(name):
             yield segments.get(found[1], f"AIA {found[1]}"), f"the file's name says {found[1]!r}"
+    if component := _COMPONENT.search(name):
+        yield "vector field", f"the file's name says {component[1]!r}"
     if at_the_end is None and "HMI" in _words(name):
         for word in re.findall(r"[a-z]+", stem):
             if word in _SHORT_SEGMENTS:

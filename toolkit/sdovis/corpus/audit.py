@@ -22,8 +22,12 @@ from sdovis.errors import BadInput, Problem
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from sdovis.corpus.published import PublishedLeaks
+
 #: Width of the bins of longitude, degrees from the central meridian.
 LONGITUDE_BIN = 15
+#: Columns each of whose values lies in one part, and the words for a value.
+KEYS = {"group": "region", "frame": "image", "pixels_sha256": "identical cutout"}
 #: Names of the kinds in `sdovis.corpus.split.ALIKE`, for messages.
 PAIRS = {"near_duplicate": "near-duplicate images", "overlap": "overlapping cutouts"}
 #: The most pairs of one kind that a message names.
@@ -81,7 +85,8 @@ class Returning:
 class Audit:
     """What is known about a split: ``audit.json``.
 
-    ``leaks`` and ``crossing_pairs`` count, by kind, what lies in two parts: always 0, as otherwise there is no audit.
+    ``leaks`` and ``crossing_pairs`` count, by kind, what lies in two parts: always 0, as otherwise there is no audit, unless
+    the split is a publisher's. ``said`` are sentences on that, and on columns that give the label away.
     ``longitudes`` is given if the rows have longitudes. ``dropped`` (reason -> rows), ``kept_apart`` and ``returning``
     say what it took to make the split.
     """
@@ -96,6 +101,7 @@ class Audit:
     dropped: Mapping[str, int]
     kept_apart: KeptApart
     returning: Returning
+    said: tuple[str, ...] = ()
 
     def save(self, folder: Path) -> None:
         """Write ``audit.json`` into the corpus folder."""
@@ -144,20 +150,41 @@ def audit(
     near_duplicate_bits: int | None = None,
     footprint_deg: float | None = None,
     assignment: Assignment | None = None,
+    published: PublishedLeaks | None = None,
+    said: Sequence[str] = (),
     samples: int = 1000,
     seed: int = 0,
 ) -> Audit:
     """Audit a split.
 
     ``rows`` needs the columns split, group, frame, pixels_sha256, observed and label (a class name); positions, hashes
-    and traits of the cutouts are audited too if they are there. ``assignment`` adds what it took to make the split.
+    and traits of the cutouts are audited too if they are there. ``assignment`` adds what it took to make the split. What
+    leaks between parts that a publisher made is ``published``, and there is then no error; ``said`` are further sentences.
 
     Raises `BadInput` if a region, an image, identical pixels, near-duplicates (``near_duplicate_bits``) or overlapping
     cutouts (``footprint_deg``) lie in two parts, or if rows of two parts are closer in time than ``gap_days``.
     """
-    problems = leaks(rows, {"group": "region", "frame": "image", "pixels_sha256": "an identical cutout"})
-    names = rows["id" if "id" in rows else "frame"].to_numpy()
     pairs = alike(rows, near_duplicate_bits, footprint_deg)
+    if published is None:
+        _refuse_leaks(rows, pairs, gap_days)
+    return Audit(
+        leaks=published.leaks if published else {name.replace(" ", "_"): 0 for name in KEYS.values()},
+        crossing_pairs=published.crossing_pairs if published else dict.fromkeys(pairs, 0),
+        gap_days=gap_days,
+        parts={str(name): _part(part, classes) for name, part in rows.groupby("split", sort=False)},
+        years=_years(rows),
+        longitudes=_longitudes(rows) if "longitude_deg" in rows else None,
+        shortcuts=shortcuts(rows, classes, samples=samples, seed=seed),
+        dropped=_dropped(assignment) if assignment else {},
+        kept_apart=KeptApart(dict(assignment.pairs) if assignment else {}),
+        returning=Returning(assignment.links, round(assignment.links_by_chance, 1)) if assignment else Returning((), 0),
+        said=(*(published.sentences if published else ()), *said),
+    )
+
+
+def _refuse_leaks(rows: pd.DataFrame, pairs: Mapping[str, Find], gap_days: float | None) -> None:
+    problems = leaks(rows, KEYS | {"pixels_sha256": "an identical cutout"})
+    names = rows["id" if "id" in rows else "frame"].to_numpy()
     for kind, find in pairs.items():
         count, examples = crossing_pairs(rows["split"].to_numpy(), find)
         if count:
@@ -169,18 +196,6 @@ def audit(
         problems += _narrow_gaps(rows, gap_days)
     if problems:
         raise BadInput(problems)
-    return Audit(
-        leaks={"region": 0, "image": 0, "identical_cutout": 0},
-        crossing_pairs=dict.fromkeys(pairs, 0),
-        gap_days=gap_days,
-        parts={str(name): _part(part, classes) for name, part in rows.groupby("split", sort=False)},
-        years=_years(rows),
-        longitudes=_longitudes(rows) if "longitude_deg" in rows else None,
-        shortcuts=shortcuts(rows, classes, samples=samples, seed=seed),
-        dropped=_dropped(assignment) if assignment else {},
-        kept_apart=KeptApart(dict(assignment.pairs) if assignment else {}),
-        returning=Returning(assignment.links, round(assignment.links_by_chance, 1)) if assignment else Returning((), 0),
-    )
 
 
 def drawn(audited: Audit) -> Iterator[tuple[str, Figure, str]]:
@@ -202,8 +217,8 @@ def drawn(audited: Audit) -> Iterator[tuple[str, Figure, str]]:
 
 
 def _narrow_gaps(rows: pd.DataFrame, gap_days: float) -> Iterator[Problem]:
-    days = {str(name): np.sort(_days(part["observed"])) for name, part in rows.groupby("split", sort=False)}
-    for (first, a), (second, b) in itertools.combinations(days.items(), 2):
+    of_part = {str(name): np.sort(days(part["observed"])) for name, part in rows.groupby("split", sort=False)}
+    for (first, a), (second, b) in itertools.combinations(of_part.items(), 2):
         after = np.searchsorted(b, a)
         gap = min(
             np.min(b[after[after < len(b)]] - a[after < len(b)], initial=np.inf),
@@ -213,7 +228,8 @@ def _narrow_gaps(rows: pd.DataFrame, gap_days: float) -> Iterator[Problem]:
             yield Problem(f"leak: {gap:.1f} days between {first} and {second}, {gap_days:g} required")
 
 
-def _days(times: pd.Series) -> np.ndarray:
+def days(times: pd.Series) -> np.ndarray:
+    """Times as days since the beginning of 2010."""
     return np.asarray((times - pd.Timestamp("2010-01-01", tz="UTC")) / pd.Timedelta(days=1), dtype=float)
 
 

@@ -28,8 +28,9 @@ from sdovis.corpus.duplicates import (
 from sdovis.corpus.foreign import codes_of, parts_of, rows_of, undecoded, unopened
 from sdovis.corpus.shortcuts import shortcuts
 from sdovis.corpus.twins import twins
-from sdovis.corpus.units import cell_text, named_units, strange_regions
+from sdovis.corpus.units import named_units, strange_regions
 from sdovis.errors import BadInput, Problem, nearest, once
+from sdovis.readers.rows import cell_text
 from sdovis.sun.notation import is_nothing
 from sdovis.sun.times import HINT, scale_of, time
 

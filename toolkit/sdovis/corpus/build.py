@@ -8,7 +8,7 @@ import io
 import json
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -26,6 +26,7 @@ from sdovis.corpus.catalog import REJECT_COLUMNS, Catalog, catalog, image_invent
 from sdovis.corpus.columns import COLUMNS
 from sdovis.corpus.duplicates import footprint_deg
 from sdovis.corpus.facts import CorpusFacts
+from sdovis.corpus.published import giving_away, published_leaks
 from sdovis.corpus.shards import Shards, plain
 from sdovis.corpus.split import PARTS, assign
 from sdovis.errors import BadInput, Problem
@@ -169,9 +170,10 @@ def _sha256(rows: Iterable[RawRow]) -> str:
 
 def check(study: Study, *, progress: bool = True) -> Catalog:
     """Parse the study's rows, look at its images and divide them, without writing anything. Raises `BadInput`."""
-    found = catalog(study, read_rows(study), progress=progress)
-    _divided(study, found)
-    return found
+    rows = read_rows(study)
+    found = catalog(study, rows, progress=progress)
+    _, _, facts, _ = _divided(study, found, rows)
+    return replace(found, notices=facts.notices or ())
 
 
 def build(
@@ -195,7 +197,7 @@ def build(
     shards = _shards(study, folder, origin)
     try:
         found = catalog(study, rows, shards=shards, progress=progress, workers=workers, scheduler=scheduler)
-        kept, rejects, facts, checked = _divided(study, found)
+        kept, rejects, facts, checked = _divided(study, found, rows)
     except BadInput:
         shards.remove()
         raise
@@ -271,7 +273,9 @@ def _write(
     shards.remove()
 
 
-def _divided(study: Study, found: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, CorpusFacts, Audit]:
+def _divided(
+    study: Study, found: Catalog, raw: Sequence[RawRow]
+) -> tuple[pd.DataFrame, pd.DataFrame, CorpusFacts, Audit]:
     """Rows kept, with their part; rejects; facts; audit. Raises `BadInput` if the split or its audit fails."""
     units.refuse_unknown(study, found.rows, found.scheme)
     footprint = footprint_deg(cutout_arcsec=study.images.cutout_arcsec, cutout_deg=study.images.cutout_deg)
@@ -284,16 +288,19 @@ def _divided(study: Study, found: Catalog) -> tuple[pd.DataFrame, pd.DataFrame, 
     kept = found.rows.iloc[order].assign(split=part[order], group=assignment.group[order])
     kept = kept.reset_index(drop=True)
     facts = CorpusFacts.of(study, found.scheme, kept, rejects, found.notices)
+    bits = study.split.near_duplicate_bits
     checked = audits.audit(
         kept,
         tuple(facts.classes),
         gap_days=study.split.gap,
-        near_duplicate_bits=study.split.near_duplicate_bits,
+        near_duplicate_bits=bits,
         footprint_deg=footprint,
         assignment=assignment,
+        published=published_leaks(kept, bits, footprint) if study.split.method == "published" else None,
+        said=giving_away(kept, raw),
         seed=study.study.seed,
     )
-    return kept, rejects, facts, checked
+    return kept, rejects, replace(facts, notices=(*found.notices, *checked.said) or None), checked
 
 
 def _rejects(found: Catalog, gone: NDArray[np.bool_], reasons: Sequence[str] | NDArray[np.object_]) -> pd.DataFrame:

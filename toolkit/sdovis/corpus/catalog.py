@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,10 @@ from sdovis.corpus.observations import Observation, Reject, Sorted, understand
 from sdovis.corpus.shards import HEAVY, Looked, Shards, chunks
 from sdovis.errors import BadInput, Problem, UnreadableImage, once
 from sdovis.images import cluster, isolation
+from sdovis.images.address import Address
 from sdovis.images.bounds import MAX_BYTES
-from sdovis.images.images import inside
+from sdovis.images.containers import members
+from sdovis.images.images import located
 from sdovis.images.keywords import Keywords
 from sdovis.labels import schemes as label_schemes
 from sdovis.labels.schemes import LabelScheme
@@ -34,6 +38,8 @@ REJECT_COLUMNS = ("file", "sheet", "row", "image", "noaa_ar", "label", "reason",
 #: Limits beyond which the decoder of an image is stopped: seconds, and bytes beyond those of an idle worker.
 DECODING_SECONDS = 60.0
 DECODING_BYTES = 2 * 2**30
+#: Images of a store that are handed to a child at once: as many results wait in memory.
+TOGETHER = 32
 #: Images from whose limbs the place of the disc is proposed.
 LIMBS = 20
 
@@ -131,9 +137,11 @@ Part = tuple[Sequence[Looked], pd.DataFrame]
 Numbered = Mapping[tuple[str, ...], Sequence[Observation]]
 
 
-def _looked(root: Path, images: Images, keywords: Keywords | None, task: tuple[Frame, Sequence[Observation]]) -> Looked:
-    frame, numbered = task
-    return Looked(*examples.look(root, images, frame, keywords, numbered))
+Task = tuple[Frame, Sequence[Observation]]
+
+
+def _looked(root: Path, images: Images, keywords: Keywords | None, tasks: Sequence[Task]) -> list[Looked]:
+    return [Looked(*examples.look(root, images, frame, keywords, numbered)) for frame, numbered in tasks]
 
 
 def _look(
@@ -147,27 +155,56 @@ def _look(
 ) -> Iterator[Looked]:
     """Look at ``frames`` in child processes: an image that crashes its decoder becomes a problem of its rows.
 
-    ``where`` says whose children they are, as `cluster.imap` is told.
+    ``where`` says whose children they are, as `cluster.imap` is told. Frames of one piece of a store are looked at by one
+    child, one after the other, so that the piece is decoded once.
     """
     from tqdm import tqdm
 
     keywords = Keywords.read(study.keywords) if study.keywords else None
     work = partial(_looked, study.image_root, study.images, keywords)
     imports = [*isolation.READING_IMPORTS, *(m for name in study.images.channels for m in channel(name).imports)]
+    stores = {kind for frame in frames for name in frame[0].images if (kind := Address.of(name).kind)}
+    needed = [name for kind in sorted(stores) for name in members.opener(kind).IMPORTS]
+    imports += [name for name in needed if find_spec(name.partition(".")[0])]  # what is missing is said of each image
+    pieces = _pieces(study.image_root, frames) if stores else [[frame] for frame in frames]
     results = cluster.imap(
         work,
-        [(frame, numbered.get(frame[0].images, ())) for frame in frames],
+        [[(frame, numbered.get(frame[0].images, ())) for frame in piece] for piece in pieces],
         **where,
         seconds=DECODING_SECONDS,
         memory_bytes=DECODING_BYTES,
         imports=imports,
     )
-    shown = tqdm(results, "images", total, initial=total - len(frames), disable=not progress, leave=False)
-    for frame, result in zip(frames, shown, strict=True):
-        if isinstance(result, UnreadableImage):
-            what = f"image {frame[0].image!r}: {result.why}"
-            result = Looked("", Sorted(problems=[(r.raw, r.raw.problem(what, field="image")) for r in frame]))
-        yield result
+    with tqdm(None, "images", total, initial=total - len(frames), disable=not progress, leave=False) as shown:
+        for piece, found in zip(pieces, results, strict=True):
+            shown.update(len(piece))
+            if not isinstance(found, UnreadableImage):
+                yield from found
+            elif len(piece) > 1:  # one image may have killed the child: the others have done nothing
+                each = partial(_look, where=where, progress=False, total=1)
+                yield from itertools.chain.from_iterable(each(study, numbered, [frame]) for frame in piece)
+            else:
+                yield _lost(piece[0], found)
+
+
+def _lost(frame: Frame, death: UnreadableImage) -> Looked:
+    """What became of an image whose child died."""
+    what = f"image {frame[0].image!r}: {death.why}"
+    return Looked("", Sorted(problems=[(r.raw, r.raw.problem(what, field="image")) for r in frame]))
+
+
+def _pieces(root: Path, frames: Sequence[Frame]) -> list[list[Frame]]:
+    """``frames`` in their order, those that follow one another and are read in one piece of a store together."""
+
+    def piece(frame: Frame) -> Hashable:
+        try:
+            found = [located(root, name) for name in frame[0].images]
+            return tuple(members.opener(each.kind).together(each) if each.member else str(each) for each in found)
+        except UnreadableImage:  # said when it is looked at
+            return frame[0].images
+
+    together = (list(of) for _, of in itertools.groupby(frames, piece))
+    return [of[start : start + TOGETHER] for of in together for start in range(0, len(of), TOGETHER)]
 
 
 def _where_the_limb_is(study: Study, frames: Sequence[Frame], workers: int | None) -> str:
@@ -252,11 +289,19 @@ def _reject_row(reject: Reject) -> dict[str, Any]:
 def image_inventory(study: Study, rows: Iterable[RawRow]) -> str:
     """JSON with (name, sha256, or why there is none) of each image that the rows name: what a corpus was made from."""
     found = []
+    sums: dict[Path, str] = {}  # a store's file holds many images
+
+    def summed(file: Path, *, store: bool) -> str:
+        if file not in sums:
+            size = file.stat().st_size  # an image that is too large to be read is not read for its sum either
+            sums[file] = sha256_file(file) if size <= MAX_BYTES or store else f"{size} bytes"
+        return sums[file]
+
     for name in sorted({name for row in rows for name in row.images}):
         try:
-            file = inside(study.image_root, name)
-            size = file.stat().st_size  # what is too large to be read is not read for its sum either
-            found.append((name, sha256_file(file) if size <= MAX_BYTES else f"{size} bytes"))
+            address = located(study.image_root, name)
+            files = members.opener(address.kind).files(address) if address.member else (address.path,)
+            found.append((name, " ".join(summed(file, store=bool(address.member)) for file in files)))
         except UnreadableImage:
             found.append((name, "missing"))
         except OSError as error:

@@ -23,7 +23,7 @@ from sdovis.corpus.png import png_files
 from sdovis.corpus.units import unit
 from sdovis.errors import BadInput, Problem, UnreadableImage
 from sdovis.images import headers
-from sdovis.images.images import inside, read_image
+from sdovis.images.images import located, read_image
 from sdovis.images.keywords import Keywords
 from sdovis.images.pointing import limb
 from sdovis.images.timestamps import time_in_name
@@ -59,7 +59,7 @@ def look(
     for number, (field, name) in enumerate(zip(IMAGE_FIELDS, rows[0].images, strict=False)):
         try:
             cards = keywords.cards_of(name) if keywords else None
-            image = read_image(inside(root, name), root=root, observed=observed, keywords=cards)
+            image = read_image(located(root, name), root=root, observed=observed, keywords=cards)
             if keywords and not image.oriented:
                 hint = (
                     "rows are joined by a column with the file's name, or by T_REC, HARPNUM and WAVELNTH in that name"
@@ -106,7 +106,7 @@ def disc_shown(root: Path, images: Images, rows: Sequence[Observation]) -> DiscF
     """The disc that the limb draws in the first channel's image, in that image's pixels; None if it shows no limb."""
     try:
         observed = next((row.observed for row in rows if row.observed), None)
-        image = read_image(inside(root, rows[0].images[0]), root=root, observed=observed)
+        image = read_image(located(root, rows[0].images[0]), root=root, observed=observed)
         layer = View.of_study(images).study_layer(image, 0)
     except BadInput:
         return None
@@ -223,6 +223,7 @@ def _described(row: Observation) -> dict[str, Any]:
         "source_sheet": row.raw.sheet,
         "source_row": row.raw.row,
         "image_file": "; ".join(row.images),
+        "published_part": row.part,
         "extra": json.dumps(row.raw.extra, sort_keys=True, ensure_ascii=False) if row.raw.extra else "",
     }
 

@@ -25,7 +25,7 @@ class CorpusFacts:
     """Classes (name -> meaning) in the order of the labels, where labels and pixels come from, and counts of rows.
 
     ``spellings`` counts how each class is written; ``view`` says what a picture shows; ``flares`` is given if the labels
-    were made from a flare list, ``notices`` if the reader has something to say of the rows, ``rows_without_region`` if
+    were made from a flare list, ``notices`` if the reader or the audit has something to say, ``rows_without_region`` if
     rows name no region though those of their class have one.
     """
 

@@ -8,13 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 from sdovis.channels.place import Position
 from sdovis.corpus import headings
 from sdovis.errors import BadInput, Problem, UnreadableImage
-from sdovis.images.images import inside
+from sdovis.images.address import Address
+from sdovis.images.images import located
 from sdovis.labels.schemes import LabelScheme, UnknownLabel
 from sdovis.readers.rows import RawRow
 from sdovis.study import IMAGE_FIELDS, Study
@@ -22,6 +22,11 @@ from sdovis.sun.notation import angle, carrington, is_nothing, latitude, locatio
 from sdovis.sun.times import HINT, of_sdo, scale_of, time
 
 T = TypeVar("T")
+#: What publishers call the parts.
+PUBLISHED = {
+    "train": "train", "training": "train", "validation": "validation", "val": "validation", "valid": "validation",
+    "dev": "validation", "test": "test", "testing": "test",
+}  # fmt: skip
 #: Rotating a day-old position may carry it just beyond the limb: far from the meridian, but not a mistake.
 MAX_LONGITUDE_DEG = 105.0
 #: A location in whole degrees may differ from latitude and longitude by so much.
@@ -34,7 +39,7 @@ class Observation:
 
     ``noaa_ar`` is the region that the row or, if it names none, the image's header names; ``several`` if these are more than
     one. ``harp`` is the header's HARP. ``carrington_deg`` is a longitude that becomes Stonyhurst's once the image's time is
-    known.
+    known. ``part`` is the one that the data set's publisher put the row in, '' if the study does not ask.
     """
 
     raw: RawRow
@@ -49,6 +54,7 @@ class Observation:
     several: tuple[int, ...] = ()
     harp: int | None = None
     carrington_deg: float | None = None
+    part: str = ""
 
     @property
     def image(self) -> str:
@@ -119,6 +125,7 @@ def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sor
             _observed(study, raw, problems),
             *_position(raw, turning, misplaced),
             several=named if len(named) > 1 else (),
+            part=_part(raw, problems) if study.split.method == "published" else "",
         )
         if turning == "carrington":
             observation = replace(observation, longitude_deg=None, carrington_deg=observation.longitude_deg)
@@ -208,6 +215,18 @@ def _label(raw: RawRow, scheme: LabelScheme, problems: list[Problem]) -> str | N
         return None
 
 
+def _part(raw: RawRow, problems: list[Problem]) -> str:
+    """The part that the row was published in: train, validation or test."""
+    text = raw.text("part")
+    found = PUBLISHED.get(text.casefold().strip("_- "), "")
+    if not found:
+        what = f"part {text!r} is not one of {', '.join(PUBLISHED)}" if text else "names no part"
+        problems.append(
+            raw.problem(what, "leave such rows out, or use another split.method", field="part", kind="part")
+        )
+    return found
+
+
 def _images(study: Study, raw: RawRow, faults: dict[str, Problem | None], problems: list[Problem]) -> tuple[str, ...]:
     """The row's image files; ``faults`` caches what is wrong with each, as many rows name the same one."""
     for cell, name in zip(IMAGE_FIELDS, raw.images, strict=False):
@@ -223,7 +242,7 @@ def _images(study: Study, raw: RawRow, faults: dict[str, Problem | None], proble
 
 def _fault(study: Study, name: str) -> Problem | None:
     try:
-        inside(study.image_root, name)
+        located(study.image_root, name)
     except UnreadableImage as error:
         return Problem(f"image {name!r}: {error.why}", error.problems[0].hint)
     return None
@@ -294,5 +313,5 @@ def _position(
 
 @lru_cache(maxsize=4096)  # many rows name one image
 def stem_of(image: str) -> str:
-    """The image's path without suffix, fit for an id: folders are included, so that names stay distinct."""
-    return re.sub(r"[^\w.-]+", "_", str(Path(image).with_suffix("")))
+    """The image's name, fit for an id."""
+    return Address.of(image).stem

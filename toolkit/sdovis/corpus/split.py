@@ -62,12 +62,19 @@ def assign(rows: pd.DataFrame, split: Split, *, seed: int, footprint_deg: float 
     are dropped. Of near-duplicates and overlapping cutouts in two parts, those in the part with fewer of them are
     dropped. Ties go to the part named first in `PARTS`. The order of the rows does not matter.
 
+    Published: the column published_part says it, and no row is dropped, whatever leaks. Where it names no validation part,
+    whole groups of the training part become one, at random and stratified by class.
+
     Raises `BadInput` if the division does not leave every class in every part.
     """
     found = returning.links(rows) if split.link_returning else ()
     chance = returning.by_chance(rows) if split.link_returning else 0.0
     group = returning.linked_groups(rows["group"].tolist(), found)
     rows = rows.reset_index(drop=True).assign(group=group)
+    if split.method == "published":
+        part = _published(rows, split, seed)
+        _refuse_empty(rows["label"].to_numpy(), part, split)
+        return Assignment(part, np.full(len(rows), "", dtype=object), group, found, chance)
     part, dropped, pairs = _divided(rows, split, seed, footprint_deg)
     _refuse_empty(rows["label"].to_numpy(), part, split)
     return Assignment(part, dropped, group, found, chance, pairs)
@@ -186,6 +193,18 @@ def _grouped(rows: pd.DataFrame, split: Split, seed: int) -> NDArray[np.object_]
     return np.where(number < n_test, "test", other).astype(object)
 
 
+def _published(rows: pd.DataFrame, split: Split, seed: int) -> NDArray[np.object_]:
+    part = rows["published_part"].to_numpy(dtype=object, copy=True)
+    train = np.flatnonzero(part == "train")
+    if not (part == "validation").any() and len(train):
+        of = rows.iloc[train].reset_index(drop=True)
+        folds = min(20, of["group"].nunique(), int(of["label"].value_counts().max()))
+        if folds > 1:
+            number = _folds(of, folds, seed)
+            part[train[number < max(1, round(split.validation * folds))]] = "validation"
+    return np.asarray(part)
+
+
 def _kfold(rows: pd.DataFrame, split: Split, seed: int) -> NDArray[np.object_]:
     fewest = min(rows["group"].nunique(), int(rows["label"].value_counts().max()))
     if fewest < split.folds:
@@ -252,6 +271,8 @@ def _refuse_empty(labels: NDArray[np.object_], part: NDArray[np.object_], split:
     for name in PARTS:
         if not (part == name).any():
             hint = "use more rows, a smaller split.gap_days, or split.method = 'grouped'"
+            if split.method == "published":
+                hint = "the data set does not have it: use split.method = 'grouped' or 'temporal'"
             problems.append(Problem(f"split: the {name} part is empty ({how})", hint))
             continue
         for label in sorted(set(labels) - set(labels[part == name])):

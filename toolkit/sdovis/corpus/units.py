@@ -97,17 +97,6 @@ def strange_regions(cells: Iterable[str], column: str) -> list[str]:
     return sorted(cell for cell in set(cells) if _regions(cell) is None)
 
 
-def cell_text(value: object) -> str:
-    """A cell of any type as text; '' if it is missing. A whole number stored as a float is that number."""
-    if value is None or value != value:  # NaN
-        return ""
-    if isinstance(value, list | tuple):
-        return ", ".join(map(cell_text, value))
-    if isinstance(value, bytes):
-        return value.decode(errors="replace").strip()
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
-
-
 def _of_regions(cells: Iterable[str], column: str) -> bool:
     return HEADING.search(column) is not None or any(map(named_as_region, set(cells)))
 

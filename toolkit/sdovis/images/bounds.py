@@ -1,8 +1,12 @@
-"""How large an image may be: checked before anything is decoded."""
+"""How large an image may be, checked before anything is decoded; and whether anything was in it."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sdovis.errors import UnreadableImage
 
@@ -16,3 +20,9 @@ def check_size(width: int, height: int, path: Path, max_side: int = MAX_SIDE) ->
     """Raise `UnreadableImage` if a declared side is not within 1 to ``max_side`` pixels."""
     if not (1 <= width <= max_side and 1 <= height <= max_side):
         raise UnreadableImage(path, f"{width} x {height} pixels; each side must be 1 to {max_side} pixels")
+
+
+def refuse_empty(values: NDArray[Any], path: Path) -> None:
+    """Raise `UnreadableImage` if every pixel is missing."""
+    if np.isnan(values).all():
+        raise UnreadableImage(path, "every pixel is missing")

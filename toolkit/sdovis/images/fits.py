@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdovis.errors import UnreadableImage
-from sdovis.images.bounds import MAX_BYTES, MAX_HDUS, MAX_HEADER_BYTES, check_size
+from sdovis.images.bounds import MAX_BYTES, MAX_HDUS, MAX_HEADER_BYTES, check_size, refuse_empty
 from sdovis.images.headers import Cards, places, restored
 
 ROWS = 64  # this many rows of a large image and its float64 copy fit in the cache
@@ -73,8 +73,7 @@ def fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Cards]:
     # Damaged FITS can raise any exception of astropy, numpy or a codec; each means that it cannot be decoded.
     except Exception as error:
         raise UnreadableImage(path, f"damaged FITS: {type(error).__name__}: {error}") from error
-    if np.isnan(values).all():
-        raise UnreadableImage(path, "every pixel is missing")
+    refuse_empty(values, path)
     return values, cards
 
 

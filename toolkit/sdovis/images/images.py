@@ -10,7 +10,7 @@ import hashlib
 import math
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from sdovis.errors import UnreadableImage
 from sdovis.images import headers
-from sdovis.images.bounds import MAX_BYTES, MAX_SIDE
+from sdovis.images.address import Address
+from sdovis.images.bounds import MAX_BYTES, MAX_SIDE, refuse_empty
+from sdovis.images.containers import members
 from sdovis.images.fits import fits_pixels, gunzipped
 from sdovis.images.jpeg2000 import checked_header
 from sdovis.images.pictures import picture_pixels
@@ -29,7 +31,7 @@ from sdovis.images.pointing import pointing_problem
 from sdovis.sun.constants import ARCSEC
 from sdovis.sun.geometry import DiscFrame, MapGrid
 
-__all__ = ["SolarImage", "inside", "pointing_problem", "read_image"]
+__all__ = ["SolarImage", "inside", "located", "pointing_problem", "read_image"]
 
 MAGIC = {
     b"SIMPLE  =": "FITS",
@@ -40,6 +42,8 @@ MAGIC = {
     b"II*\x00": "TIFF",
     b"MM\x00*": "TIFF",
 }
+#: What has a header and rows as FITS has them.
+HEADED = ("FITS", "zarr", "NetCDF")
 #: What a damaged file can make of code that takes it at its word: numbers out of range, texts where numbers belong ...
 #: An `AttributeError`, `NameError` or `AssertionError` is a defect of ours in any case.
 DAMAGE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
@@ -57,7 +61,7 @@ class SolarImage:
 
     ``values`` is (H, W) float32 in ``unit``, or, for 8-bit pictures, uint8 (H, W) or (H, W, 3) in unit "grey" or "rgb",
     not writable; deeper grey of a PNG, TIFF or JPEG2000 is float32 in unit "count". ``format`` is the file's: FITS,
-    JPEG2000, JPEG, PNG or TIFF. Row 0 is solar north and column 0 is east.
+    JPEG2000, JPEG, PNG, TIFF, or, of a store's array, zarr or NetCDF. Row 0 is solar north and column 0 is east.
 
     Three cases are kept apart. What is missing (FITS: BLANK in integers, NaN, infinity; what a turned image does not
     cover) is NaN. 0 is a value like any other. What lies off the disc keeps its value or its NaN; `off_disc` says
@@ -98,6 +102,18 @@ class SolarImage:
 
 def inside(root: Path, name: Path | str) -> Path:
     """The existing file ``name`` under ``root``, links followed; raises `UnreadableImage` if it is missing or outside."""
+    return _existing(root, name, stat.S_ISREG)
+
+
+def located(root: Path, name: str) -> Address:
+    """The image that a row names: an existing file, or a member of an existing store (file or folder), as `inside` has it."""
+    address = Address.of(name)
+    if not address.member:
+        return Address(inside(root, name))
+    return Address(_existing(root, address.path, lambda mode: stat.S_ISREG(mode) or stat.S_ISDIR(mode)), address.member)
+
+
+def _existing(root: Path, name: Path | str, fits: Callable[[int], bool]) -> Path:
     try:
         base, file = os.path.realpath(root), os.path.realpath(root / name)
         if not file.startswith(base.rstrip("/") + "/") and file != base:
@@ -107,20 +123,20 @@ def inside(root: Path, name: Path | str) -> Path:
         raise UnreadableImage(name, "there is no such image", f"looked in {root}") from error
     except (OSError, ValueError) as error:
         raise UnreadableImage(name, f"not a usable file name: {error}") from error
-    if not stat.S_ISREG(mode):
+    if not fits(mode):
         raise UnreadableImage(name, "is not a file")
     return Path(file)
 
 
 def read_image(
-    path: Path | str,
+    path: Path | str | Address,
     *,
     root: Path | None = None,
     observed: datetime | None = None,
     keywords: headers.Cards | None = None,
     max_picture_side: int = MAX_SIDE,
 ) -> SolarImage:
-    """Read a FITS (also gzipped), JPEG2000, JPEG, PNG or TIFF file, solar north up.
+    """Read a FITS (also gzipped), JPEG2000, JPEG, PNG or TIFF file, solar north up; of an `Address`, also a member of a store.
 
     The headers of FITS and Helioviewer's JPEG2000 give time and coordinates; for other pictures, and if the header lacks
     them, ``observed`` may give the time and a `channels.view.View` the coordinates. ``keywords`` are the cards of a FITS
@@ -128,19 +144,29 @@ def read_image(
     to be north up. Sides of all but FITS may be bounded further, by ``max_picture_side``. Raises `UnreadableImage` with the
     reason, also if memory runs out.
     """
-    path = Path(path)
+    address = path if isinstance(path, Address) else Address(Path(path))
+    shown = Path(str(address))
     try:
-        data = _bytes(path, inside(root, path) if root is not None else path)
-        digest = hashlib.sha256(data).hexdigest()
-        values, cards, kind = _decoded(data, path, max_picture_side)
+        if address.member:
+            found = members.opener(address.kind).member(address)
+            shown, data, digest = shown / found.name, found.data, found.sha256
+        else:
+            found = None
+            data = _bytes(shown, inside(root, shown) if root is not None else shown)
+            digest = hashlib.sha256(data).hexdigest()
+        if found is not None and found.values is not None:
+            values, cards, kind = found.values, found.cards, address.kind
+            refuse_empty(values, shown)
+        else:
+            values, cards, kind = _decoded(data, shown, max_picture_side)
         if keywords and kind == "FITS" and not headers.places(cards):
             cards = {**keywords, **cards}
-        return _understood(values, cards, kind, path, digest, observed)
+        return _understood(values, cards, kind, shown, digest, observed)
     except MemoryError as error:
-        raise UnreadableImage(path, "reading it needs more memory than is available") from error
+        raise UnreadableImage(shown, "reading it needs more memory than is available") from error
     except DAMAGE as error:  # costs this image, not the run; tests/fuzz counts each such message as a finding
         hint = "if other programs open it, please report it"
-        raise UnreadableImage(path, f"{UNFORESEEN}: {type(error).__name__}: {error}", hint) from error
+        raise UnreadableImage(shown, f"{UNFORESEEN}: {type(error).__name__}: {error}", hint) from error
 
 
 def _bytes(path: Path, file: Path) -> bytes:
@@ -179,8 +205,8 @@ def _decoded(data: bytes, path: Path, max_picture_side: int) -> tuple[NDArray[An
         return *fits_pixels(data, path), kind
     cards = checked_header(data, path) if kind == "JPEG2000" else {}
     values = picture_pixels(data, kind, path, max_picture_side)
-    if values.dtype != np.uint8 and np.isnan(values).all():
-        raise UnreadableImage(path, "every pixel is missing")
+    if values.dtype != np.uint8:
+        refuse_empty(values, path)
     return values, cards if values.ndim == 2 else {}, kind
 
 
@@ -196,7 +222,7 @@ def _understood(
     frame, grid, oriented = None, None, True
     headers.refuse_two_times(cards, path)
     observed = headers.observed(cards) or observed
-    if kind == "FITS":
+    if kind in HEADED:
         values, center, scale = headers.north_up(values, cards, path)
         frame = headers.disc_frame(cards, center, scale, observed, path)
         grid = headers.map_grid(cards, values.shape[0], path)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sdovis.errors import Problem
+from sdovis.errors import BadInput, Problem, nearest
 from sdovis.study import IMAGE_FIELDS, Columns
 
 
@@ -65,3 +65,59 @@ class FlareFacts:
     counted: str
     events_in_windows: int
     events_without_region: int
+
+
+#: A row's origin (file, sheet and line), and the row: its origin and its cells by heading.
+Origin = tuple[str, str, int]
+MadeLine = tuple[Origin, Mapping[str, str]]
+
+
+def of_lines(
+    lines: Sequence[MadeLine],
+    columns: Mapping[str, str],
+    reader: str,
+    *,
+    hints: Mapping[str, str] | None = None,
+    faults: Mapping[Origin, Sequence[Problem]] | None = None,
+) -> list[RawRow]:
+    """The rows of a table that a reader made: ``columns`` (field -> heading) are the study's, all others travel along.
+
+    Raises `BadInput` for headings that the table does not have; ``hints`` says more of a field's.
+    """
+    there = dict.fromkeys(heading for _, cells in lines for heading in cells)
+    problems = [
+        Problem(
+            f"the reader {reader} has no column {heading!r}",
+            f"{nearest(heading, tuple(there))} (source.columns.{field} asks for it{(hints or {}).get(field, '')})",
+        )
+        for field, heading in columns.items()
+        if heading not in there
+    ]
+    if problems:
+        raise BadInput(problems)
+    known, mapped = Columns.model_fields.keys() | set(IMAGE_FIELDS), set(columns.values())
+    # A column that the study does not map is no field of its row, even if it has the name of one.
+    others = {
+        heading: f"{heading} (other)" if heading in known else heading for heading in there if heading not in mapped
+    }
+    headings = {**columns, **{name: heading for heading, name in others.items()}}
+    return [
+        RawRow(
+            *origin,
+            {name: cells[heading] for name, heading in headings.items() if heading in cells},
+            headings,
+            faults=tuple((faults or {}).get(origin, ())),
+        )
+        for origin, cells in lines
+    ]
+
+
+def cell_text(value: object) -> str:
+    """A cell of any type as text; '' if it is missing. A whole number stored as a float is that number."""
+    if value is None or value != value:  # NaN
+        return ""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(cell_text, value))
+    if isinstance(value, bytes):
+        return value.decode(errors="replace").strip()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from sdovis.errors import BadInput, Problem, nearest
+from sdovis.errors import BadInput, Problem
 from sdovis.images.timestamps import SUFFIXES, name_pattern, taken_at
 from sdovis.readers import tables
 from sdovis.readers.joins import Join, flare_facts, joins
 from sdovis.readers.quiet import NEIGHBOUR_DAYS, quiet_positions
-from sdovis.readers.rows import FlareFacts, RawRow
+from sdovis.readers.rows import FlareFacts, MadeLine, Origin, RawRow, of_lines
 from sdovis.readers.srs_settings import HEADINGS, IMAGE_HEADINGS, SrsSettings, fills_in
 from sdovis.study import Reader, Source
 from sdovis.sun.archives import read_archive
@@ -27,10 +27,6 @@ from sdovis.sun.times import of_sdo
 QUIET_SHEET = "Quiet Sun"
 #: Images of two channels belong together if they lie within one HMI cadence, 720 s.
 COMPANION_S = 720.0
-
-#: A row's origin (file, sheet and line), and the row: its origin and its cells by heading.
-Origin = tuple[str, str, int]
-Line = tuple[Origin, dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ def read(source: Source, settings: SrsSettings) -> list[RawRow]:
             lines += _quiet_lines(summary, frame, lookup.around(frame.observed), settings)
     if problems and source.on_problem == "error":
         raise BadInput(dict.fromkeys(problems))
-    return _raw_rows(lines, columns)
+    return of_lines(lines, columns, "srs", hints={"label": "; flare labels need source.srs.flares"})
 
 
 class _Summaries:
@@ -158,12 +154,12 @@ def _image_cells(frame: Frame) -> dict[str, str]:
     return {**cells, HEADINGS["observed"]: frame.observed.replace(tzinfo=None).isoformat(sep=" ")}
 
 
-def _faulty_line(origin: Origin, cells: Mapping[str, str], problem: Problem) -> Line:
+def _faulty_line(origin: Origin, cells: Mapping[str, str], problem: Problem) -> MadeLine:
     """A row with the problem instead of the region's number, so that it becomes a reject that shows the problem."""
     return origin, {**cells, HEADINGS["noaa_ar"]: problem.what}
 
 
-def _region_lines(summary: RegionSummary, frame: Frame, joined: Sequence[Join]) -> Iterator[Line]:
+def _region_lines(summary: RegionSummary, frame: Frame, joined: Sequence[Join]) -> Iterator[MadeLine]:
     regions = [region for region in summary.regions if region.section != "II"]
     disc = DiscFrame.at(frame.observed, (0.0, 0.0), 1.0)
     lat, lon = _moved(regions, summary, frame.observed)
@@ -208,7 +204,7 @@ def _gap_cells(summary: RegionSummary, frame: Frame) -> dict[str, str]:
 
 def _quiet_lines(
     summary: RegionSummary, frame: Frame, around: Sequence[RegionSummary], settings: SrsSettings
-) -> Iterator[Line]:
+) -> Iterator[MadeLine]:
     if not settings.quiet_per_image:
         return
     moved = [_moved((r for r in s.regions if r.section != "II"), s, frame.observed) for s in around]
@@ -230,24 +226,6 @@ def _quiet_lines(
             HEADINGS["longitude_deg"]: f"{longitude:g}",
         }
         yield (summary.file, QUIET_SHEET, number), _image_cells(frame) | cells | _gap_cells(summary, frame)
-
-
-def _raw_rows(lines: Sequence[Line], columns: Mapping[str, str]) -> list[RawRow]:
-    there = dict.fromkeys(heading for _, cells in lines for heading in cells)
-    problems = []
-    for field, heading in columns.items():
-        if heading not in there:
-            flares = "; flare labels need source.srs.flares" if field == "label" else ""
-            hint = f"{nearest(heading, tuple(there))} (source.columns.{field} asks for it{flares})"
-            problems.append(Problem(f"the reader srs has no column {heading!r}", hint))
-    if problems:
-        raise BadInput(problems)
-    fields = {heading: field for field, heading in columns.items()}
-    headings = {fields.get(heading, heading): heading for heading in there}
-    return [
-        RawRow(*origin, {fields.get(heading, heading): text for heading, text in cells.items()}, headings)
-        for origin, cells in lines
-    ]
 
 
 def _flares(source: Source, settings: SrsSettings, times: Iterable[datetime]) -> FlareFacts | None:

@@ -75,6 +75,14 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _names_the_published_part(self) -> Study:
+        if self.split.method == "published" and not self.source.columns.part:
+            raise ValueError(
+                "split.method = 'published': set source.columns.part to the heading of the column that names the parts"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _fits_into_a_repositorys_id(self) -> Study:
         id = f"{self.publish.namespace}/{self.name}"
         if len(id) > LONGEST_ID:

@@ -57,6 +57,9 @@ class Columns(Section):
     location: str = Field(
         "", description="Instead of latitude and longitude: position in one cell, as NOAA writes it, N12W34."
     )
+    part: str = Field(
+        "", description="The part that the data set's publisher put the row in; required by split.method = published."
+    )
 
     @field_validator("image", "label")
     @classmethod
@@ -168,16 +171,18 @@ class Labels(Section):
 class Split(Section):
     """How rows are divided. No active region, image or duplicate of an image ever lies in two parts."""
 
-    method: Literal["temporal", "grouped", "kfold", "leave-year-out"] = Field(
+    method: Literal["temporal", "grouped", "kfold", "leave-year-out", "published"] = Field(
         "temporal",
         description="temporal: train on the past, test on the future. grouped: regions at random. kfold: regions at "
-        "random in folds, one of which is the test part. leave-year-out: one year is the test part.",
+        "random in folds, one of which is the test part. leave-year-out: one year is the test part. published: the parts "
+        "of the data set itself, from source.columns.part, kept as they are; what leaks between them is said.",
     )
     validation: float = Field(
         0.15,
         gt=0,
         lt=0.5,
-        description="Share of the rows used for validation (not for kfold; for leave-year-out, of the other years).",
+        description="Share of the rows used for validation (not for kfold; for leave-year-out, of the other years; for "
+        "published, of the regions of the training part where the data set has no validation part).",
     )
     test: float = Field(0.2, gt=0, lt=0.6, description="Share of the rows used for the test (temporal, grouped).")
     gap_days: float = Field(
@@ -221,7 +226,7 @@ class Split(Section):
     @property
     def needs_regions(self) -> bool:
         """Whether only region numbers keep a region in one part: no gap outlasts its passage across the disc."""
-        return self.gap is None or self.gap < PASSAGE_DAYS
+        return self.method != "published" and (self.gap is None or self.gap < PASSAGE_DAYS)
 
 
 class Backbone(Section):
