@@ -31,7 +31,6 @@ T = TypeVar("T")
 USER_AGENT = f"sdovis/{__version__} (datasets of solar active regions; python-httpx/{httpx.__version__})"
 #: The largest answer that is not a file: a folder's list, a table of records.
 MAX_ANSWER = 64 * 2**20
-CHUNK = 2**16
 #: Seconds, and bytes a second: what is slower over that time is asked for anew, from where it stopped.
 SLOW_AFTER, SLOWEST = 60.0, 200.0
 
@@ -77,7 +76,7 @@ class Courier:
         def ask() -> bytes:
             with self._opened("GET", url) as answer:
                 found = bytearray()
-                for chunk in answer.iter_raw(CHUNK):
+                for chunk in answer.iter_raw():
                     found += chunk
                     if len(found) > MAX_ANSWER:
                         raise Failed(f"the answer has more than {MAX_ANSWER // 2**20} MB")
@@ -150,8 +149,8 @@ class Courier:
             else:
                 part.begin(answer.headers)
             since, before = time.monotonic(), part.size
-            with part.file.open("ab") as file:
-                for chunk in answer.iter_raw(CHUNK):
+            with part.file.open("ab", buffering=0) as file:  # what has come is there, also if we are killed
+                for chunk in answer.iter_raw():
                     file.write(chunk)
                     self.coming(file.tell())
                     if file.tell() > most:

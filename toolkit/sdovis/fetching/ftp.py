@@ -51,7 +51,7 @@ def receive(url: str, part: Part, most: int, coming: Callable[[int], object]) ->
         if part.going_on().get("If-Range") != changed:
             part.begin({})
             part.note(total, changed)
-        with part.file.open("ab") as file:
+        with part.file.open("ab", buffering=0) as file:
 
             def take(chunk: bytes) -> None:
                 file.write(chunk)

@@ -118,11 +118,9 @@ class Ledger:
         self._add(path, file)
 
     def _add(self, path: str, file: FetchedFile) -> None:
-        archive = ARCHIVES[file.archive]
-        cited = Cited(archive.title, archive.home, archive.licence, archive.credit)
         self.found = replace(
             self.found,
-            archives={**self.found.archives, archive.name: cited},
+            archives={**self.found.archives, file.archive: _cited(file.archive)},
             files={**self.found.files, path: file},
         )
 
@@ -156,32 +154,37 @@ def _is_of_size(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
 
 
-def facts(folder: Path, used: Iterable[str]) -> tuple[ArchiveFacts, ...]:
-    """The archives that the files in ``used`` came from: paths of files and folders in ``folder``; tables made of them count.
+def used(folder: Path, names: Iterable[str]) -> dict[str, FetchedFile]:
+    """The fetched files, by their paths, among ``names``: files and folders in ``folder``.
 
-    Raises `BadInput` for a damaged record.
+    A table stands for the files that it was made of. Raises `BadInput` for a damaged record.
     """
-    found = Fetched.load(folder)
-    names = tuple(Path(os.path.normpath(name)).as_posix() for name in used if name)
-    counted = {
-        path
-        for path in found.files
-        if any(path == name or path.startswith(f"{name}/") or name == "." for name in names)
-    }
-    counted |= {source for path in counted for source in found.files[path].made_from if source in found.files}
-    by_archive: dict[str, list[tuple[str, FetchedFile]]] = {}
-    for path in sorted(counted):
-        if not found.files[path].made_from:
-            by_archive.setdefault(found.files[path].archive, []).append((path, found.files[path]))
+    files = Fetched.load(folder).files
+    inside = [Path(os.path.normpath(name)).as_posix() for name in names if name]
+    counted = {path for path in files if any(name in (path, ".") or path.startswith(f"{name}/") for name in inside)}
+    counted |= {source for path in counted for source in files[path].made_from}
+    return {path: file for path, file in sorted(files.items()) if path in counted and not file.made_from}
+
+
+def facts(folder: Path, files: Mapping[str, FetchedFile]) -> tuple[ArchiveFacts, ...]:
+    """What is to be told of fetched ``files`` in ``folder``, by archive. Every file is compared with its sum."""
+    by_archive: dict[str, list[str]] = {}
+    for path, file in files.items():
+        by_archive.setdefault(file.archive, []).append(path)
     return tuple(
         ArchiveFacts(
-            **asdict(found.archives[name]),
-            files=len(files),
-            bytes=sum(file.bytes for _, file in files),
-            first=min(file.fetched for _, file in files)[:10],
-            last=max(file.fetched for _, file in files)[:10],
-            own_address=all(file.own_address for _, file in files),
-            changed=sum(not holds(folder / path, file) for path, file in files),
+            **asdict(_cited(name)),
+            files=len(paths),
+            bytes=sum(files[path].bytes for path in paths),
+            first=min(files[path].fetched for path in paths)[:10],
+            last=max(files[path].fetched for path in paths)[:10],
+            own_address=all(files[path].own_address for path in paths),
+            changed=sum(not holds(folder / path, files[path]) for path in paths),
         )
-        for name, files in sorted(by_archive.items())
+        for name, paths in sorted(by_archive.items())
     )
+
+
+def _cited(name: str) -> Cited:
+    archive = ARCHIVES[name]
+    return Cited(archive.title, archive.home, archive.licence, archive.credit)

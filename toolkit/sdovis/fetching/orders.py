@@ -7,10 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from sdovis.errors import BadInput, Problem
-from sdovis.fetching import browse, goes, helioviewer, jsoc, noaa
+from sdovis.fetching import browse, goes, helioviewer, jsoc, ledger, noaa
 from sdovis.fetching.archives import ARCHIVES, Addresses
 from sdovis.fetching.courier import Courier
-from sdovis.fetching.ledger import Fetched
+from sdovis.fetching.ledger import Fetched, FetchedFile
 from sdovis.fetching.wanted import Absent, Order, Period
 from sdovis.images.timestamps import SUFFIXES, name_pattern, taken_at, time_in_name
 from sdovis.readers.srs_settings import SrsSettings
@@ -197,8 +197,8 @@ def _known_absent(study: Study, archive: str) -> set[str]:
     return {each.removeprefix(title) for each in Fetched.load(study.source.root).absent if each.startswith(title)}
 
 
-def used(study: Study) -> tuple[str, ...]:
-    """The files and folders, relative to ``source.root``, that a study's rows and images come from."""
+def fetched_for(study: Study) -> dict[str, FetchedFile]:
+    """The fetched files, by their paths in ``source.root``, that a study's rows and images come from."""
     source, settings = study.source, study.source.settings
     tables = (settings.flares, settings.sharp, settings.harps) if isinstance(settings, SrsSettings) else ()
-    return (source.rows_from, source.images, source.keywords, *tables)
+    return ledger.used(source.root, (source.rows_from, source.images, source.keywords, *tables))
