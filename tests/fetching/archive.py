@@ -107,7 +107,7 @@ class LoopbackArchive:
                 names.setdefault(f"{folder}/", []).append(name)
         for folder, inside in names.items():
             rows = "".join(f'<tr><td><a href="{n}">{n}</a></td><td>2012-03-01 00:20</td></tr>' for n in sorted(inside))
-            page = f"<!DOCTYPE HTML><html><head><title>Index of {folder}</title></head><body><table>{rows}</table></body></html>"
+            page = f"<!DOCTYPE HTML><html><head><title>Index of {folder}</title></head><table>{rows}</table></html>"
             self.answers[folder] = lambda query, page=page: page.encode()
             self.forms[folder] = "text/html"
 
@@ -116,7 +116,7 @@ class LoopbackArchive:
         exports = Exports(self, records)
         self.answers["/jsoc/cgi-bin/ajax/jsoc_info"] = lambda query: _record_list(query, records, keywords)
         self.answers["/jsoc/cgi-bin/ajax/jsoc_fetch"] = exports.answer
-        for number, (record, segments) in enumerate(records.items()):
+        for number, segments in enumerate(records.values()):
             for segment, data in segments.items():
                 self.files[f"/jsoc{stored(number, segment)}"] = data
         return exports
@@ -248,7 +248,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self, *, head: bool) -> None:
         url = urlsplit(self.path)
         path, query = url.path.removeprefix("/moved"), {key: of[0] for key, of in parse_qs(url.query).items()}
-        fault = "" if url.path.startswith("/moved") else self.archive.fault(f"{self.command} {path}?{url.query}")
+        elsewhere = url.path.startswith(("/moved", "/circle"))
+        fault = "" if elsewhere else self.archive.fault(f"{self.command} {path}?{url.query}")
         whole = False
         try:
             whole = self._answer(path, url.query, query, fault, head=head)
@@ -267,11 +268,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "drop":
             self.close_connection = True
             return False
-        if fault in ("redirect", "circle"):
-            where = f"/moved{path}" if fault == "redirect" else path
+        if fault in ("redirect", "circle") or path == "/circle":
+            where = f"/moved{path}" if fault == "redirect" else "/circle"
             self._send(302, b"", head=head, Location=f"{where}?{raw}" if raw else where)
-            if fault == "circle":
-                self.archive._faults_in_row[f"{self.command} {path}?{raw}"] = 0
             return False
         data = self.archive.files.get(path)
         if data is None and path in self.archive.answers:
