@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fetching.sun import DISCS
+from fetching.simulated_sun import DISCS
 from sdovis import patience
 from sdovis.simulation.days import simulate_discs
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fetching import sun
+from fetching import simulated_sun as sun
 from fetching.archive import Exports, LoopbackArchive
 from sdovis import manifests
 from sdovis.cli import run_command

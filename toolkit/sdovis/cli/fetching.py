@@ -78,7 +78,7 @@ def fetch(
     from sdovis.fetching import fetch as fetching
     from sdovis.fetching import session
 
-    if what in session.KINDS:
+    if what in session.KINDS or not (what.endswith(".toml") or Path(what).is_file()):
         if sets:
             raise BadInput(Problem("--set changes a study, and none is named", "leave it out"))
         asked = session.Asked(
