@@ -18,7 +18,7 @@ from sdovis import patience
 from sdovis.fetching.archives import Addresses
 from sdovis.fetching.courier import Courier
 from sdovis.fetching.faults import Failed, Missing, Passing
-from sdovis.fetching.parts import Part
+from sdovis.fetching.parts import PartialFile
 
 DATA = np.random.default_rng(0).bytes(200_000)
 PATH = "/a/file.bin"
@@ -62,7 +62,7 @@ def test_whatever_part_is_there_the_file_is_whole(archive, tmp_path_factory, see
     """A part of any length, of this file or of one that the archive has replaced since, over lines with faults."""
     archive.share, archive.seed, archive.only = 0.3, seed, ("truncate", "500", "web page", "drop", "redirect")
     place = tmp_path_factory.mktemp("part") / "file.bin"
-    part = Part(place, archive.address.rstrip("/") + PATH)
+    part = PartialFile(place, archive.address.rstrip("/") + PATH)
     tag = hashlib.sha256(DATA if same else b"old").hexdigest()[:16]
     part.file.write_bytes(DATA[:have] if same else b"\0" * have)
     part.note(len(DATA), f'"{tag}"')

@@ -140,7 +140,8 @@ def _archive(of: ArchiveFacts) -> str:
     """An archive, what came from it and when, and its own words for who uses that."""
     days = day(of.first) if of.first == of.last else f"{day(of.first)} to {day(of.last)}"
     scheme, _, page = of.home.partition("://")
-    came = f"[{md(of.title)}]({verbatim(scheme)}://{verbatim(page)}): {count(of.files)} files ({number(of.bytes / 1e6)} MB), {days}"
+    size = f"{count(of.files)} files ({number(of.bytes / 1e6)} MB)"
+    came = f"[{md(of.title)}]({verbatim(scheme)}://{verbatim(page)}): {size}, {days}"
     came += "" if of.own_address else ", through another address than the archive's own"
     came += f"; {count(of.changed)} of them changed afterwards" if of.changed else ""
     return f"{came}. Licence: {md(of.licence)}. Credit: {md(of.credit)}"

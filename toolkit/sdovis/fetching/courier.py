@@ -23,7 +23,7 @@ import httpx
 from sdovis import disk, patience
 from sdovis.fetching import ftp
 from sdovis.fetching.faults import Failed, Missing, Passing
-from sdovis.fetching.parts import Part
+from sdovis.fetching.parts import PartialFile
 from sdovis.version import __version__
 
 T = TypeVar("T")
@@ -110,16 +110,16 @@ class Courier:
 
         return self._tried(url, ask)
 
-    def load(self, url: str, place: Path, most: int, check: Callable[[Path], None]) -> Part:
+    def load(self, url: str, place: Path, most: int, check: Callable[[Path], None]) -> PartialFile:
         """Load a file to a part beside ``place``, from where an earlier try stopped, and return the part.
 
         ``check`` opens it and raises `Passing` if it is not what it should be: then it is loaded anew. Raises `Missing`
         or `Failed`; what has come so far stays for the next time, unless it is wrong.
         """
-        part = Part(place, url)
+        part = PartialFile(place, url)
         disk.make(place.parent)
 
-        def ask() -> Part:
+        def ask() -> PartialFile:
             if not part.complete:
                 self._receive(url, part, most)
             try:
@@ -133,7 +133,7 @@ class Courier:
 
         return self._tried(url, ask)
 
-    def _receive(self, url: str, part: Part, most: int) -> None:
+    def _receive(self, url: str, part: PartialFile, most: int) -> None:
         if url.startswith("ftp:"):
             ftp.receive(url, part, most, self.coming)
             return

@@ -18,7 +18,7 @@ from sdovis.fetching.courier import Courier
 from sdovis.fetching.faults import Failed, Missing
 from sdovis.fetching.ledger import FetchedFile, Ledger
 from sdovis.fetching.opening import KINDS
-from sdovis.fetching.wanted import Absent, FetchPlan, Order, Wanted
+from sdovis.fetching.wanted import Absent, FetchPlan, Order, WantedFile
 
 Say = Callable[[str], None]
 
@@ -136,8 +136,8 @@ def load(courier: Courier, found: FetchPlan, folder: Path, addresses: Addresses,
 
 
 def _with_addresses(
-    courier: Courier, files: Sequence[Wanted], folder: Path, addresses: Addresses, say: Say, failures: list[str]
-) -> Iterator[Wanted]:
+    courier: Courier, files: Sequence[WantedFile], folder: Path, addresses: Addresses, say: Say, failures: list[str]
+) -> Iterator[WantedFile]:
     """The files one after another; those that JSOC must export when it has."""
     for asked, group in groupby(files, key=lambda file: file.export):
         if not asked:
@@ -149,7 +149,7 @@ def _with_addresses(
             failures.append(str(error))
 
 
-def _load_one(courier: Courier, file: Wanted, folder: Path, addresses: Addresses, book: Ledger) -> int:
+def _load_one(courier: Courier, file: WantedFile, folder: Path, addresses: Addresses, book: Ledger) -> int:
     """Load, verify and record one file; its size. Raises `Missing` or `Failed`."""
     place, opener = folder / file.path, KINDS[file.kind]
     part = courier.load(file.url, place, opener.most, lambda path: opener.open(path, place.name))

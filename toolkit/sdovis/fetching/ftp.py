@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from sdovis import patience
 from sdovis.fetching.faults import Failed, Missing, Passing
-from sdovis.fetching.parts import Part
+from sdovis.fetching.parts import PartialFile
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def size(url: str) -> int | None:
         return session.size(path)
 
 
-def receive(url: str, part: Part, most: int, coming: Callable[[int], object]) -> None:
+def receive(url: str, part: PartialFile, most: int, coming: Callable[[int], object]) -> None:
     """Load the file into ``part``, from where that ends if the file has not changed since. Raises as `size`."""
     with _session(url) as (session, path):
         total, changed = session.size(path), session.voidcmd(f"MDTM {path}")

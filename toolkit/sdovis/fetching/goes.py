@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 from sdovis import disk
 from sdovis.errors import BadInput, Problem
 from sdovis.fetching.archives import Addresses
-from sdovis.fetching.wanted import Order, Period, Table, Wanted
+from sdovis.fetching.wanted import Order, Period, Table, WantedFile
 from sdovis.sun import times
 
 #: The last year whose report is complete.
@@ -79,12 +79,13 @@ def flares(addresses: Addresses, period: Period, table: str, *, of: str = "") ->
             raise BadInput(Problem(f"NCEI's flare reports end in June {LAST_REPORT + 1}", "take them from hek"))
         base = addresses.of("goes")
         files = tuple(
-            Wanted("goes", report_url(base, year), f"{folder}/{report_name(year)}", "report") for year in period.years
+            WantedFile("goes", report_url(base, year), f"{folder}/{report_name(year)}", "report")
+            for year in period.years
         )
         return Order(files, tables=(Table(table, tuple(file.path for file in files), _from_reports),))
     base = addresses.of("hek")
     files = tuple(
-        Wanted("hek", events_url(base, *month), f"{folder}/hek_fl_swpc_{month[0]:%Y_%m}.json", "events")
+        WantedFile("hek", events_url(base, *month), f"{folder}/hek_fl_swpc_{month[0]:%Y_%m}.json", "events")
         for month in period.months
     )
     return Order(files, tables=(Table(table, tuple(file.path for file in files), _from_events),))

@@ -31,7 +31,7 @@ from sdovis.errors import BadInput, Problem, nearest
 from sdovis.fetching.archives import Addresses
 from sdovis.fetching.courier import Courier
 from sdovis.fetching.faults import Failed
-from sdovis.fetching.wanted import Absent, Order, Period, Table, Wanted
+from sdovis.fetching.wanted import Absent, Order, Period, Table, WantedFile
 from sdovis.privacy import EMAIL
 
 EMAIL_VARIABLE = "JSOC_EMAIL"
@@ -153,20 +153,20 @@ def images(
             path = f"{folder}/{name_of(record, segment)}"
             where = str(places.loc[record, segment])
             if protocol == "fits":
-                files.append(Wanted("jsoc", "", path, "image", record=f"{record}{{{segment}}}", export=str(asked)))
+                files.append(WantedFile("jsoc", "", path, "image", record=f"{record}{{{segment}}}", export=str(asked)))
             elif _OFFLINE in where:
                 absent.append(
                     Absent("jsoc", f"{record}{{{segment}}}, which is not on JSOC's disks; take it with protocol fits")
                 )
             else:
-                files.append(Wanted("jsoc", urljoin(base, where.lstrip("/")), path, "image", record=record))
+                files.append(WantedFile("jsoc", urljoin(base, where.lstrip("/")), path, "image", record=record))
     if not files and not absent:
         absent.append(Absent("jsoc", f"any record of {asked}"))
     order = Order(tuple(files), tuple(absent))
     if protocol == "as-is" and files:
         answer = Path(keywords).with_suffix(".json").as_posix()
         order += Order(
-            (Wanted("jsoc", keywords_url(base, asked), answer, "keywords", record=str(asked)),),
+            (WantedFile("jsoc", keywords_url(base, asked), answer, "keywords", record=str(asked)),),
             tables=(Table(keywords, (answer,), _keywords),),
         )
     return order
@@ -181,10 +181,10 @@ def keywords_url(base: str, asked: RecordSet) -> str:
 
 def harps(addresses: Addresses, path: str) -> Order:
     """JSOC's table of HARPs and the NOAA regions in them."""
-    return Order((Wanted("jsoc", urljoin(addresses.of("jsoc"), HARPS), path, "harps"),))
+    return Order((WantedFile("jsoc", urljoin(addresses.of("jsoc"), HARPS), path, "harps"),))
 
 
-def exported(courier: Courier, base: str, files: Sequence[Wanted], folder: Path, say: Any) -> list[Wanted]:
+def exported(courier: Courier, base: str, files: Sequence[WantedFile], folder: Path, say: Any) -> list[WantedFile]:
     """The files of one export, with their addresses once JSOC has made them. Raises `Failed`, and `BadInput` without an e-mail.
 
     Which request JSOC is working on is kept in the folder, so that a run that was stopped goes on with it.

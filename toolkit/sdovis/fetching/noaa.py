@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 
 from sdovis.fetching.archives import Addresses
-from sdovis.fetching.wanted import Order, Period, Wanted
+from sdovis.fetching.wanted import Order, Period, WantedFile
 
 
 def summary_url(base: str, day: date) -> str:
@@ -36,13 +36,15 @@ def summaries(addresses: Addresses, period: Period, folder: str, *, by: str = "d
     if by == "years":
         base = addresses.of("srs-years")
         names = {year_name(year): year_url(base, year) for year in needed.years}
-        return Order(tuple(Wanted("srs-years", url, f"{folder}/{name}", "summaries") for name, url in names.items()))
+        return Order(
+            tuple(WantedFile("srs-years", url, f"{folder}/{name}", "summaries") for name, url in names.items())
+        )
     base = addresses.of("srs")
     names = {summary_name(day): summary_url(base, day) for day in needed.days}
-    return Order(tuple(Wanted("srs", url, f"{folder}/{name}", "summary") for name, url in names.items()))
+    return Order(tuple(WantedFile("srs", url, f"{folder}/{name}", "summary") for name, url in names.items()))
 
 
 def regions(addresses: Addresses) -> Order:
     """SWPC's ``json/solar_regions.json``: the regions of the last weeks, as SWPC has them today."""
     url = f"{addresses.of('swpc')}json/solar_regions.json"
-    return Order((Wanted("swpc", url, "solar_regions.json", "regions"),))
+    return Order((WantedFile("swpc", url, "solar_regions.json", "regions"),))

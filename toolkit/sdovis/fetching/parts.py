@@ -29,7 +29,7 @@ class _Note:
     sums: dict[str, str] = field(default_factory=dict)
 
 
-class Part:
+class PartialFile:
     """The part of the file that goes to ``place`` and comes from ``url``; one from elsewhere is dropped."""
 
     def __init__(self, place: Path, url: str) -> None:

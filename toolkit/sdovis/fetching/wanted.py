@@ -12,7 +12,7 @@ from sdovis.errors import BadInput, Problem
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedFile:
     """A file of an archive.
 
     ``path`` is where it goes, relative to the folder that is filled, with slashes. ``kind`` says what opens it (see
@@ -50,7 +50,7 @@ class Absent:
 class Order:
     """The files to ask for, what is known to be absent, and the tables to be made of the files."""
 
-    files: tuple[Wanted, ...] = ()
+    files: tuple[WantedFile, ...] = ()
     absent: tuple[Absent, ...] = ()
     tables: tuple[Table, ...] = ()
 
@@ -71,7 +71,7 @@ class FetchPlan:
     """
 
     asked: tuple[str, ...]
-    files: tuple[Wanted, ...]
+    files: tuple[WantedFile, ...]
     there: int
     kept: tuple[str, ...]
     absent: tuple[Absent, ...]
