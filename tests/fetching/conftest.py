@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fetching.simulated_sun import DISCS
 from sdovis import patience
+from sdovis.fetching import session
 from sdovis.simulation.days import simulate_discs
 
 
@@ -20,3 +21,4 @@ def discs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "PAUSES", (0.01, 0.01, 0.02, 0.02))
     monkeypatch.setattr(patience, "SILENCE", 0.6)
+    monkeypatch.setattr(session, "REQUESTS_PER_SECOND", 1000.0)

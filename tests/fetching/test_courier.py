@@ -131,7 +131,7 @@ def test_requests_to_one_archive_are_so_far_apart(archive):
 
 def test_what_is_not_there_is_not_asked_for_twice(archive):
     with Courier(1000, lambda line: None) as courier, pytest.raises(Missing):
-        courier.told(archive.address + "nowhere")
+        courier.size(archive.address + "nowhere")
     assert len(archive.seen) == 1
 
 
@@ -155,12 +155,12 @@ def test_files_come_by_ftp_too_and_go_on(tmp_path, impatient, cut_after):
         url = f"{archive.address}pub/2011/2011_SRS.tar.gz"
         place = tmp_path / "out" / "2011_SRS.tar.gz"
         with Courier(1000, lambda line: None) as courier:
-            assert courier.told(url).size == len(DATA)
+            assert courier.size(url) == len(DATA)
             courier.load(url, place, 10**6, is_right).moved(place)
             assert place.read_bytes() == DATA
             assert archive.rests == ([] if cut_after is None else [70_000]), "the part goes on"
             with pytest.raises(Missing):
-                courier.told(url.replace("2011_SRS", "1900_SRS"))
+                courier.size(url.replace("2011_SRS", "1900_SRS"))
 
 
 def test_the_loopback_archive_is_no_archives_own_address(archive):

@@ -171,7 +171,7 @@ def test_all_failures_are_said_at_the_end_what_came_is_kept_and_the_next_run_goe
     assert run_command(["fetch", str(file)]) == 3
     said = capsys.readouterr().err
     assert "srs/20120305SRS.txt: cannot be read" in said and "srs/20120307SRS.txt: cannot be read" in said
-    assert "2 of the files could not be fetched; run the same command again" in said
+    assert "2 things could not be fetched; run the same command again" in said
     folder = file.parent / "data"
     assert len(fetched(folder)) == 30 + sun.DISCS
     archive.files |= good
@@ -179,6 +179,18 @@ def test_all_failures_are_said_at_the_end_what_came_is_kept_and_the_next_run_goe
     assert run_command(["fetch", str(file)]) == 0
     assert "2 files loaded" in capsys.readouterr().out
     assert {each.path for each in archive.seen[before:] if each.method == "GET" and each.path in good} == set(broken)
+
+
+def test_an_archive_that_cannot_be_asked_does_not_keep_the_others_from_being_loaded(archive, exports, study, capsys):
+    file, answer = study(), archive.answers.pop("/jsoc/cgi-bin/ajax/jsoc_info")
+    archive.answers["/jsoc/cgi-bin/ajax/jsoc_info"] = lambda query: {"status": 1, "error": "no such series"}
+    assert run_command(["fetch", str(file), "--dry-run"]) == 3
+    assert run_command(["fetch", str(file)]) == 3
+    assert "images of hmi-magnetogram: JSOC does not answer for hmi.M_720s[" in capsys.readouterr().err
+    assert len(fetched(file.parent / "data")) == 32
+    archive.answers["/jsoc/cgi-bin/ajax/jsoc_info"] = answer
+    assert run_command(["fetch", str(file)]) == 0
+    assert f"{sun.DISCS} files loaded" in capsys.readouterr().out
 
 
 def test_what_the_archive_does_not_have_is_said_and_is_no_failure(archive, exports, study, capsys):

@@ -101,7 +101,7 @@ def fetch(
         for line in fetching.lines(done.plan):
             typer.echo(line)
         return
-    for line in fetching.said_absent(done.loaded.absent):
+    for line in fetching.said_absent([each for each in done.loaded.absent if each not in done.plan.absent]):
         say(f"note: {line}")
     made = f", made {', '.join(done.loaded.tables)}" if done.loaded.tables else ""
     typer.echo(

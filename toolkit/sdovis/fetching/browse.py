@@ -15,7 +15,7 @@ from sdovis.errors import BadInput, Problem, nearest
 from sdovis.fetching.archives import Addresses
 from sdovis.fetching.courier import Courier
 from sdovis.fetching.faults import Missing
-from sdovis.fetching.wanted import Absent, Order, Period, WantedFile
+from sdovis.fetching.wanted import Absent, Order, Period, WantedFile, within
 
 #: Channel -> product. NASA has HMI's continuum as HMII (grey), HMIIC (coloured) and HMIIF (coloured, flattened).
 PRODUCTS = {"hmi-magnetogram-browse": "HMIB", "hmi-continuum-browse": "HMIIC"}
@@ -79,7 +79,7 @@ def images(
             )
         else:
             file = name(near, side, product)
-            files[file] = WantedFile("browse", f"{day_url(base, near.date())}{file}", f"{folder}/{file}", "image")
+            files[file] = WantedFile("browse", f"{day_url(base, near.date())}{file}", within(folder, file), "image")
     return Order(tuple(files.values()), tuple(absent))
 
 

@@ -12,8 +12,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from email.message import Message
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -31,16 +29,10 @@ T = TypeVar("T")
 USER_AGENT = f"sdovis/{__version__} (datasets of solar active regions; python-httpx/{httpx.__version__})"
 #: The largest answer that is not a file: a folder's list, a table of records.
 MAX_ANSWER = 64 * 2**20
+#: Answers to a question that a server does not know, such as for a size alone.
+_NOT_SO = (httpx.codes.METHOD_NOT_ALLOWED, httpx.codes.NOT_IMPLEMENTED)
 #: Seconds, and bytes a second: what is slower over that time is asked for anew, from where it stopped.
 SLOW_AFTER, SLOWEST = 60.0, 200.0
-
-
-@dataclass(frozen=True)
-class Told:
-    """What an archive says of a file before it sends it: size in bytes, and the file's name, if it says so."""
-
-    size: int | None
-    name: str
 
 
 class Courier:
@@ -97,16 +89,18 @@ class Courier:
 
         return self._tried(url, ask)
 
-    def told(self, url: str) -> Told:
-        """What the archive says of a file. Raises as `body`."""
+    def size(self, url: str) -> int | None:
+        """The size in bytes that the archive tells of a file, None if it tells none. Raises as `body`."""
         if url.startswith("ftp:"):
-            return Told(self._tried(url, lambda: ftp.size(url)), "")
+            return self._tried(url, lambda: ftp.size(url))
 
-        def ask() -> Told:
+        def ask() -> int | None:
             with self._opened("HEAD", url) as answer:
+                if answer.status_code in _NOT_SO:
+                    return None
                 _no_web_page(answer)
                 length = answer.headers.get("Content-Length", "")
-                return Told(int(length) if length.isdecimal() else None, _name(answer))
+                return int(length) if length.isdecimal() else None
 
         return self._tried(url, ask)
 
@@ -242,6 +236,8 @@ def _judge(answer: httpx.Response) -> None:
     code = answer.status_code
     if code in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT, httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE):
         return
+    if code in _NOT_SO and answer.request.method == "HEAD":
+        return
     if code in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
         raise Missing("the archive has no such file")
     if code in patience.PASSING:
@@ -253,10 +249,3 @@ def _no_web_page(answer: httpx.Response) -> None:
     """No file that is loaded here is a web page; with status 200 it tells of an error."""
     if answer.headers.get("Content-Type", "").split(";")[0].strip().lower() in ("text/html", "application/xhtml+xml"):
         raise Passing("sent a web page instead of the file")
-
-
-def _name(answer: httpx.Response) -> str:
-    """The file's name by Content-Disposition, without folders; '' if it says none."""
-    message = Message()
-    message["Content-Disposition"] = answer.headers.get("Content-Disposition", "")
-    return Path((message.get_filename() or "").replace("\\", "/")).name

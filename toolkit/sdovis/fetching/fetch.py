@@ -34,29 +34,26 @@ class Loaded:
 
 
 def plan(courier: Courier, order: Order, folder: Path) -> FetchPlan:
-    """What of ``order`` is not in ``folder`` yet, with the sizes that the archives tell. Loads nothing.
-
-    Raises `HubFailure` if an archive cannot be asked.
-    """
+    """What of ``order`` is not in ``folder`` yet, with the sizes that the archives tell. Loads nothing."""
     book = Ledger(folder)
-    files, absent, kept, there = [], list(order.absent), [], 0
-    try:
-        for file in order.files:
-            if book.has(file.path):
-                there += 1
-            elif (folder / file.path).exists():
-                kept.append(file.path)
-            elif file.export or file.kind in ("events", "keywords"):  # made when asked for: no size is known before
+    files, absent, kept, there, untold = [], list(order.absent), [], 0, []
+    for file in order.files:
+        if book.has(file.path):
+            there += 1
+        elif (folder / file.path).exists():
+            kept.append(file.path)
+        elif file.export or file.kind in ("events", "keywords"):  # made when asked for: no size is known before
+            files.append(file)
+        else:
+            try:
+                files.append(replace(file, size=courier.size(file.url)))
+            except Missing:
+                absent.append(Absent(file.archive, Path(file.path).name))
+            except Failed as error:
                 files.append(file)
-            else:
-                try:
-                    files.append(replace(file, size=courier.told(file.url).size))
-                except Missing:
-                    absent.append(Absent(file.archive, Path(file.path).name))
-    except Failed as error:
-        raise HubFailure(f"the plan cannot be made: {error}; run the same command again") from None
+                untold.append(f"{file.path}: {error}")
     asked = tuple(sorted({file.archive for file in order.files} | {each.archive for each in order.absent}))
-    return FetchPlan(asked, tuple(files), there, tuple(kept), tuple(absent), order.tables)
+    return FetchPlan(asked, tuple(files), there, tuple(kept), tuple(absent), order.tables, order.failed, tuple(untold))
 
 
 def lines(found: FetchPlan) -> Iterator[str]:
@@ -105,7 +102,7 @@ def load(courier: Courier, found: FetchPlan, folder: Path, addresses: Addresses,
         disk.make(folder)
         _refuse_a_full_disk(found.bytes, folder)
     book = Ledger(folder)
-    failures: list[str] = []
+    failures = [*found.failed]
     absent, count, size = list(found.absent), 0, 0
     try:
         with tqdm(total=found.bytes, desc="fetch", unit="B", unit_scale=True, leave=False, disable=None) as bar:
@@ -126,11 +123,7 @@ def load(courier: Courier, found: FetchPlan, folder: Path, addresses: Addresses,
     finally:
         book.close(found.asked, absent)
     if failures:
-        for line in failures:
-            say(line)
-        raise HubFailure(
-            f"{len(failures)} of the files could not be fetched; run the same command again: it goes on from here"
-        )
+        raise failure(failures, say)
     jsoc.done(folder)
     return Loaded(count, size, tuple(absent), tables)
 
@@ -153,7 +146,7 @@ def _load_one(courier: Courier, file: WantedFile, folder: Path, addresses: Addre
     """Load, verify and record one file; its size. Raises `Missing` or `Failed`."""
     place, opener = folder / file.path, KINDS[file.kind]
     part = courier.load(file.url, place, opener.most, lambda path: opener.open(path, place.name))
-    if file.size is not None and part.size != file.size and courier.told(file.url).size != part.size:
+    if file.size is not None and part.size != file.size and courier.size(file.url) != part.size:
         part.drop()
         raise Failed(f"has {part.size} bytes, and the archive says {file.size}")
     own = addresses.is_own(file.archive)
@@ -193,6 +186,13 @@ def _made(found: FetchPlan, folder: Path, book: Ledger, say: Say) -> tuple[str, 
 def _newer(table: FetchedFile, sources: Sequence[FetchedFile | None], place: Path) -> bool:
     """Whether a table is there, and none of its files has come since."""
     return place.is_file() and all(source is not None and source.fetched <= table.fetched for source in sources)
+
+
+def failure(failures: Sequence[str], say: Say) -> HubFailure:
+    """Say every failure, and give the error that ends the run."""
+    for line in failures:
+        say(line)
+    return HubFailure(f"{len(failures)} things could not be fetched; run the same command again: it goes on from here")
 
 
 def _refuse_a_full_disk(needed: int, folder: Path) -> None:

@@ -14,7 +14,7 @@ from sdovis.errors import BadInput, Problem, nearest
 from sdovis.fetching.archives import Addresses
 from sdovis.fetching.courier import Courier
 from sdovis.fetching.faults import Failed
-from sdovis.fetching.wanted import Absent, Order, Period, WantedFile
+from sdovis.fetching.wanted import Absent, Order, Period, WantedFile, within
 
 #: Channel -> (number of the source, the words of its names). hvpy.DataSource: AIA_94 = 8 ... HMI_INT = 18, HMI_MAG = 19.
 SOURCES = {
@@ -59,7 +59,7 @@ def images(
             what = f"{instrument} {measurement} within {max_gap_minutes:g} min of {moment:%Y-%m-%d %H:%M}"
             absent.append(Absent("helioviewer", what))
         else:
-            path = f"{folder}/{name(taken, instrument, measurement)}"
+            path = within(folder, name(taken, instrument, measurement))
             files[path] = WantedFile("helioviewer", image_url(base, number), path, "image")
     return Order(tuple(files.values()), tuple(absent))
 

@@ -31,7 +31,7 @@ from sdovis.errors import BadInput, Problem, nearest
 from sdovis.fetching.archives import Addresses
 from sdovis.fetching.courier import Courier
 from sdovis.fetching.faults import Failed
-from sdovis.fetching.wanted import Absent, Order, Period, Table, WantedFile
+from sdovis.fetching.wanted import Absent, Order, Period, Table, WantedFile, within
 from sdovis.privacy import EMAIL
 
 EMAIL_VARIABLE = "JSOC_EMAIL"
@@ -150,7 +150,7 @@ def images(
     files, absent = [], []
     for record in map(str, times.index):
         for segment in asked.segments:
-            path = f"{folder}/{name_of(record, segment)}"
+            path = within(folder, name_of(record, segment))
             where = str(places.loc[record, segment])
             if protocol == "fits":
                 files.append(WantedFile("jsoc", "", path, "image", record=f"{record}{{{segment}}}", export=str(asked)))

@@ -10,6 +10,7 @@ from sdovis.errors import BadInput, Problem
 from sdovis.fetching import browse, goes, helioviewer, jsoc, ledger, noaa
 from sdovis.fetching.archives import ARCHIVES, Addresses
 from sdovis.fetching.courier import Courier
+from sdovis.fetching.faults import Failed
 from sdovis.fetching.ledger import Fetched, FetchedFile
 from sdovis.fetching.wanted import Absent, Order, Period
 from sdovis.images.timestamps import SUFFIXES, name_pattern, taken_at, time_in_name
@@ -80,7 +81,7 @@ def archive_of(found: FetchEntries, channel: str) -> str:
 
 
 def order(study: Study, courier: Courier) -> Order:
-    """Everything that the study asks for. Raises `BadInput` as `wish`, and `Failed` if an archive cannot be asked."""
+    """Everything that the study asks for. Raises `BadInput` as `wish`."""
     found, settings = wish(study), study.source.settings
     addresses, period = Addresses(found.addresses), _period(found)
     asked = noaa.summaries(addresses, period, settings.summaries, by=found.summaries)
@@ -91,7 +92,11 @@ def order(study: Study, courier: Courier) -> Order:
     patterns = (settings.files,) if isinstance(settings.files, str) else settings.files
     folder = Path(study.source.images).as_posix()
     for channel, pattern in zip(study.images.channels, patterns, strict=True):
-        images = _images(study, found, channel, courier, addresses, "" if folder == "." else folder)
+        try:
+            images = _images(study, found, channel, courier, addresses, folder)
+        except Failed as error:  # what other archives have can still be loaded
+            asked += Order(failed=(f"images of {channel}: {error}",))
+            continue
         _refuse_names_that_are_not_read(images, pattern, study)
         asked += images
     return asked

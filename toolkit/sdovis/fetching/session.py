@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -22,6 +22,8 @@ from sdovis.study import Study
 LOCK = ".fetching.lock"
 #: What may be asked for by kind, without a study.
 KINDS = ("srs", "flares", "images", "sharp", "harps")
+#: What a study sets, and a command does not.
+REQUESTS_PER_SECOND, MAX_GAP_MINUTES = 4.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -34,15 +36,12 @@ class Asked:
     channel: str = ""
     archive: str = ""
     cadence_hours: float = 12.0
-    max_gap_minutes: float = 60.0
     resolution_px: int = 1024
     protocol: str = "fits"
     harp: int | None = None
     segments: tuple[str, ...] = ("magnetogram",)
     by: str = "days"
     of: str = ""
-    requests_per_second: float = 4.0
-    addresses: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,8 @@ def of_study(study: Study, say: Say, *, dry_run: bool = False) -> Outcome:
 def by_kind(asked: Asked, say: Say, *, dry_run: bool = False) -> Outcome:
     """Load what was asked for by kind. Raises `BadInput` for what makes no sense, `HubFailure` if files could not be had,
     `DiskFailure` if the disk has no room, `Conflict` if another process fills the folder."""
-    addresses = Addresses(asked.addresses)
-    order = _orders(asked, addresses)
-    return _run(order, asked.folder, addresses, asked.requests_per_second, say, dry_run=dry_run)
+    addresses = Addresses({})
+    return _run(_orders(asked, addresses), asked.folder, addresses, REQUESTS_PER_SECOND, say, dry_run=dry_run)
 
 
 def _orders(asked: Asked, addresses: Addresses) -> Callable[[Courier], Order]:
@@ -97,7 +95,7 @@ def _orders(asked: Asked, addresses: Addresses) -> Callable[[Courier], Order]:
     if not asked.channel:
         raise BadInput(Problem("which channel?", "add --channel hmi-magnetogram; sdovis plugins lists them"))
     archive = asked.archive or ("browse" if asked.channel.endswith("-browse") else "jsoc")
-    shape = {"cadence_hours": asked.cadence_hours, "max_gap_minutes": asked.max_gap_minutes}
+    shape = {"cadence_hours": asked.cadence_hours, "max_gap_minutes": MAX_GAP_MINUTES}
     if archive == "browse":
         browse.product_of(asked.channel)
         return lambda courier: browse.images(
@@ -123,7 +121,10 @@ def _run(
         except (Failed, Missing) as error:
             raise HubFailure(f"the plan cannot be made: {error}; run the same command again") from None
         if dry_run:
-            return Outcome(fetch.plan(courier, asked, folder), None)
+            plan = fetch.plan(courier, asked, folder)
+            if plan.failed or plan.untold:
+                raise fetch.failure([*plan.failed, *plan.untold], say)
+            return Outcome(plan, None)
         with _alone(folder):
             plan = fetch.plan(courier, asked, folder)
             for line in fetch.lines(plan):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sdovis.errors import BadInput, Problem
 
@@ -48,14 +48,20 @@ class Absent:
 
 @dataclass(frozen=True)
 class Order:
-    """The files to ask for, what is known to be absent, and the tables to be made of the files."""
+    """The files to ask for, what is known to be absent, the tables to be made of the files, and why others are not known."""
 
     files: tuple[WantedFile, ...] = ()
     absent: tuple[Absent, ...] = ()
     tables: tuple[Table, ...] = ()
+    failed: tuple[str, ...] = ()
 
     def __add__(self, other: Order) -> Order:
-        return Order(self.files + other.files, self.absent + other.absent, self.tables + other.tables)
+        return Order(
+            self.files + other.files,
+            self.absent + other.absent,
+            self.tables + other.tables,
+            self.failed + other.failed,
+        )
 
     def __post_init__(self) -> None:
         if twice := [path for path, count in Counter(file.path for file in self.files).items() if count > 1]:
@@ -67,7 +73,8 @@ class FetchPlan:
     """What loading means, before anything is loaded: the files that are not there yet, with their sizes.
 
     ``asked`` names the archives. ``there`` counts the files that were fetched before, ``kept`` names those that are there and
-    were not fetched: they are left as they are.
+    were not fetched: they are left as they are. ``failed`` says which archives could not be asked, and why; ``untold`` of
+    which files the size could not be asked: loading tries them all the same.
     """
 
     asked: tuple[str, ...]
@@ -76,6 +83,8 @@ class FetchPlan:
     kept: tuple[str, ...]
     absent: tuple[Absent, ...]
     tables: tuple[Table, ...]
+    failed: tuple[str, ...]
+    untold: tuple[str, ...]
 
     @property
     def bytes(self) -> int:
@@ -86,6 +95,11 @@ class FetchPlan:
     def unknown(self) -> int:
         """The number of files whose size the archive does not tell before it sends them."""
         return sum(file.size is None for file in self.files)
+
+
+def within(folder: str, name: str) -> str:
+    """A path for `WantedFile`: a file in a folder, which may be ``.``."""
+    return PurePosixPath(folder, name).as_posix()
 
 
 @dataclass(frozen=True)
