@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sdovis import disk, manifests, records
 from sdovis.fetching.archives import ARCHIVES
+from sdovis.fetching.parts import PartialFile
 from sdovis.fetching.wanted import Absent
 
 FILE = "fetched.json"
@@ -91,7 +92,7 @@ class Ledger:
             self._add(path, file)
 
     def _left_over(self) -> Iterator[tuple[str, FetchedFile]]:
-        """The lines of a run that was killed: of files that have their names, or still can get them."""
+        """The lines of a run that was killed, of files that have their names; the others are still parts."""
         if not self._journal.is_file():
             return
         for line in self._journal.read_text(encoding="utf-8").splitlines():
@@ -102,6 +103,7 @@ class Ledger:
             except (ValueError, KeyError, TypeError):  # the last line may be cut
                 continue
             if holds(self._folder / path, file):
+                PartialFile(self._folder / path, file.url).drop()  # what it needed while it came
                 yield path, file
 
     def has(self, path: str) -> bool:
