@@ -232,6 +232,11 @@ def test_what_is_there_and_was_not_fetched_is_left_as_it_is(archive, capsys):
         (("flares", *march(9, 2)), "--to 2012-03-02 lies before --from 2012-03-09"),
         (("sharp", *march(1, 2)), "which HARP?"),
         (("sharp", "--harp", "377", "--segments", "bz", *march(1, 2)), "SHARPs have no segment 'bz'"),
+        (("srs", "--channel", "aia-171", *march(1, 2)), "--channel means nothing for srs; leave it out"),
+        (("harps", *march(1, 2)), "--from means nothing for harps"),
+        (("images", "--harp", "377", *march(1, 2)), "--harp means nothing for images"),
+        (("flares", "--set", "study.seed=1", *march(1, 2)), "--set means nothing for flares"),
+        (("study.toml", "--cadence", "3"), "--cadence means nothing for a study; a study says it in [source.fetch]"),
         (("srs", "--by", "month", *march(1, 2)), "--by 'month' is unknown; choose one of days, years"),
     ],
 )

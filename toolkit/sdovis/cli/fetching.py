@@ -17,8 +17,21 @@ if TYPE_CHECKING:
     from sdovis.fetching.wanted import Period
 
 
+_DAYS = {"first", "last"}
+#: Which options mean something for a kind of file, and for a study: others would be ignored in silence.
+_OPTIONS = {
+    "srs": {*_DAYS, "by", "output"},
+    "flares": {*_DAYS, "of", "output"},
+    "images": {*_DAYS, "channel", "archive", "cadence_hours", "size_px", "protocol", "output"},
+    "sharp": {*_DAYS, "harp", "segments", "cadence_hours", "protocol", "output"},
+    "harps": {"output"},
+    "": {"sets"},
+}
+
+
 @app.command()
 def fetch(
+    context: typer.Context,
     what: Annotated[
         str,
         typer.Argument(
@@ -78,9 +91,9 @@ def fetch(
     from sdovis.fetching import fetch as fetching
     from sdovis.fetching import session
 
-    if what in session.KINDS or not (what.endswith(".toml") or Path(what).is_file()):
-        if sets:
-            raise BadInput(Problem("--set changes a study, and none is named", "leave it out"))
+    by_kind = what in session.KINDS or not (what.endswith(".toml") or Path(what).is_file())
+    _refuse_unused(context, what if by_kind else "")
+    if by_kind:
         asked = session.Asked(
             kind=what, folder=output, period=_period(first, last), channel=channel, cadence_hours=cadence_hours,
             archive=_one_of("--archive", archive, ("", "jsoc", "browse", "helioviewer")),
@@ -91,10 +104,6 @@ def fetch(
         )  # fmt: skip
         done, folder = session.by_kind(asked, say, dry_run=dry_run), output
     else:
-        if first or last or output != Path():
-            raise BadInput(
-                Problem("--from, --to and --output are for kinds of files", "a study says them in [source.fetch]", what)
-            )
         study = studies.load(Path(what), sets or ())
         done, folder = session.of_study(study, say, dry_run=dry_run), study.source.root
     if done.loaded is None:
@@ -117,6 +126,16 @@ def _period(first: datetime | None, last: datetime | None) -> Period | None:
     if first is None or last is None:
         raise BadInput(Problem("--from and --to go together", "add the other"))
     return Period(first.date(), last.date())
+
+
+def _refuse_unused(context: typer.Context, kind: str) -> None:
+    """Raise `BadInput` for options that mean nothing for a kind of file ('' for a study)."""
+    used = {"what", "dry_run", *_OPTIONS.get(kind, {*()})}
+    sources = {each: context.get_parameter_source(str(each.name)) for each in context.command.params}
+    given = [each for each, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if kind in _OPTIONS and (unused := [each.opts[0] for each in given if each.name not in used]):
+        hint = "leave it out" if kind else "a study says it in [source.fetch]"
+        raise BadInput(Problem(f"{unused[0]} means nothing for {kind or 'a study'}", hint))
 
 
 def _one_of(option: str, given: str, choices: tuple[str, ...]) -> str:
