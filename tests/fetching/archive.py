@@ -172,9 +172,9 @@ def _inside(record: str, asked: str) -> bool:
     span = re.search(r"\[([\dT.:_-]+?)(?:_TAI|Z)?/(\d+)d@(\d+)([hm])\]", asked)
     assert span, asked
     start = datetime.strptime(re.sub(r"[-T]", lambda m: "." if m[0] == "-" else "_", span[1]), "%Y.%m.%d_%H:%M:%S")
-    time = re.search(r"\d{4}\.\d\d\.\d\d_\d\d:\d\d:\d\d", record)
+    time = re.search(r"\d{4}\D\d\d\D\d\d\D\d\d:\d\d", record)  # AIA's records lie some seconds after their slots
     assert time, record
-    since = datetime.strptime(time[0], "%Y.%m.%d_%H:%M:%S") - start
+    since = datetime.strptime(re.sub(r"\D", "", time[0]), "%Y%m%d%H%M") - start
     step = timedelta(hours=int(span[3])) if span[4] == "h" else timedelta(minutes=int(span[3]))
     harp = re.search(r"\[(\d+)\]\[", asked)
     return (
@@ -217,7 +217,7 @@ class Exports:
         for record, segments in self.records.items():
             if record.startswith(series.partition("[")[0] + "[") and _inside(record, series):
                 for name in segment.rstrip("}").split(","):
-                    file = f"{re.sub(r'[][:.]+', '_', record.lower())}.{name}.fits"
+                    file = f"{re.sub(r'[][:.]+', '_', record.lower())}.{name}{'_lev1' * ('aia' in record)}.fits"
                     self.archive.files[f"/jsoc{folder}/{file}"] = segments[name]
                     data.append({"record": record, "filename": file})
         return {"status": 0, "requestid": number, "method": "url", "protocol": "fits", "dir": folder, "data": data}

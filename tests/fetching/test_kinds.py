@@ -154,6 +154,16 @@ def test_an_image_of_another_time_than_its_name_says_is_refused(archive, capsys)
     assert "holds an image of 2014-03-01 00:00:50, not of 2012-03-01 12:00:00" in capsys.readouterr().err
 
 
+def test_aias_full_discs_are_found_in_an_export_by_jsocs_own_names(archive, discs):
+    """The image is the simulator's magnetogram of that time; what matters are the names."""
+    (data, *_) = sun.magnetograms(discs).values()
+    records = {"aia.lev1_euv_12s[2012-03-01T00:00:02Z][171]": {"image": data["magnetogram"]}}
+    exports = archive.jsoc(records, {name: {"T_REC": "2012-03-01T00:00:02Z"} for name in records})
+    files = fetch("images", "--channel", "aia-171", *march(1, 1), "--cadence", "24")
+    assert list(files) == ["images/aia.lev1_euv_12s.20120301T000002Z.171.image.fits"]
+    assert exports.requests[0]["ds"] == "aia.lev1_euv_12s[2012-03-01T00:00:00Z/1d@24h][171]{image}"
+
+
 def sharps(discs: Path) -> dict[str, dict[str, bytes]]:
     """Two cutouts of HARP 377, one of another: any image will do."""
     found = list(sun.magnetograms(discs).items())[:3]

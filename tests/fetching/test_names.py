@@ -81,6 +81,7 @@ def test_helioviewers_numbers_and_parameters_are_those_of_its_api():
             "hmi.sharp_cea_720s.377.20110215_020000_TAI.Br.fits",
         ),
         ("hmi.M_720s[2012.03.01_00:00:00_TAI]", "magnetogram", "hmi.M_720s.20120301_000000_TAI.magnetogram.fits"),
+        ("hmi.M_720s[2012.03.01_00:00:00_TAI][3]", "magnetogram", "hmi.M_720s.20120301_000000_TAI.3.magnetogram.fits"),
         ("hmi.Ic_720s[2012.03.01_12:00:00_TAI][]", "continuum", "hmi.Ic_720s.20120301_120000_TAI.continuum.fits"),
         (
             "aia.lev1_euv_12s[2011-02-15T00:00:02Z][171]{image}",

@@ -36,7 +36,7 @@ def fetch(
         str,
         typer.Argument(
             metavar="STUDY.toml|srs|flares|images|sharp|harps",
-            help="A study with [source.fetch], or a kind of file.",
+            help=r"A study with \[source.fetch], or a kind of file.",
             show_default=False,
         ),
     ],

@@ -136,11 +136,12 @@ def images(
     courier: Courier, addresses: Addresses, asked: RecordSet, folder: str, *, protocol: str, keywords: str = ""
 ) -> Order:
     """The files of a record set: a query lists the records. ``as-is`` also needs a table, at ``keywords``."""
+    base = addresses.of("jsoc")
+    asks = client(courier, base)
     from drms.exceptions import DrmsQueryError
 
-    base = addresses.of("jsoc")
     try:
-        times, places = client(courier, base).query(
+        times, places = asks.query(
             asked.records, key="T_REC", seg=list(asked.segments), convert_numeric=False, rec_index=True
         )
     except DrmsQueryError as error:
@@ -189,9 +190,9 @@ def exported(courier: Courier, base: str, files: Sequence[WantedFile], folder: P
 
     Which request JSOC is working on is kept in the folder, so that a run that was stopped goes on with it.
     """
+    asks, pending = client(courier, base), _Pending(folder / PENDING)
     from drms.exceptions import DrmsExportError
 
-    asks, pending = client(courier, base), _Pending(folder / PENDING)
     asked = files[0].export
     try:
         known = pending.of(asked)
@@ -224,8 +225,11 @@ def done(folder: Path) -> None:
 
 
 def _key(record: str, filename: str) -> tuple[str, str]:
-    """A record without its segments, in the spelling that the server may change, and the segment of the file."""
-    segment = filename.removesuffix(".fits").rpartition(".")[2]
+    """A record without its segments, in the spelling that the server may change, and the segment of the file.
+
+    JSOC's own names have the level of AIA's: ``aia.lev1_euv_12s.2011-02-15T000002Z.171.image_lev1.fits``.
+    """
+    segment = filename.removesuffix(".fits").rpartition(".")[2].removesuffix("_lev1")
     return re.sub(r"\s", "", record.partition("{")[0]).casefold(), segment.casefold()
 
 
