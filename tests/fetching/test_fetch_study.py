@@ -90,8 +90,11 @@ def test_a_study_is_built_from_nothing_over_bad_lines_and_prepared(archive, expo
     assert run_command(["check", str(file)]) == 2
     assert "to be fetched: 32 region summaries (the first of 2012-03-01)" in capsys.readouterr().err
     assert run_command(["fetch", str(file), "--dry-run"]) == 0
-    files, _ = planned(capsys.readouterr().out)
+    plan = capsys.readouterr().out
+    files, _ = planned(plan)
     assert files == 32 + sun.DISCS
+    texts = sum(len(data) for path, data in archive.files.items() if path.startswith("/srs/"))
+    assert f"32 files, {texts / 1000:.1f} kB\n" in plan, "the plan is true, whatever went wrong when it was made"
     assert not (file.parent / "data").exists(), "a plan loads nothing"
     assert not exports.requests, "and asks JSOC for no export"
     assert run_command(["fetch", str(file)]) == 0
