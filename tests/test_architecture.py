@@ -19,9 +19,9 @@ PACKAGE = Path(sdovis.__file__).parent
 REPOSITORY = Path(__file__).parents[1]
 #: An import only ever goes to a room above, or stays in its own.
 ROOMS = """
-    version errors privacy formats disk records plugins allocation waiting study exchange manifests statistics figures sun
-    images channels labels simulation readers corpus summary learning inference evaluation cards report release hub webapp
-    stages verbs printing plugin cli
+    version errors privacy patience formats disk records plugins allocation waiting study exchange manifests statistics
+    figures sun images channels labels simulation readers fetching corpus summary learning inference evaluation cards report
+    release hub webapp stages verbs printing plugin cli
 """.split()
 DATA_ONLY = {"sdovis.space", "sdovis.datacard", "sdovis.modelcard"}
 MAX_SHARE = 0.18  #: of the package's lines in one room

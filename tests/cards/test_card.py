@@ -29,6 +29,7 @@ from sdovis.cards.metadata import dataset_metadata, model_metadata
 from sdovis.cards.verify import verify
 from sdovis.channels.channel import channel
 from sdovis.errors import BadInput
+from sdovis.fetching.ledger import ArchiveFacts
 from sdovis.release.vendor import write_space
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -98,6 +99,18 @@ def test_both_cards_tell_how_each_method_split_and_what_became_of_returns(make_r
 
 def test_the_model_card_tells_what_the_model_scored_on_other_data_and_where_no_better(facts_elsewhere):
     assert is_golden(section(model_card(settled(facts_elsewhere)), "### On other data"), "elsewhere")
+
+
+JSOC = ArchiveFacts(
+    "JSOC, Stanford", "http://jsoc.stanford.edu/", "CC0-1.0", "NASA/SDO", 460, 1_930_000_000, "2026-11-27", "2026-11-28",
+    True, 0,
+)  # fmt: skip
+
+
+def test_the_dataset_card_cites_the_archives_that_files_came_from(facts):
+    mirror = replace(JSOC, title="A | mirror", files=3, bytes=3000, first=JSOC.last, own_address=False, changed=1)
+    told = dataset_card(settled(replace(facts, fetched=(JSOC, mirror))))
+    assert is_golden(section(told, "## Sources"), "fetched")
 
 
 @pytest.mark.parametrize(

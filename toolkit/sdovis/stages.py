@@ -130,12 +130,24 @@ def check(study: Study) -> Catalog:
     return build.check(study)
 
 
+def to_be_fetched(study: Study) -> list[str]:
+    """What the study wants of archives and does not have yet, in lines. Raises `BadInput` for wishes that make no sense."""
+    if study.source.fetch is None:
+        return []
+    from sdovis.fetching import orders
+
+    hint = "run sdovis fetch with the study file"
+    return [f"to be fetched: {each}; {hint}" for each in orders.missing(study)]
+
+
 def prepare(study: Study, folders: Folders, say: Say, *, workers: int | None = None, scheduler: str = "") -> Corpus:
     """Workbook and images -> corpus. Raises `BadInput` with all problems. Who opens the images, see `corpus.build.build`."""
     allocation.return_freed()  # before the import
     from sdovis.corpus import build
 
     _check_templates(study)
+    for line in to_be_fetched(study):
+        say(f"note: {line}")
     rows = build.read_rows(study)
     origin = build.made_from(study, rows)
     if manifests.finished(folders.corpus, origin):

@@ -24,6 +24,7 @@ from sdovis.evaluation.elsewhere import PLACE, Elsewhere
 from sdovis.evaluation.explanation import Explanation
 from sdovis.evaluation.facts import ScoreFacts
 from sdovis.evaluation.strangers import FamiliarityFacts
+from sdovis.fetching.ledger import ArchiveFacts
 from sdovis.labels.schemes import SchemeFacts
 from sdovis.learning.model_files import ConfigFile, ProcessorFile
 from sdovis.learning.record import TrainingRecord
@@ -161,6 +162,7 @@ class Facts:
     sdovis: str
     familiarity: FamiliarityFacts | None = None
     explanation: Explanation | None = None
+    fetched: tuple[ArchiveFacts, ...] = ()
 
     @property
     def headline(self) -> Headline:
@@ -295,6 +297,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
         sdovis=__version__,
         familiarity=FamiliarityFacts.load(scores_folder),
         explanation=explanation.load(run_dir / explanation.FOLDER) if explained else None,
+        fetched=corpus.fetched or (),
     )
 
 

@@ -30,6 +30,7 @@ from sdovis.cards.markdown import (
 from sdovis.cards.markdown import table as _table
 from sdovis.cards.measured import BEGIN, END
 from sdovis.cards.usage import COLOURS
+from sdovis.fetching.ledger import ArchiveFacts
 from sdovis.learning import arithmetic
 
 
@@ -119,7 +120,7 @@ def rejects(facts: Facts) -> Markdown:
 
 
 def provenance(facts: Facts) -> Markdown:
-    """Source of the rows, reader, images and the transforms of their channels."""
+    """Source of the rows, reader, images and the transforms of their channels, and the archives that files came from."""
     given = facts.provenance
     sheets = f", sheets {md(', '.join(given.sheets))}" if given.sheets else ""
     rows = [["rows from", f"{md(given.rows_from)}{sheets}"], ["read by", md(given.reader)]]
@@ -129,9 +130,21 @@ def provenance(facts: Facts) -> Markdown:
             f"{code(channel.name)}, version {md(channel.version)}, from {md(channel.unit)}: {md(channel.source)}"
         )
         rows += [[f"images{colour}", md(channel.title)], [f"transform to 8 bits{colour}", transform]]
+    rows += [["fetched from", _archive(each)] for each in facts.fetched]
     limit = facts.max_longitude_deg
     rows.append(["distance from the central meridian", f"up to {number(limit)} degrees" if limit else "no limit"])
     return _table(["", ""], rows)
+
+
+def _archive(of: ArchiveFacts) -> str:
+    """An archive, what came from it and when, and its own words for who uses that."""
+    days = day(of.first) if of.first == of.last else f"{day(of.first)} to {day(of.last)}"
+    scheme, _, page = of.home.partition("://")
+    size = f"{count(of.files)} files ({number(of.bytes / 1e6)} MB)"
+    came = f"[{md(of.title)}]({verbatim(scheme)}://{verbatim(page)}): {size}, {days}"
+    came += "" if of.own_address else ", through another address than the archive's own"
+    came += f"; {count(of.changed)} of them changed afterwards" if of.changed else ""
+    return f"{came}. Licence: {md(of.licence)}. Credit: {md(of.credit)}"
 
 
 def columns(facts: Facts) -> Markdown:

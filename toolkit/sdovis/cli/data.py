@@ -55,6 +55,8 @@ def check(
     from sdovis.corpus.units import lacking, said_of_missing
 
     study = studies.load(study_file, sets or ())
+    for line in stages.to_be_fetched(study):
+        say(f"note: {line}")
     found = stages.check(study)
     for notice in found.notices:
         say(f"note: {notice}")

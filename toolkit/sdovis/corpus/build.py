@@ -30,6 +30,7 @@ from sdovis.corpus.published import giving_away, published_leaks
 from sdovis.corpus.shards import Shards, plain
 from sdovis.corpus.split import PARTS, assign
 from sdovis.errors import BadInput, Problem
+from sdovis.fetching import orders
 from sdovis.images.keywords import Keywords
 from sdovis.manifests import Manifest
 from sdovis.readers.rows import RawRow
@@ -154,6 +155,7 @@ def made_from(study: Study, rows: Sequence[RawRow]) -> dict[str, str]:
         "rows": _sha256(rows),
         "images": manifests.sha256_text(image_inventory(study, rows)),
         **({"keywords": Keywords.read(study.keywords).sha256} if study.keywords else {}),
+        **({"fetched": manifests.sha256_text(repr(came))} if (came := orders.fetched_for(study)) else {}),
         "reader": plugins.version("sdovis.readers", study.source.reader),
         "scheme": plugins.version("sdovis.labels", study.labels.scheme),
         "channels": " ".join(plugins.version("sdovis.channels", name) for name in study.images.channels),

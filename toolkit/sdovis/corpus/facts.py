@@ -13,6 +13,8 @@ from sdovis.channels.view import View, ViewFacts
 from sdovis.channels.view_formats import STEPS
 from sdovis.corpus import units
 from sdovis.errors import BadInput
+from sdovis.fetching import ledger, orders
+from sdovis.fetching.ledger import ArchiveFacts
 from sdovis.labels.schemes import LabelScheme, SchemeFacts
 from sdovis.readers.rows import FlareFacts
 from sdovis.study import Study, reader
@@ -26,7 +28,7 @@ class CorpusFacts:
 
     ``spellings`` counts how each class is written; ``view`` says what a picture shows; ``flares`` is given if the labels
     were made from a flare list, ``notices`` if the reader or the audit has something to say, ``rows_without_region`` if
-    rows name no region though those of their class have one.
+    rows name no region though those of their class have one, ``fetched`` if files came by `sdovis fetch`.
     """
 
     study: str
@@ -41,6 +43,7 @@ class CorpusFacts:
     flares: FlareFacts | None = None
     notices: tuple[str, ...] | None = None
     rows_without_region: int | None = None
+    fetched: tuple[ArchiveFacts, ...] | None = None
 
     @classmethod
     def of(
@@ -77,6 +80,7 @@ class CorpusFacts:
             flares=reader(study.source.reader).flares(study.source, study.source.settings, kept["observed"]),
             notices=notices or None,
             rows_without_region=int(units.lacking(kept, scheme).sum()) or None,
+            fetched=ledger.facts(study.source.root, orders.fetched_for(study)) or None,
         )
 
     def save(self, folder: Path) -> None:

@@ -9,26 +9,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
 
 from sdovis.errors import HubFailure
+from sdovis.patience import CONNECT, LONGEST_PAUSE, PASSING, PATIENCE, PAUSES, SILENCE, asked_for
 
-#: Seconds to open a connection, and seconds without a byte in either direction after which a request is given up.
-CONNECT, SILENCE = 15.0, 30.0
+__all__ = ["LONGEST_PAUSE", "PASSING", "PATIENCE", "PATIENT", "PAUSES", "SILENCE", "Waiting", "asked_for", "install"]
+
 #: The same for a commit: a Hub with many files to look at says nothing until it has.
 COMMITTING = 120.0
-#: Seconds after a first failure, without one good answer since, after which nothing more is asked of the Hub.
-PATIENCE = 60.0
-#: The sum of pauses, in seconds, that a Hub may ask for between two good answers.
-LONGEST_PAUSE = 180.0
-#: Seconds before the second and each later try, where the Hub does not say.
-PAUSES = (1.0, 2.0, 4.0, 8.0)
-#: Answers that may be others a moment later.
-PASSING = frozenset({408, 429, 500, 502, 503, 504})
 #: No progress either: the client repeats "another operation is in progress" by itself, without a limit.
 _TAKEN = 409
 
@@ -90,20 +80,3 @@ def install() -> None:
     # What it does about a failure is no news; how an operation ended is told in one line.
     for name in ("utils._http", "file_download"):
         logging.getLogger(f"huggingface_hub.{name}").setLevel(logging.ERROR)
-
-
-def asked_for(headers: Mapping[str, str]) -> float | None:
-    """The pause in seconds that an answer asks for, as ``Retry-After`` (seconds or a date) or as a rate limit; None if none."""
-    from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
-
-    limit = parse_ratelimit_headers(headers)
-    if limit is not None and limit.remaining == 0:
-        return float(limit.reset_in_seconds)
-    said = headers.get("Retry-After", "").strip()
-    if said.isdecimal():
-        return float(said)
-    try:
-        until = parsedate_to_datetime(said)
-    except ValueError:
-        return None
-    return max((until - datetime.now(UTC)).total_seconds(), 0.0) if until.tzinfo else None

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from sdovis import formats, plugins
 from sdovis.errors import BadInput, Problem, nearest
 from sdovis.study import arguments
+from sdovis.study.fetch import DATES
 from sdovis.study.model import Study
 from sdovis.study.problems import problems_of
 from sdovis.study.source import READERS, reader
@@ -117,7 +118,7 @@ def _unsayable(data: Mapping[str, Any], file: str, where: str = "") -> Iterator[
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, dict):
                 yield from _unsayable(each, file, f"{where}{key}.")
-            elif isinstance(each, date | time):  # a datetime is a date
+            elif isinstance(each, date | time) and f"{where}{key}" not in DATES:  # a datetime is a date
                 yield Problem(
                     f"{where}{key} = {each} is a date or a time, and no setting is", "put a text in quotes", file
                 )

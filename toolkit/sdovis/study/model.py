@@ -166,9 +166,10 @@ class Study(Section):
         return "bf16" if self.training.get("bf16") else "fp16" if self.training.get("fp16") else "no"
 
     def digest_of(self, *sections: str) -> str:
-        """JSON of those sections, without what cannot change a result: the root's location, and texts for the cards."""
+        """JSON of those sections, without what cannot change a result: the root's location, where its files were
+        fetched, and texts for the cards."""
         data = self.model_dump(mode="json", include=set(sections))
-        for name in ("root", "licence", "credit"):
+        for name in ("root", "fetch", "licence", "credit"):
             data.get("source", {}).pop(name, None)
         return json.dumps(data, sort_keys=True)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -80,4 +81,5 @@ def _keys_at(root: type[BaseModel], path: Sequence[Any]) -> list[str]:
             return []
         field = model.model_fields.get(part)
         model = field.annotation if field else settings_of(str(part)) if model is Source else None
+        model = next((each for each in get_args(model) if each is not NoneType), model)  # of an optional table
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []

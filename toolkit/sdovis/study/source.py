@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ModelWrapValidatorHandler, create_model, 
 
 from sdovis import formats, plugins
 from sdovis.errors import BadInput, Problem
+from sdovis.study.fetch import Fetch
 from sdovis.study.licences import on_the_hub
 from sdovis.study.sections import Columns, Section
 
@@ -96,6 +97,7 @@ class _Entries(Section):
         description="Table of the keywords of FITS files that were exported without them (JSOC's as-is protocol), "
         "relative to root: .csv as drms' query gives it.",
     )
+    fetch: Fetch | None = Field(None, description="What `sdovis fetch` is to load for the study.")
     columns: Columns = Columns()
     longitude_system: Literal["stonyhurst", "carrington"] | None = Field(
         None,
