@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sdovis import manifests
@@ -30,7 +30,7 @@ from sdovis.learning.record import TrainingRecord
 from sdovis.manifests import Manifest
 from sdovis.readers.rows import FlareFacts
 from sdovis.statistics.bootstrap import Estimate
-from sdovis.study import Study
+from sdovis.study import Space, Study
 from sdovis.version import __version__
 
 #: Stands for the account if a study names none: a release in a folder is not on the Hub yet.
@@ -159,6 +159,7 @@ class Facts:
     sdovis: str
     familiarity: FamiliarityFacts | None = None
     explanation: Explanation | None = None
+    space: Space = field(default_factory=Space)
 
     @property
     def headline(self) -> Headline:
@@ -292,6 +293,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
         sdovis=__version__,
         familiarity=FamiliarityFacts.load(scores_folder),
         explanation=explanation.load(run_dir / explanation.FOLDER) if explained else None,
+        space=study.space,
     )
 
 

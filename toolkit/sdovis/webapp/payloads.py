@@ -18,7 +18,7 @@ from typing import Any
 from sdovis.errors import BadInput, Problem
 
 MAX_BODY_BYTES = 64 * 1024
-MAX_FILES, MAX_TEXT = 8, 10_000
+MAX_FILES, MAX_TEXT = 20, 10_000
 META = {"_type": "gradio.FileData"}
 FORM = 'send {"path": what /gradio_api/upload answered, "meta": {"_type": "gradio.FileData"}}'
 _SESSION = re.compile(r"[\w-]{1,64}", re.ASCII)
