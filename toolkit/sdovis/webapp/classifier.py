@@ -28,6 +28,8 @@ from sdovis.webapp.source import map_to_show
 
 #: Sides of the pictures on the page, in pixels.
 SHOWN_PX, CUTOUT_SHOWN_PX = 1024, 480
+#: What is said where a model of sunspot groups is shown a plage.
+NO_SPOTS = "NOAA lists no spots here (a plage): the classes of this model are those of sunspot groups."
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +87,8 @@ class Classifier:
         self.classes: tuple[str, ...] = tuple(config.id2label[i] for i in range(config.num_labels))
         meanings = self.about.get("classes") or {}
         self.meanings = {name: str(meanings.get(name, "")) for name in self.classes}
+        scheme = self.about.get("scheme") or {}
+        self._of_spots = str(scheme.get("name", "")).startswith(("mount-wilson", "mcintosh"))
         self.view: View = self._pipeline.view
         self.channels: tuple[Channel, ...] = self.view.channels
         #: The kind of map that the page shows; "" if none was found better than chance, None if none was tested.
@@ -150,13 +154,14 @@ class Classifier:
     def _result(self, spot: Spot) -> Result:
         scores = None if spot.codes is None else self._scored(spot.codes, False)[0]
         probabilities, refused = _probabilities(scores), self._refused(scores)
-        told = self._hint(probabilities, refused, spot.notes)
+        notes = (*spot.notes, *([NO_SPOTS] if self._of_spots and spot.place.noaa.kind == "plage" else []))
+        told = self._hint(probabilities, refused, notes)
         return Result(
             spot.place.name,
             probabilities,
             position=spot.place.position,
             noaa=spot.place.noaa,
-            notes=spot.notes,
+            notes=notes,
             refused=refused,
             why=spot.why,
             hint=told,

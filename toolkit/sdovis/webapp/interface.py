@@ -75,6 +75,7 @@ class Page:
                 with gr.Column(min_width=320):
                     image = picture("The image", "sdovis-picture")
                     caption = gr.HTML()
+                with gr.Column(min_width=320):
                     with gr.Column(visible=False) as where:
                         with gr.Row():
                             latitude = gr.Number(
@@ -93,7 +94,6 @@ class Page:
                             elem_id="sdovis-regions",
                         )
                         everywhere = gr.Button("Classify all of them", elem_id="sdovis-everywhere")
-                with gr.Column(min_width=320):
                     overlay = picture("Where the network looked", "sdovis-overlay")
                     guide = gr.HTML()
             facts = gr.HTML(visible=False)

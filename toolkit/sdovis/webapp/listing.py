@@ -25,15 +25,24 @@ _SUMMARY = re.compile(r"^\s*(?:II|IA|I)\s*\.|^\s*:product:|solar region summary"
 
 
 @dataclass(frozen=True)
-class Place:
-    """A region of a disc: its name, and where it is at the time of the image (Stonyhurst degrees, north and west positive).
+class Noaa:
+    """What NOAA says of a region: "spotted" or "plage", its Mount Wilson and McIntosh classes; "" for what is not known."""
 
-    ``noaa`` are NOAA's own classes, Mount Wilson and McIntosh; '' where they are not known.
-    """
+    kind: str = ""
+    mount_wilson: str = ""
+    mcintosh: str = ""
+
+
+NOAA_UNKNOWN = Noaa()
+
+
+@dataclass(frozen=True)
+class Place:
+    """A region of a disc: its name, and where it is at the time of the image (Stonyhurst degrees, north and west positive)."""
 
     name: str
     position: Position
-    noaa: tuple[str, str] = ("", "")
+    noaa: Noaa = NOAA_UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,7 @@ def _summarised(text: str, name: str, observed: datetime | None) -> list[Place]:
     archive = Archive(summaries, ())
     places = archive.at(observed)
     known = {
-        region.noaa_ar: (region.mount_wilson, region.mcintosh)
+        region.noaa_ar: Noaa(region.kind, region.mount_wilson, region.mcintosh)
         for summary in sorted(summaries, key=lambda each: -abs(each.valid - observed))
         for region in summary.regions
     }

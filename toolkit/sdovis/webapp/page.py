@@ -43,17 +43,22 @@ CSS = """
 @media (max-width: 640px) { .sdovis-facts { grid-template-columns: 1fr 1fr; } }
 .sdovis-facts dt { font-size: .8rem; color: var(--body-text-color-subdued); }
 .sdovis-facts dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
-.sdovis-results { width: 100%; border-collapse: collapse; margin: .6rem 0 .8rem; }
-.sdovis-results th, .sdovis-results td { text-align: left; vertical-align: top; padding: .5rem .4rem; font-weight: 400;
-  border-top: 1px solid var(--border-color-primary); overflow-wrap: anywhere; }
-.sdovis-results thead th { border-top: 0; font-size: .8rem; color: var(--body-text-color-subdued); }
+.sdovis-results { width: 100%; border-collapse: collapse; border: 0 !important; margin: .6rem 0 .8rem; }
+.sdovis-results th, .sdovis-results td { text-align: left; vertical-align: top; padding: .5rem .4rem !important;
+  font-weight: 400; border: 0 !important; border-top: 1px solid var(--border-color-primary) !important;
+  overflow-wrap: anywhere; }
+.sdovis-results thead, .sdovis-results tbody, .sdovis-results tr { border: 0 !important; }
+.sdovis-results thead th { border-top: 0 !important; font-size: .8rem; color: var(--body-text-color-subdued); }
 .sdovis-results th[scope=row] { width: 38%; }
 .sdovis-results small { display: block; font-size: .8rem; color: var(--body-text-color-subdued); }
 .sdovis-results small.caution { border-left: 3px solid #c98500; padding-left: .5rem; margin-top: .25rem; }
 .sdovis-results .line { display: flex; justify-content: space-between; gap: 1rem; font-weight: 600; }
 .sdovis-results .line span:last-child { font-variant-numeric: tabular-nums; white-space: nowrap; }
 .sdovis-results .sdovis-bar i { background: #d97706; }
-.sdovis-download { font-weight: 600; text-decoration: underline; }
+.sdovis-box a.sdovis-download, #sdovis-file a { color: var(--body-text-color); }
+.sdovis-box a.sdovis-download { font-weight: 600; text-decoration: underline; }
+#sdovis-file button[aria-label="common.upload"] { display: none; }
+details summary { cursor: pointer; margin-top: .6rem; font-size: .9rem; color: var(--body-text-color-subdued); }
 .sdovis-legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: .3rem 0 0; padding: 0; list-style: none;
   font-size: .9rem; }
 .sdovis-legend i { display: inline-block; width: .8rem; height: .8rem; margin-right: .35rem; border: 1px solid #808894;
@@ -224,14 +229,12 @@ def what_to_send(view: View, channels: Sequence[str], browse: bool, limit: str) 
     if side := cutout_side(view):
         shape = "map" if view.cutout_deg else "cutout"
         want += (
-            f", as a {shape} of {side} centred on the region, or as a full-disc image in which you then click on one"
+            f", as a {shape} of {side} centred on the region, or as a full-disc image in which you then click on one, or send "
+            "NOAA's list of its regions with it (SRS text, solar_regions.json) for all of them at once"
         )
     form = (
         "JPEG or PNG as published, solar north up" if browse else "FITS (north is read from the header), or 8-bit PNG"
     )
-    together = ""
-    if view.cuts_out:
-        together = "With a disc, the list of its regions (SRS text, solar_regions.json) gives all of them at once. "
     if len(channels) > 1:
         form = (
             f"Send the {len(channels)} files together, in any order: their headers and names tell them apart. "
@@ -239,7 +242,7 @@ def what_to_send(view: View, channels: Sequence[str], browse: bool, limit: str) 
         )
     return (
         f'<p class="sdovis-small">Made for: {escape(want)}. {form}; at most {escape(limit)}. '
-        f"{together}Uploads are deleted within two hours and used for nothing else.</p>"
+        "Uploads are deleted within two hours and used for nothing else.</p>"
     )
 
 

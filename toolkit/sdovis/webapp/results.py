@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from sdovis.channels.place import Position
 from sdovis.corpus.rejects import harmless
 from sdovis.webapp import page
-from sdovis.webapp.listing import written
+from sdovis.webapp.listing import NOAA_UNKNOWN, Noaa, written
 
 #: Okabe and Ito's colours, which nearly everybody can tell apart, the light ones first: the Sun's sky is black.
 INKS = ((230, 159, 0), (86, 180, 233), (0, 200, 140), (240, 228, 66), (204, 121, 167), (213, 94, 0), (110, 160, 255))
@@ -36,7 +36,7 @@ class Result:
     file: str = ""
     observed: str = ""
     position: Position | None = None
-    noaa: tuple[str, str] = ("", "")
+    noaa: Noaa = NOAA_UNKNOWN
     notes: tuple[str, ...] = ()
     refused: str = ""
     why: str = ""
@@ -74,8 +74,9 @@ def _row(result: Result, classes: Sequence[str], model: str) -> dict[str, object
         **{f"prob_{name}": shares.get(name) for name in classes},
         "cautions": " ".join(filter(None, (result.refused, *result.notes))),
         "no_answer_because": result.why,
-        "noaa_mount_wilson": result.noaa[0],
-        "noaa_mcintosh": result.noaa[1],
+        "noaa_kind": result.noaa.kind,
+        "noaa_mount_wilson": result.noaa.mount_wilson,
+        "noaa_mcintosh": result.noaa.mcintosh,
         "model": model,
     }
 
@@ -124,7 +125,8 @@ def _shown(result: Result) -> str:
 
 
 def _noaa(result: Result) -> str:
-    known = ", ".join(filter(None, result.noaa))
+    known = ", ".join(filter(None, (result.noaa.mount_wilson, result.noaa.mcintosh)))
+    known = known or ("plage, no spots" if result.noaa.kind == "plage" else "")
     return f"NOAA: {known}" if known else ""
 
 
@@ -135,9 +137,9 @@ def boxed(picture: Image.Image, results: Sequence[Result], classes: Sequence[str
     """A copy of the picture of a disc with each result's cutout outlined and named, in the colour of its class."""
     copy = picture.convert("RGB")
     draw = ImageDraw.Draw(copy)
-    size = max(11, copy.width // 64)
+    size = max(11, copy.width // 50)
     font = _font(size)
-    width = max(2, copy.width // 400)
+    width = max(2, copy.width // 256)
     taken: list[tuple[float, float, float, float]] = []
     for each in results:
         if each.box is None:
