@@ -54,7 +54,6 @@ def test_a_file_comes_with_the_time_that_its_server_says(sky):
         (Page(b"", "image/jpeg", 500), "status 500"),
         (Page(b"", "image/jpeg"), "sent nothing"),
         (Page(bytes(2**21), "image/jpeg"), "more than 1 MB"),
-        (Page(bytes(2**21), "image/jpeg", headers={"Content-Length": "9", "Connection": "close"}), "cannot be reached|part|nothing"),
         (Page(JPEG, "image/jpeg", part=True), "cannot be reached|only a part"),
         (Page(JPEG, "image/jpeg", headers={"Content-Encoding": "gzip"}), "packed"),
         (Page(status=302, headers={"Location": "/again"}), "redirects more than 3 times"),
@@ -65,12 +64,8 @@ def test_a_file_comes_with_the_time_that_its_server_says(sky):
 def test_a_wrong_answer_is_refused_in_words(page, words, sky):
     sky.pages["/x"] = page
     sky.pages["/again"] = Page(status=302, headers={"Location": "/again"})
-    try:
-        got = reach.get(asked(f"{sky.url}/x"))
-    except Unreachable as error:
-        assert __import__("re").search(words, str(error)), str(error)
-    else:  # a length that is too short is what the file is then taken to be
-        assert page.headers.get("Content-Length") == "9" and len(got.content) == 9
+    with pytest.raises(Unreachable, match=words):
+        reach.get(asked(f"{sky.url}/x"))
 
 
 def test_a_server_that_is_silent_or_drips_is_left_in_time(sky):
@@ -78,7 +73,7 @@ def test_a_server_that_is_silent_or_drips_is_left_in_time(sky):
     sky.pages["/drips"] = Page(JPEG, "image/jpeg", drip_s=0.3)
     for path in ("silent", "drips"):
         began = time.monotonic()
-        with pytest.raises(Unreachable, match="127.0.0.1 took longer than 2 s"):
+        with pytest.raises(Unreachable, match=r"127\.0\.0\.1 took longer than 2 s"):
             reach.get(asked(f"{sky.url}/{path}", seconds=2.0))
         assert time.monotonic() - began < 20
 
@@ -87,7 +82,7 @@ def test_private_addresses_are_not_asked_unless_the_owner_allows_it(sky):
     sky.pages["/sun.jpg"] = Page(JPEG, "image/jpeg")
     port = sky.server_port
     for name in ("127.0.0.1", "localhost", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "10.0.0.1"):
-        with pytest.raises(Unreachable, match="private address|cannot be reached"):
+        with pytest.raises(Unreachable, match=r"private address|cannot be reached"):
             reach.get(asked(f"http://{name}:{port}/sun.jpg", private=False))
     assert not sky.asked
 
@@ -112,7 +107,7 @@ def test_a_public_address_may_not_lead_to_a_private_one(sky, monkeypatch):
 def test_an_absent_server_is_said_to_be_absent():
     with observatory.opened() as server:
         gone = server.url
-    with pytest.raises(Unreachable, match="127.0.0.1 cannot be reached: ConnectError"):
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1 cannot be reached: ConnectError"):
         reach.get(asked(f"{gone}/sun.jpg"))
     with pytest.raises(Unreachable, match="cannot be reached"):
         reach.get(asked("http://no-such-host.invalid/sun.jpg"))
@@ -129,14 +124,9 @@ def pictures(server, day, *times):
     """A folder as NASA's: pictures of that day, of another channel and size among them."""
     folder = f"/{day:%Y/%m/%d}/"
     names = [f"{day:%Y%m%d}_{time}_512_0211.jpg" for time in times]
-    strangers = [
-        f"{day:%Y%m%d}_235959_512_0193.jpg",
-        f"{day:%Y%m%d}_235959_1024_0211.jpg",
-        "../up_20300101_000000_512_0211.jpg",
-    ]
-    server.pages[folder] = index(
-        *names, *strangers, "http://elsewhere.invalid/20300101_000000_512_0211.jpg", "?C=M;O=A"
-    )
+    strangers = [f"{day:%Y%m%d}_235959_512_0193.jpg", f"{day:%Y%m%d}_235959_1024_0211.jpg", "?C=M;O=A"]
+    strangers += [f"{there}20300101_000000_512_0211.jpg" for there in ("../", "http://elsewhere.invalid/")]
+    server.pages[folder] = index(*names, *strangers)
     for name in names:
         server.pages[folder + name] = Page(JPEG, "image/jpeg")
 

@@ -19,6 +19,7 @@ CSS = """
 .sdovis-head p { margin: .2rem 0; color: var(--body-text-color-subdued); max-width: 46rem; }
 .sdovis-head nav { display: flex; flex-wrap: wrap; gap: .35rem 1.1rem; margin-top: .5rem; font-size: .92rem; }
 .sdovis-head nav a, .sdovis-head nav span { overflow-wrap: anywhere; }
+.sdovis-head nav a { color: var(--body-text-color) !important; }
 .sdovis-tag { border: 1px solid var(--border-color-primary); border-radius: 999px; padding: 0 .6rem; font-size: .85rem;
   color: var(--body-text-color-subdued); }
 .sdovis-box { border: 1px solid var(--border-color-primary); border-radius: 8px; padding: 1rem 1.1rem;

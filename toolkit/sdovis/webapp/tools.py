@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote
 
 from sdovis.errors import BadInput, Problem
 from sdovis.webapp import payloads
@@ -68,15 +68,23 @@ def _called(told: Mapping[str, Any], functions: Iterable[Any], folders: Sequence
         raise BadInput(Problem(f"there is no parameter {unknown[0][:40]!r}", f"choose from {', '.join(names)}"))
     files = {n for n, part in zip(names, function.inputs, strict=True) if part.get_block_name() == "file"}
     values = payloads.called_by_name({n: _file(v) if n in files else v for n, v in given.items()}, function, folders)
-    arguments = {n: value for n, value in zip(names, values["data"], strict=True) if value is not None}
+    arguments = {
+        n: _served(value) if n in files else value
+        for n, value in zip(names, values["data"], strict=True)
+        if value is not None
+    }
     return {"name": name, "arguments": arguments}
 
 
 def _file(value: Any) -> Any:
-    """A file as `payloads` judges it: the path of an upload, alone or in the address under which the page serves it."""
+    """A file as `payloads` judges it."""
     if isinstance(value, list):
         return [_file(each) for each in value]
-    if not isinstance(value, str):
-        return value
-    served = unquote(urlsplit(value).path).partition("/gradio_api/file=")[2] if "://" in value[:10] else ""
-    return {"path": served or value}
+    return {"path": value} if isinstance(value, str) else value
+
+
+def _served(file: Any) -> Any:
+    """A file that was judged, as Gradio's server takes one: by an address. It hands it back to the door, which knows it."""
+    if isinstance(file, list):
+        return [_served(each) for each in file]
+    return f"http://page{payloads.SERVED}{quote(file['path'])}"
