@@ -14,8 +14,8 @@ from sdovis.channels.channel import channel
 from sdovis.channels.view import View
 from sdovis.study import Space
 from sdovis.webapp import live, reach
-from sdovis.webapp.live import Addresses, Live
-from sdovis.webapp.reach import Asked, Unreachable
+from sdovis.webapp.live import Live, LiveAddresses
+from sdovis.webapp.reach import Unreachable, WebFile
 
 AIA = View((channel("aia-211-browse"),), cutout_arcsec=300.0, center_px=(255.5, 255.5), arcsec_per_px=4.8)
 HMI = View((channel("hmi-magnetogram"),), cutout_arcsec=216.0)
@@ -30,7 +30,7 @@ def sky():
 
 
 def asked(url, seconds=10.0, max_bytes=2**20, private=True, types=("image/*",)):
-    return Asked(url, types, max_bytes, seconds, private)
+    return WebFile(url, types, max_bytes, seconds, private)
 
 
 def today(where, folder):
@@ -132,7 +132,7 @@ def pictures(server, day, *times):
 
 
 def addresses(server):
-    return Addresses(f"{server.url}/%Y/%m/%d/*_512_0211.jpg", f"{server.url}/regions.json", private=True)
+    return LiveAddresses(f"{server.url}/%Y/%m/%d/*_512_0211.jpg", f"{server.url}/regions.json", private=True)
 
 
 def test_the_newest_picture_of_the_channel_is_taken_with_the_days_regions(sky, tmp_path):
@@ -153,14 +153,14 @@ def test_early_in_the_day_yesterdays_newest_is_taken(sky, tmp_path):
 
 def test_an_image_without_a_time_of_its_own_takes_its_servers_and_says_so(sky, tmp_path):
     sky.pages["/latest.jpg"] = Page(JPEG, "image/jpeg", headers={"Last-Modified": "Tue, 15 Feb 2011 01:30:00 GMT"})
-    found = today(Addresses(f"{sky.url}/latest.jpg", f"{sky.url}/absent", private=True), tmp_path)
+    found = today(LiveAddresses(f"{sky.url}/latest.jpg", f"{sky.url}/absent", private=True), tmp_path)
     assert found.image.name == "20110215_013000_latest.jpg"
     assert "its server wrote it at 2011-02-15 01:30 UTC" in found.notes[0]
     assert "newest image to be had is of 2011-02-15" in found.notes[1]
     assert found.regions is None and "could not be had: 127.0.0.1 answers with status 404" in found.notes[2]
     sky.pages["/latest.jpg"] = Page(JPEG, "image/jpeg")
     with pytest.raises(Unreachable, match="does not say when its image was taken"):
-        today(Addresses(f"{sky.url}/latest.jpg", "", private=True), tmp_path)
+        today(LiveAddresses(f"{sky.url}/latest.jpg", "", private=True), tmp_path)
 
 
 def test_many_visitors_ask_once_and_a_failure_is_remembered_for_a_moment(sky, tmp_path):
@@ -176,7 +176,7 @@ def test_many_visitors_ask_once_and_a_failure_is_remembered_for_a_moment(sky, tm
     async def twice(page):
         return [*await many(page), *await many(page)]
 
-    found = asyncio.run(twice(Live(Addresses(f"{sky.url}/absent.fits", private=True), tmp_path)))
+    found = asyncio.run(twice(Live(LiveAddresses(f"{sky.url}/absent.fits", private=True), tmp_path)))
     assert len(found) == 18 and all(isinstance(each, Unreachable) for each in found)
     assert sky.asked == ["/absent.fits"]
 

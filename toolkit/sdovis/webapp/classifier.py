@@ -23,7 +23,7 @@ from sdovis.learning import description
 from sdovis.webapp import colours, reliability
 from sdovis.webapp.listing import NONE, Listing
 from sdovis.webapp.results import Result, boxed
-from sdovis.webapp.sight import Spot, Wish, seen, surveyed
+from sdovis.webapp.sight import SeenRegion, Wish, seen, surveyed
 from sdovis.webapp.source import map_to_show
 
 #: Sides of the pictures on the page, in pixels.
@@ -151,7 +151,7 @@ class Classifier:
         picture = boxed(survey.picture, results, self.classes) if survey.picture else None
         return Disc(results, picture, self._caption(), survey.facts, survey.is_picture)
 
-    def _result(self, spot: Spot) -> Result:
+    def _result(self, spot: SeenRegion) -> Result:
         scores = None if spot.codes is None else self._scored(spot.codes, False)[0]
         probabilities, refused = _probabilities(scores), self._refused(scores)
         notes = (*spot.notes, *([NO_SPOTS] if self._of_spots and spot.place.noaa.kind == "plage" else []))

@@ -101,7 +101,7 @@ class Page:
                 code: Any = {"language": "python", "interactive": False, "wrap_lines": True}
                 gr.Code(page.snippet(self.source, self.name, self.names), label="On your machine", **code)
                 space = os.environ.get("SPACE_ID") or "http://127.0.0.1:7860"
-                gr.Code(page.client_snippet(space, self.names), label="Through this page", **code)
+                gr.Code(page.client_snippet(space, self.names, discs=view.cuts_out), label="Through this page", **code)
             with gr.Accordion("Limits", open=True):
                 gr.Markdown(page.limits(view, self.live.where.why_not))
 

@@ -37,7 +37,7 @@ NOAA_UNKNOWN = Noaa()
 
 
 @dataclass(frozen=True)
-class Place:
+class NamedRegion:
     """A region of a disc: its name, and where it is at the time of the image (Stonyhurst degrees, north and west positive)."""
 
     name: str
@@ -55,7 +55,7 @@ class Listing:
     def __bool__(self) -> bool:
         return bool(self.text.strip() or self.files)
 
-    def at(self, observed: datetime | None) -> list[Place]:
+    def at(self, observed: datetime | None) -> list[NamedRegion]:
         """The regions on the disc at the time of an image (UTC), those of a summary rotated to it.
 
         Raises `BadInput` for what is no list of regions, for more than one, if no summary is near that time, and if the time
@@ -91,15 +91,15 @@ def _is_bare(text: str) -> bool:
     return not text.startswith(("[", "{")) and not _SUMMARY.search(text)
 
 
-def _positions(text: str, name: str) -> list[Place]:
+def _positions(text: str, name: str) -> list[NamedRegion]:
     try:
         found = Position.parse_several(text.replace("\n", ";") if ";" not in text else text)
     except BadInput as error:
         raise BadInput(Problem(f"{error.problems[0].what[:80]}", HOW, name)) from None
-    return [Place(written(each), each) for each in found]
+    return [NamedRegion(written(each), each) for each in found]
 
 
-def _summarised(text: str, name: str, observed: datetime | None) -> list[Place]:
+def _summarised(text: str, name: str, observed: datetime | None) -> list[NamedRegion]:
     summaries = parse_json(text, name) if text.startswith(("[", "{")) else (parse(text, name),)
     if observed is None:
         what = "the image does not say when it was taken, so the regions of its day cannot be placed on it"
@@ -111,7 +111,7 @@ def _summarised(text: str, name: str, observed: datetime | None) -> list[Place]:
         for summary in sorted(summaries, key=lambda each: -abs(each.valid - observed))
         for region in summary.regions
     }
-    return [Place(f"AR {number}", Position(*where), known[number]) for number, where in places.items()]
+    return [NamedRegion(f"AR {number}", Position(*where), known[number]) for number, where in places.items()]
 
 
 def written(position: Position) -> str:

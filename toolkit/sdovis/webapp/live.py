@@ -1,6 +1,6 @@
 """Today's Sun: the newest image of the model's channel and SWPC's regions, from addresses of the owner's choice.
 
-Asked for at most once in some minutes, whoever presses the button, and read like an upload. Where the page may not reach
+WebFile for at most once in some minutes, whoever presses the button, and read like an upload. Where the page may not reach
 the network, or no address is known for the channel, the page says which of the two it is.
 """
 
@@ -22,7 +22,7 @@ from sdovis.channels.view import View
 from sdovis.images.timestamps import SUFFIXES, taken_at, time_in_name
 from sdovis.study import Space
 from sdovis.webapp import reach
-from sdovis.webapp.reach import Asked, Got, Unreachable
+from sdovis.webapp.reach import Got, Unreachable, WebFile
 
 #: NASA's browse pictures of a day, in folders that list them; the name gives the time.
 BROWSE = "https://sdo.gsfc.nasa.gov/assets/img/browse/%Y/%m/%d/*_{size}_{code}.jpg"
@@ -43,7 +43,7 @@ OLD = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
-class Addresses:
+class LiveAddresses:
     """Where today's Sun is to be had, or in ``why_not`` why it is not. ``private`` addresses may be asked if it says so."""
 
     image: str = ""
@@ -65,25 +65,25 @@ class Today:
         return (self.image,) if self.regions is None else (self.image, self.regions)
 
 
-def addresses(view: View, chosen: Space, environment: Mapping[str, str] = os.environ) -> Addresses:
+def addresses(view: View, chosen: Space, environment: Mapping[str, str] = os.environ) -> LiveAddresses:
     """What the environment says, else what the study has ``chosen``, else what is known of the channel."""
     said = environment.get("SDOVIS_LIVE", "").strip().lower()
     allowed = said in ("1", "true", "yes", "on") if said else chosen.live
     if not allowed:
-        return Addresses(
+        return LiveAddresses(
             why_not="The owner of this page has not allowed it to fetch today's Sun from the network (SDOVIS_LIVE=1)."
         )
     image = environment.get("SDOVIS_LIVE_IMAGE") or chosen.live_image or _known(view)
     if len(view.channels) != 1:
-        return Addresses(why_not="Today's Sun is not to be had for a model of several channels.")
+        return LiveAddresses(why_not="Today's Sun is not to be had for a model of several channels.")
     if not image:
         title = view.channels[0].title
-        return Addresses(
+        return LiveAddresses(
             why_not=f"No address is known that has today's image of {title}; the owner of this page may name one "
             "(SDOVIS_LIVE_IMAGE)."
         )
     regions = environment.get("SDOVIS_LIVE_REGIONS") or chosen.live_regions or REGIONS
-    return Addresses(image, regions, environment.get("SDOVIS_LIVE_PRIVATE", "") == "1")
+    return LiveAddresses(image, regions, environment.get("SDOVIS_LIVE_PRIVATE", "") == "1")
 
 
 def _known(view: View) -> str:
@@ -96,7 +96,7 @@ def _known(view: View) -> str:
 class Live:
     """Fetches `Today` into ``folder``, and remembers it for all visitors. To be used in one event loop."""
 
-    def __init__(self, where: Addresses, folder: Path) -> None:
+    def __init__(self, where: LiveAddresses, folder: Path) -> None:
         self.where, self.folder = where, folder
         self._fetching: asyncio.Task[Today] | None = None
         self._since = 0.0
@@ -122,7 +122,7 @@ class Live:
             raise Unreachable(self.where.why_not)
         image, notes = self._image()
         try:
-            asked = Asked(self.where.regions, REGION_TYPES, MAX_REGIONS_BYTES, SECONDS, self.where.private)
+            asked = WebFile(self.where.regions, REGION_TYPES, MAX_REGIONS_BYTES, SECONDS, self.where.private)
             regions = reach.get(asked).content
         except Unreachable as error:
             notes.append(f"The numbered regions of today could not be had: {error}. Choose a region in the picture.")
@@ -151,14 +151,14 @@ class Live:
     def _newest(self, now: datetime) -> Got:
         """The image itself, or the newest of those that a folder lists: today's, or early in the day yesterday's."""
         where = self.where.image
-        asked = Asked("", IMAGE_TYPES, MAX_IMAGE_BYTES, SECONDS, self.where.private)
+        asked = WebFile("", IMAGE_TYPES, MAX_IMAGE_BYTES, SECONDS, self.where.private)
         if "*" not in where.rpartition("/")[2]:
             return reach.get(replace(asked, url=now.strftime(where) if "%Y" in where else where))
         failed = Unreachable("no image of today is listed")
         for day in (now, now - timedelta(days=1)):
             folder, _, pattern = day.strftime(where).rpartition("/")
             try:
-                index = Asked(f"{folder}/", ("text/html",), MAX_INDEX_BYTES, SECONDS, self.where.private)
+                index = WebFile(f"{folder}/", ("text/html",), MAX_INDEX_BYTES, SECONDS, self.where.private)
                 listed = reach.get(index)
             except Unreachable as error:
                 failed = error

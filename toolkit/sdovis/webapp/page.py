@@ -297,17 +297,19 @@ def snippet(source: ModelSource, name: str, channels: Sequence[str] = ()) -> str
     return "\n".join(lines)
 
 
-def client_snippet(where: str, channels: Sequence[str] = ()) -> str:
-    """Python that queries this page; ``channels`` are the names of the model's channels."""
+def client_snippet(where: str, channels: Sequence[str] = (), *, discs: bool = False) -> str:
+    """Python that queries this page; ``channels`` are the names of the model's channels, which may be shown ``discs``."""
     several = ", ".join(f'handle_file("{channel}.fits")' for channel in channels)
     files = f"[{several}]" if len(channels) > 1 else 'handle_file("image.fits")'
-    return "\n".join(
-        [
-            "# pip install gradio_client",
-            "from gradio_client import Client, handle_file",
-            "",
-            f'client = Client("{where}")',
-            f'answer = client.predict({files}, api_name="/classify")',
-            'answer["label"], answer["probabilities"]',
-        ]
-    )
+    lines = [
+        "# pip install gradio_client",
+        "from gradio_client import Client, handle_file",
+        "",
+        f'client = Client("{where}")',
+        f'answer = client.predict({files}, api_name="/classify")',
+        'answer["label"], answer["probabilities"]',
+    ]
+    if discs:
+        listed = 'regions_file=handle_file("solar_regions.json")'
+        lines += ["", "# all regions of a disc", f'client.predict({files}, {listed}, api_name="/classify_regions")']
+    return "\n".join(lines)

@@ -29,7 +29,7 @@ class Unreachable(HubFailure):
 
 
 @dataclass(frozen=True)
-class Asked:
+class WebFile:
     """What is asked of ``url``: one of the media ``types`` (``image/*``), of at most ``max_bytes``, within ``seconds``."""
 
     url: str
@@ -48,7 +48,7 @@ class Got:
     written: datetime | None
 
 
-def get(asked: Asked) -> Got:
+def get(asked: WebFile) -> Got:
     """What an address gives. Raises `Unreachable` with the reason in words."""
     found = isolated(
         _get, asked, seconds=asked.seconds, memory_bytes=MEMORY_BYTES + 4 * asked.max_bytes, imports=("httpx",)
@@ -70,7 +70,7 @@ def host(url: str) -> str:
     return httpx.URL(url).host or "the address"
 
 
-def _get(asked: Asked) -> Got | str:
+def _get(asked: WebFile) -> Got | str:
     """In the child: what came, or why nothing did."""
     import httpx
 
@@ -114,7 +114,7 @@ def _request(client: Any, url: Any, private: bool) -> Any:
     )
 
 
-def _read(reply: Any, url: Any, asked: Asked) -> Got | str:
+def _read(reply: Any, url: Any, asked: WebFile) -> Got | str:
     if reply.status_code != 200:
         return f"{url.host} answers with status {reply.status_code}"
     if reply.headers.get("content-encoding", "identity").lower() not in ("", "identity"):

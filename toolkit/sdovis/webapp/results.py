@@ -28,7 +28,7 @@ class Result:
 
     ``probabilities`` are in descending order, and empty where there is no answer: ``why`` says it. ``refused`` says why an
     answer must not be used, ``notes`` are cautions, ``hint`` says what such answers have been worth. ``box`` is as in
-    `sight.Spot`.
+    `sight.SeenRegion`.
     """
 
     name: str

@@ -25,7 +25,7 @@ from sdovis.images.images import SolarImage, read_image
 from sdovis.images.isolation import READING_IMPORTS, Death, isolated
 from sdovis.images.quality import quality_problem
 from sdovis.webapp import colours, header
-from sdovis.webapp.listing import NONE, Listing, Place
+from sdovis.webapp.listing import NONE, Listing, NamedRegion
 
 #: SDO's cameras have 4096 pixels per side, and no archive publishes larger pictures. FITS files may be maps.
 MAX_PICTURE_SIDE = 4096
@@ -76,13 +76,13 @@ class Sight:
 
 
 @dataclass(frozen=True, eq=False)
-class Spot:
+class SeenRegion:
     """A region of a disc: its ``codes`` as the network takes them and what must be known of them, or ``why`` there are none.
 
     ``box`` is the cutout's centre (x, y) and side in pixels of the picture of the disc; None if it has no place in it.
     """
 
-    place: Place
+    place: NamedRegion
     codes: Codes | None = None
     notes: tuple[str, ...] = ()
     why: str = ""
@@ -94,7 +94,7 @@ class Survey:
     """A disc with all its regions; ``picture`` as that of a `Sight`."""
 
     facts: list[tuple[str, str]]
-    spots: list[Spot]
+    spots: list[SeenRegion]
     picture: Image.Image | None
     is_picture: bool
 
@@ -195,7 +195,7 @@ class _Eye:
             raise BadInput(Problem("is no whole disc: it is taken as one cutout", "send the disc, or no regions"))
         zoom = self.factor * self._times
         side = view.side_px(layers[0]) * zoom
-        found: list[Spot] = []
+        found: list[SeenRegion] = []
         places = sorted(self.wish.regions.at(layers[0].image.observed), key=lambda place: place.name)
         everywhere = [place.position for place in places]
         for place in places:
@@ -203,16 +203,16 @@ class _Eye:
                 x, y = view.pixel(layers, place.position)
                 others, notes = view.others(layers, place.position, everywhere if view.masks else [])
             except BadInput as error:
-                found.append(Spot(place, why=error.problems[0].what))
+                found.append(SeenRegion(place, why=error.problems[0].what))
                 continue
             box = ((x + 0.5) * zoom, (y + 0.5) * zoom, side)
             try:
                 cut = view.cutout(layers, place.position, others)
             except BadInput as error:
-                found.append(Spot(place, why=error.problems[0].what, box=box))
+                found.append(SeenRegion(place, why=error.problems[0].what, box=box))
                 continue
             cautions = self._cautions(cut.values[0][0], _Box(x, y, side, place.position.on_sun))
-            found.append(Spot(place, self._resized(cut.codes[0]), (*notes, *cautions), box=box))
+            found.append(SeenRegion(place, self._resized(cut.codes[0]), (*notes, *cautions), box=box))
         picture = self._enlarged(self.wish.shown_side)[0] if self.wish.pictures else None
         return Survey(self._facts(None), found, picture, _kind(layers[0].image)[1])
 
