@@ -28,7 +28,15 @@ def test_a_summary_a_json_and_positions_name_the_same_regions(tmp_path):
     assert sorted(names(swpc)) == sorted(names(pasted))
     for one, other in zip(sorted(pasted.at(WHEN), key=str), sorted(swpc.at(WHEN), key=str), strict=True):
         assert one == other
-    assert names(Listing("N08W20, S20E10")) == ["N08W20", "S20E10"]
+    for written in (
+        "N08W20, S20E10",
+        "N08W20\nS20E10\n",
+        "n8w20 s20e10",
+        "8,20; -20,-10",
+        "8,20\n-20,-10",
+        "N08W20;S20E10",
+    ):
+        assert names(Listing(written)) == ["N08W20", "S20E10"]
 
 
 def test_a_summary_is_rotated_to_the_time_of_the_image_and_says_what_noaa_calls_each():

@@ -92,8 +92,9 @@ def _is_bare(text: str) -> bool:
 
 
 def _positions(text: str, name: str) -> list[NamedRegion]:
+    named = re.search("[NSns]", text)  # N12W34 is told from the next by its letters, 12,34 by a semicolon or a new line
     try:
-        found = Position.parse_several(text.replace("\n", ";") if ";" not in text else text)
+        found = Position.parse_several(text if named else text.replace("\n", ";"))
     except BadInput as error:
         raise BadInput(Problem(f"{error.problems[0].what[:80]}", HOW, name)) from None
     return [NamedRegion(written(each), each) for each in found]

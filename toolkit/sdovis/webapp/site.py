@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from sdovis.version import __version__
 from sdovis.webapp.source import ModelSource
 from sdovis.webapp.turns import Turns
 from sdovis.webapp.visitors import Presence, Visitor, address
+
+log = logging.getLogger(__name__)
 
 #: Where uploads and the pictures of answers lie. A folder of our own: it is swept, and Gradio's default is everybody's.
 UPLOADS = Path(get_upload_folder(), f"sdovis-page-{os.getuid()}")
@@ -46,6 +50,9 @@ class Site(gr.Blocks):
         self.presence.changed = self.turns.dispatch
         self.ready = ready
         self.speaks_mcp = ready and (os.environ.get("SDOVIS_MCP") == "1" or source.space.mcp_server)
+        if self.speaks_mcp and find_spec("mcp") is None:
+            log.warning("the page does not speak the Model Context Protocol: pip install 'mcp<2'")
+            self.speaks_mcp = False
         self._model = {"model": source.model or title, "revision": source.revision, "sdovis": __version__}
 
     def health(self) -> dict[str, Any]:
