@@ -58,7 +58,7 @@ class Answer:
 
 
 @dataclass(frozen=True, eq=False)
-class Disc:
+class WholeDisc:
     """All the regions of a disc, and its ``picture`` with their cutouts outlined, None if none was wished."""
 
     results: list[Result]
@@ -139,7 +139,7 @@ class Classifier:
         *,
         pictures: bool = True,
         wanted: Callable[[], bool] | None = None,
-    ) -> Disc:
+    ) -> WholeDisc:
         """The model's answers for all ``regions`` of a whole disc. Raises `BadInput` with a message for the visitor."""
         survey = surveyed(self.view, self._wish(files, regions, pictures), wanted)
         observed, name = dict(survey.facts).get("Observed (UTC)", ""), Path(str(self._paths(files)[0])).name
@@ -149,7 +149,7 @@ class Classifier:
                 raise BadInput("nobody waits for the answer any more")
             results.append(replace(self._result(spot), file=name, observed=observed))
         picture = boxed(survey.picture, results, self.classes) if survey.picture else None
-        return Disc(results, picture, self._caption(), survey.facts, survey.is_picture)
+        return WholeDisc(results, picture, self._caption(), survey.facts, survey.is_picture)
 
     def _result(self, spot: SeenRegion) -> Result:
         scores = None if spot.codes is None else self._scored(spot.codes, False)[0]

@@ -13,7 +13,7 @@ from sdovis.webapp import page, results
 from sdovis.webapp.results import Result
 
 if TYPE_CHECKING:
-    from sdovis.webapp.classifier import Answer, Classifier, Disc
+    from sdovis.webapp.classifier import Answer, Classifier, WholeDisc
 
 #: The parts that every answer fills, in this order: verdict, row of pictures, picture, its caption, where to cut out,
 #: overlay, how to read it, facts.
@@ -51,7 +51,7 @@ class Outputs:
             gr.HTML(page.fact_table(answer.facts, answer.is_picture), visible=True),
         ]
 
-    def disc(self, disc: Disc, notes: Sequence[str] = ()) -> list[Any]:
+    def disc(self, disc: WholeDisc, notes: Sequence[str] = ()) -> list[Any]:
         """All the regions of a disc."""
         classes = self.classifier.classes
         return [
