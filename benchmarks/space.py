@@ -2,6 +2,7 @@
 
     python benchmarks/space.py --out space.json                 the scenario at full size, about a quarter of an hour
     python benchmarks/space.py --small                          the same with a few of each, about a minute
+    python benchmarks/space.py --calm 20x50 100x10              no harm done: so many clients, so many requests of each
     python benchmarks/space.py --model runs/NAME --image FILE   another model than the tests' smallest one
 
 The page runs in a process of its own, as a Space starts it, under strace if that is installed. Every visitor has an
@@ -119,8 +120,10 @@ def asked(client: httpx.Client, data: list[Any]) -> str:
     return "the stream ended"
 
 
-def honest(target: Target, number: int, requests: int) -> list[tuple[float, str]]:
-    """Seconds and outcome of each request, one after the other: an upload and its answer."""
+def honest(
+    target: Target, number: int, requests: int, after: Callable[[], None] = lambda: None
+) -> list[tuple[float, str]]:
+    """Seconds and outcome of each request, one after the other: an upload and its answer; ``after`` each something is done."""
     outcomes = []
     with target.visitor(1, number) as client:
         for _ in range(requests):
@@ -130,6 +133,7 @@ def honest(target: Target, number: int, requests: int) -> list[tuple[float, str]
             except httpx.HTTPError as error:
                 said = f"{type(error).__name__}: {error}"
             outcomes.append((time.monotonic() - start, said))
+            after()
     return outcomes
 
 
@@ -347,6 +351,61 @@ def scenario(size: Crowd, model: str, image: Path, folder: Path, *, one_address:
     }
 
 
+#: The words of a page that is too busy; anything else that is no answer is a request lost.
+POLITE = re.compile(r"the page is busy|requests of yours are waiting already|status (413|429|503)")
+#: The slope of memory is that over so many requests, the last ones.
+LAST = 500
+
+
+def calm(clients: int, requests: int, model: str, image: Path, folder: Path, *, one_address: bool) -> dict[str, Any]:
+    """Only honest clients, all at once. Returns what they got, and how the page's memory grew."""
+    page = Served(folder, model, traced=False)
+    target = Target("127.0.0.1", page.port, image, image, one_address)
+    honest(target, 0, 1)
+    grown: list[int] = []
+    start = time.monotonic()
+    with ThreadPoolExecutor(clients) as pool:
+        parts = pool.map(
+            lambda number: honest(target, number, requests, lambda: grown.append(page.rss_bytes())), range(clients)
+        )
+        outcomes = [outcome for part in parts for outcome in part]
+    took = time.monotonic() - start
+    health = httpx.get(f"{target.url}/health", timeout=30).status_code
+    peak = page.rss_bytes("VmHWM")
+    page.end()
+    seconds = np.array([seconds for seconds, said in outcomes if said == "complete"])
+    not_answered = Counter(said for _, said in outcomes if said != "complete")
+    refused = sum(count for said, count in not_answered.items() if POLITE.search(said))
+    last = np.array(grown[-LAST:]) / 2**20
+    slope = float(np.polyfit(np.arange(len(last)), last, 1)[0]) if len(last) > 1 else None
+    return {
+        "clients": clients,
+        "requests": len(outcomes),
+        "answered": int(seconds.size),
+        "refused_politely": refused,
+        "lost": not_answered.total() - refused,
+        "words": dict(not_answered),
+        "median_s": round(float(np.median(seconds)), 2) if seconds.size else None,
+        "p95_s": round(float(np.quantile(seconds, 0.95)), 2) if seconds.size else None,
+        "requests_per_s": round(len(outcomes) / took, 2),
+        "main_process_peak_mib": peak >> 20,
+        "slope_mb_per_request": None if slope is None else round(slope, 4),
+        "slope_over": len(last),
+        "health_afterwards": health,
+        "tracebacks_in_the_log": page.log.read_text().count("Traceback (most recent call last)"),
+        "load_average": [round(load, 1) for load in os.getloadavg()],
+        "cores": len(os.sched_getaffinity(0)),
+    }
+
+
+def _crowds(text: str) -> tuple[int, int]:
+    """``20x50``: clients and requests of each."""
+    found = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not found:
+        raise argparse.ArgumentTypeError("write it as CLIENTSxREQUESTS, such as 20x50")
+    return int(found[1]), int(found[2])
+
+
 def smallest(folder: Path) -> tuple[str, Path]:
     """The model and the image of the tests."""
     sys.path += [str(ROOT / "tests"), str(ROOT / "tests" / "webapp")]
@@ -361,6 +420,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="a run or model folder; with --image")
     parser.add_argument("--image", type=Path, help="what the honest send: a cutout that the model takes")
+    parser.add_argument(
+        "--calm",
+        nargs="+",
+        type=_crowds,
+        metavar="CLIENTSxREQUESTS",
+        help="honest clients only, one scenario after the other",
+    )
     parser.add_argument("--small", action="store_true", help="a few of each")
     parser.add_argument("--one-address", action="store_true", help="all visitors come from 127.0.0.1")
     parser.add_argument("--no-strace", action="store_true", help="watch connections in /proc only, which slows nothing")
@@ -373,6 +439,9 @@ def main() -> None:
     knobs |= {name: value for name in knobs if (value := getattr(given, name)) is not None}
     with tempfile.TemporaryDirectory(prefix="space-") as scratch:
         model, image = (given.model, given.image) if given.model else smallest(Path(scratch))
+        if given.calm:
+            _written(_all_calm(given, str(Path(model).resolve()), image.resolve(), Path(scratch)), given.out)
+            return
         found = scenario(
             Crowd(**knobs),
             str(Path(model).resolve()),
@@ -383,10 +452,23 @@ def main() -> None:
         )
         if given.log:
             shutil.copy(Path(scratch) / "log.txt", given.log)
+    _written(found, given.out)
+
+
+def _all_calm(given: argparse.Namespace, model: str, image: Path, scratch: Path) -> list[dict[str, Any]]:
+    found = []
+    for clients, requests in given.calm:
+        folder = scratch / f"{clients}x{requests}"
+        folder.mkdir()
+        found.append(calm(clients, requests, model, image, folder, one_address=given.one_address))
+    return found
+
+
+def _written(found: Any, out: Path | None) -> None:
     text = json.dumps(found, indent=1)
     print(text)
-    if given.out:
-        given.out.write_text(text + "\n", encoding="utf-8")
+    if out:
+        out.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

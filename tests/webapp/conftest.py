@@ -8,6 +8,8 @@ import pytest
 import saved_models
 import solar_uploads
 
+CHROMIUM = "/usr/bin/chromium"
+
 
 @pytest.fixture(scope="session")
 def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -43,3 +45,34 @@ def composite_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def map_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sees three channels of HMI in maps of 9.6 degrees: 320 pixels of SHARP's."""
     return saved_models.save_model(tmp_path_factory.mktemp("models") / "maps", *saved_models.THREE, cutout_deg=9.6)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"{CHROMIUM} is absent: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium):
+    """Opens a page and remembers every address it asked and every error it met."""
+    pages = []
+
+    def open_page(address, viewport=None, query=""):
+        page = chromium.new_page(viewport=viewport or {"width": 1200, "height": 900})
+        page.asked, page.errors = [], []
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.goto(address + query)
+        page.wait_for_selector("#sdovis-file input[type=file]", state="attached")
+        pages.append(page)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()

@@ -138,7 +138,7 @@ def test_uploads_are_decoded_in_another_process(regions, uploads, monkeypatch):
     def explode(*args, **kwargs):
         raise AssertionError("a stranger's file was opened in the page's own process")
 
-    for module in ("sdovis.images.images", "sdovis.inference"):
+    for module in ("sdovis.images.images", "sdovis.inference.sources"):
         monkeypatch.setattr(f"{module}.read_image", explode)
     assert regions.answer(uploads / "region.fits").probabilities
 

@@ -120,8 +120,19 @@ def test_several_files_are_taken_only_by_a_model_of_several_channels(folder):
     with pytest.raises(BadInput, match="2 files were sent, but the model takes one"):
         payloads.called(body, function(), [folder])
     assert len(payloads.called(body, function("multiple"), [folder])["data"][0]) == 2
-    with pytest.raises(BadInput, match="at most 8 are taken"):
-        payloads.called({"data": [[{"path": f"{folder}/a.fits"}] * 9]}, function("multiple"), [folder])
+    with pytest.raises(BadInput, match="at most 20 are taken"):
+        payloads.called({"data": [[{"path": f"{folder}/a.fits"}] * 21]}, function("multiple"), [folder])
+
+
+def test_the_address_under_which_an_upload_is_served_stands_for_its_path(folder):
+    (folder / "b c.fits").touch()
+    for name in ("a.fits", "b%20c.fits"):
+        address = f"https://host:1/gradio_api/file={folder}/{name}"
+        values = payloads.called({"data": [{"path": address}]}, function(), [folder])["data"]
+        assert values[0]["path"].startswith(f"{folder}/") and Path(values[0]["path"]).is_file()
+    for elsewhere in ("/a.fits", "/gradio_api/file=/etc/passwd", "/gradio_api/file=http://x/y"):
+        with pytest.raises(BadInput, match="not a file that was uploaded"):
+            payloads.called({"data": [{"path": f"http://host{elsewhere}"}]}, function(), [folder])
 
 
 def test_everything_wrong_is_said_at_once(folder):

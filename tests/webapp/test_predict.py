@@ -18,6 +18,7 @@ from sdovis.images.images import read_image
 from sdovis.sun.archives import read_archive
 from sdovis.sun.geometry import unproject
 from sdovis.webapp.classifier import Classifier
+from sdovis.webapp.listing import Listing
 from sun.summaries import ROW, SUMMARY
 
 BROWSE = "20110215_013000_512_0211.jpg"
@@ -135,7 +136,7 @@ def test_a_model_that_masks_takes_the_days_summary_and_the_page_the_same_regions
     listed = read_archive(summary).at(image.observed)
     at = f"--at={listed[11158][0]!r},{listed[11158][1]!r}"
     answer = Classifier(model).answer(
-        uploads / "disc.fits", Position(*listed[11158]), regions=[Position(*place) for place in listed.values()]
+        uploads / "disc.fits", Position(*listed[11158]), regions=Listing(files=(summary,))
     )
     assert predicted(capfd, model, uploads / "disc.fits", at, "--regions", summary) == pytest.approx(
         answer.probabilities, abs=1e-4

@@ -6,7 +6,6 @@ import io
 import json
 import re
 import shutil
-from pathlib import Path
 from urllib.parse import urlparse
 
 import numpy as np
@@ -16,7 +15,6 @@ from sdovis import inference
 from server import free_port, started
 from solar_uploads import SHARP
 
-CHROMIUM = "/usr/bin/chromium"
 PHONE = {"width": 375, "height": 800}
 
 
@@ -55,37 +53,6 @@ def disc_address(addresses):
 def composite_address(addresses):
     """The page of a model that sees three channels."""
     return addresses[3]
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not Path(CHROMIUM).exists():
-        pytest.skip(f"{CHROMIUM} is absent: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(chromium):
-    """Opens a page and remembers every address it asked and every error it met."""
-    pages = []
-
-    def open_page(address, viewport=None, query=""):
-        page = chromium.new_page(viewport=viewport or {"width": 1200, "height": 900})
-        page.asked, page.errors = [], []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        page.goto(address + query)
-        page.wait_for_selector("#sdovis-file input[type=file]", state="attached")
-        pages.append(page)
-        return page
-
-    yield open_page
-    for page in pages:
-        page.close()
 
 
 def send(page, file):

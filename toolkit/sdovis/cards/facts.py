@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sdovis import manifests
@@ -31,7 +31,7 @@ from sdovis.learning.record import TrainingRecord
 from sdovis.manifests import Manifest
 from sdovis.readers.rows import FlareFacts
 from sdovis.statistics.bootstrap import Estimate
-from sdovis.study import Study
+from sdovis.study import Space, Study
 from sdovis.version import __version__
 
 #: Stands for the account if a study names none: a release in a folder is not on the Hub yet.
@@ -163,6 +163,7 @@ class Facts:
     familiarity: FamiliarityFacts | None = None
     explanation: Explanation | None = None
     fetched: tuple[ArchiveFacts, ...] = ()
+    space: Space = field(default_factory=Space)
 
     @property
     def headline(self) -> Headline:
@@ -298,6 +299,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
         familiarity=FamiliarityFacts.load(scores_folder),
         explanation=explanation.load(run_dir / explanation.FOLDER) if explained else None,
         fetched=corpus.fetched or (),
+        space=study.space,
     )
 
 

@@ -20,10 +20,14 @@ _SIGN = r"(?='*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])"
 _FORMULA, _MARKED = re.compile(_BEGINS + _SIGN), re.compile(f"{_BEGINS}'{_SIGN}")
 
 
+def harmless(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with an apostrophe before what a spreadsheet program would take for a formula."""
+    return table.map(lambda cell: _FORMULA.sub("'", cell) if isinstance(cell, str) else cell)
+
+
 def write(table: pd.DataFrame, folder: Path) -> None:
     """Write ``folder/rejects.csv``."""
-    harmless = table.map(lambda cell: _FORMULA.sub("'", cell) if isinstance(cell, str) else cell)
-    harmless.to_csv(folder / FILE, index=False, lineterminator="\n")
+    harmless(table).to_csv(folder / FILE, index=False, lineterminator="\n")
 
 
 def read(folder: Path) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from sdovis.errors import BadInput, Problem
 from sdovis.evaluation.elsewhere import PLACE
 from sdovis.release import sbom, vendor
 from sdovis.release.private import Private
+from sdovis.study import Space
 from sdovis.version import __version__
 
 #: In the order in which they are published: each refers only to those before it.
@@ -204,8 +205,9 @@ def _space(facts: Facts, beside: Path, templates: Templates) -> None:
     folder.mkdir()
     vendor.write_space(facts, folder, templates)
     where = facts.repositories
-    about = {"model": where.model, "dataset": where.dataset, "revision": where.pin}
+    about: dict[str, Any] = {"model": where.model, "dataset": where.dataset, "revision": where.pin}
     about |= {"title": facts.title, "description": facts.description}
+    about |= {"space": facts.space.model_dump(exclude_defaults=True)} if facts.space != Space() else {}
     (folder / "space.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if (beside / "model" / "examples").is_dir():
         shutil.copytree(beside / "model" / "examples", folder / "examples")

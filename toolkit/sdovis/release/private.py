@@ -20,7 +20,7 @@ from sdovis import privacy
 from sdovis.errors import Problem
 
 #: Suffixes whose contents `problems` can search. Nothing else is released.
-CODE = (".py", ".txt", ".typed", ".toml", ".css", ".js", ".svg", ".html", "METADATA")
+CODE = (".py", ".txt", ".typed", ".toml", ".css", ".js", ".svg", ".html", "METADATA", "Dockerfile")
 READABLE = (*CODE, ".md", ".json", ".csv", ".parquet", ".safetensors", ".png", ".jpg", ".jpeg", ".fits")
 
 #: A value in a table or a JSON file that consists only of an absolute path.

@@ -18,7 +18,9 @@ from sdovis.errors import BadInput, Problem
 
 #: What counts as source in a package's folder; never caches, tests or anything else there.
 SOURCES = (".py", ".typed", ".css", ".js", ".svg", ".html", ".json", ".csv", ".txt")
-SPACE_FILES = ("app.py", "requirements.txt")
+SPACE_FILES = ("app.py", "requirements.txt", "Dockerfile")
+#: What Gradio needs to speak the Model Context Protocol; its own extra excludes the pydantic that the rest needs.
+PROTOCOL = "mcp>=1.21,<2"
 #: The same requirements with all that they need, and hashes.
 LOCKS = ("locked.txt", "locked_cpu.txt", "locked_cuda.txt")
 
@@ -35,6 +37,8 @@ def write_space(facts: Facts, folder: Path, templates: Templates) -> None:
         raise BadInput(Problem("sdovis is not installed, only its source is on the path", "install it with pip"))
     _describe(ours["sdovis"], folder)
     named = [("sdovis.channels", each.name) for each in facts.channels] + [("sdovis.labels", facts.scheme.name)]
+    if facts.space.mcp_server:
+        _add([PROTOCOL], folder / "requirements.txt")
     for group, name in named:
         for point in entry_points(group=group, name=name):
             _plug_in(point, folder)

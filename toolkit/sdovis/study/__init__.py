@@ -10,6 +10,7 @@ from sdovis.study.sections import (
     Evaluation,
     Images,
     Labels,
+    Space,
     Split,
 )
 from sdovis.study.source import Reader, Source, SourceSettings, reader
@@ -29,6 +30,7 @@ __all__ = [
     "Search",
     "Source",
     "SourceSettings",
+    "Space",
     "Split",
     "Study",
     "json_schema",

@@ -24,6 +24,7 @@ from sdovis.study.sections import (
     Labels,
     Publish,
     Section,
+    Space,
     Split,
 )
 from sdovis.study.source import Source, filled_in
@@ -48,6 +49,7 @@ class Study(Section):
     training: dict[str, Any] = Field(default_factory=dict, description="transformers' TrainingArguments, by name.")
     evaluation: Evaluation = Evaluation()
     publish: Publish = Publish()
+    space: Space = Space()
     search: Search = Search()
 
     @field_validator("training")

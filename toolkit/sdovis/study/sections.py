@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -317,6 +318,37 @@ class Evaluation(Section):
             raise ValueError(f'{given!r} is neither "estimated" nor a table of shares such as {{ flare = 0.05 }}')
         if told and not (min(told.values()) >= 0 and sum(told.values()) <= 1 + 1e-9):
             raise ValueError("shares must not be negative, and their sum not above 1")
+        return given
+
+
+class Space(Section):
+    """What the page may do beyond answering for what it is sent. All of it is off unless the study says otherwise."""
+
+    live: bool = Field(
+        False,
+        description="Show a button that fetches the newest image of the model's channel, and NOAA's regions, from the network.",
+    )
+    live_image: str = Field(
+        "",
+        description="Where that image is: an address, or a folder's with a pattern and the day, "
+        "https://HOST/%Y/%m/%d/*_1024_0211.jpg. If empty, NASA's browse pictures, for channels that read them.",
+    )
+    live_regions: str = Field(
+        "",
+        description="Where the regions are, as SWPC's solar_regions.json or an SRS text; if empty, SWPC's own address.",
+    )
+    mcp_server: bool = Field(
+        False, description="Also answer programs that speak the Model Context Protocol; needs the package mcp."
+    )
+
+    @field_validator("live_image", "live_regions")
+    @classmethod
+    def _is_a_web_address(cls, given: str) -> str:
+        parts = urlsplit(given)
+        if given and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError(f"{given!r} is no web address; write it as https://HOST/PATH")
+        if parts.username or parts.password:
+            raise ValueError("an address with a name or a password in it would be published; leave them out")
         return given
 
 

@@ -2,7 +2,7 @@
 
 Gradio serves many routes that this page has no use for, some of which fetch what a visitor names; it reads bodies of
 any size, and an upload that is cut off leaves its half behind. What is not on the list here does not exist, bodies of
-calls are written anew by `payloads`, and uploads are bounded in size, in time and by the room on the disk.
+calls are written anew by `payloads` and `tools`, and uploads are bounded in size, in time and by the room on the disk.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from sdovis.errors import BadInput
-from sdovis.webapp import page, payloads
+from sdovis.webapp import page, payloads, tools
 from sdovis.webapp.sweeping import Disk
 from sdovis.webapp.visitors import Presence
 
@@ -42,6 +42,7 @@ FILES = re.compile(r"/gradio_api/file=/[^/\\].*")
 CALLS = re.compile(r"/gradio_api/(?P<kind>call|call/v2|run|api)/(?P<name>\w+)/?")
 JOIN, UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
 SMALL = re.compile(r"/gradio_api/(cancel|reset/?)")
+HEALTH = "/health"
 
 #: No byte for so long, or not whole after so long: such an upload is over.
 IDLE_S, UPLOAD_S = 15.0, 900.0
@@ -88,13 +89,22 @@ class Admission:
     async def _admit(self, scope: Scope, receive: Receive, answering: _Answering) -> None:
         method, path = scope["method"], scope["path"]
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        if method in ("GET", "HEAD", "OPTIONS") and (PAGES.fullmatch(path) or FILES.fullmatch(path)):
+        if method in ("GET", "HEAD") and path == HEALTH:
+            health = self.blocks.health()
+            await answering.say(200 if health["ready"] else 503, health)
+        elif method in ("GET", "HEAD", "OPTIONS") and (PAGES.fullmatch(path) or FILES.fullmatch(path)):
             await self.app(scope, receive, answering)
         elif method == "GET" and (stream := STREAMS.fullmatch(path)):
             with self._listening(scope, stream):
                 await self.app(scope, receive, answering)
         elif method == "POST" and path == UPLOAD:
             await self.app(scope, self._upload(headers, receive), answering)
+        elif method == "POST" and path.rstrip("/") == tools.PATH and self.blocks.speaks_mcp:
+            asked = tools.asked(payloads.read(await _body(headers, receive)), self.blocks.fns.values(), self.folders)
+            # With the slash: without it Gradio answers with a redirection, to wherever the request says it was sent.
+            await self.app(
+                _with(scope, f"{tools.PATH}/", body := json.dumps(asked).encode()), _again(body, receive), answering
+            )
         elif method == "POST" and (path == JOIN or CALLS.fullmatch(path) or SMALL.fullmatch(path)):
             body = await _body(headers, receive)
             if not SMALL.fullmatch(path):
@@ -170,18 +180,19 @@ class _Answering:
         self._begun = True
         await self._send(message)
 
+    async def say(self, status: int, what: Mapping[str, Any], *more: tuple[bytes, bytes]) -> None:
+        """Answer with a JSON object."""
+        body = json.dumps(what).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await self({"type": "http.response.start", "status": status, "headers": [*headers, *more]})
+        await self({"type": "http.response.body", "body": body})
+
     async def refuse(self, refused: Refused) -> None:
         """Answer in words; if the answer has begun, end it."""
-        body = json.dumps({"detail": refused.words, "error": refused.words}).encode()
         if not self._begun:
-            headers = [
-                (b"content-type", b"application/json"),
-                (b"content-length", str(len(body)).encode()),
-                # What is left of the request's body is not read: the connection cannot be used again.
-                (b"connection", b"close"),
-            ]
-            await self({"type": "http.response.start", "status": refused.status, "headers": headers})
-            await self({"type": "http.response.body", "body": body})
+            # What is left of the request's body is not read: the connection cannot be used again.
+            said = {"detail": refused.words, "error": refused.words}
+            await self.say(refused.status, said, (b"connection", b"close"))
             return
         with_end = {"type": "http.response.body", "body": b"", "more_body": False}
         try:

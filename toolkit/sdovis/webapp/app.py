@@ -20,7 +20,8 @@ from sdovis import waiting
 from sdovis.errors import Conflict, SdovisError
 from sdovis.webapp import page, sweeping
 from sdovis.webapp.admission import Admission
-from sdovis.webapp.interface import MAX_FILE, UPLOADS, Page, Site, endpoint
+from sdovis.webapp.interface import Page
+from sdovis.webapp.site import MAX_FILE, UPLOADS, Site, endpoint
 from sdovis.webapp.source import ModelSource, fetch, locate
 
 log = logging.getLogger(__name__)
@@ -115,7 +116,7 @@ def _launched(blocks: Site, host: str | None, port: int | None) -> str:
         show_error=False,
         ssr_mode=False,
         pwa=False,
-        mcp_server=False,
+        mcp_server=blocks.speaks_mcp,
         enable_monitoring=False,
         run_history=False,
         footer_links=["api", "settings"],
@@ -149,7 +150,7 @@ def _closed(source: ModelSource, error: SdovisError) -> Site:
     def classify(file: str | None, latitude_deg: float | None = None, longitude_deg: float | None = None) -> Any:
         raise gr.Error(page.plain(error), print_exception=False)
 
-    blocks = Site(name)
+    blocks = Site(name, source, ready=False)
     with blocks:
         gr.HTML(page.head(source, None, name, ""))
         gr.HTML(page.failure(error))

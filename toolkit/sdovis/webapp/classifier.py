@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,16 @@ from sdovis.channels.view import View
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation import maps
 from sdovis.learning import description
-from sdovis.webapp import colours
-from sdovis.webapp.sight import Wish, seen
+from sdovis.webapp import colours, reliability
+from sdovis.webapp.listing import NONE, Listing
+from sdovis.webapp.results import Result, boxed
+from sdovis.webapp.sight import SeenRegion, Wish, seen, surveyed
 from sdovis.webapp.source import map_to_show
 
 #: Sides of the pictures on the page, in pixels.
 SHOWN_PX, CUTOUT_SHOWN_PX = 1024, 480
+#: What is said where a model of sunspot groups is shown a plage.
+NO_SPOTS = "NOAA lists no spots here (a plage): the classes of this model are those of sunspot groups."
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +52,20 @@ class Answer:
     wants_position: bool = False
     has_coordinates: bool = False
     is_picture: bool = False
+    #: Why the answer must not be used, and what such answers have been worth; "" if nothing is to be said.
+    refused: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class WholeDisc:
+    """All the regions of a disc, and its ``picture`` with their cutouts outlined, None if none was wished."""
+
+    results: list[Result]
+    picture: Image.Image | None
+    caption: str
+    facts: list[tuple[str, str]]
+    is_picture: bool
 
 
 class Classifier:
@@ -69,10 +87,13 @@ class Classifier:
         self.classes: tuple[str, ...] = tuple(config.id2label[i] for i in range(config.num_labels))
         meanings = self.about.get("classes") or {}
         self.meanings = {name: str(meanings.get(name, "")) for name in self.classes}
+        scheme = self.about.get("scheme") or {}
+        self._of_spots = str(scheme.get("name", "")).startswith(("mount-wilson", "mcintosh"))
         self.view: View = self._pipeline.view
         self.channels: tuple[Channel, ...] = self.view.channels
         #: The kind of map that the page shows; "" if none was found better than chance, None if none was tested.
         self.map: str | None = map_to_show(folder)
+        self.reliability = reliability.recorded(folder)
         self._one_at_a_time = threading.Lock()  # attention maps switch the model's kernels and back
 
     def answer(
@@ -81,7 +102,7 @@ class Classifier:
         position: Position | None = None,
         *,
         shown_px: tuple[float, float] | None = None,
-        regions: Sequence[Position] = (),
+        regions: Listing = NONE,
         pictures: bool = True,
         wanted: Callable[[], bool] | None = None,
     ) -> Answer:
@@ -91,32 +112,76 @@ class Classifier:
         ``regions`` are those of the disc, for a view that masks neighbours. Without ``pictures`` there are only words and
         numbers. Files are no longer read when ``wanted`` says no. Raises `BadInput` with a message for the visitor.
         """
-        paths = [files] if isinstance(files, Path | str) else files
-        processor = self._pipeline.image_processor
-        wish = Wish(
-            tuple(map(Path, paths)),
-            position,
-            shown_px,
-            tuple(regions),
-            (processor.size["width"], processor.size["height"]),
-            int(processor.resample),
-            pictures,
-            SHOWN_PX,
-            CUTOUT_SHOWN_PX,
-        )
+        wish = replace(self._wish(files, regions, pictures), position=position, shown_px=shown_px)
         sight = seen(self.view, wish, wanted)
         scores, looked = (None, None) if sight.codes is None else self._scored(sight.codes, pictures)
+        probabilities = _probabilities(scores)
+        refused = self._refused(scores)
         return Answer(
             sight.picture,
             self._caption(),
             sight.facts,
-            self._unfamiliar(scores) + list(sight.notes),
-            {entry["label"]: float(entry["score"]) for entry in scores or ()},
+            [*([refused] if refused else []), *sight.notes],
+            probabilities,
             sight.seen,
             None if looked is None or sight.grey is None else colours.overlaid(sight.grey, looked),
             sight.wants_position,
             sight.has_coordinates,
             sight.is_picture,
+            refused,
+            self._hint(probabilities, refused, sight.notes),
+        )
+
+    def disc(
+        self,
+        files: Path | str | Sequence[Path | str],
+        regions: Listing,
+        *,
+        pictures: bool = True,
+        wanted: Callable[[], bool] | None = None,
+    ) -> WholeDisc:
+        """The model's answers for all ``regions`` of a whole disc. Raises `BadInput` with a message for the visitor."""
+        survey = surveyed(self.view, self._wish(files, regions, pictures), wanted)
+        observed, name = dict(survey.facts).get("Observed (UTC)", ""), Path(str(self._paths(files)[0])).name
+        results = []
+        for spot in survey.spots:
+            if wanted is not None and not wanted():
+                raise BadInput("nobody waits for the answer any more")
+            results.append(replace(self._result(spot), file=name, observed=observed))
+        picture = boxed(survey.picture, results, self.classes) if survey.picture else None
+        return WholeDisc(results, picture, self._caption(), survey.facts, survey.is_picture)
+
+    def _result(self, spot: SeenRegion) -> Result:
+        scores = None if spot.codes is None else self._scored(spot.codes, False)[0]
+        probabilities, refused = _probabilities(scores), self._refused(scores)
+        notes = (*spot.notes, *([NO_SPOTS] if self._of_spots and spot.place.noaa.kind == "plage" else []))
+        told = self._hint(probabilities, refused, notes)
+        return Result(
+            spot.place.name,
+            probabilities,
+            position=spot.place.position,
+            noaa=spot.place.noaa,
+            notes=notes,
+            refused=refused,
+            why=spot.why,
+            hint=told,
+            box=spot.box,
+        )
+
+    @staticmethod
+    def _paths(files: Path | str | Sequence[Path | str]) -> Sequence[Path | str]:
+        return [files] if isinstance(files, Path | str) else files
+
+    def _wish(self, files: Path | str | Sequence[Path | str], regions: Listing, pictures: bool) -> Wish:
+        processor = self._pipeline.image_processor
+        return Wish(
+            tuple(map(Path, self._paths(files))),
+            regions=regions,
+            input_px=(processor.size["width"], processor.size["height"]),
+            resample=int(processor.resample),
+            pictures=pictures,
+            shown_side=SHOWN_PX,
+            cutout_side=CUTOUT_SHOWN_PX,
         )
 
     def _scored(self, codes: Codes, looks: bool) -> tuple[inference.Classified, NDArray[Any] | None]:
@@ -141,8 +206,15 @@ class Classifier:
         found = maps.METHODS[self.map or "rollout"](model, pictures.to(model.device), target)
         return None if found is None else maps.relative(found[0])
 
-    def _unfamiliar(self, scores: inference.Classified | None) -> list[str]:
-        return [f"This image is {scores.caution}."] if scores and scores.caution else []
+    @staticmethod
+    def _refused(scores: inference.Classified | None) -> str:
+        return f"This image is {scores.caution}." if scores and scores.caution else ""
+
+    def _hint(self, probabilities: Mapping[str, float], refused: str, notes: Sequence[str]) -> str:
+        """What such answers have been worth; nothing of images that the test part had none of."""
+        if not probabilities or refused or notes:
+            return ""
+        return reliability.hint(next(iter(probabilities.values())), self.reliability)
 
     def _caption(self) -> str:
         if not self.channels:
@@ -152,3 +224,7 @@ class Classifier:
             return words
         named = (f"{colour} {kind.title}" for colour, kind in zip(colours.NAMES, self.channels, strict=True))
         return f"{self.channels[0].title}: {words}. The network sees three channels as colours: {', '.join(named)}"
+
+
+def _probabilities(scores: inference.Classified | None) -> dict[str, float]:
+    return {entry["label"]: float(entry["score"]) for entry in scores or ()}

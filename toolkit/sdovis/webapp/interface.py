@@ -2,84 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-# Read when Gradio is imported: without it the page reports its visitors to a server.
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from sdovis.channels.place import Position
 from sdovis.errors import BadInput, Problem, SdovisError
-from sdovis.webapp import page
+from sdovis.webapp import listing, live, page
+from sdovis.webapp.answering import INTERNAL, Answering, listed
+from sdovis.webapp.listing import Listing, parted
+from sdovis.webapp.outputs import PARTS, Outputs
+from sdovis.webapp.site import MAX_FILE, SUFFIXES, UPLOADS, Sent, Site, disc_endpoint, endpoint, picture
 from sdovis.webapp.source import ModelSource
-from sdovis.webapp.turns import Turns
-from sdovis.webapp.visitors import Presence, Visitor, address
 
 if TYPE_CHECKING:
     from sdovis.webapp.classifier import Answer, Classifier
 
 log = logging.getLogger(__name__)
 
-#: Where uploads and the pictures of answers lie. A folder of our own: it is swept, and Gradio's default is everybody's.
-UPLOADS = Path(get_upload_folder(), f"sdovis-page-{os.getuid()}")
-os.environ["GRADIO_TEMP_DIR"] = str(UPLOADS)
-
-#: What an upload gives: one file, or the files of several channels.
-Sent = str | list[str] | None
-
-SUFFIXES = (".fits", ".fit", ".fts", ".gz", ".png", ".jpg", ".jpeg", ".jp2", ".tif", ".tiff")
-#: A full-disc FITS file of 4096 x 4096 float32 is 67 MB.
-MAX_FILE = "80 MB"
-CACHE_SWEEP_S, CACHE_AGE_S = 1800, 3600
 MAX_EXAMPLES = 8
-#: Files that are read at a time; the cores of a free Space.
-PLACES = 2
-INTERNAL = "Something went wrong on our side, not yours. Please tell the owner of this page what you did."
-
-
-class Site(gr.Blocks):
-    """An empty page, and who is there: ``presence`` and ``turns``. Calls may name files of ``folders`` beside uploads.
-
-    Gradio deletes what it knows of when it ends; until then the folder of uploads is swept by `sweeping`.
-    """
-
-    def __init__(self, title: str, *folders: Path) -> None:
-        super().__init__(title=title, analytics_enabled=False, delete_cache=(CACHE_SWEEP_S, CACHE_AGE_S))
-        self.presence, self.turns, self.folders = Presence(), Turns(PLACES), folders
-        self.presence.changed = self.turns.dispatch
-
-
-def endpoint(classify: Callable[..., Any], *, several: bool = False, masks: bool = False) -> None:
-    """``/classify`` for programs: one file, or ``several``, and a position (degrees) in; label and probabilities out.
-
-    For a model that ``masks`` neighbours also the regions of the disc, as text.
-    """
-    file = gr.File(visible=False, label="file", file_types=list(SUFFIXES), file_count=_count(several))
-    latitude, longitude = (
-        gr.Number(visible=False, label="latitude_deg"),
-        gr.Number(visible=False, label="longitude_deg"),
-    )
-    gr.Button(visible=False).click(
-        classify,
-        [file, latitude, longitude, *([gr.Textbox(visible=False, label="regions")] if masks else [])],
-        gr.JSON(visible=False, label="label and probabilities"),
-        api_name="classify",
-        concurrency_limit=None,
-    )
-
-
-def _count(several: bool) -> Any:
-    return "multiple" if several else "single"
 
 
 class Page:
@@ -91,68 +39,87 @@ class Page:
             gr.set_static_paths([str(examples.resolve())])  # Gradio hands out no other file from outside its cache
         self.examples = [(file, answer) for file in _example_files(examples) if (answer := self._example(file))]
         self.name = str(classifier.about.get("study") or source.model or "SDOVIS")
-        self.site = Site(source.title or self.name, *filter(None, [examples]))
+        self.site = Site(source.title or self.name, source, *filter(None, [examples]))
+        self.answering = Answering(classifier, self.site)
         self.titles = [channel.title for channel in classifier.channels]
         self.names = [channel.name for channel in classifier.channels]
         self.browse = all(channel.browse for channel in classifier.channels)
         self.several = len(self.titles) > 1
+        self.live = live.Live(live.addresses(classifier.view, source.space), UPLOADS)
+        pin = f"@{source.revision}" if source.revision else ""
+        self.outputs = Outputs(classifier, self.name.replace("/", "-"), f"{source.model or self.name}{pin}")
 
     def blocks(self) -> Site:
         """The page, not yet served."""
-        about = self.classifier.about
+        about, view = self.classifier.about, self.classifier.view
         with self.site:
-            gr.HTML(page.head(self.source, self.classifier.view, self.name, ", ".join(self.titles)))
+            gr.HTML(page.head(self.source, view, self.name, ", ".join(self.titles)))
             if about.get("simulated"):
                 gr.HTML(page.simulated())
             with gr.Row():
                 with gr.Column(scale=5, min_width=320):
                     file = gr.File(
-                        label=" + ".join(self.titles) if self.several else "FITS, PNG or JPEG",
-                        file_types=list(SUFFIXES),
-                        file_count=_count(self.several),
+                        label=" + ".join(self.titles) if self.several else "FITS, PNG or JPEG, one or several",
+                        file_types=[*SUFFIXES, *listing.SUFFIXES],
+                        file_count="multiple",
                         elem_id="sdovis-file",
                     )
-                    gr.HTML(page.what_to_send(self.classifier.view, self.titles, self.browse, MAX_FILE))
+                    gr.HTML(page.what_to_send(view, self.titles, self.browse, MAX_FILE))
+                    today = gr.Button(
+                        "Classify today's Sun", elem_id="sdovis-live", visible=not self.live.where.why_not
+                    )
                     gallery = self._gallery()
                 with gr.Column(scale=6, min_width=320):
                     verdict = gr.HTML(page.invitation(self.classifier.meanings))
             with gr.Row(visible=False) as pictures:
                 with gr.Column(min_width=320):
-                    picture = _picture("The image", "sdovis-picture")
+                    image = picture("The image", "sdovis-picture")
                     caption = gr.HTML()
-                    with gr.Row(visible=False) as position:
-                        latitude = gr.Number(value=0, label="Latitude, ° north", minimum=-90, maximum=90, min_width=130)
-                        longitude = gr.Number(
-                            value=0, label="Longitude, ° west", minimum=-180, maximum=180, min_width=130
-                        )
-                        there = gr.Button("Classify here", min_width=130)
-                    regions = gr.Textbox(
-                        label="The disc's other regions (what belongs to them is shown as quiet Sun)",
-                        placeholder="N12W34, S20E10",
-                        visible=self.classifier.view.masks,
-                    )
                 with gr.Column(min_width=320):
-                    overlay = _picture("Where the network looked", "sdovis-overlay")
+                    with gr.Column(visible=False) as where:
+                        with gr.Row():
+                            latitude = gr.Number(
+                                value=0, label="Latitude, ° north", minimum=-90, maximum=90, min_width=130
+                            )
+                            longitude = gr.Number(
+                                value=0, label="Longitude, ° west", minimum=-180, maximum=180, min_width=130
+                            )
+                            there = gr.Button("Classify here", min_width=130)
+                        regions = gr.Textbox(
+                            label="The disc's numbered regions",
+                            info=page.which_regions(view.masks),
+                            placeholder="N12W34, S20E10",
+                            lines=2,
+                            max_lines=12,
+                            elem_id="sdovis-regions",
+                        )
+                        everywhere = gr.Button("Classify all of them", elem_id="sdovis-everywhere")
+                    overlay = picture("Where the network looked", "sdovis-overlay")
                     guide = gr.HTML()
             facts = gr.HTML(visible=False)
             with gr.Accordion("The same from Python", open=False):
                 code: Any = {"language": "python", "interactive": False, "wrap_lines": True}
                 gr.Code(page.snippet(self.source, self.name, self.names), label="On your machine", **code)
-                where = os.environ.get("SPACE_ID") or "http://127.0.0.1:7860"
-                gr.Code(page.client_snippet(where, self.names), label="Through this page", **code)
+                space = os.environ.get("SPACE_ID") or "http://127.0.0.1:7860"
+                gr.Code(page.client_snippet(space, self.names, discs=view.cuts_out), label="Through this page", **code)
             with gr.Accordion("Limits", open=True):
-                gr.Markdown(page.limits(self.classifier.view))
+                gr.Markdown(page.limits(view, self.live.where.why_not))
 
-            shown = [verdict, pictures, picture, caption, position, overlay, guide, facts]
+            shown = [verdict, pictures, image, caption, where, overlay, guide, facts]
             # Gradio starts them all: whose turn it is, `turns` says.
             own: Any = {"concurrency_limit": None, "api_visibility": "private"}
-            file.upload(self._look, file, shown, **own)
-            picture.select(self._click, [file, regions], shown, **own)
+            for changed in (file.upload, file.delete):
+                changed(self._look, file, shown, **own)
+            image.select(self._click, [file, regions], shown, **own)
             there.click(self._type, [file, latitude, longitude, regions], shown, **own)
-            file.clear(self._empty, None, shown, **own)
+            everywhere.click(self._everywhere, [file, regions], shown, **own)
+            today.click(self._today, None, [file, regions, *shown], **own)
+            file.clear(self.outputs.nothing, None, shown, **own)
             if gallery is not None:
                 gallery.select(self._take_example, None, [file, *shown], **own)
-            endpoint(self._classify, several=self.several, masks=self.classifier.view.masks)
+            endpoint(self.answering.classify, several=self.several, masks=view.masks)
+            if view.cuts_out:
+                disc_endpoint(self.answering.classify_regions, several=self.several)
         return self.site
 
     def _gallery(self) -> gr.Gallery | None:
@@ -182,150 +149,115 @@ class Page:
     # --- what buttons do ---------------------------------------------------------------------------------------------
 
     async def _look(self, sent: Sent, request: gr.Request) -> list[Any]:
-        return await self._answer(request, sent)
+        images, lists = parted(listed(sent))
+        if lists and not images:
+            return self.outputs.failure(BadInput("that is a list of regions; send the image of the disc as well"))
+        if lists:
+            return await self._disc(request, images, Listing(files=lists))
+        if len(images) > 1 and not self.several:
+            return await self._shown(partial(self._several, request, images))
+        return await self._answer(request, images)
 
     async def _click(self, sent: Sent, regions: str, event: gr.SelectData, request: gr.Request) -> list[Any]:
         try:
             x, y = (float(part) for part in event.index)
         except (TypeError, ValueError):
-            return self._fail(BadInput("that click gave no position; try again"))
-        return await self._answer(request, sent, shown_px=(x, y), regions=regions, only_if_wanted=True)
+            return self.outputs.failure(BadInput("that click gave no position; try again"))
+        return await self._answer(request, listed(sent), shown_px=(x, y), regions=regions, only_if_wanted=True)
 
     async def _type(
         self, sent: Sent, latitude_deg: float | None, longitude_deg: float | None, regions: str, request: gr.Request
     ) -> list[Any]:
         if latitude_deg is None or longitude_deg is None:
-            return self._fail(BadInput("give both latitude and longitude"), keep_picture=True)
-        return await self._answer(request, sent, Position(latitude_deg, longitude_deg), regions=regions)
+            return self.outputs.failure(BadInput("give both latitude and longitude"), keep_picture=True)
+        return await self._answer(request, listed(sent), Position(latitude_deg, longitude_deg), regions=regions)
+
+    async def _everywhere(self, sent: Sent, regions: str, request: gr.Request) -> list[Any]:
+        images, lists = parted(listed(sent))
+        if regions and regions.strip():  # what was typed last counts
+            lists = ()
+        given = Listing(regions or "", lists)
+        if not given:
+            return self.outputs.failure(BadInput(Problem("no regions are given", listing.HOW)), keep_picture=True)
+        return await self._disc(request, images, given, keep_picture=True)
+
+    async def _today(self, request: gr.Request) -> list[Any]:
+        try:
+            today = await self.live.today()
+        except SdovisError as error:
+            return [gr.skip(), gr.skip(), *self.outputs.failure(error)]
+        except Exception:
+            log.exception("today's Sun failed")
+            return [gr.skip(), gr.skip(), *self.outputs.failure(SdovisError(INTERNAL))]
+        image = str(today.image)
+        if today.regions is None or not self.classifier.view.cuts_out:
+            shown = await self._answer(request, [image], notes=today.notes)
+            return [[image], "", *shown]
+        found = Listing(files=(today.regions,))
+        return [[image, str(today.regions)], "", *await self._disc(request, [image], found, notes=today.notes)]
 
     async def _take_example(self, event: gr.SelectData, request: gr.Request) -> list[Any]:
         try:
             file = str(self.examples[int(event.index)][0])
         except (TypeError, ValueError, IndexError):
-            return [gr.skip(), *self._fail(BadInput("there is no such example"))]
-        return [[file] if self.several else file, *await self._answer(request, file)]
+            return [gr.skip(), *self.outputs.failure(BadInput("there is no such example"))]
+        return [[file], *await self._answer(request, [file])]
 
-    async def _classify(
+    # --- how they do it ----------------------------------------------------------------------------------------------
+
+    async def _several(self, request: gr.Request, images: Sequence[str]) -> list[Any]:
+        return self.outputs.several(await self.answering.each(request, images))
+
+    async def _disc(
         self,
-        file: Sent,
-        latitude_deg: float | None = None,
-        longitude_deg: float | None = None,
-        regions: str | None = None,
-        request: gr.Request | None = None,
-    ) -> Mapping[str, Any]:
-        try:
-            if not file:
-                raise BadInput("no file was sent")
-            position = Position(latitude_deg, longitude_deg)
-            where = position if position.on_sun else None
-            answer = await self._in_turn(request, file, where, regions=regions or "", pictures=False)
-            if not answer.probabilities:
-                raise BadInput(
-                    f"the image shows more than one cutout of {page.cutout_side(self.classifier.view)}; "
-                    "send latitude_deg and longitude_deg of the region as well"
-                )
-        except SdovisError as error:
-            raise gr.Error(page.plain(error), print_exception=False) from None
-        except Exception:
-            log.exception("classify failed")
-            raise gr.Error(INTERNAL, print_exception=False) from None
-        label = next(iter(answer.probabilities))
-        facts = dict(answer.facts)
-        return {"label": label, "probabilities": dict(answer.probabilities), "facts": facts, "notes": answer.notes}
+        request: gr.Request,
+        images: Sequence[str],
+        regions: Listing,
+        *,
+        notes: Sequence[str] = (),
+        keep_picture: bool = False,
+    ) -> list[Any]:
+        async def shown() -> list[Any]:
+            disc = await self.answering.in_turn(request, images, partial(self.classifier.disc, regions=regions))
+            return self.outputs.disc(disc, notes)
 
-    async def _in_turn(
-        self, request: gr.Request | None, sent: str | list[str], position: Position | None, *, regions: str, **how: Any
-    ) -> Answer:
-        """The classifier's answer, when it is the visitor's turn, unless the visitor has gone by then."""
-        listed = Position.parse_several(regions)
-        for file in [sent] if isinstance(sent, str) else sent:
-            if not Path(file).is_file():
-                raise BadInput(Problem("the upload was deleted meanwhile", "send it again", file))
-        visitor = _visitor(request)
-        wanted = partial(self.site.presence.__contains__, visitor.session)
-        async with self.site.turns.turn(visitor, wanted):
-            work = partial(self.classifier.answer, sent, position, regions=listed, wanted=wanted, **how)
-            return await asyncio.to_thread(work)
-
-    # --- what the page then shows ------------------------------------------------------------------------------------
+        return await self._shown(shown, keep_picture=keep_picture)
 
     async def _answer(
         self,
         request: gr.Request,
-        sent: Sent,
+        sent: Sequence[str],
         position: Position | None = None,
         *,
         shown_px: tuple[float, float] | None = None,
         regions: str = "",
         only_if_wanted: bool = False,
+        notes: Sequence[str] = (),
     ) -> list[Any]:
-        if not sent:
-            return self._empty()
+        images, lists = parted(sent)
+        if not images:
+            return self.outputs.nothing()
+        given = Listing(regions or "", () if regions and regions.strip() else lists)
+
+        async def shown() -> list[Any]:
+            work = partial(self.classifier.answer, position=position, shown_px=shown_px, regions=given)
+            answer = await self.answering.in_turn(request, images, work)
+            if only_if_wanted and not answer.wants_position:  # a click on a cutout means nothing
+                return [gr.skip()] * PARTS
+            return self.outputs.answer(answer, notes)
+
+        return await self._shown(shown, keep_picture=position is not None or shown_px is not None)
+
+    async def _shown(self, work: Callable[[], Awaitable[list[Any]]], *, keep_picture: bool = False) -> list[Any]:
+        """What ``work`` shows, or why it shows nothing."""
         try:
-            answer = await self._in_turn(request, sent, position, shown_px=shown_px, regions=regions or "")
+            return await work()
         except SdovisError as error:
-            return self._fail(error, keep_picture=position is not None or shown_px is not None)
+            return self.outputs.failure(error, keep_picture=keep_picture)
         except Exception:
             # The visitor gets one sentence; the traceback goes to the owner's log.
             log.exception("an upload failed")
-            return self._fail(SdovisError(INTERNAL))
-        if only_if_wanted and not answer.wants_position:  # a click on a cutout means nothing
-            return [gr.skip()] * 8
-        return self._shown(answer)
-
-    def _shown(self, answer: Answer) -> list[Any]:
-        if answer.probabilities:
-            said = page.verdict(answer.probabilities, self.classifier.meanings, answer.notes)
-        else:
-            said = page.choose_position(page.cutout_side(self.classifier.view), can_type=answer.has_coordinates)
-        second = answer.overlay or answer.seen
-        has_map = answer.overlay is not None
-        label = "Where the network looked" if has_map else "What the network was shown"
-        if answer.probabilities:  # repeated here: on a phone the answer itself is out of sight by now
-            best, p = next(iter(answer.probabilities.items()))
-            label = f"{label}: {best} {100 * p:.1f} %"
-        return [
-            said,
-            gr.Row(visible=True),
-            answer.picture,
-            f'<p class="sdovis-small">{answer.caption}</p>',
-            gr.Row(visible=answer.wants_position and answer.has_coordinates),
-            gr.Image(second, label=label, visible=second is not None),
-            page.reading_guide(bool(answer.probabilities), has_map, self.classifier.map),
-            gr.HTML(page.fact_table(answer.facts, answer.is_picture), visible=True),
-        ]
-
-    def _fail(self, error: SdovisError, *, keep_picture: bool = False) -> list[Any]:
-        shown = self._empty()
-        if keep_picture:
-            shown = [gr.skip()] * len(shown)
-        shown[0] = page.failure(error)
-        return shown
-
-    def _empty(self) -> list[Any]:
-        hidden = gr.Row(visible=False)
-        return [
-            page.invitation(self.classifier.meanings), hidden, None, "", gr.Row(visible=False),
-            gr.Image(None, visible=False), "", gr.HTML("", visible=False),
-        ]  # fmt: skip
-
-
-def _visitor(request: gr.Request | None) -> Visitor:
-    assert request is not None  # Gradio gives one to each call
-    peer = request.client.host if request.client else ""
-    return Visitor(address(request.headers, peer), str(request.session_hash))
-
-
-def _picture(label: str, elem_id: str) -> gr.Image:
-    return gr.Image(
-        label=label,
-        format="png",
-        interactive=False,
-        buttons=["download", "fullscreen"],
-        elem_id=elem_id,
-        elem_classes="sdovis-picture",
-        alt_text=label,
-    )
+            return self.outputs.failure(SdovisError(INTERNAL))
 
 
 def _example_files(folder: Path | None) -> list[Path]:

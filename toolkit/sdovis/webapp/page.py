@@ -19,6 +19,7 @@ CSS = """
 .sdovis-head p { margin: .2rem 0; color: var(--body-text-color-subdued); max-width: 46rem; }
 .sdovis-head nav { display: flex; flex-wrap: wrap; gap: .35rem 1.1rem; margin-top: .5rem; font-size: .92rem; }
 .sdovis-head nav a, .sdovis-head nav span { overflow-wrap: anywhere; }
+.sdovis-head nav a { color: var(--body-text-color) !important; }
 .sdovis-tag { border: 1px solid var(--border-color-primary); border-radius: 999px; padding: 0 .6rem; font-size: .85rem;
   color: var(--body-text-color-subdued); }
 .sdovis-box { border: 1px solid var(--border-color-primary); border-radius: 8px; padding: 1rem 1.1rem;
@@ -43,6 +44,26 @@ CSS = """
 @media (max-width: 640px) { .sdovis-facts { grid-template-columns: 1fr 1fr; } }
 .sdovis-facts dt { font-size: .8rem; color: var(--body-text-color-subdued); }
 .sdovis-facts dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
+.sdovis-results { width: 100%; border-collapse: collapse; border: 0 !important; margin: .6rem 0 .8rem; }
+.sdovis-results th, .sdovis-results td { text-align: left; vertical-align: top; padding: .5rem .4rem !important;
+  font-weight: 400; border: 0 !important; border-top: 1px solid var(--border-color-primary) !important;
+  overflow-wrap: anywhere; }
+.sdovis-results thead, .sdovis-results tbody, .sdovis-results tr { border: 0 !important; }
+.sdovis-results thead th { border-top: 0 !important; font-size: .8rem; color: var(--body-text-color-subdued); }
+.sdovis-results th[scope=row] { width: 38%; }
+.sdovis-results small { display: block; font-size: .8rem; color: var(--body-text-color-subdued); }
+.sdovis-results small.caution { border-left: 3px solid #c98500; padding-left: .5rem; margin-top: .25rem; }
+.sdovis-results .line { display: flex; justify-content: space-between; gap: 1rem; font-weight: 600; }
+.sdovis-results .line span:last-child { font-variant-numeric: tabular-nums; white-space: nowrap; }
+.sdovis-results .sdovis-bar i { background: #d97706; }
+.sdovis-box a.sdovis-download, #sdovis-file a { color: var(--body-text-color); }
+.sdovis-box a.sdovis-download { font-weight: 600; text-decoration: underline; }
+#sdovis-file button[aria-label="common.upload"] { display: none; }
+details summary { cursor: pointer; margin-top: .6rem; font-size: .9rem; color: var(--body-text-color-subdued); }
+.sdovis-legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: .3rem 0 0; padding: 0; list-style: none;
+  font-size: .9rem; }
+.sdovis-legend i { display: inline-block; width: .8rem; height: .8rem; margin-right: .35rem; border: 1px solid #808894;
+  vertical-align: -1px; }
 .html-container { padding: 0 !important; }
 #sdovis-file { min-height: 9rem; }
 #sdovis-examples .grid-wrap { min-height: 0 !important; max-height: none !important; height: auto !important; }
@@ -97,8 +118,17 @@ def invitation(meanings: Mapping[str, str]) -> str:
     return f'<div class="sdovis-box"><h2>The classes</h2>{rows}</div>'
 
 
-def verdict(probabilities: Mapping[str, float], meanings: Mapping[str, str], notes: Sequence[str]) -> str:
-    """The probabilities, largest first, each with what the class means."""
+def verdict(
+    probabilities: Mapping[str, float],
+    meanings: Mapping[str, str],
+    notes: Sequence[str],
+    refused: str = "",
+    hint: str = "",
+) -> str:
+    """The probabilities, largest first, each with what the class means.
+
+    ``refused`` says why the answer must not be used, and is one of the ``notes``; ``hint`` what such answers have been worth.
+    """
     rows = []
     for rank, (name, p) in enumerate(probabilities.items()):
         share = f"{100 * p:.1f} %"
@@ -109,20 +139,39 @@ def verdict(probabilities: Mapping[str, float], meanings: Mapping[str, str], not
         )
     best, p = next(iter(probabilities.items()))
     said = f'<p class="sdovis-answer" data-testid="label">{escape(best)} <small>{100 * p:.1f} %</small></p>'
-    cautions = "".join(f'<div class="sdovis-warn" role="note">{escape(note)}</div>' for note in notes)
-    return (
-        f'<div class="sdovis-box" aria-live="polite"><h2>Most probable class</h2>{said}{cautions}{"".join(rows)}</div>'
-    )
+    title = "Most probable class"
+    if refused:
+        title, said = "No answer", '<p class="sdovis-answer" data-testid="label">None to rely on</p>'
+        rows = [f"<details><summary>What the network computed all the same</summary>{''.join(rows)}</details>"]
+    worth = f'<p class="sdovis-small" data-testid="worth">{escape(hint)}</p>' if hint else ""
+    cautions = warnings(notes)
+    return f'<div class="sdovis-box" aria-live="polite"><h2>{title}</h2>{said}{worth}{cautions}{"".join(rows)}</div>'
 
 
-def choose_position(side: str, can_type: bool) -> str:
+def warnings(notes: Sequence[str]) -> str:
+    """Cautions, a box each."""
+    return "".join(f'<div class="sdovis-warn" role="note">{escape(note)}</div>' for note in notes)
+
+
+def small(text: str) -> str:
+    """A line of small print; nothing for an empty text."""
+    return f'<p class="sdovis-small">{escape(text)}</p>' if text else ""
+
+
+def choose_position(side: str, can_type: bool, notes: Sequence[str] = ()) -> str:
     """The request to choose a region."""
     typed = " or type its position below it" if can_type else ""
     return (
         '<div class="sdovis-box" aria-live="polite"><h2>Which region?</h2><div class="sdovis-warn" role="note">'
         f"<strong>Click on a region in the picture{typed}.</strong>The image shows more than one cutout, and the model "
-        f"reads squares of {escape(side)}.</div></div>"
+        f"reads squares of {escape(side)}.</div>{warnings(notes)}</div>"
     )
+
+
+def which_regions(masks: bool) -> str:
+    """What to write where the regions of a disc are asked for."""
+    also = " In a cutout, what belongs to others of them is shown as quiet Sun." if masks else ""
+    return f"Paste NOAA's region summary (SRS), or positions; or drop solar_regions.json above.{also}"
 
 
 def failure(error: SdovisError) -> str:
@@ -181,7 +230,8 @@ def what_to_send(view: View, channels: Sequence[str], browse: bool, limit: str) 
     if side := cutout_side(view):
         shape = "map" if view.cutout_deg else "cutout"
         want += (
-            f", as a {shape} of {side} centred on the region, or as a full-disc image in which you then click on one"
+            f", as a {shape} of {side} centred on the region, or as a full-disc image in which you then click on one, or send "
+            "NOAA's list of its regions with it (SRS text, solar_regions.json) for all of them at once"
         )
     form = (
         "JPEG or PNG as published, solar north up" if browse else "FITS (north is read from the header), or 8-bit PNG"
@@ -197,9 +247,10 @@ def what_to_send(view: View, channels: Sequence[str], browse: bool, limit: str) 
     )
 
 
-def limits(view: View) -> str:
-    """What an answer of the page does not say, as Markdown."""
+def limits(view: View, not_live: str = "") -> str:
+    """What an answer of the page does not say, as Markdown, and why it does not fetch today's Sun."""
     limit = view.max_longitude_deg
+    network = f"- {not_live}\n" if not_live else ""
     limb = (
         f"- The study left out regions beyond {limit:g}° from the central meridian: there, the answers were never tested."
         if limit
@@ -212,7 +263,7 @@ do not base operations or warnings on it.
 - The probabilities are the network's own and are not calibrated unless the model's card says so.
 - The network gives an answer for any picture, even one that shows no active region or comes from another instrument.
 {limb}
-- The model's card says how good it is, on regions it has never seen and compared with simple baselines; the dataset's
+{network}- The model's card says how good it is, on regions it has never seen and compared with simple baselines; the dataset's
   card says how the labels were made.
 
 SDO images are courtesy of NASA/SDO and the AIA, EVE and HMI science teams.
@@ -246,17 +297,19 @@ def snippet(source: ModelSource, name: str, channels: Sequence[str] = ()) -> str
     return "\n".join(lines)
 
 
-def client_snippet(where: str, channels: Sequence[str] = ()) -> str:
-    """Python that queries this page; ``channels`` are the names of the model's channels."""
+def client_snippet(where: str, channels: Sequence[str] = (), *, discs: bool = False) -> str:
+    """Python that queries this page; ``channels`` are the names of the model's channels, which may be shown ``discs``."""
     several = ", ".join(f'handle_file("{channel}.fits")' for channel in channels)
     files = f"[{several}]" if len(channels) > 1 else 'handle_file("image.fits")'
-    return "\n".join(
-        [
-            "# pip install gradio_client",
-            "from gradio_client import Client, handle_file",
-            "",
-            f'client = Client("{where}")',
-            f'answer = client.predict({files}, api_name="/classify")',
-            'answer["label"], answer["probabilities"]',
-        ]
-    )
+    lines = [
+        "# pip install gradio_client",
+        "from gradio_client import Client, handle_file",
+        "",
+        f'client = Client("{where}")',
+        f'answer = client.predict({files}, api_name="/classify")',
+        'answer["label"], answer["probabilities"]',
+    ]
+    if discs:
+        listed = 'regions_file=handle_file("solar_regions.json")'
+        lines += ["", "# all regions of a disc", f'client.predict({files}, {listed}, api_name="/classify_regions")']
+    return "\n".join(lines)

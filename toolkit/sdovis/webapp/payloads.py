@@ -14,12 +14,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from sdovis.errors import BadInput, Problem
 
 MAX_BODY_BYTES = 64 * 1024
-MAX_FILES, MAX_TEXT = 8, 10_000
+MAX_FILES, MAX_TEXT = 20, 10_000
 META = {"_type": "gradio.FileData"}
+SERVED = "/gradio_api/file="
 FORM = 'send {"path": what /gradio_api/upload answered, "meta": {"_type": "gradio.FileData"}}'
 _SESSION = re.compile(r"[\w-]{1,64}", re.ASCII)
 
@@ -129,9 +131,13 @@ def _files(name: str, value: Any, folders: Sequence[Path]) -> Iterator[dict[str,
 def uploaded(name: str, path: str, folders: Sequence[Path]) -> str:
     """Where a file lies that was uploaded to this server, links followed. It may be deleted already.
 
-    Raises `BadInput` for everything else: web addresses, relative paths, files of the server.
+    ``path`` is its path, or the address under which the page serves it. Raises `BadInput` for everything else: other
+    addresses, relative paths, files of the server.
     """
     refused = BadInput(Problem(f"{name}: not a file that was uploaded to this server", FORM))
+    if path.startswith(("http://", "https://")):
+        # Under such an address the page serves its uploads: of it only the path is used, and nothing is asked.
+        path = unquote(path.partition(SERVED)[2])
     if not path.startswith("/") or not path.isprintable():
         raise refused
     try:

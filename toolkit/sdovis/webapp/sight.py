@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from sdovis.images.images import SolarImage, read_image
 from sdovis.images.isolation import READING_IMPORTS, Death, isolated
 from sdovis.images.quality import quality_problem
 from sdovis.webapp import colours, header
+from sdovis.webapp.listing import NONE, Listing, NamedRegion
 
 #: SDO's cameras have 4096 pixels per side, and no archive publishes larger pictures. FITS files may be maps.
 MAX_PICTURE_SIDE = 4096
@@ -37,15 +38,17 @@ IMPORTS = (*READING_IMPORTS, "sdovis.webapp.sight", "matplotlib.pyplot", "sunpy.
 class Wish:
     """What is wanted of the files of one image.
 
-    ``position`` or ``shown_px``, a pixel of the picture that the page shows, say where to cut out; ``regions`` are the
-    disc's others. The network takes ``input_px`` (width, height), resized with Pillow's filter ``resample``. Without
-    ``pictures`` none are made; they have sides of about ``shown_side`` and ``cutout_side`` pixels.
+    ``position`` or ``shown_px``, a pixel of the picture that the page shows, say where to cut out; ``regions`` are those of
+    the disc: all of them are cut out if it is ``surveyed``, else they are the position's neighbours. The network takes
+    ``input_px`` (width, height), resized with Pillow's filter ``resample``. Without ``pictures`` none are made; they have
+    sides of about ``shown_side`` and ``cutout_side`` pixels.
     """
 
     files: tuple[Path, ...]
     position: Position | None = None
     shown_px: tuple[float, float] | None = None
-    regions: tuple[Position, ...] = ()
+    regions: Listing = NONE
+    surveyed: bool = False
     input_px: tuple[int, int] = (224, 224)
     resample: int = Image.Resampling.BILINEAR
     pictures: bool = True
@@ -72,6 +75,30 @@ class Sight:
     is_picture: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class SeenRegion:
+    """A region of a disc: its ``codes`` as the network takes them and what must be known of them, or ``why`` there are none.
+
+    ``box`` is the cutout's centre (x, y) and side in pixels of the picture of the disc; None if it has no place in it.
+    """
+
+    place: NamedRegion
+    codes: Codes | None = None
+    notes: tuple[str, ...] = ()
+    why: str = ""
+    box: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """A disc with all its regions; ``picture`` as that of a `Sight`."""
+
+    facts: list[tuple[str, str]]
+    spots: list[SeenRegion]
+    picture: Image.Image | None
+    is_picture: bool
+
+
 @dataclass(frozen=True)
 class _Box:
     """Where the cutout lies: its centre and side in pixels of the first channel's image, and its centre on the Sun."""
@@ -84,9 +111,23 @@ class _Box:
 
 def seen(view: View, wish: Wish, wanted: Callable[[], bool] | None = None) -> Sight:
     """What the child saw. Raises `BadInput`, also for files that kill the child or if nobody ``wanted`` it any more."""
+    result = _in_a_child(view, wish, wanted)
+    assert isinstance(result, Sight)
+    return result
+
+
+def surveyed(view: View, wish: Wish, wanted: Callable[[], bool] | None = None) -> Survey:
+    """What the child saw of all the regions of a disc. Raises `BadInput` as `seen` does, and for what is no disc."""
+    result = _in_a_child(view, replace(wish, surveyed=True), wanted)
+    assert isinstance(result, Survey)
+    return result
+
+
+def _in_a_child(view: View, wish: Wish, wanted: Callable[[], bool] | None) -> Sight | Survey:
     imports = dict.fromkeys((*IMPORTS, *(name for kind in view.channels for name in kind.imports)))
     look = _Look(json.dumps(view.to_json()))
-    result = isolated(look, wish, seconds=SECONDS, memory_bytes=MEMORY_BYTES, imports=tuple(imports), wanted=wanted)
+    seconds = 2 * SECONDS if wish.surveyed else SECONDS
+    result = isolated(look, wish, seconds=seconds, memory_bytes=MEMORY_BYTES, imports=tuple(imports), wanted=wanted)
     if isinstance(result, Death):
         raise UnreadableImage(wish.files[0], result.why)
     if isinstance(result, tuple):
@@ -103,7 +144,7 @@ class _Look:
     def __reduce__(self) -> tuple[type[_Look], tuple[str]]:
         return _Look, (self.text,)
 
-    def __call__(self, wish: Wish) -> Sight | tuple[Problem, ...]:
+    def __call__(self, wish: Wish) -> Sight | Survey | tuple[Problem, ...]:
         return _looked(self.view, wish)
 
 
@@ -113,11 +154,12 @@ def _view(text: str) -> View:
     return View.from_json(json.loads(text))
 
 
-def _looked(view: View, wish: Wish) -> Sight | tuple[Problem, ...]:
+def _looked(view: View, wish: Wish) -> Sight | Survey | tuple[Problem, ...]:
     """In the child: the sight, or what is wrong."""
     try:
         layers = view.layers([read_image(file, max_picture_side=MAX_PICTURE_SIDE) for file in wish.files])
-        return _Eye(view, wish, layers).sight()
+        eye = _Eye(view, wish, layers)
+        return eye.survey() if wish.surveyed else eye.sight()
     except BadInput as error:
         return tuple(error.problems)
 
@@ -140,14 +182,51 @@ class _Eye:
             shown = self._enlarged(wish.shown_side)[0] if wish.pictures else None
             return Sight(self._facts(None), [], None, shown, None, None, True, *_kind(layers[0].image))
         position = wish.position or self._clicked(*(wish.shown_px or (0.0, 0.0)))
-        others, notes = view.others(layers, position, wish.regions)
+        others, notes = view.others(layers, position, self._listed() if view.masks and wish.regions else [])
         cut = view.cutout(layers, position, others)
         x, y = view.pixel(layers, position)
         sun = position.on_sun or sun_position(x, y, layers[0].image)
         return self._of(cut, _Box(x, y, view.side_px(layers[0]), sun), notes)
 
+    def survey(self) -> Survey:
+        """All the regions that are listed, in the order of their names."""
+        view, layers = self.view, self.layers
+        if not view.is_exceeded_by(layers[0]):
+            raise BadInput(Problem("is no whole disc: it is taken as one cutout", "send the disc, or no regions"))
+        zoom = self.factor * self._times
+        side = view.side_px(layers[0]) * zoom
+        found: list[SeenRegion] = []
+        places = sorted(self.wish.regions.at(layers[0].image.observed), key=lambda place: place.name)
+        everywhere = [place.position for place in places]
+        for place in places:
+            try:
+                x, y = view.pixel(layers, place.position)
+                others, notes = view.others(layers, place.position, everywhere if view.masks else [])
+            except BadInput as error:
+                found.append(SeenRegion(place, why=error.problems[0].what))
+                continue
+            box = ((x + 0.5) * zoom, (y + 0.5) * zoom, side)
+            try:
+                cut = view.cutout(layers, place.position, others)
+            except BadInput as error:
+                found.append(SeenRegion(place, why=error.problems[0].what, box=box))
+                continue
+            cautions = self._cautions(cut.values[0][0], _Box(x, y, side, place.position.on_sun))
+            found.append(SeenRegion(place, self._resized(cut.codes[0]), (*notes, *cautions), box=box))
+        picture = self._enlarged(self.wish.shown_side)[0] if self.wish.pictures else None
+        return Survey(self._facts(None), found, picture, _kind(layers[0].image)[1])
+
+    def _listed(self) -> list[Position]:
+        return [place.position for place in self.wish.regions.at(self.layers[0].image.observed)]
+
+    @property
+    def _times(self) -> int:
+        """How often each pixel of the picture of a disc is repeated."""
+        times: int = round(self.wish.shown_side / max(self.small.shape[:2]))
+        return max(1, times)
+
     def _clicked(self, x: float, y: float) -> Position:
-        zoom = self.factor * max(1, round(self.wish.shown_side / max(self.small.shape)))
+        zoom = self.factor * self._times
         return Position(x_px=(x + 0.5) / zoom - 0.5, y_px=(y + 0.5) / zoom - 0.5)
 
     def _of(self, cut: Cutouts, box: _Box | None, notes: list[str]) -> Sight:
@@ -163,14 +242,17 @@ class _Eye:
         return Sight(
             self._facts(None if box is None else (box.x, box.y)),
             notes + self._cautions(cutouts[0], box),
-            # As the processor would do it, which then finds nothing left to resize.
-            np.asarray(Image.fromarray(codes).resize(self.wish.input_px, self.wish.resample)),
+            self._resized(codes),
             picture,
             shown,
             grey,
             box is not None,
             *_kind(self.layers[0].image),
         )
+
+    def _resized(self, codes: Codes) -> Codes:
+        """As the processor would do it, which then finds nothing left to resize."""
+        return np.asarray(Image.fromarray(codes).resize(self.wish.input_px, self.wish.resample))
 
     def _enlarged(self, side: int) -> tuple[Image.Image, int]:
         return colours.enlarged(colours.coloured(self.small, self.kind), side)

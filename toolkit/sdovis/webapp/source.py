@@ -6,17 +6,26 @@ import json
 import os
 import re
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sdovis import manifests, records
 from sdovis.errors import BadInput, HubFailure, Problem, nearest
+from sdovis.evaluation.facts import FILE as SCORES
 from sdovis.evaluation.maps import METHODS
+from sdovis.study import Space
 
 #: What tests of maps of where the network looked found: in a release beside the model, in a run in a folder of its own.
 EXPLANATION = "explanation.json"
 #: What the page needs of a model repository; never a pickle.
-MODEL_FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json", EXPLANATION)
+MODEL_FILES = (
+    "config.json",
+    "preprocessor_config.json",
+    "*.safetensors",
+    "*.safetensors.index.json",
+    EXPLANATION,
+    SCORES,
+)
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -25,8 +34,8 @@ class ModelSource:
     """A model: a local ``folder``, or else ``model`` on the Hub at ``revision``.
 
     ``model``, ``dataset`` and ``revision`` are what links and snippets name; "" if there is nothing to name.
-    ``examples`` is the folder of example images. ``title`` and ``description`` are the study's, if the release wrote
-    them.
+    ``examples`` is the folder of example images. ``title``, ``description`` and ``space`` are the study's, if the release
+    wrote them.
     """
 
     model: str = ""
@@ -36,6 +45,7 @@ class ModelSource:
     examples: Path | None = None
     title: str = ""
     description: str = ""
+    space: Space = field(default_factory=Space)
 
 
 def locate(model: str | Path | None, space: Path) -> ModelSource:
@@ -71,10 +81,13 @@ def locate(model: str | Path | None, space: Path) -> ModelSource:
 def _of_run(source: ModelSource, run: Path) -> ModelSource:
     """With the study's title and description, if the model is still in its run."""
     try:
-        about = tomllib.loads((run / "study.toml").read_text(encoding="utf-8"))["study"]
+        told = tomllib.loads((run / "study.toml").read_text(encoding="utf-8"))
+        about, space = told["study"], Space.model_validate(told.get("space", {}))
     except (OSError, ValueError, KeyError):  # a model folder copied elsewhere: nothing is missing
         return source
-    return replace(source, title=str(about.get("title", "")), description=str(about.get("description", "")))
+    return replace(
+        source, title=str(about.get("title", "")), description=str(about.get("description", "")), space=space
+    )
 
 
 def _written(space: Path) -> ModelSource:
@@ -82,6 +95,7 @@ def _written(space: Path) -> ModelSource:
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))
         found = {key: str(facts.get(key) or "") for key in ("model", "dataset", "revision", "title", "description")}
+        chosen = Space.model_validate(facts.get("space") or {})
     except FileNotFoundError:
         hint = "set SDOVIS_MODEL to a Hub id or a folder, or put space.json next to app.py"
         raise BadInput(Problem("nothing says which model to show", hint)) from None
@@ -99,6 +113,7 @@ def _written(space: Path) -> ModelSource:
         examples=_examples(space),
         title=found["title"],
         description=found["description"],
+        space=chosen,
     )
 
 
