@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import shutil
@@ -78,6 +79,14 @@ def test_any_number_of_pictures_is_answered_as_torch_does(network: Path, count: 
     assert np.ptp(told[:, 0]) > 0 or count == 1  # the pictures are told apart
     assert np.abs(onnx.OnnxEngine(network).scored(codes).probabilities - told).max() < 1e-5
     assert np.abs(onnx.OnnxEngine(network, int8=True).scored(codes).probabilities - told).max() < 0.1
+
+
+def test_an_answer_does_not_depend_on_what_else_is_asked(network: Path) -> None:
+    """Bright pictures beside dark ones would change the scale of all in 8 bits."""
+    codes = np.concatenate([_codes(2), np.full_like(_codes(1), 255), _codes(1) // 64])
+    engine = onnx.OnnxEngine(network, int8=True)
+    alone = [engine.scored(codes[i : i + 1]).probabilities for i in range(len(codes))]
+    assert (engine.scored(codes).probabilities == np.concatenate(alone)).all()
 
 
 def test_the_features_that_the_classifier_is_given_come_out_beside_the_logits(network: Path) -> None:
@@ -238,9 +247,9 @@ def test_an_answer_changed_in_the_table_is_found(run: Run) -> None:
     table = pd.read_parquet(folder / parity.TABLE)
     first = table.index[table["engine"] == "onnx-int8"][0]
     table.loc[first, ["prob_alpha", "prob_beta", "prob_complex"]] = [0.0, 0.0, 1.0]
-    table.to_parquet(folder / "other.parquet", index=False)
-    remade(folder, {parity.TABLE: (folder / "other.parquet").read_bytes()})
-    (folder / "other.parquet").unlink(missing_ok=True)
+    changed = io.BytesIO()
+    table.to_parquet(changed, index=False)
+    remade(folder, {parity.TABLE: changed.getvalue()})
     assert any("onnx/model_quantized.onnx" in found.printed for found in cards.verify(run.folder))
 
 
