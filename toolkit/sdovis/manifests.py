@@ -48,6 +48,16 @@ def sums(folder: Path, *, without: Collection[str] = ()) -> dict[str, str]:
     return {name: sha256_file(path) for name, path in paths.items() if name not in without}
 
 
+def _own(folder: Path) -> dict[str, str]:
+    """`sums` of what a stage wrote: without its manifest, and without the folders inside that are another stage's.
+
+    These have a manifest of their own, or will have: while it is written, a folder's name begins with a dot.
+    """
+    inner = {path.parent for path in folder.glob(f"*/{NAME}")} | {path for path in folder.glob(".*") if path.is_dir()}
+    others = {path.relative_to(folder).as_posix() for each in inner for path in each.rglob("*")}
+    return sums(folder, without={NAME, *others})
+
+
 def read(folder: Path, *, made_by: str) -> Manifest:
     """The manifest of a finished folder, its sums verified.
 
@@ -63,7 +73,7 @@ def read(folder: Path, *, made_by: str) -> Manifest:
         raise BadInput(Problem("is not there yet", f"{hint} first", str(folder))) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(Problem(f"the manifest is damaged: {error!r}", hint, str(folder / NAME))) from error
-    found = sums(folder, without=(NAME,))
+    found = _own(folder)
     if found != manifest.files:
         changed = sorted(k for k in found.keys() | manifest.files.keys() if found.get(k) != manifest.files.get(k))
         raise BadInput(
@@ -99,7 +109,7 @@ def whole(folder: Path, *, stage: str, made_from: Mapping[str, str]) -> Iterator
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         yield beside
-        manifest = Manifest(stage, _stamped(made_from), sums(beside, without=(NAME,)))
+        manifest = Manifest(stage, _stamped(made_from), _own(beside))
         written = {formats.KEY: formats.newest(formats.MANIFEST), **asdict(manifest)}
         (beside / NAME).write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
         beside.chmod(0o755)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sdovis.evaluation.elsewhere import Elsewhere
     from sdovis.evaluation.explanation import Explanation
     from sdovis.evaluation.facts import ScoreFacts
+    from sdovis.evaluation.parity import ParityFacts
     from sdovis.evaluation.strangers import FamiliarityFacts
     from sdovis.learning.clock import Clock
     from sdovis.learning.record import TrainingRecord
@@ -146,6 +147,17 @@ def explanation(found: Explanation) -> None:
         region = "no region" if wrong.noaa_ar is None else f"AR {wrong.noaa_ar}"
         said = f"{wrong.label}, called {wrong.predicted} with {wrong.probability:.2f}"
         typer.echo(f"  {region:9} {wrong.observed[:10]}  {said}")
+
+
+def parity(found: ParityFacts) -> None:
+    """Exported files against torch."""
+    title = f"test part: {found.rows} images of {found.regions} regions"
+    table = _table("engine", "largest difference", "same class", "balanced accuracy", "minus torch's", title=title)
+    table.add_row("torch", "", "", _cell(found.torch), "")
+    for name, of in found.engines.items():
+        alike = f"{of.same_class} of {found.rows}"
+        table.add_row(name, f"{of.largest_difference:.2g}", alike, _cell(of.balanced_accuracy), _cell(of.difference))
+    _show(table)
 
 
 def _cell(entry: Estimate | None) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sdovis.corpus.catalog import Catalog
     from sdovis.evaluation.elsewhere import Elsewhere
     from sdovis.evaluation.explanation import Explanation
+    from sdovis.evaluation.parity import ParityFacts
     from sdovis.evaluation.scores import Scores
     from sdovis.learning.clock import Clock
     from sdovis.learning.record import TrainingRecord
@@ -89,20 +90,24 @@ def opened(study: Study) -> Iterator[Folders]:
 
     Raises `Conflict` if another process is working on it.
     """
+    disk.make(study.run_dir)
+    with locked(study.run_dir) as folders:
+        yield folders
+        _resolve(study, folders)
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[Folders]:
+    """A run folder, locked against other processes. Raises `Conflict` if another process is working on it."""
     import filelock
 
-    disk.make(study.run_dir)
-    lock = filelock.FileLock(study.run_dir / ".lock")
+    lock = filelock.FileLock(run / ".lock")
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        raise Conflict(
-            f"{study.run_dir}: another sdovis process is working on this study; wait for it or stop it"
-        ) from None
-    folders = Folders(study.run_dir)
+        raise Conflict(f"{run}: another sdovis process is working on this study; wait for it or stop it") from None
     try:
-        yield folders
-        _resolve(study, folders)
+        yield Folders(run)
     finally:
         lock.release()
 
@@ -385,6 +390,19 @@ def explain(study: Study, folders: Folders, say: Say) -> Explanation:
     return _timed(say, "explain", lambda: explanation.explain(study, corpus, folders.run))
 
 
+def export(study: Study, folders: Folders, say: Say) -> ParityFacts:
+    """Corpus and model -> the model in ONNX, compared with torch on the test part."""
+    from sdovis.corpus.build import Corpus
+    from sdovis.evaluation import parity
+
+    corpus = Corpus.load(folders.corpus)
+    model = manifests.read(folders.model, made_by="train")
+    if manifests.finished(folders.run / parity.FOLDER, parity.made_from(study, corpus, model)):
+        say("export: nothing changed, keeping the ONNX files")
+        return parity.ParityFacts.load(folders.run / parity.FOLDER)
+    return _timed(say, "export", lambda: parity.export(study, corpus, folders.model))
+
+
 def describe(study: Study, folders: Folders, say: Say, others: Sequence[Path] = ()) -> Summary:
     """Describe the corpus, and the timings of this run and of ``others`` (run folders), in numbers, tests and figures."""
     from sdovis import summary
@@ -435,6 +453,8 @@ def run(study: Study, folders: Folders, say: Say) -> tuple[Scores, Release]:
     scores = evaluate(study, folders, say)
     explain(study, folders, say)
     describe(study, folders, say)
+    if study.publish.onnx:
+        export(study, folders, say)
     released = release(study, folders, say)
     report(study, folders, say)
     return scores, released

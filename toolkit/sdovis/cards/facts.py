@@ -19,10 +19,11 @@ from sdovis.corpus.facts import CorpusFacts
 from sdovis.corpus.shortcuts import Shortcut
 from sdovis.corpus.split import PARTS
 from sdovis.errors import BadInput, Problem
-from sdovis.evaluation import explanation
+from sdovis.evaluation import explanation, parity
 from sdovis.evaluation.elsewhere import PLACE, Elsewhere
 from sdovis.evaluation.explanation import Explanation
 from sdovis.evaluation.facts import ScoreFacts
+from sdovis.evaluation.parity import ParityFacts
 from sdovis.evaluation.strangers import FamiliarityFacts
 from sdovis.fetching.ledger import ArchiveFacts
 from sdovis.labels.schemes import SchemeFacts
@@ -164,6 +165,7 @@ class Facts:
     explanation: Explanation | None = None
     fetched: tuple[ArchiveFacts, ...] = ()
     space: Space = field(default_factory=Space)
+    parity: ParityFacts | None = None
 
     @property
     def headline(self) -> Headline:
@@ -208,6 +210,12 @@ def explanation_of(run_dir: Path) -> dict[str, Manifest]:
     return {explanation.FOLDER: manifests.read(folder, made_by="explain")} if folder.is_dir() else {}
 
 
+def exported_of(run_dir: Path) -> dict[str, Manifest]:
+    """The folder with the model in ONNX and its manifest, if there is one. Raises `BadInput` if it is damaged."""
+    folder = run_dir / parity.FOLDER
+    return {parity.FOLDER: manifests.read(folder, made_by="export")} if folder.is_dir() else {}
+
+
 def gather(study: Study, run_dir: Path) -> Facts:
     """The facts of a finished run.
 
@@ -220,7 +228,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
         "model": manifests.read(model_folder, made_by="train"),
         "scores": manifests.read(scores_folder, made_by="evaluate"),
     }
-    elsewhere, explained = elsewhere_of(run_dir), explanation_of(run_dir)
+    elsewhere, explained, exported = elsewhere_of(run_dir), explanation_of(run_dir), exported_of(run_dir)
     corpus, audit = CorpusFacts.load(corpus_folder), Audit.load(corpus_folder)
     scores = ScoreFacts.load(scores_folder)
     config, processor = ConfigFile.load(model_folder), ProcessorFile.load(model_folder)
@@ -229,12 +237,17 @@ def gather(study: Study, run_dir: Path) -> Facts:
         *_disagreements(study, made, training, corpus, run_dir),
         *_other_model(made, elsewhere, "evaluate --on", run_dir),
         *_other_model(made, explained, "explain", run_dir),
+        *_other_model(made, exported, "export", run_dir),
         *_other_classes(corpus, scores, config, run_dir),
     ]
     if not scores.overall:
         hint = "add balanced-accuracy to evaluation.metrics, then run sdovis evaluate"
         disagreements.append(
             Problem("contains no score that is a single number", hint, str(scores_folder / "scores.json"))
+        )
+    if study.publish.onnx and not exported:
+        disagreements.append(
+            Problem("publish.onnx asks for it, but it is not there", "run sdovis export", str(run_dir / parity.FOLDER))
         )
     if disagreements:
         raise BadInput(disagreements)
@@ -246,7 +259,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
         licence=study.publish.licence,
         authors=study.publish.authors,
         notes=study.publish.notes,
-        repositories=_repositories(study, pin(run_dir, made | elsewhere | explained)),
+        repositories=_repositories(study, pin(run_dir, made | elsewhere | explained | exported)),
         classes=class_facts(corpus.classes, corpus.scheme, corpus.spellings),
         scheme=corpus.scheme,
         flares=corpus.flares,
@@ -300,6 +313,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
         explanation=explanation.load(run_dir / explanation.FOLDER) if explained else None,
         fetched=corpus.fetched or (),
         space=study.space,
+        parity=ParityFacts.load(run_dir / parity.FOLDER) if exported else None,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sdovis.cards import explanation, parts, probabilities, skill, strange, usage
+from sdovis.cards import engines, explanation, parts, probabilities, skill, strange, usage
 from sdovis.cards.facts import Facts
 from sdovis.cards.markdown import Markdown, bibtex, blocks, code, count, day, lines, md, number, verbatim
 
@@ -275,6 +275,7 @@ SENTENCES: Mapping[str, Callable[[Facts], Markdown]] = {
         skill.by_longitude,
         skill.strata,
         strange.unfamiliar,
+        engines.engines,
         explanation.explanation,
         explanation.mistakes,
         usage.dataset_images,

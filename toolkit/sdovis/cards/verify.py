@@ -2,10 +2,11 @@
 
 What has a second source is recomputed: counts, spellings, the split's audit and the rejects from the corpus' Parquet and
 ``rejects.csv``; scores, intervals, baselines and differences from ``predictions.parquet`` and ``baselines.parquet``;
-false alarms and noticed strangers from the unfamiliarity in ``predictions.parquet`` and ``strangers.parquet``;
-latency from ``latency.parquet``; tests of maps from ``maps.parquet``, and the mistakes from the
-predictions; the release's tag from the sums of all files. The course of the training has no second source: its record is
-tied to the model by what both were made from. Which training images are nearest to a mistake only the network can tell.
+false alarms and noticed strangers from the unfamiliarity in ``predictions.parquet`` and ``strangers.parquet``; what other
+engines answer from ``parity.parquet``; latency from ``latency.parquet``; tests of maps from ``maps.parquet``, and the
+mistakes from the predictions; the release's tag from the sums of all files. The course of the training has no second
+source: its record is tied to the model by what both were made from. Which training images are nearest to a mistake only
+the network can tell.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from sdovis.corpus.facts import count_reasons, count_spellings, published_reason
 from sdovis.corpus.shortcuts import shortcuts
 from sdovis.corpus.split import PARTS
 from sdovis.errors import BadInput, Problem
+from sdovis.evaluation import parity, strangers
 from sdovis.evaluation import probabilities as probable
-from sdovis.evaluation import strangers
 from sdovis.evaluation.elsewhere import PLACE, SEEN, Elsewhere, seen
 from sdovis.evaluation.explanation import FOLDER, TABLE, Explanation, chosen, map_tests, random_areas
 from sdovis.evaluation.facts import Latency, LongitudeBin, ScoreFacts, ValidationScore
@@ -162,6 +163,7 @@ def recomputed(facts: Facts, run_dir: Path) -> Facts:
         ),
         familiarity=strangers.again(run_dir / "scores", run_dir / "model", facts.scores.bootstrap),
         explanation=facts.explanation and _explanation(facts.explanation, corpus, run_dir),
+        parity=facts.parity and parity.again(run_dir, facts.parity, corpus.classes),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sdovis import formats, manifests, privacy
 from sdovis.cards import card
-from sdovis.cards.facts import Facts, elsewhere_of, explanation_of
+from sdovis.cards.facts import Facts, elsewhere_of, explanation_of, exported_of
 from sdovis.cards.measured import pin
 from sdovis.cards.templates import Templates
 from sdovis.corpus import rejects
@@ -47,6 +47,9 @@ ALLOWED: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("model", "*.safetensors"),
         ("model", "model.safetensors.index.json"),
         ("model", "preprocessor_config.json"),
+        ("model", "onnx/*.onnx"),
+        ("model", "onnx/export.json"),
+        ("model", "onnx/parity.*"),
         ("scores", "scores.json"),
         ("scores", "familiarity.json"),
         ("scores", "*.parquet"),
@@ -143,7 +146,10 @@ def made_from(facts: Facts, run_dir: Path, templates: Templates) -> dict[str, st
     made_by = {"corpus": "prepare", "model": "train", "scores": "evaluate", "cards": "card"}
     made = {name: manifests.read(run_dir / name, made_by=verb) for name, verb in made_by.items()}
     tagged = {name: made[name] for name in ("corpus", "model", "scores")}
-    if pin(run_dir, tagged | elsewhere_of(run_dir) | explanation_of(run_dir)) != facts.repositories.pin:
+    if (
+        pin(run_dir, tagged | elsewhere_of(run_dir) | explanation_of(run_dir) | exported_of(run_dir))
+        != facts.repositories.pin
+    ):
         raise BadInput(Problem("the run has changed since its facts were gathered", "gather them again", str(run_dir)))
     digests = {name: manifest.digest for name, manifest in made.items()}
     record = run_dir / "training" / "training.json"

@@ -21,7 +21,7 @@ from sdovis.errors import Problem
 
 #: Suffixes whose contents `problems` can search. Nothing else is released.
 CODE = (".py", ".txt", ".typed", ".toml", ".css", ".js", ".svg", ".html", "METADATA", "Dockerfile")
-READABLE = (*CODE, ".md", ".json", ".csv", ".parquet", ".safetensors", ".png", ".jpg", ".jpeg", ".fits")
+READABLE = (*CODE, ".md", ".json", ".csv", ".parquet", ".safetensors", ".onnx", ".png", ".jpg", ".jpeg", ".fits")
 
 #: A value in a table or a JSON file that consists only of an absolute path.
 _ABSOLUTE = re.compile(r"(?:/[^/\s]+){2,}/?|[A-Za-z]:[\\/]\S.*|~[\w-]*/\S+|file://\S+")
@@ -107,7 +107,7 @@ class Private:
             yield "is of a type that is never released"
 
     def _in_bytes(self, content: bytes) -> Iterator[str]:
-        """In an image: its pixels are noise to a pattern, so only exact strings are searched for."""
+        """In an image or weights: these are noise to a pattern, so only exact strings are searched for."""
         for name, secret in self.secrets.items():
             if secret.encode() in content:
                 yield f"contains {name}"
@@ -117,7 +117,7 @@ class Private:
 
     def _in_notes_of(self, path: Path) -> Iterator[str]:
         """In the texts that a picture carries beside its pixels. Raises `OSError` if it is none."""
-        if path.suffix != ".fits":
+        if path.suffix not in (".fits", ".onnx"):
             with Image.open(path) as picture:
                 for value in picture.info.values():
                     yield from self._in_any(value.decode("utf-8", "replace") if isinstance(value, bytes) else value)

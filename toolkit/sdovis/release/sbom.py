@@ -17,10 +17,11 @@ from uuid import NAMESPACE_URL, uuid5
 from packaging.requirements import Requirement
 
 from sdovis.cards.verify import Mismatch, differences
+from sdovis.inference.onnx import EXPORTED, FOLDER, Exported
 from sdovis.learning.record import TrainingRecord
 
 NAME = "sbom.cdx.json"
-MODEL, SPACE = "model", "space"
+MODEL, SPACE, ONNX = "model", "space", "onnx"
 #: What a Space on the Hub installs: torch is the index's build.
 INSTALLED = ("requirements.txt", "locked.txt", "locked_cuda.txt")
 
@@ -57,12 +58,24 @@ def bill(folder: Path, study: str) -> str:
         package(name, version, None if needed else ComponentScope.OPTIONAL)
         for name, version, needed in _installed(folder / SPACE)
     ]
+    exported = {}
+    if (folder / MODEL / FOLDER / EXPORTED).is_file():
+        said = Exported.load(folder / MODEL / FOLDER)
+        sums = [Property(name=f"sdovis:sha256 of {name}", value=value) for name, value in said.files.items()]
+        files = Component(
+            name=f"{study}: model in ONNX",
+            type=ComponentType.MACHINE_LEARNING_MODEL,
+            bom_ref=ONNX,
+            properties=sums,
+        )
+        exported[files] = [model, *(package(name, version) for name, version in said.versions.items())]
     # The release's pin is not in it: a publish may have to choose another.
     serial = uuid5(NAMESPACE_URL, f"{study} {record.weights_sha256} {sorted(found)}")
-    bom = Bom(components=[model, space, trained_with[-1], *found.values()], serial_number=serial)
+    bom = Bom(components=[model, space, *exported, trained_with[-1], *found.values()], serial_number=serial)
     bom.metadata.component = release
     bom.metadata.timestamp = None  # type: ignore[assignment]  # it is optional in CycloneDX
-    for needs, needed in ((release, [model, space]), (model, trained_with), (space, installed)):
+    parts = [model, space, *exported]
+    for needs, needed in ((release, parts), (model, trained_with), (space, installed), *exported.items()):
         bom.register_dependency(needs, needed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)

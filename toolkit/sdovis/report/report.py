@@ -15,7 +15,7 @@ import pydantic_core
 
 from sdovis import formats, manifests, records
 from sdovis.cards import card
-from sdovis.cards.facts import Facts, elsewhere_of, explanation_of
+from sdovis.cards.facts import Facts, elsewhere_of, explanation_of, exported_of
 from sdovis.cards.render import Template, render
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation import comparison
@@ -85,7 +85,7 @@ def _facts(facts: Facts, origin: Origin) -> str:
 def _origin(facts: Facts, run_dir: Path) -> tuple[Origin, dict[str, bytes]]:
     """What the report is made of, and the pictures of the summary that it shows."""
     made = {name: manifests.read(run_dir / name, made_by=verb) for name, verb in _MADE_BY.items()}
-    made |= elsewhere_of(run_dir) | explanation_of(run_dir)
+    made |= elsewhere_of(run_dir) | explanation_of(run_dir) | exported_of(run_dir)
     captions: dict[str, str] = {}
     summary = run_dir / "summary"
     if (summary / manifests.NAME).is_file():

@@ -363,6 +363,11 @@ class Publish(Section):
     notes: tuple[str, ...] = Field(
         (), description="Remarks for the model card's limitations, one or two sentences each."
     )
+    onnx: bool = Field(
+        False,
+        description="Also export the model to ONNX, test it on the test part and release it, as sdovis export does; needs "
+        "sdovis[onnx].",
+    )
     templates: Path | None = Field(
         None,
         description="Folder of your own card templates: dataset.md.j2, model.md.j2, space.md.j2, each replacing the "
