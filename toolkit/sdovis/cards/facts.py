@@ -159,6 +159,9 @@ class Facts:
     sdovis: str
     familiarity: FamiliarityFacts | None = None
     explanation: Explanation | None = None
+    licence_name: str = ""
+    licence_link: str = ""
+    doi: str = ""
 
     @property
     def headline(self) -> Headline:
@@ -292,6 +295,9 @@ def gather(study: Study, run_dir: Path) -> Facts:
         sdovis=__version__,
         familiarity=FamiliarityFacts.load(scores_folder),
         explanation=explanation.load(run_dir / explanation.FOLDER) if explained else None,
+        licence_name=study.publish.licence_name,
+        licence_link=study.publish.licence_link,
+        doi=study.publish.doi,
     )
 
 
