@@ -3,5 +3,6 @@
 from loopback.hub import LoopbackHub
 from loopback.repositories import Repository
 from loopback.wire import Fault
+from loopback.zenodo import LoopbackZenodo
 
-__all__ = ["Fault", "LoopbackHub", "Repository"]
+__all__ = ["Fault", "LoopbackHub", "LoopbackZenodo", "Repository"]

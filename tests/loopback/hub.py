@@ -148,6 +148,7 @@ _ROUTES: list[Route] = [
         ("POST", _REPO + "/branch/(?P<rev>.+)", "branch"),
         ("DELETE", _REPO + "/branch/(?P<rev>.+)", "unbranch"),
         ("PUT", _REPO + "/settings", "settings"),
+        ("GET", _REPO + "/runtime", "runtime"),
         ("GET", _REPO + "/(?P<what>secrets|variables)", "space_values"),
         ("POST", _REPO + "/(?P<what>secrets|variables)", "set_space_value"),
         ("DELETE", _REPO + "/(?P<what>secrets|variables)", "delete_space_value"),
@@ -250,6 +251,11 @@ class _Handler(Wire):
         if "visibility" in given or "private" in given:
             repository.private = given.get("visibility") == "private" or given.get("private") is True
         return 200, {"private": repository.private}, {}
+
+    def _runtime(self, kind: str, id: str) -> Reply:
+        self._repository(kind, id)
+        hardware = {"current": "cpu-basic", "requested": "cpu-basic"}
+        return 200, {"stage": "RUNNING" if id in self.hub.hosts else "STOPPED", "hardware": hardware}, {}
 
     def _space_values(self, kind: str, id: str, what: str) -> Reply:
         values = getattr(self._repository(kind, id, write=True), what)

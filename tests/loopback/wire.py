@@ -150,7 +150,7 @@ class Wire(BaseHTTPRequestHandler):
                 self.served.wait_in_silence()
             return
         except Refused as error:
-            status, content = error.status, {"error": error.message}
+            status, content = error.status, {"error": error.message, "message": error.message}
             headers = {"X-Error-Message": error.message} | ({"X-Error-Code": error.code} if error.code else {})
             headers |= {"Retry-After": error.retry_after} if error.retry_after else {}
         data = content if isinstance(content, bytes) else json.dumps(content).encode()

@@ -51,6 +51,15 @@ class Repositories:
 
 
 @dataclass(frozen=True)
+class Offers:
+    """What goes out beside the three repositories, as the study asks: see `study.publishing.Publish`."""
+
+    collection: str = ""
+    benchmark: str = ""
+    endpoint: bool = True
+
+
+@dataclass(frozen=True)
 class ClassFacts:
     """One class: what it means, the field's classes merged into it with their rows, and how the source of the rows wrote it."""
 
@@ -162,6 +171,7 @@ class Facts:
     licence_name: str = ""
     licence_link: str = ""
     doi: str = ""
+    offers: Offers = Offers()
 
     @property
     def headline(self) -> Headline:
@@ -298,6 +308,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
         licence_name=study.publish.licence_name,
         licence_link=study.publish.licence_link,
         doi=study.publish.doi,
+        offers=Offers(study.publish.collection, study.publish.benchmark, study.publish.endpoint),
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
 from sdovis.cards.facts import Facts
 from sdovis.cards.markdown import plain
+from sdovis.evaluation.facts import ScoreFacts
 from sdovis.statistics.bootstrap import Estimate
 from sdovis.study.licences import HUB
 
@@ -68,7 +70,7 @@ def model_metadata(facts: Facts) -> dict[str, Any]:
         metrics=[_metric(name) for name in facts.scores.overall],
         tags=_tags(facts),
         model_name=facts.name,
-        eval_results=[EvalResult(**shared, **metric) for metric in _metrics(facts)],
+        eval_results=[EvalResult(**shared, **metric) for metric in score_metrics(facts.scores.overall, facts.scores)],
         widget=[
             {
                 "src": example.file,
@@ -113,16 +115,16 @@ def _metric(name: str) -> str:
     return _METRICS.get(name, name.replace("-", "_"))
 
 
-def _metrics(facts: Facts) -> list[dict[str, Any]]:
-    bootstrap = facts.scores.bootstrap
+def score_metrics(overall: Mapping[str, Estimate], scores: ScoreFacts) -> list[dict[str, Any]]:
+    """Scores that are one number as entries of a card's model index; ``scores`` says how their intervals were made."""
     how = {
         "unit": "region",
-        "regions": facts.scores.regions,
-        "samples": bootstrap.samples,
-        "confidence": bootstrap.confidence,
+        "regions": scores.regions,
+        "samples": scores.bootstrap.samples,
+        "confidence": scores.bootstrap.confidence,
     }
     found = []
-    for name, entry in facts.scores.overall.items():
+    for name, entry in overall.items():
         title = name.replace("-", " ")
         rows = [("", title, entry.estimate, None), *_bounds(title, entry, how)]
         found += [

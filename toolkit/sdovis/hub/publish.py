@@ -14,6 +14,7 @@ from pathlib import Path
 from sdovis.cards.facts import PLACEHOLDER
 from sdovis.errors import BadInput, Conflict, HubFailure, Problem
 from sdovis.hub import acceptance, pins
+from sdovis.hub.collection import Collecting
 from sdovis.hub.journal import NAME, Journal
 from sdovis.hub.plan import Plan
 from sdovis.hub.remote import Hub, Refusal
@@ -36,10 +37,11 @@ class Published:
     commits: Mapping[str, str]
     sent: tuple[str, ...]
     notes: tuple[str, ...]
+    collection: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """All of it in words."""
-        return [line for plan in self.plans for line in plan.lines()] + list(self.notes)
+        return [line for plan in self.plans for line in plan.lines()] + [*self.collection, *self.notes]
 
 
 def publish(
@@ -75,6 +77,8 @@ def publish(
         pin, plans = _examined(work, release)
         commits = {plan.kind: plan.parent for plan in plans}
         sent: tuple[str, ...] = ()
+        collecting = Collecting(hub, release, private)
+        collection = tuple(collecting.lines())
         if not dry_run:
             if any(item.unfinished(plan) for item, plan in zip(work, plans, strict=True)):
                 pin, commits = _sent(work, release, say)
@@ -82,8 +86,9 @@ def publish(
             for item, plan in zip(work, plans, strict=True):
                 if plan.made_public:
                     item.make_public(say)
+            collecting.complete(say)
     notes = (*_on_the_pin(release, pin, dry_run), *_notes(hub, release, private, plans[-1], dry_run))
-    return Published(pin, dry_run, plans, commits, sent, notes)
+    return Published(pin, dry_run, plans, commits, sent, notes, collection)
 
 
 def _examined(work: Sequence[Publishing], release: Release) -> tuple[str, tuple[Plan, ...]]:

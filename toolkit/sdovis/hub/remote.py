@@ -248,6 +248,35 @@ class Hub:
         """The names of a Space's secrets; their values cannot be read."""
         return set(self._asked(f"reading the secrets of the Space {space}", lambda: self.api.get_space_secrets(space)))
 
+    def collection(self, owner: str, title: str) -> str:
+        """The slug of an account's collection of that title, "" if it has none."""
+        found = self._asked(
+            f"reading the collections of {owner}", lambda: list(self.api.list_collections(owner=owner, limit=None))
+        )
+        return next((str(each.slug) for each in found if each.title == title), "")
+
+    def collected(self, slug: str) -> set[tuple[str, str]]:
+        """Kind and id of each thing in a collection."""
+        found = self._asked(f"reading the collection {slug}", lambda: self.api.get_collection(slug))
+        return {(str(each.item_type), str(each.item_id)) for each in found.items}
+
+    def create_collection(self, owner: str, title: str, *, private: bool) -> str:
+        """The slug of a new collection, or of the one of that title that is there."""
+        doing = f"making the collection {title!r} of {owner}"
+        return str(
+            self._asked(
+                doing, lambda: self.api.create_collection(title, namespace=owner, private=private, exists_ok=True)
+            ).slug
+        )
+
+    def add_to_collection(self, slug: str, kind: str, name: str) -> None:
+        """Add a repository; one that is in it stays."""
+        item: Any = kind
+        self._asked(
+            f"adding the {kind} {name} to the collection {slug}",
+            lambda: self.api.add_collection_item(slug, item_id=name, item_type=item, exists_ok=True),
+        )
+
     def download(self, kind: str, name: str, revision: str, folder: Path) -> Path:
         """A whole repository at a revision, into ``folder``."""
         return Path(

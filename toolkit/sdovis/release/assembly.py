@@ -19,17 +19,14 @@ from sdovis.corpus import rejects
 from sdovis.corpus.facts import published_reasons
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation.elsewhere import PLACE
-from sdovis.release import sbom, vendor
+from sdovis.release import benchmark, citation, endpoint, sbom, vendor
 from sdovis.release.private import Private
 from sdovis.version import __version__
 
 #: In the order in which they are published: each refers only to those before it.
 KINDS = ("dataset", "model", "space")
 RELEASE = "release.json"
-STEPS: tuple[formats.Step, ...] = ()
 README = "README.md"
-#: Rows left out; released without the cells that it quotes for their owner.
-
 #: Kind -> (folder of the run, pattern): what is released, and nothing else. No pattern matches a pickle.
 ALLOWED: Mapping[str, tuple[tuple[str, str], ...]] = {
     "dataset": (
@@ -66,6 +63,14 @@ NEEDED = {
 }
 
 
+def _without_collection(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Format 1 -> 2: the title of a collection on the Hub, none in format 1."""
+    return {**data, "collection": ""}
+
+
+STEPS: tuple[formats.Step, ...] = (_without_collection,)
+
+
 @dataclass(frozen=True)
 class Repository:
     """One repository: its id on the Hub and its files, path -> sha256."""
@@ -83,6 +88,7 @@ class Release:
     sdovis: str
     pin: str
     repositories: Mapping[str, Repository]
+    collection: str = ""
 
     @classmethod
     def load(cls, folder: Path) -> Release:
@@ -95,7 +101,7 @@ class Release:
             written = json.loads((folder / RELEASE).read_text(encoding="utf-8"))
             data = formats.brought_up(written, STEPS, file=str(folder / RELEASE))
             repositories = {kind: Repository(**data["repositories"][kind]) for kind in KINDS}
-            return cls(folder, data["study"], data["sdovis"], data["pin"], repositories)
+            return cls(folder, data["study"], data["sdovis"], data["pin"], repositories, data["collection"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(Problem(f"is damaged: {error!r}", "run sdovis run", str(folder / RELEASE))) from error
 
@@ -119,7 +125,7 @@ def release(facts: Facts, run_dir: Path, templates: Templates) -> Release:
             for source, pattern in allowed:
                 _copy(run_dir / source, pattern, beside / kind)
         _rejects(run_dir / "corpus", beside / "dataset")
-        _space(facts, beside, templates)
+        _made_here(facts, beside, templates)
         _check_whole(beside)
         sbom.write(beside, facts.name)
         if problems := Private((run_dir.resolve(),), _given(facts, beside)).problems(beside):
@@ -149,9 +155,11 @@ def made_from(facts: Facts, run_dir: Path, templates: Templates) -> dict[str, st
     digests["training"] = manifests.sha256_file(record) if record.is_file() else ""
     # The Space is source code and templates, ours and the plug-ins': they can change without a new version.
     with tempfile.TemporaryDirectory() as beside:
-        _space(facts, Path(beside), templates)
+        for kind in KINDS[:-1]:
+            (Path(beside) / kind).mkdir()
+        _made_here(facts, Path(beside), templates)
         digests["space"] = manifests.sha256_text(json.dumps(manifests.sums(Path(beside))))
-    return {**digests, "pin": facts.repositories.pin}
+    return {**digests, "pin": facts.repositories.pin, "collection": facts.offers.collection}
 
 
 def _check_names(facts: Facts) -> None:
@@ -199,6 +207,14 @@ def _given(facts: Facts, beside: Path) -> set[str]:
     return privacy.emails([facts.title, facts.description, *facts.authors, *facts.notes, *credits, *by_hand])
 
 
+def _made_here(facts: Facts, beside: Path, templates: Templates) -> None:
+    """All that no stage wrote: the Space, citations, and what the study offers beside."""
+    _space(facts, beside, templates)
+    citation.write(facts, beside)
+    benchmark.write(facts, beside)
+    endpoint.write(facts, beside)
+
+
 def _space(facts: Facts, beside: Path, templates: Templates) -> None:
     folder = beside / "space"
     folder.mkdir()
@@ -226,5 +242,6 @@ def _pins(facts: Facts, beside: Path) -> dict[str, Any]:
         "study": facts.name,
         "sdovis": __version__,
         "pin": facts.repositories.pin,
+        "collection": facts.offers.collection,
         "repositories": {kind: asdict(repository) for kind, repository in repositories.items()},
     }
