@@ -279,10 +279,14 @@ class _Handler(Wire):
 
     def _collections(self) -> Reply:
         owners = self.query.get("owner", [])
-        shown = [s for s, c in self.hub.collections.items() if c["owner"]["name"] in owners]
+        found = [
+            self._described(slug) for slug, each in self.hub.collections.items() if each["owner"]["name"] in owners
+        ]
+        shown = [each for each in found if self._known or not each["private"]]
+        # A list has no positions, and not all items.
         return (
             200,
-            [self._described(slug) for slug in shown if self._known or not self.hub.collections[slug]["private"]],
+            [{k: v for k, v in each.items() if k != "position"} | {"items": each["items"][:4]} for each in shown],
             {},
         )
 

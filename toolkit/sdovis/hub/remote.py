@@ -101,7 +101,7 @@ class Hub:
 
     def objections(self, kind: str, card: str) -> list[str]:
         """What the Hub would refuse in the metadata of a card, in its own words; nothing is sent to any repository."""
-        from huggingface_hub.utils import get_session, hf_raise_for_status
+        from huggingface_hub.utils import get_session, hf_raise_for_status  # type: ignore[attr-defined]
 
         def ask() -> list[str]:
             answer = get_session().post(

@@ -239,8 +239,9 @@ def _scores(probabilities: NDArray[np.float64], said: pd.DataFrame, scores: Scor
 def _on_card(card: str, again: Mapping[str, Estimate], scores: ScoreFacts) -> Iterator[Problem]:
     from huggingface_hub import ModelCard
 
+    said: Any = getattr(ModelCard(card).data, "eval_results", None) or ()
     wanted = {each["metric_type"]: each["metric_value"] for each in score_metrics(again, scores)}
-    printed = {each.metric_type: each.metric_value for each in ModelCard(card).data.eval_results or ()}
+    printed = {each.metric_type: each.metric_value for each in said}
     for name in sorted(wanted.keys() | printed.keys()):
         if wanted.get(name) != printed.get(name):
             yield Problem(f"{name} is {printed.get(name)}, computed again {wanted.get(name)}", "", README)

@@ -19,7 +19,7 @@ from sdovis.corpus import rejects
 from sdovis.corpus.facts import published_reasons
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation.elsewhere import PLACE
-from sdovis.release import benchmark, citation, endpoint, sbom, vendor
+from sdovis.release import benchmark, citation, endpoint, sbom, signing, vendor
 from sdovis.release.private import Private
 from sdovis.version import __version__
 
@@ -27,6 +27,8 @@ from sdovis.version import __version__
 KINDS = ("dataset", "model", "space")
 RELEASE = "release.json"
 README = "README.md"
+#: The files of a release that name its pin, which is another on a Hub that has other words under the same data.
+NAMING = (README, "space.json", citation.FILE, benchmark.RESULTS)
 #: Kind -> (folder of the run, pattern): what is released, and nothing else. No pattern matches a pickle.
 ALLOWED: Mapping[str, tuple[tuple[str, str], ...]] = {
     "dataset": (
@@ -110,13 +112,14 @@ class Release:
         return self.folder / kind / name
 
 
-def release(facts: Facts, run_dir: Path, templates: Templates) -> Release:
+def release(facts: Facts, run_dir: Path, templates: Templates, key: Path | None = None) -> Release:
     """Assemble ``run_dir/release`` from the output of the run's stages and its cards; it appears whole or not at all.
 
+    It is signed with ``key``, if there is one (see `signing`).
     Raises `BadInput` if a stage is missing or damaged, if the cards were written for something else, if the Hub would
     not accept a name, or if a file contains a token or a path of this machine.
     """
-    inputs = made_from(facts, run_dir, templates)
+    inputs = made_from(facts, run_dir, templates, key)
     _check_names(facts)
     _check_cards(facts, run_dir, templates)
     folder = run_dir / "release"
@@ -128,6 +131,8 @@ def release(facts: Facts, run_dir: Path, templates: Templates) -> Release:
         _made_here(facts, beside, templates)
         _check_whole(beside)
         sbom.write(beside, facts.name)
+        if key is not None:
+            signing.sign(beside, KINDS, NAMING, key, folder)
         if problems := Private((run_dir.resolve(),), _given(facts, beside)).problems(beside):
             raise BadInput(problems)
         (beside / RELEASE).write_text(json.dumps(_pins(facts, beside), indent=1) + "\n", encoding="utf-8")
@@ -143,7 +148,7 @@ def differ_in_kept_sections_only(ours: str, theirs: str) -> bool:
         return False
 
 
-def made_from(facts: Facts, run_dir: Path, templates: Templates) -> dict[str, str]:
+def made_from(facts: Facts, run_dir: Path, templates: Templates, key: Path | None = None) -> dict[str, str]:
     """What a release depends on. Raises `BadInput` if a stage is missing, damaged or not the one ``facts`` describe."""
     made_by = {"corpus": "prepare", "model": "train", "scores": "evaluate", "cards": "card"}
     made = {name: manifests.read(run_dir / name, made_by=verb) for name, verb in made_by.items()}
@@ -159,7 +164,12 @@ def made_from(facts: Facts, run_dir: Path, templates: Templates) -> dict[str, st
             (Path(beside) / kind).mkdir()
         _made_here(facts, Path(beside), templates)
         digests["space"] = manifests.sha256_text(json.dumps(manifests.sums(Path(beside))))
-    return {**digests, "pin": facts.repositories.pin, "collection": facts.offers.collection}
+    return {
+        **digests,
+        "pin": facts.repositories.pin,
+        "collection": facts.offers.collection,
+        "signed": signing.digest(key),
+    }
 
 
 def _check_names(facts: Facts) -> None:

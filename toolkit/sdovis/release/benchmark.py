@@ -10,10 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sdovis.cards.facts import Facts
-from sdovis.cards.markdown import plain
+from sdovis.cards.markdown import plain, yaml_of
 
 BENCHMARK, RESULTS = "eval.yaml", ".eval_results/scores.yaml"
 
@@ -26,7 +24,7 @@ def benchmark(facts: Facts, framework: str) -> str:
         "evaluation_framework": framework,
         "tasks": [{"id": name, "config": "default", "split": facts.scores.part} for name in facts.scores.overall],
     }
-    return yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=1000)
+    return yaml_of(said)
 
 
 def results(facts: Facts) -> str:
@@ -47,7 +45,7 @@ def results(facts: Facts) -> str:
         for name, entry in facts.scores.overall.items()
         if entry.estimate is not None
     ]
-    return yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True, width=1000)
+    return yaml_of(eval_result_entries_to_yaml(entries))
 
 
 def write(facts: Facts, folder: Path) -> None:

@@ -10,10 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sdovis.cards.facts import Facts
-from sdovis.cards.markdown import plain
+from sdovis.cards.markdown import plain, yaml_of
 
 FILE = "CITATION.cff"
 #: Kind of repository -> what it is in the format's words, and where the Hub has it.
@@ -41,7 +39,7 @@ def citation(facts: Facts, kind: str) -> str:
         "url": "" if where.placeholder else f"https://huggingface.co/{at}{getattr(where, kind)}",
     }
     kept = {key: value for key, value in said.items() if value}
-    return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=1000)
+    return yaml_of(kept)
 
 
 def author(name: str) -> dict[str, str]:
