@@ -163,5 +163,4 @@ def yaml_of(data: Any) -> str:
 
 def front_matter(data: dict[str, Any]) -> str:
     """The YAML block at the top of a card, including its fences."""
-    text = yaml_of(data)
-    return f"---\n{text}---\n"
+    return f"---\n{yaml_of(data)}---\n"

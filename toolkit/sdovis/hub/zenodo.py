@@ -20,7 +20,7 @@ from sdovis import disk, manifests
 from sdovis.errors import BadInput, Conflict, HubFailure, Problem
 from sdovis.hub import patience
 from sdovis.release import archive
-from sdovis.release.archive import Archive
+from sdovis.release.archive import Archived
 from sdovis.release.assembly import Release
 from sdovis.release.request import Request, Say
 from sdovis.release.targets import in_words
@@ -75,7 +75,7 @@ def zenodo(asked: Request) -> list[str]:
     return [*lines, *_draft(made, Deposits(address, token, asked.say), folder.with_name(f"{folder.name}.{DRAFT}"))]
 
 
-def _draft(made: Archive, deposits: Deposits, journal: Path) -> list[str]:
+def _draft(made: Archived, deposits: Deposits, journal: Path) -> list[str]:
     """Make a draft of the archive, or go on with the one that is there. Every step may be repeated."""
     draft = _known(deposits, journal, made) or deposits.find(made) or deposits.create(made)
     if draft.get("submitted"):
@@ -98,7 +98,7 @@ def _draft(made: Archive, deposits: Deposits, journal: Path) -> list[str]:
     return lines
 
 
-def _known(deposits: Deposits, journal: Path, made: Archive) -> Mapping[str, Any] | None:
+def _known(deposits: Deposits, journal: Path, made: Archived) -> Mapping[str, Any] | None:
     """The draft that an earlier call made, if it is still there."""
     try:
         said = json.loads(journal.read_text(encoding="utf-8"))
@@ -139,7 +139,7 @@ class Deposits:
         answer = self._asked("reading the draft", "GET", f"{self._all}/{number}", missing=True)
         return None if answer is None else dict(answer)
 
-    def find(self, made: Archive) -> Mapping[str, Any] | None:
+    def find(self, made: Archived) -> Mapping[str, Any] | None:
         """A draft of this archive that was made before, and of which nothing is known here."""
         page = 1
         while True:
@@ -153,7 +153,7 @@ class Deposits:
                 return None
             page += 1
 
-    def create(self, made: Archive) -> Mapping[str, Any]:
+    def create(self, made: Archived) -> Mapping[str, Any]:
         """A draft with the archive's metadata, by which it is found again if the answer is lost."""
         self._say(f"making a draft at {self.address}")
         pauses = iter(patience.PAUSES)

@@ -37,7 +37,7 @@ _OF_ZENODO = {
 
 
 @dataclass(frozen=True)
-class Archive:
+class Archived:
     """An archive in ``folder``, and its files in the order in which they are uploaded; ``metadata`` is Zenodo's."""
 
     folder: Path
@@ -103,12 +103,12 @@ def write(release: Release, folder: Path) -> None:
     (folder / SUMS).write_text("".join(f"{digest}  {file}\n" for file, digest in sums.items()), encoding="utf-8")
 
 
-def load(folder: Path, release: Release) -> Archive:
+def load(folder: Path, release: Release) -> Archived:
     """The archive of a release that is in ``folder``."""
     metadata = json.loads((folder / ZENODO).read_text(encoding="utf-8"))
     # The zip comes last: with it, all is there.
     files = (citation.FILE, croissant.FILE, SUMS, f"{name(release)}.zip")
-    return Archive(folder, release.pin, files, metadata)
+    return Archived(folder, release.pin, files, metadata)
 
 
 def _croissant(release: Release, inside: str, archive: tuple[str, str] | None = None) -> str:
