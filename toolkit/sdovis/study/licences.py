@@ -48,7 +48,7 @@ def on_the_hub(text: str) -> str:
         hint = near if near.startswith("did you mean") else _LISTED
         what = f"{text!r} is not an SPDX identifier of a licence that the Hub knows"
         raise ValueError(
-            f"{what}; {hint} write 'other' for another licence, and describe it in source.credit or publish.notes"
+            f"{what}; {hint} write 'other' for another licence, and name it with publish.licence_name and publish.licence_link"
         )
     return found
 
