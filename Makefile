@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test fuzz check docs format lock clean
+.PHONY: demo test fuzz check docs format lock changelog clean
 
 demo: .venv/installed
 	$(BIN)/sdovis simulate simulated
@@ -33,6 +33,10 @@ format: .venv/installed
 # After a change of pyproject.toml, space/requirements.txt or constraints.txt, which has the versions.
 lock: .venv/installed
 	$(BIN)/python locks/lock.py
+
+# The fragments of changes/ go into CHANGELOG.md.
+changelog:
+	$(PYTHON) changes/collect.py
 
 clean:
 	rm -rf .venv docs/_build runs simulated simulated_full_disc mixed

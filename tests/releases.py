@@ -38,6 +38,7 @@ def crafted(tmp_path: Path) -> Crafted:
         seed: int = 0,
         namespace: str = "org",
         without: tuple[str, ...] = (),
+        collection: str = "",
         extra: Mapping[str, bytes] | None = None,
     ) -> Path:
         rng = np.random.default_rng(seed)
@@ -60,7 +61,9 @@ def crafted(tmp_path: Path) -> Crafted:
                 for kind in KINDS
             }
             repositories = {kind: {"id": f"{namespace}/sun", "files": sums[kind]} for kind in KINDS}
-            text = json.dumps({"study": "sun", "sdovis": "0.1.0", "pin": pin, "repositories": repositories})
+            told = {"study": "sun", "sdovis": "0.1.0", "pin": pin, "repositories": repositories}
+            # Without a collection it is a release of format 1.
+            text = json.dumps(told | ({"collection": collection, "format": 2} if collection else {}))
             (beside / "release.json").write_text(text)
         return folder
 

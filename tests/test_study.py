@@ -261,8 +261,25 @@ def test_every_licence_of_the_hub_names_itself():
 
 
 @pytest.mark.parametrize(
+    "given",
+    ["10.5281/zenodo.1234567", "https://doi.org/10.5281/zenodo.1234567", "doi:10.5281/zenodo.1234567",
+     " http://dx.doi.org/10.5281/zenodo.1234567"],
+)  # fmt: skip
+def test_a_doi_is_kept_bare_however_it_is_written(study_file, given):
+    assert studies.load(study_file, [f'publish.doi="{given}"']).publish.doi == "10.5281/zenodo.1234567"
+
+
+@pytest.mark.parametrize(
     ("assignment", "said"),
     [
+        ("publish.doi=zenodo.1234567", "publish.doi: 'zenodo.1234567' is not a DOI; write it as 10.5281"),
+        ("publish.doi=10.5281/", "'10.5281/' is not a DOI"),
+        ("publish.doi=10.5281/zeno do", "is not a DOI"),
+        ("publish.licence_name=SDO rules", "'SDO rules' cannot be the name of a licence on the Hub; write 'sdo-rules'"),
+        ("publish.licence_name=mit", "'mit' is a licence that the Hub knows; give it as publish.licence"),
+        ("publish.licence_link=sdo.gsfc.nasa.gov", "is not a web address; write it as https://"),
+        ("publish.collection=Sun", "publish.collection needs publish.namespace"),
+        ("publish.benchmark=Our Own", "publish.benchmark"),
         ("publish.licence=cc-by-4", "publish.licence: 'cc-by-4' is not .*; did you mean 'cc-by-4.0'"),
         ("source.licence=apche-2.0", "source.licence: 'apche-2.0' is not .*; did you mean 'apache-2.0'"),
         ("source.licence=ask Jane", "source.licence: 'ask Jane' is not .*repositories-licenses; write 'other'"),

@@ -62,6 +62,9 @@ def png(words: str) -> bytes:
 
 KINDS: dict[str, Callable[[str], bytes]] = {
     "README.md": text,
+    "CITATION.cff": text,
+    "eval.yaml": text,
+    "model.sig": document,
     "sdovis/code.py": text,
     "scores.json": document,
     "rejects.csv": table,
@@ -158,7 +161,8 @@ def signed(words: str) -> bytes:
 
 
 SIGNED = {
-    "README.md": text, "scores.json": document, "rejects.csv": table, "strings.parquet": strings,
+    "README.md": text, "CITATION.cff": text, "eval.yaml": text, "scores.json": document, "rejects.csv": table,
+    "strings.parquet": strings,
     "notes.parquet": with_notes, "file_notes.parquet": with_file_notes, "headers.parquet": headers,
     "model.safetensors": tensors, "figures/a.png": signed,
 }  # fmt: skip

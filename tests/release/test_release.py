@@ -16,8 +16,8 @@ from runs import Run, remade
 from sdovis import manifests
 from sdovis.cards import card, templates
 from sdovis.errors import BadInput
-from sdovis.hub.pins import NAMING
-from sdovis.release.assembly import Release, made_from, release
+from sdovis.release.assembly import NAMING, Release, made_from, release
+from sdovis.release.benchmark import RESULTS
 
 KINDS = ("dataset", "model", "space")
 BUILT_IN = templates.load(None)
@@ -34,7 +34,7 @@ def run(finished_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> R
 def test_the_three_repositories_are_there_with_their_sums(run: Run):
     made = release(run.facts, run.folder, BUILT_IN)
     assert Release.load(run.folder / "release") == made
-    assert next(iter(json.loads((made.folder / "release.json").read_text()).items())) == ("format", 1)
+    assert next(iter(json.loads((made.folder / "release.json").read_text()).items())) == ("format", 2)
     assert made.pin == run.facts.repositories.pin
     assert {kind: made.repositories[kind].id for kind in KINDS} == dict.fromkeys(KINDS, "org/small")
     for kind in KINDS:
@@ -44,22 +44,33 @@ def test_the_three_repositories_are_there_with_their_sums(run: Run):
         assert {name: manifests.sha256_file(path) for name, path in files.items()} == made.repositories[kind].files
     parts = ("train", "validation", "test")
     assert set(made.repositories["dataset"].files) == {
-        "README.md", "audit.json", "corpus.json", "rejects.csv", *(f"data/{p}-00000-of-00001.parquet" for p in parts),
+        "README.md", "CITATION.cff", "audit.json", "corpus.json", "rejects.csv",
+        *(f"data/{p}-00000-of-00001.parquet" for p in parts),
     }  # fmt: skip
     model = set(made.repositories["model"].files)
     assert {
         "README.md", "config.json", "model.safetensors", "preprocessor_config.json", "scores.json", "training.json",
         "predictions.parquet", "baselines.parquet", "latency.parquet", "figures/confusion_matrix.png",
-        "familiarity.safetensors", "familiarity.json", "strangers.parquet",
+        "familiarity.safetensors", "familiarity.json", "strangers.parquet", "CITATION.cff",
     } < model  # fmt: skip
-    assert {Path(name).suffix for name in model} == {".md", ".json", ".safetensors", ".parquet", ".png"}
+    served = {name for name in model if name.startswith("sdovis")} | {"handler.py", "requirements.txt"}
+    assert {Path(name).suffix for name in model - served} == {
+        ".md",
+        ".json",
+        ".safetensors",
+        ".parquet",
+        ".png",
+        ".cff",
+    }
+    beside = {name for name in made.repositories["space"].files if name.startswith("sdovis")}
+    assert served == beside | {"handler.py", "requirements.txt"}
 
 
 def test_the_pin_is_named_where_publishing_expects_it_and_nowhere_else(run: Run):
     made = release(run.facts, run.folder, BUILT_IN)
     files = [(kind, name) for kind in KINDS for name in made.repositories[kind].files]
     naming = {name for kind, name in files if made.pin.encode() in made.path(kind, name).read_bytes()}
-    assert naming == set(NAMING)
+    assert naming == set(NAMING) - {RESULTS}, "which a study has to ask for"
 
 
 def test_every_picture_a_card_shows_is_in_its_repository(run: Run):

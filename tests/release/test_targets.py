@@ -67,8 +67,8 @@ def test_a_release_of_a_newer_format_is_one_line(crafted: Crafted):
     released = crafted()
     told = json.loads((released / "release.json").read_text())
     assert "format" not in told, "as releases of format 1 were before they said so"
-    remade(released, {"release.json": json.dumps(told | {"format": 2}).encode()})
-    with pytest.raises(BadInput, match=r"release\.json: is in format 2, but sdovis .* knows formats only up to 1"):
+    remade(released, {"release.json": json.dumps(told | {"format": 3}).encode()})
+    with pytest.raises(BadInput, match=r"release\.json: is in format 3, but sdovis .* knows formats only up to 2"):
         Release.load(released)
 
 

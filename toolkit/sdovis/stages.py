@@ -432,10 +432,11 @@ def release(study: Study, folders: Folders, say: Say) -> Release:
     gathered = facts.gather(study, folders.run)
     # Written every time, so that sections edited by hand since the last time are carried over.
     card.write(gathered, folders.run, used)
-    if manifests.finished(folders.release, releases.made_from(gathered, folders.run, used)):
+    key = study.publish.signing_key
+    if manifests.finished(folders.release, releases.made_from(gathered, folders.run, used, key)):
         say("release: nothing changed, keeping the release")
         return releases.Release.load(folders.release)
-    return _timed(say, "release", lambda: releases.release(gathered, folders.run, used))
+    return _timed(say, "release", lambda: releases.release(gathered, folders.run, used, key))
 
 
 def report(study: Study, folders: Folders, say: Say) -> Report:

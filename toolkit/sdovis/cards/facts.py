@@ -53,6 +53,15 @@ class Repositories:
 
 
 @dataclass(frozen=True)
+class Offers:
+    """What goes out beside the three repositories, as the study asks: see `study.publishing.Publish`."""
+
+    collection: str = ""
+    benchmark: str = ""
+    endpoint: bool = True
+
+
+@dataclass(frozen=True)
 class ClassFacts:
     """One class: what it means, the field's classes merged into it with their rows, and how the source of the rows wrote it."""
 
@@ -166,6 +175,10 @@ class Facts:
     fetched: tuple[ArchiveFacts, ...] = ()
     space: Space = field(default_factory=Space)
     parity: ParityFacts | None = None
+    licence_name: str = ""
+    licence_link: str = ""
+    doi: str = ""
+    offers: Offers = Offers()
 
     @property
     def headline(self) -> Headline:
@@ -314,6 +327,10 @@ def gather(study: Study, run_dir: Path) -> Facts:
         fetched=corpus.fetched or (),
         space=study.space,
         parity=ParityFacts.load(run_dir / parity.FOLDER) if exported else None,
+        licence_name=study.publish.licence_name,
+        licence_link=study.publish.licence_link,
+        doi=study.publish.doi,
+        offers=Offers(study.publish.collection, study.publish.benchmark, study.publish.endpoint),
     )
 
 

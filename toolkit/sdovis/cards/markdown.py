@@ -156,7 +156,11 @@ def _quoted(dumper: Any, text: str) -> Any:
 _Dumper.add_representer(str, _quoted)
 
 
+def yaml_of(data: Any) -> str:
+    """``data`` in YAML, texts in quotes where another reader might take them for something else."""
+    return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000))
+
+
 def front_matter(data: dict[str, Any]) -> str:
     """The YAML block at the top of a card, including its fences."""
-    text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
-    return f"---\n{text}---\n"
+    return f"---\n{yaml_of(data)}---\n"

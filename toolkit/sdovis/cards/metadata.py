@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
 from sdovis.cards.facts import Facts
 from sdovis.cards.markdown import plain
+from sdovis.evaluation.facts import ScoreFacts
 from sdovis.statistics.bootstrap import Estimate
+from sdovis.study.licences import HUB
 
 #: Upper limits of the Hub's size categories.
 _SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10_000_000: "1M<n<10M"}
@@ -25,7 +28,7 @@ def dataset_metadata(facts: Facts) -> dict[str, Any]:
         pretty_name=plain(facts.title),
         task_categories=["image-classification"],
         size_categories=[next((name for limit, name in _SIZES.items() if facts.rows < limit), "n>10M")],
-        **_licence(facts.provenance.licence, facts.licence),
+        **_licence(facts, facts.provenance.licence, facts.licence),
         tags=_tags(facts),
         configs=[
             {
@@ -59,7 +62,7 @@ def model_metadata(facts: Facts) -> dict[str, Any]:
         "dataset_revision": where.pin,
     }
     card = ModelCardData(
-        **_licence(facts.licence),
+        **_licence(facts, facts.licence),
         library_name="transformers",
         pipeline_tag="image-classification",
         base_model=facts.network.hub_id or None,
@@ -67,7 +70,7 @@ def model_metadata(facts: Facts) -> dict[str, Any]:
         metrics=[_metric(name) for name in facts.scores.overall],
         tags=_tags(facts),
         model_name=facts.name,
-        eval_results=[EvalResult(**shared, **metric) for metric in _metrics(facts)],
+        eval_results=[EvalResult(**shared, **metric) for metric in score_metrics(facts.scores.overall, facts.scores)],
         widget=[
             {
                 "src": example.file,
@@ -112,16 +115,16 @@ def _metric(name: str) -> str:
     return _METRICS.get(name, name.replace("-", "_"))
 
 
-def _metrics(facts: Facts) -> list[dict[str, Any]]:
-    bootstrap = facts.scores.bootstrap
+def score_metrics(overall: Mapping[str, Estimate], scores: ScoreFacts) -> list[dict[str, Any]]:
+    """Scores that are one number as entries of a card's model index; ``scores`` says how their intervals were made."""
     how = {
         "unit": "region",
-        "regions": facts.scores.regions,
-        "samples": bootstrap.samples,
-        "confidence": bootstrap.confidence,
+        "regions": scores.regions,
+        "samples": scores.bootstrap.samples,
+        "confidence": scores.bootstrap.confidence,
     }
     found = []
-    for name, entry in facts.scores.overall.items():
+    for name, entry in overall.items():
         title = name.replace("-", " ")
         rows = [("", title, entry.estimate, None), *_bounds(title, entry, how)]
         found += [
@@ -142,14 +145,17 @@ def _bounds(
     ]
 
 
-def _licence(*given: str) -> dict[str, Any]:
-    """The Hub knows licences by identifier; any other text becomes the name of an `other` licence."""
+def _licence(facts: Facts, *given: str) -> dict[str, Any]:
+    """The Hub knows licences by identifier; any other is an `other` licence, with the name and link that the study gives."""
     names = list(dict.fromkeys(plain(text).lower() for text in given if plain(text)))
     if not names:
         return {"license": "unknown"}
-    if all(re.fullmatch(r"[a-z0-9]+([.-][a-z0-9]+)*", name) for name in names):
+    unknown = [name for name in names if name not in HUB]
+    if not unknown and "other" not in names:
         return {"license": names[0] if len(names) == 1 else names}
-    return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", "-".join(names)).strip("-") or "other"}
+    named = facts.licence_name or re.sub(r"[^a-z0-9.]+", "-", "-".join(unknown)).strip("-")
+    found = {"license": "other", "license_name": named, "license_link": facts.licence_link}
+    return {key: text for key, text in found.items() if text}
 
 
 def _tags(facts: Facts) -> list[str]:

@@ -7,6 +7,7 @@ the empty line it leaves disappears.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from urllib.parse import quote
 
 from sdovis.cards import engines, explanation, parts, probabilities, skill, strange, usage
 from sdovis.cards.facts import Facts
@@ -14,6 +15,8 @@ from sdovis.cards.markdown import Markdown, bibtex, blocks, code, count, day, li
 
 #: The credit that SDO's rules of the road ask for.
 COURTESY = "NASA/SDO and the AIA, EVE, and HMI science teams"
+#: What an address may hold as it is.
+_URL = ":/?#@!$&'*+,;=%~"
 
 
 # --- at the head of a card ------------------------------------------------------------------------------------------
@@ -215,6 +218,17 @@ def model_citation(facts: Facts) -> Markdown:
     return _citation(facts, verbatim(facts.name), "model", verbatim(facts.repositories.model))
 
 
+def doi(facts: Facts) -> Markdown:
+    """The DOI of the release, once it has one."""
+    return Markdown(f"DOI: [{md(facts.doi)}](https://doi.org/{quote(facts.doi)})" if facts.doi else "")
+
+
+def other_licence(facts: Facts) -> Markdown:
+    """What 'other' stands for, where the Hub does not list a licence."""
+    named = "other" in (facts.licence, facts.provenance.licence) and facts.licence_name and facts.licence_link
+    return Markdown(f"'other' is [{md(facts.licence_name)}]({quote(facts.licence_link, safe=_URL)})." if named else "")
+
+
 def _citation(facts: Facts, key: str, kind: str, where: str) -> Markdown:
     authors = " and ".join(bibtex(author) for author in facts.authors)
     return lines(
@@ -223,6 +237,7 @@ def _citation(facts: Facts, key: str, kind: str, where: str) -> Markdown:
         f"  author = {{{authors}}}," if facts.authors else "",
         f"  version = {{{verbatim(facts.repositories.pin)}}},",
         f"  howpublished = {{Hugging Face Hub, {kind}}},",
+        f"  doi = {{{bibtex(facts.doi)}}}," if facts.doi else "",
         f"  url = {{https://huggingface.co/{where}}}",
         "}",
     )
@@ -255,6 +270,8 @@ SENTENCES: Mapping[str, Callable[[Facts], Markdown]] = {
         dataset_licence,
         model_licence,
         courtesy,
+        other_licence,
+        doi,
         dataset_citation,
         model_citation,
         versions,

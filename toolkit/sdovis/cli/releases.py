@@ -65,20 +65,72 @@ def report(study_file: StudyFile, sets: Sets = None) -> None:
 
 
 @app.command()
-def verify(run: Annotated[Path, typer.Argument(help="Run folder, runs/NAME.", show_default=False)]) -> None:
+def verify(
+    run: Annotated[Path | None, typer.Argument(help="Run folder, runs/NAME.", show_default=False)] = None,
+    published: Annotated[
+        str,
+        typer.Option(metavar="NAMESPACE/NAME", help="Instead of a run: a published release, loaded from where it is."),
+    ] = "",
+    revision: Annotated[
+        str, typer.Option(metavar="PIN", help="With --published: its pin, by default the one that the Space names.")
+    ] = "",
+    public_key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Check the release's signatures with this key (PEM), by default with that of the study.",
+        ),
+    ] = None,
+    space: Annotated[
+        bool, typer.Option("--space/--no-space", help="With --published: ask the Space's page too.")
+    ] = True,
+) -> None:
     """Recompute every number on the cards and the report from the saved predictions and the corpus, and the release's bill
-    of materials.
+    of materials; check the release's signatures, if it has any.
 
-    Exit code 2 if anything differs.
+    With --published nothing of the run is needed: dataset, model and page are loaded by their names as anybody would, the
+    test images are classified again, and the scores compared with what was published. Exit code 2 if anything differs, 3
+    if the network or the Hub fails.
     """
+    if run is not None and published:
+        raise BadInput("verify: give a run folder or --published NAMESPACE/NAME, not both")
+    if published and public_key is not None:
+        raise BadInput("verify: --public-key goes with a run folder")
+    if published:
+        from sdovis.hub.reproduction import reproduce
+
+        found = reproduce(published, revision, space=space, say=say)
+        if found.differences:
+            raise BadInput(found.differences)
+        for line in found.lines():
+            typer.echo(line)
+        return
+    if run is None or revision or not space:
+        what = (
+            "--revision and --no-space go with --published"
+            if run
+            else "give a run folder, or --published NAMESPACE/NAME"
+        )
+        raise BadInput(f"verify: {what}")
+    _verify_run(run, public_key)
+
+
+def _verify_run(run: Path, public_key: Path | None) -> None:
     from sdovis.cards import verify as cards
-    from sdovis.release import sbom
+    from sdovis.release import sbom, signing
+    from sdovis.release.assembly import KINDS, NAMING
     from sdovis.report import verify as reports
 
     again = cards.again(run)
-    if mismatches := [*cards.verify(run, again), *reports.verify(run, again), *sbom.verify(run)]:
-        raise BadInput(mismatch.problem for mismatch in mismatches)
-    typer.echo(f"{run}: every number on the cards was recomputed and agrees")
+    mismatches = [*cards.verify(run, again), *reports.verify(run, again), *sbom.verify(run)]
+    problems = [mismatch.problem for mismatch in mismatches]
+    key = public_key or studies.load(run / "study.toml").publish.signing_key
+    if key is not None:
+        problems += signing.verify(run / "release", KINDS, NAMING, signing.public_key(key))
+    if problems:
+        raise BadInput(problems)
+    signed = ", and its signatures hold" if key is not None else ""
+    typer.echo(f"{run}: every number on the cards was recomputed and agrees{signed}")
 
 
 @app.command()

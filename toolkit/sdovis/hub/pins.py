@@ -17,10 +17,7 @@ from sdovis.cards import measured
 from sdovis.cards.card import merge
 from sdovis.hub.plan import Contents, differences
 from sdovis.hub.remote import Hub, Refs, Stored
-from sdovis.release.assembly import README, Release, differ_in_kept_sections_only
-
-#: The files of a release that name its pin.
-NAMING = (README, "space.json")
+from sdovis.release.assembly import NAMING, README, Release, differ_in_kept_sections_only
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,18 @@ commit each. At every moment each revision that main of a repository names exist
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sdovis.cards.facts import PLACEHOLDER
 from sdovis.errors import BadInput, Conflict, HubFailure, Problem
-from sdovis.hub import pins
+from sdovis.hub import acceptance, pins
+from sdovis.hub.collection import Collecting
 from sdovis.hub.journal import NAME, Journal
 from sdovis.hub.plan import Plan
-from sdovis.hub.remote import Hub
+from sdovis.hub.remote import Hub, Refusal
 from sdovis.hub.repository import Publishing
 from sdovis.release.assembly import KINDS, Release
 from sdovis.release.request import Say
@@ -36,10 +37,11 @@ class Published:
     commits: Mapping[str, str]
     sent: tuple[str, ...]
     notes: tuple[str, ...]
+    collection: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """All of it in words."""
-        return [line for plan in self.plans for line in plan.lines()] + list(self.notes)
+        return [line for plan in self.plans for line in plan.lines()] + [*self.collection, *self.notes]
 
 
 def publish(
@@ -60,19 +62,23 @@ def publish(
     private until everything is there. ``namespace``, if given, must be the one the release was made for; ``accept``
     lists newest commits (or their first characters) by others that may be built upon, and their files replaced.
 
-    Raises `BadInput` for a release that is incomplete or has no owner, `Conflict` if somebody else has changed a
-    repository since or is publishing to it, or if it is public and ``private`` is requested, and `HubFailure`.
+    What the Hub would refuse is found before anything is created (`acceptance`), and a repository that was created in vain
+    is removed again. Raises `BadInput` for a release that is incomplete, has no owner or would be refused, `Conflict` if
+    somebody else has changed a repository since or is publishing to it, or if it is public and ``private`` is requested,
+    and `HubFailure`.
     """
     release = Release.load(release_dir)
     _check_owner(release, namespace)
     hub = Hub(endpoint, token, say)
-    hub.account()
+    acceptance.check(hub, release)
     journal = Journal(release_dir.parent / NAME)
     with nullcontext() if dry_run else journal.locked():
         work = [Publishing(hub, journal, release, kind, private, accept) for kind in KINDS]
         pin, plans = _examined(work, release)
         commits = {plan.kind: plan.parent for plan in plans}
         sent: tuple[str, ...] = ()
+        collecting = Collecting(hub, release, private)
+        collection = tuple(collecting.lines())
         if not dry_run:
             if any(item.unfinished(plan) for item, plan in zip(work, plans, strict=True)):
                 pin, commits = _sent(work, release, say)
@@ -80,8 +86,9 @@ def publish(
             for item, plan in zip(work, plans, strict=True):
                 if plan.made_public:
                     item.make_public(say)
+            collecting.complete(say)
     notes = (*_on_the_pin(release, pin, dry_run), *_notes(hub, release, private, plans[-1], dry_run))
-    return Published(pin, dry_run, plans, commits, sent, notes)
+    return Published(pin, dry_run, plans, commits, sent, notes, collection)
 
 
 def _examined(work: Sequence[Publishing], release: Release) -> tuple[str, tuple[Plan, ...]]:
@@ -95,11 +102,13 @@ def _examined(work: Sequence[Publishing], release: Release) -> tuple[str, tuple[
 def _sent(work: Sequence[Publishing], release: Release, say: Say) -> tuple[str, dict[str, str]]:
     """Send what is missing: create, prepare, tag, show. Returns the pin and the newest commits of main."""
     first = work[0]
-    first.create()
-    first.lock()
+    with _withdrawn(work):
+        first.create()
+        first.lock()
     try:
-        for item in work:
-            item.create()
+        with _withdrawn(work):
+            for item in work[1:]:
+                item.create()
         # Another publisher may have been at work until a moment ago; from here on none is.
         pin, plans = _examined(work, release)
         _prepare(work, plans)
@@ -116,6 +125,17 @@ def _sent(work: Sequence[Publishing], release: Release, say: Say) -> tuple[str, 
     for item in reversed(work):
         item.unlock()
     return pin, commits
+
+
+@contextmanager
+def _withdrawn(work: Sequence[Publishing]) -> Iterator[None]:
+    """What was created in vain is removed again if the Hub refuses to create the rest."""
+    try:
+        yield
+    except Refusal:
+        for item in reversed(work):
+            item.withdraw()
+        raise
 
 
 def _prepare(work: Sequence[Publishing], plans: Sequence[Plan]) -> None:

@@ -31,6 +31,21 @@ class Stored:
 
 
 @dataclass(frozen=True)
+class Account:
+    """Whose token it is. ``roles``: each namespace -> the account's role there, "" where the Hub does not say; ``token``:
+    what the token may do, "read", "write" or "fineGrained".
+    """
+
+    name: str
+    roles: Mapping[str, str]
+    token: str
+
+
+class Refusal(HubFailure):
+    """The Hub understood what was asked, and will not do it: another try would end the same way."""
+
+
+@dataclass(frozen=True)
 class State:
     """A repository as it is: newest commit, visibility, and its files except the Hub's own."""
 
@@ -75,9 +90,35 @@ class Hub:
         self._say = say
         self._contents: dict[tuple[str, ...], bytes] = {}
 
-    def account(self) -> str:
-        """The name of the account. Raises `HubFailure` if there is no valid token."""
-        return str(self._asked("looking up your account", self.api.whoami)["name"])
+    def account(self) -> Account:
+        """The account. Raises `HubFailure` if there is no valid token."""
+        said = self._asked("looking up your account", self.api.whoami)
+        token = said.get("auth", {}).get("accessToken") or {}
+        scoped = (token.get("fineGrained") or {}).get("scoped") or []
+        roles = {str(each.get("entity", {}).get("name", "")): "" for each in scoped}
+        roles |= {str(each["name"]): str(each.get("roleInOrg", "")) for each in said.get("orgs", ())}
+        return Account(str(said["name"]), roles | {str(said["name"]): ""}, str(token.get("role", "")))
+
+    def objections(self, kind: str, card: str) -> list[str]:
+        """What the Hub would refuse in the metadata of a card, in its own words; nothing is sent to any repository."""
+        from huggingface_hub.utils import get_session, hf_raise_for_status  # type: ignore[attr-defined]
+
+        def ask() -> list[str]:
+            answer = get_session().post(
+                f"{self.endpoint}/api/validate-yaml",
+                json={"content": card, "repoType": kind},
+                headers=self.api._build_hf_headers(),
+            )
+            if answer.status_code == 400:
+                return [_line(each.get("message")) for each in answer.json().get("errors", ())] or [_line(answer.text)]
+            hf_raise_for_status(answer)
+            return []
+
+        return self._asked(f"checking the card of the {kind}", ask)
+
+    def remove(self, kind: str, name: str) -> None:
+        """Delete a repository. Only for one that was created a moment ago and that nothing was put into."""
+        self._asked(f"removing the empty {kind} {name}", lambda: self.api.delete_repo(name, repo_type=kind))
 
     def state(self, kind: str, name: str) -> State | None:
         """The repository's state; None if it does not exist, or not for this account."""
@@ -207,6 +248,35 @@ class Hub:
         """The names of a Space's secrets; their values cannot be read."""
         return set(self._asked(f"reading the secrets of the Space {space}", lambda: self.api.get_space_secrets(space)))
 
+    def collection(self, owner: str, title: str) -> str:
+        """The slug of an account's collection of that title, "" if it has none."""
+        found = self._asked(
+            f"reading the collections of {owner}", lambda: list(self.api.list_collections(owner=owner, limit=None))
+        )
+        return next((str(each.slug) for each in found if each.title == title), "")
+
+    def collected(self, slug: str) -> set[tuple[str, str]]:
+        """Kind and id of each thing in a collection."""
+        found = self._asked(f"reading the collection {slug}", lambda: self.api.get_collection(slug))
+        return {(str(each.item_type), str(each.item_id)) for each in found.items}
+
+    def create_collection(self, owner: str, title: str, *, private: bool) -> str:
+        """The slug of a new collection, or of the one of that title that is there."""
+        doing = f"making the collection {title!r} of {owner}"
+        return str(
+            self._asked(
+                doing, lambda: self.api.create_collection(title, namespace=owner, private=private, exists_ok=True)
+            ).slug
+        )
+
+    def add_to_collection(self, slug: str, kind: str, name: str) -> None:
+        """Add a repository; one that is in it stays."""
+        item: Any = kind
+        self._asked(
+            f"adding the {kind} {name} to the collection {slug}",
+            lambda: self.api.add_collection_item(slug, item_id=name, item_type=item, exists_ok=True),
+        )
+
     def download(self, kind: str, name: str, revision: str, folder: Path) -> Path:
         """A whole repository at a revision, into ``folder``."""
         return Path(
@@ -249,7 +319,8 @@ class Hub:
             return Conflict(f"{doing}: somebody else has committed; look at it, then publish again")
         said = getattr(cause, "server_message", None) or _line(cause)
         hint = "; use a token with write access (HF_TOKEN, or hf auth login)" if status in (401, 403) else ""
-        return HubFailure(f"{doing}: {self.endpoint} answered {status}: {_line(said)}{hint}")
+        failure = HubFailure if status in patience.PASSING or status >= 500 else Refusal
+        return failure(f"{doing}: {self.endpoint} answered {status}: {_line(said)}{hint}")
 
 
 def _cause(error: BaseException) -> BaseException:

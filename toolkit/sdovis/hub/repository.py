@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 
 from sdovis.cards.card import merge
 from sdovis.errors import BadInput, Conflict, HubFailure, SdovisError
@@ -32,6 +33,7 @@ class Publishing:
         self.state: State | None = None
         self.refs = Refs({}, {})
         self._held: Entry | None = None
+        self._created = ""
 
     # --- looking ----------------------------------------------------------------------------------------------------
 
@@ -119,6 +121,25 @@ class Publishing:
                     f"the {self.kind} {self.id} was created as private but is public: nothing was sent to it"
                 )
             self.state = created
+            self._created = created.commit
+
+    def withdraw(self) -> None:
+        """Remove the repository if it was created a moment ago and holds nothing but what the Hub put there.
+
+        The branch that keeps other publishers away is ours, and empty but for that.
+        """
+        with suppress(HubFailure, Conflict):
+            now, refs = self.hub.state(self.kind, self.id), self.hub.refs(self.kind, self.id)
+            untouched = now is not None and now.private and now.commit == self._created and not refs.tags
+            if untouched and refs.branches.keys() <= {"main", BRANCH} and self._only_locked(refs):
+                self.hub.remove(self.kind, self.id)
+
+    def _only_locked(self, refs: Refs) -> bool:
+        head = refs.branches.get(BRANCH)
+        if head in (None, self._created) or self.state is None:
+            return True
+        files = self.hub.files(self.kind, self.id, head)
+        return self._begun_by_us() and files.keys() - {LOCK} <= self.state.files.keys()
 
     def lock(self) -> None:
         """Begin on the branch, if nobody else has. Raises `Conflict` if somebody has.

@@ -19,7 +19,7 @@ from sdovis.corpus import rejects
 from sdovis.corpus.facts import published_reasons
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation.elsewhere import PLACE
-from sdovis.release import sbom, vendor
+from sdovis.release import benchmark, citation, endpoint, sbom, signing, vendor
 from sdovis.release.private import Private
 from sdovis.study import Space
 from sdovis.version import __version__
@@ -27,10 +27,9 @@ from sdovis.version import __version__
 #: In the order in which they are published: each refers only to those before it.
 KINDS = ("dataset", "model", "space")
 RELEASE = "release.json"
-STEPS: tuple[formats.Step, ...] = ()
 README = "README.md"
-#: Rows left out; released without the cells that it quotes for their owner.
-
+#: The files of a release that name its pin, which is another on a Hub that has other words under the same data.
+NAMING = (README, "space.json", citation.FILE, benchmark.RESULTS)
 #: Kind -> (folder of the run, pattern): what is released, and nothing else. No pattern matches a pickle.
 ALLOWED: Mapping[str, tuple[tuple[str, str], ...]] = {
     "dataset": (
@@ -70,6 +69,14 @@ NEEDED = {
 }
 
 
+def _without_collection(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Format 1 -> 2: the title of a collection on the Hub, none in format 1."""
+    return {**data, "collection": ""}
+
+
+STEPS: tuple[formats.Step, ...] = (_without_collection,)
+
+
 @dataclass(frozen=True)
 class Repository:
     """One repository: its id on the Hub and its files, path -> sha256."""
@@ -87,6 +94,7 @@ class Release:
     sdovis: str
     pin: str
     repositories: Mapping[str, Repository]
+    collection: str = ""
 
     @classmethod
     def load(cls, folder: Path) -> Release:
@@ -99,7 +107,7 @@ class Release:
             written = json.loads((folder / RELEASE).read_text(encoding="utf-8"))
             data = formats.brought_up(written, STEPS, file=str(folder / RELEASE))
             repositories = {kind: Repository(**data["repositories"][kind]) for kind in KINDS}
-            return cls(folder, data["study"], data["sdovis"], data["pin"], repositories)
+            return cls(folder, data["study"], data["sdovis"], data["pin"], repositories, data["collection"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(Problem(f"is damaged: {error!r}", "run sdovis run", str(folder / RELEASE))) from error
 
@@ -108,13 +116,14 @@ class Release:
         return self.folder / kind / name
 
 
-def release(facts: Facts, run_dir: Path, templates: Templates) -> Release:
+def release(facts: Facts, run_dir: Path, templates: Templates, key: Path | None = None) -> Release:
     """Assemble ``run_dir/release`` from the output of the run's stages and its cards; it appears whole or not at all.
 
+    It is signed with ``key``, if there is one (see `signing`).
     Raises `BadInput` if a stage is missing or damaged, if the cards were written for something else, if the Hub would
     not accept a name, or if a file contains a token or a path of this machine.
     """
-    inputs = made_from(facts, run_dir, templates)
+    inputs = made_from(facts, run_dir, templates, key)
     _check_names(facts)
     _check_cards(facts, run_dir, templates)
     folder = run_dir / "release"
@@ -123,9 +132,11 @@ def release(facts: Facts, run_dir: Path, templates: Templates) -> Release:
             for source, pattern in allowed:
                 _copy(run_dir / source, pattern, beside / kind)
         _rejects(run_dir / "corpus", beside / "dataset")
-        _space(facts, beside, templates)
+        _made_here(facts, beside, templates)
         _check_whole(beside)
         sbom.write(beside, facts.name)
+        if key is not None:
+            signing.sign(beside, KINDS, NAMING, key, folder)
         if problems := Private((run_dir.resolve(),), _given(facts, beside)).problems(beside):
             raise BadInput(problems)
         (beside / RELEASE).write_text(json.dumps(_pins(facts, beside), indent=1) + "\n", encoding="utf-8")
@@ -141,7 +152,7 @@ def differ_in_kept_sections_only(ours: str, theirs: str) -> bool:
         return False
 
 
-def made_from(facts: Facts, run_dir: Path, templates: Templates) -> dict[str, str]:
+def made_from(facts: Facts, run_dir: Path, templates: Templates, key: Path | None = None) -> dict[str, str]:
     """What a release depends on. Raises `BadInput` if a stage is missing, damaged or not the one ``facts`` describe."""
     made_by = {"corpus": "prepare", "model": "train", "scores": "evaluate", "cards": "card"}
     made = {name: manifests.read(run_dir / name, made_by=verb) for name, verb in made_by.items()}
@@ -156,9 +167,16 @@ def made_from(facts: Facts, run_dir: Path, templates: Templates) -> dict[str, st
     digests["training"] = manifests.sha256_file(record) if record.is_file() else ""
     # The Space is source code and templates, ours and the plug-ins': they can change without a new version.
     with tempfile.TemporaryDirectory() as beside:
-        _space(facts, Path(beside), templates)
+        for kind in KINDS[:-1]:
+            (Path(beside) / kind).mkdir()
+        _made_here(facts, Path(beside), templates)
         digests["space"] = manifests.sha256_text(json.dumps(manifests.sums(Path(beside))))
-    return {**digests, "pin": facts.repositories.pin}
+    return {
+        **digests,
+        "pin": facts.repositories.pin,
+        "collection": facts.offers.collection,
+        "signed": signing.digest(key),
+    }
 
 
 def _check_names(facts: Facts) -> None:
@@ -206,6 +224,14 @@ def _given(facts: Facts, beside: Path) -> set[str]:
     return privacy.emails([facts.title, facts.description, *facts.authors, *facts.notes, *credits, *by_hand])
 
 
+def _made_here(facts: Facts, beside: Path, templates: Templates) -> None:
+    """All that no stage wrote: the Space, citations, and what the study offers beside."""
+    _space(facts, beside, templates)
+    citation.write(facts, beside)
+    benchmark.write(facts, beside)
+    endpoint.write(facts, beside)
+
+
 def _space(facts: Facts, beside: Path, templates: Templates) -> None:
     folder = beside / "space"
     folder.mkdir()
@@ -234,5 +260,6 @@ def _pins(facts: Facts, beside: Path) -> dict[str, Any]:
         "study": facts.name,
         "sdovis": __version__,
         "pin": facts.repositories.pin,
+        "collection": facts.offers.collection,
         "repositories": {kind: asdict(repository) for kind, repository in repositories.items()},
     }

@@ -21,7 +21,11 @@ from sdovis.errors import Problem
 
 #: Suffixes whose contents `problems` can search. Nothing else is released.
 CODE = (".py", ".txt", ".typed", ".toml", ".css", ".js", ".svg", ".html", "METADATA", "Dockerfile")
-READABLE = (*CODE, ".md", ".json", ".csv", ".parquet", ".safetensors", ".onnx", ".png", ".jpg", ".jpeg", ".fits")
+#: Prose and settings, in which an address is one.
+TEXT = (".cff", ".yaml", ".sig")
+READABLE = (
+    *CODE, *TEXT, ".md", ".json", ".csv", ".parquet", ".safetensors", ".onnx", ".png", ".jpg", ".jpeg", ".fits",
+)  # fmt: skip
 
 #: A value in a table or a JSON file that consists only of an absolute path.
 _ABSOLUTE = re.compile(r"(?:/[^/\s]+){2,}/?|[A-Za-z]:[\\/]\S.*|~[\w-]*/\S+|file://\S+")
@@ -98,6 +102,8 @@ class Private:
                 yield from self._in_value(value)
         elif path.suffix == ".md":
             yield from self._in_markdown(path.read_text(encoding="utf-8"))
+        elif path.suffix in TEXT:
+            yield from self.in_text(path.read_text(encoding="utf-8"))
         elif path.name.endswith(CODE):
             yield from self._in_code(path.read_text(encoding="utf-8"))
         elif path.name.endswith(READABLE):

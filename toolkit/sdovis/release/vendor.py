@@ -48,6 +48,15 @@ def write_space(facts: Facts, folder: Path, templates: Templates) -> None:
             (folder / name).unlink()
 
 
+def copy_source(space: Path, folder: Path) -> None:
+    """Copy what `write_space` vendored into ``space``, sources and their descriptions, to another repository's folder."""
+    for path in sorted(space.iterdir()):
+        if path.is_dir() and (path.suffix == ".dist-info" or (path / "__init__.py").is_file()):
+            shutil.copytree(path, folder / path.name)
+        elif path.suffix == ".py" and path.name not in SPACE_FILES:
+            shutil.copyfile(path, folder / path.name)
+
+
 def _points() -> Iterable[EntryPoint]:
     return entry_points(group="sdovis.readers")
 
@@ -98,11 +107,11 @@ def _require(distribution: Distribution, requirements: Path) -> None:
 
 def _add(wanted: Iterable[str], requirements: Path) -> None:
     text = requirements.read_text(encoding="utf-8")
-    there = {_project(line) for line in text.splitlines()} | {"sdovis"}
-    needed = [line for line in wanted if _project(line) not in there]
+    there = {project(line) for line in text.splitlines()} | {"sdovis"}
+    needed = [line for line in wanted if project(line) not in there]
     if needed:
         requirements.write_text(text.rstrip("\n") + "\n" + "\n".join(needed) + "\n", encoding="utf-8")
 
 
-def _project(requirement: str) -> str:
+def project(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", re.split(r"[\s\[<>=!~;#@]", requirement.strip(), maxsplit=1)[0]).lower()

@@ -23,7 +23,7 @@ from sdovis.study.source import READERS, reader
 #: A study needs five levels; whatever looks through one calls itself at each.
 DEEPEST = 20
 #: Fields that hold a path. In the file they are relative to the file; in ``--set``, to the working directory.
-PATHS = ("source.root", "backbone.id", "publish.templates")
+PATHS = ("source.root", "backbone.id", "publish.templates", "publish.signing_key")
 
 
 def _plugin_problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:

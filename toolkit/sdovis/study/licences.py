@@ -48,6 +48,23 @@ def on_the_hub(text: str) -> str:
         hint = near if near.startswith("did you mean") else _LISTED
         what = f"{text!r} is not an SPDX identifier of a licence that the Hub knows"
         raise ValueError(
-            f"{what}; {hint} write 'other' for another licence, and describe it in source.credit or publish.notes"
+            f"{what}; {hint} write 'other' for another licence, and name it with publish.licence_name and publish.licence_link"
         )
     return found
+
+
+def name(text: str) -> str:
+    """The name of a licence that the Hub does not list, or "". Raises ValueError with the nearest name."""
+    bare = re.sub(r"[^a-z0-9.]+", "-", text.strip().lower()).strip("-.")
+    if text and text != bare:
+        raise ValueError(f"{text!r} cannot be the name of a licence on the Hub; write {bare or 'its-name'!r}")
+    if text in HUB:
+        raise ValueError(f"{text!r} is a licence that the Hub knows; give it as publish.licence or source.licence")
+    return text
+
+
+def link(text: str) -> str:
+    """The address of a licence's text, or "". Raises ValueError."""
+    if text and not re.fullmatch(r"https?://[^\s/]+\.[^\s/]+(/\S*)?", text):
+        raise ValueError(f"{text!r} is not a web address; write it as https://...")
+    return text

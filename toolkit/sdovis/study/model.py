@@ -16,13 +16,13 @@ from sdovis.study import arguments
 from sdovis.study.method import Method, Range, Search
 from sdovis.study.names import LONGEST_ID
 from sdovis.study.problems import problems_of
+from sdovis.study.publishing import Publish
 from sdovis.study.sections import (
     About,
     Backbone,
     Evaluation,
     Images,
     Labels,
-    Publish,
     Section,
     Space,
     Split,
@@ -179,8 +179,9 @@ class Study(Section):
         """The resolved study, defaults filled in, paths relative to ``folder``."""
         data = self.model_dump(mode="json", exclude_none=True)
         data["source"]["root"] = os.path.relpath(self.source.root.resolve(), folder.resolve())
-        if self.publish.templates is not None:
-            data["publish"]["templates"] = os.path.relpath(self.publish.templates.resolve(), folder.resolve())
+        for name in ("templates", "signing_key"):
+            if (path := getattr(self.publish, name)) is not None:
+                data["publish"][name] = os.path.relpath(path.resolve(), folder.resolve())
         if self.backbone.id and Path(self.backbone.id).is_dir():
             data["backbone"]["id"] = os.path.relpath(Path(self.backbone.id).resolve(), folder.resolve())
         return tomlkit.dumps(data)

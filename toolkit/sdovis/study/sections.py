@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from sdovis.study import licences, names
+from sdovis.study import names
 
 #: The fields of a row that name its image files, in the order of the study's channels.
 IMAGE_FIELDS = ("image", "image_2", "image_3")
@@ -350,29 +349,3 @@ class Space(Section):
         if parts.username or parts.password:
             raise ValueError("an address with a name or a password in it would be published; leave them out")
         return given
-
-
-class Publish(Section):
-    """Where a release goes."""
-
-    namespace: str = Field("", description="User or organisation on the Hub.")
-    licence: str = Field(
-        "", description="Licence of the model and of the dataset's annotations, as an SPDX or Hub identifier."
-    )
-    authors: tuple[str, ...] = Field((), description="Authors, for the citation.")
-    notes: tuple[str, ...] = Field(
-        (), description="Remarks for the model card's limitations, one or two sentences each."
-    )
-    onnx: bool = Field(
-        False,
-        description="Also export the model to ONNX, test it on the test part and release it, as sdovis export does; needs "
-        "sdovis[onnx].",
-    )
-    templates: Path | None = Field(
-        None,
-        description="Folder of your own card templates: dataset.md.j2, model.md.j2, space.md.j2, each replacing the "
-        "built-in one. To start from copies, run: sdovis card STUDY.toml --write-templates FOLDER",
-    )
-
-    _names_an_account = field_validator("namespace")(names.namespace)
-    _is_known_to_the_hub = field_validator("licence")(licences.on_the_hub)

@@ -14,198 +14,44 @@ import base64
 import hashlib
 import json
 import re
-import sys
-import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import yaml
 
+from loopback.repositories import Blob, Commit, Repository, git_oid
+from loopback.wire import Loopback, Refused, Reply, Route, Wire
+
+#: Of those that the Hub lists, what the tests use.
+LICENCES = ("mit", "cc-by-4.0", "cc0-1.0", "unknown", "other")
 KINDS = ("model", "dataset", "space")
 LFS_SUFFIXES = (".parquet", ".safetensors", ".bin", ".pt", ".png", ".jpg", ".fits", ".npz", ".gz", ".zip")
 GITATTRIBUTES = b"*.parquet filter=lfs diff=lfs merge=lfs -text\n*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
 SPACE_README = b"---\ntitle: Space\nsdk: gradio\napp_file: app.py\npinned: false\n---\n"
 
 
-def git_oid(kind: str, content: bytes) -> str:
-    return hashlib.sha1(f"{kind} {len(content)}\0".encode() + content).hexdigest()
-
-
-@dataclass(frozen=True)
-class Blob:
-    """A file's contents; ``lfs`` is its sha256 where it is stored in LFS."""
-
-    content: bytes
-    lfs: str | None = None
-
-    @property
-    def pointer(self) -> bytes:
-        return f"version https://git-lfs.github.com/spec/v1\noid sha256:{self.lfs}\nsize {len(self.content)}\n".encode()
-
-    @property
-    def oid(self) -> str:
-        return git_oid("blob", self.pointer if self.lfs else self.content)
-
-    def described(self, path: str) -> dict[str, Any]:
-        found: dict[str, Any] = {"type": "file", "oid": self.oid, "size": len(self.content), "path": path}
-        if self.lfs:
-            found["lfs"] = {"oid": self.lfs, "size": len(self.content), "pointerSize": len(self.pointer)}
-        return found
-
-
-@dataclass(frozen=True)
-class Commit:
-    id: str
-    title: str
-    message: str
-    author: str
-    date: str
-    tree: Mapping[str, Blob]
-    parent: str
-
-
-@dataclass
-class Repository:
-    """A repository; ``commits`` are those of main, ``aside`` those of its other branches."""
-
-    kind: str
-    id: str
-    private: bool
-    commits: list[Commit] = field(default_factory=list)
-    aside: list[Commit] = field(default_factory=list)
-    tags: dict[str, str] = field(default_factory=dict)
-    branches: dict[str, str] = field(default_factory=dict)
-    secrets: dict[str, dict[str, str]] = field(default_factory=dict)
-    variables: dict[str, dict[str, str]] = field(default_factory=dict)
-
-    @property
-    def head(self) -> Commit:
-        return self.commits[-1]
-
-    def at(self, revision: str) -> Commit | None:
-        wanted = revision.removeprefix("refs/heads/").removeprefix("refs/tags/")
-        wanted = {"main": self.head.id, **self.tags, **self.branches}.get(wanted, wanted)
-        return next((commit for commit in [*self.commits, *self.aside] if commit.id == wanted), None)
-
-    def until(self, commit: Commit) -> list[Commit]:
-        """A commit and those before it, newest first."""
-        before = self.at(commit.parent)
-        return [commit, *(self.until(before) if before else [])]
-
-    def add(
-        self, tree: Mapping[str, Blob], title: str, author: str, message: str = "", *, branch: str = "main"
-    ) -> Commit:
-        onto = self.at(branch) if self.commits else None
-        parent, count = onto.id if onto else "", len(self.commits) + len(self.aside)
-        listing = "\n".join(f"{path} {blob.oid}" for path, blob in sorted(tree.items()))
-        text = f"{self.kind} {self.id}\n{parent}\n{title}\n{author}\n{count}\n{listing}"
-        stamp = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=count)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-        made = Commit(git_oid("commit", text.encode()), title, message, author, stamp, dict(tree), parent)
-        if branch == "main":
-            self.commits.append(made)
-        else:
-            self.aside.append(made)
-            self.branches[branch] = made.id
-        return made
-
-
-@dataclass
-class Fault:
-    """A request whose ``METHOD /path`` matches, after ``skip`` that do too, and the ``times`` - 1 next ones.
-
-    ``drop``: it is done, and the answer is lost. ``early``: the connection is closed before anything is done. ``silent``:
-    it is accepted and never answered. Otherwise ``status`` is answered, with ``retry_after``, and nothing is done.
-    """
-
-    match: str
-    status: int | None = None
-    drop: bool = False
-    early: bool = False
-    silent: bool = False
-    retry_after: str = ""
-    skip: int = 0
-    times: int = 1
-
-
-class Refused(Exception):
-    def __init__(self, status: int, message: str, code: str = "", retry_after: str = "") -> None:
-        self.status, self.message, self.code, self.retry_after = status, message, code, retry_after
-
-
-class Dropped(Exception):
-    """The reply is lost on its way."""
-
-
-class Silence(Exception):
-    """There will be no reply, and the connection stays open."""
-
-
-class _Server(ThreadingHTTPServer):
-    """It says nothing of clients that have gone: many are made to."""
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
-
-
-class LoopbackHub:
+class LoopbackHub(Loopback):
     """The server; a context manager. ``token`` belongs to ``user``, who may write to ``namespaces``."""
 
     def __init__(self, token: str = "hf_loopback", user: str = "ada", namespaces: tuple[str, ...] = ("org",)) -> None:
         self.token, self.user, self.namespaces = token, user, (user, *namespaces)
         self.repositories: dict[tuple[str, str], Repository] = {}
         self.objects: dict[str, bytes] = {}
-        self.requests: list[tuple[str, str]] = []
-        self.faults: list[Fault] = []
         self.page_size = 1000
         self.born_public = False
-        self.lock = threading.RLock()
-        #: Called with ``METHOD /path`` before a request is looked at, and after it was done.
-        self.before: Callable[[str], None] = lambda request: None
-        self.after: Callable[[str], None] = lambda request: None
-        self._closing = threading.Event()
+        #: What the token may do, and its owner in each organisation; the kinds that may not be created, for a reason.
+        self.token_role, self.org_role = "write", "admin"
+        self.not_created: dict[str, tuple[int, str]] = {}
+        #: Space -> where its page is served.
+        self.hosts: dict[str, str] = {}
+        self.collections: dict[str, dict[str, Any]] = {}
         # Large files lie on another host, as on the real Hub: the client must not send its token there.
-        handler = type("Handler", (_Handler,), {"hub": self})
-        self._servers = [_Server(("127.0.0.1", 0), handler) for _ in range(2)]
-        self.endpoint, self.storage = (f"http://127.0.0.1:{server.server_port}" for server in self._servers)
-
-    def __enter__(self) -> LoopbackHub:
-        for server in self._servers:
-            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closing.set()
-        for server in self._servers:
-            server.shutdown()
-            server.server_close()
+        super().__init__(_Handler, ports=2)
+        self.endpoint, self.storage = self.endpoints
 
     def repository(self, kind: str, name: str) -> Repository:
         return self.repositories[kind, name]
-
-    def wait_in_silence(self) -> None:
-        self._closing.wait(60)
-
-    def fault(self, request: str) -> Fault | None:
-        """What is to go wrong with a request."""
-        found = None
-        for fault in (each for each in self.faults if re.search(each.match, request)):
-            if not fault.skip:
-                found = found or fault
-            fault.skip = max(fault.skip - 1, 0)
-        if found is None:
-            return None
-        found.times -= 1
-        if not found.times:
-            self.faults.remove(found)
-        return found
 
     def dangling(self) -> list[str]:
         """The pins that main or a tag of a repository names, and that a repository lacks which should carry them.
@@ -280,10 +126,9 @@ def front_matter(readme: bytes) -> tuple[dict[str, Any], str]:
     return (data, "") if isinstance(data, dict) else ({}, "the metadata is not a mapping")
 
 
-Reply = tuple[int, Any, dict[str, str]]
 _REPO = r"/api/(?P<kind>model|dataset|space)s/(?P<id>[^/]+/[^/]+)"
 _GIT = r"/(?:(?P<kind>dataset|space)s/)?(?P<id>[^/]+/[^/]+)"
-_ROUTES: list[tuple[str, re.Pattern[str], str]] = [
+_ROUTES: list[Route] = [
     (method, re.compile(pattern + "$"), name)
     for method, pattern, name in [
         ("GET", "/api/whoami-v2", "whoami"),
@@ -303,9 +148,14 @@ _ROUTES: list[tuple[str, re.Pattern[str], str]] = [
         ("POST", _REPO + "/branch/(?P<rev>.+)", "branch"),
         ("DELETE", _REPO + "/branch/(?P<rev>.+)", "unbranch"),
         ("PUT", _REPO + "/settings", "settings"),
+        ("GET", _REPO + "/runtime", "runtime"),
         ("GET", _REPO + "/(?P<what>secrets|variables)", "space_values"),
         ("POST", _REPO + "/(?P<what>secrets|variables)", "set_space_value"),
         ("DELETE", _REPO + "/(?P<what>secrets|variables)", "delete_space_value"),
+        ("GET", "/api/collections", "collections"),
+        ("POST", "/api/collections", "create_collection"),
+        ("GET", "/api/collections/(?P<slug>[^/]+/[^/]+)", "collection"),
+        ("POST", "/api/collections/(?P<slug>[^/]+/[^/]+)/items", "add_to_collection"),
         ("POST", _GIT + r"\.git/info/lfs/objects/batch", "lfs_batch"),
         ("PUT", "/lfs/(?P<oid>[0-9a-f]{64})", "lfs_put"),
         ("POST", "/lfs/verify", "lfs_verify"),
@@ -315,96 +165,18 @@ _ROUTES: list[tuple[str, re.Pattern[str], str]] = [
 ]
 
 
-class _Handler(BaseHTTPRequestHandler):
-    hub: LoopbackHub
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(Wire):
+    routes = _ROUTES
 
-    def log_message(self, format: str, *arguments: Any) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        self._serve("GET")
-
-    def do_HEAD(self) -> None:
-        self._serve("HEAD")
-
-    def do_POST(self) -> None:
-        self._serve("POST")
-
-    def do_PUT(self) -> None:
-        self._serve("PUT")
-
-    def do_DELETE(self) -> None:
-        self._serve("DELETE")
-
-    # -- plumbing ------------------------------------------------------------------------------------------------
-
-    def _serve(self, method: str) -> None:
-        url = urlsplit(self.path)
-        # An id is one segment of the path for some callers (org%2Fname), two for others; a revision may hold a slash.
-        self.where, self.query = unquote(url.path), parse_qs(url.query)
-        self.body = self._read_body()
-        request = f"{method} {self.where}"
-        self.hub.before(request)
-        try:
-            with self.hub.lock:
-                self.hub.requests.append((method, self.where))
-                try:
-                    status, content, headers = self._answer(method, url.path)
-                finally:
-                    self.hub.after(request)
-        except (Dropped, Silence) as error:
-            self.close_connection = True
-            if isinstance(error, Silence):
-                self.hub.wait_in_silence()
-            return
-        except Refused as error:
-            status, content = error.status, {"error": error.message}
-            headers = {"X-Error-Message": error.message} | ({"X-Error-Code": error.code} if error.code else {})
-            headers |= {"Retry-After": error.retry_after} if error.retry_after else {}
-        data = content if isinstance(content, bytes) else json.dumps(content).encode()
-        headers = {"Content-Type": "application/json", **headers} if not isinstance(content, bytes) else headers
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(data))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if method != "HEAD":
-            self.wfile.write(data)
-
-    def _read_body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-            parts = []
-            while size := int(self.rfile.readline().split(b";")[0], 16):
-                parts.append(self.rfile.read(size))
-                self.rfile.readline()
-            self.rfile.readline()
-            return b"".join(parts)
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+    @property
+    def hub(self) -> LoopbackHub:
+        found: LoopbackHub = self.served
+        return found
 
     def _answer(self, method: str, raw_path: str) -> Reply:
         if raw_path.startswith("/lfs/") and raw_path != "/lfs/verify" and self.headers.get("Authorization"):
             raise Refused(400, "a token does not belong here")
-        fault = self.hub.fault(f"{method} {self.where}")
-        if fault and fault.early:
-            raise Dropped
-        if fault and fault.silent:
-            raise Silence
-        if fault and fault.status:
-            raise Refused(fault.status, "the Hub is not well", retry_after=fault.retry_after)
-        for allowed, pattern, name in _ROUTES:
-            found = pattern.match(raw_path) or pattern.match(self.where)
-            if found and allowed == ("GET" if method == "HEAD" else method):
-                arguments = {k: unquote(v) if v else v for k, v in found.groupdict().items()}
-                action: Callable[..., Reply] = getattr(self, f"_{name}")
-                reply = action(**arguments)
-                if fault and fault.drop:
-                    raise Dropped
-                return reply
-        raise Refused(404, f"no such page: {method} {self.where}")
-
-    def _json(self) -> Any:
-        return json.loads(self.body or b"{}")
+        return super()._answer(method, raw_path)
 
     @property
     def _known(self) -> bool:
@@ -432,11 +204,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _whoami(self) -> Reply:
         if not self._known:
             raise Refused(401, "Invalid credentials in Authorization header")
-        orgs = [{"type": "org", "name": name} for name in self.hub.namespaces[1:]]
-        return 200, {"type": "user", "name": self.hub.user, "orgs": orgs, "auth": {"type": "access_token"}}, {}
+        orgs = [{"type": "org", "name": name, "roleInOrg": self.hub.org_role} for name in self.hub.namespaces[1:]]
+        token = {"type": "access_token", "accessToken": {"displayName": "test", "role": self.hub.token_role}}
+        return 200, {"type": "user", "name": self.hub.user, "orgs": orgs, "auth": token}, {}
 
     def _validate_yaml(self) -> Reply:
-        _, wrong = front_matter(self._json()["content"].encode())
+        said, wrong = front_matter(self._json()["content"].encode())
+        licences = said.get("license", [])
+        for licence in [licences] if isinstance(licences, str) else licences:
+            if licence not in LICENCES:
+                wrong = wrong or f'"license" must be one of the licences that the Hub lists, not {licence!r}'
         return (400 if wrong else 200), {"errors": [{"message": wrong}] if wrong else [], "warnings": []}, {}
 
     def _named(self) -> tuple[str, str]:
@@ -449,6 +226,8 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refused(401, "Invalid username or password.")
         if name.split("/")[0] not in self.hub.namespaces:
             raise Refused(403, f"You don't have the rights to create a {kind} under this namespace")
+        if (kind, name) not in self.hub.repositories and kind in self.hub.not_created:
+            raise Refused(*self.hub.not_created[kind])
         prefix = "" if kind == "model" else f"{kind}s/"
         answer = {"url": f"{self.hub.endpoint}/{prefix}{name}", "name": name}
         if (kind, name) in self.hub.repositories:
@@ -473,6 +252,11 @@ class _Handler(BaseHTTPRequestHandler):
             repository.private = given.get("visibility") == "private" or given.get("private") is True
         return 200, {"private": repository.private}, {}
 
+    def _runtime(self, kind: str, id: str) -> Reply:
+        self._repository(kind, id)
+        hardware = {"current": "cpu-basic", "requested": "cpu-basic"}
+        return 200, {"stage": "RUNNING" if id in self.hub.hosts else "STOPPED", "hardware": hardware}, {}
+
     def _space_values(self, kind: str, id: str, what: str) -> Reply:
         values = getattr(self._repository(kind, id, write=True), what)
         hidden = ("value",) if what == "secrets" else ()
@@ -487,6 +271,57 @@ class _Handler(BaseHTTPRequestHandler):
     def _delete_space_value(self, kind: str, id: str, what: str) -> Reply:
         getattr(self._repository(kind, id, write=True), what).pop(self._json()["key"], None)
         return self._space_values(kind, id, what)
+
+    # -- collections ---------------------------------------------------------------------------------------------
+
+    def _described(self, slug: str) -> dict[str, Any]:
+        return {"slug": slug, **self.hub.collections[slug]}
+
+    def _collections(self) -> Reply:
+        owners = self.query.get("owner", [])
+        found = [
+            self._described(slug) for slug, each in self.hub.collections.items() if each["owner"]["name"] in owners
+        ]
+        shown = [each for each in found if self._known or not each["private"]]
+        # A list has no positions, and not all items.
+        return (
+            200,
+            [{k: v for k, v in each.items() if k != "position"} | {"items": each["items"][:4]} for each in shown],
+            {},
+        )
+
+    def _create_collection(self) -> Reply:
+        given = self._json()
+        owner, title = given["namespace"], given["title"]
+        if not self._known or owner not in self.hub.namespaces:
+            raise Refused(403, "You don't have the rights to create a collection in this namespace")
+        bare = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+        slug = f"{owner}/{bare}-{git_oid('collection', title.encode())[:24]}"
+        if slug in self.hub.collections:
+            return 409, {"error": "This collection already exists", "slug": slug}, {}
+        self.hub.collections[slug] = {
+            "title": title, "owner": {"name": owner, "type": "org"}, "items": [], "private": given["private"],
+            "lastUpdated": "2026-01-01T00:00:00.000Z", "position": 0, "theme": "blue", "upvotes": 0,
+            "description": given.get("description", ""), "shareUrl": f"{self.hub.endpoint}/collections/{slug}",
+        }  # fmt: skip
+        return 200, self._described(slug), {}
+
+    def _of_collection(self, slug: str) -> dict[str, Any]:
+        if slug not in self.hub.collections or not self._known:
+            raise Refused(404, "Collection not found")
+        return self.hub.collections[slug]
+
+    def _collection(self, slug: str) -> Reply:
+        self._of_collection(slug)
+        return 200, self._described(slug), {}
+
+    def _add_to_collection(self, slug: str) -> Reply:
+        items, given = self._of_collection(slug)["items"], self._json()["item"]
+        self._repository(given["type"], given["id"])
+        if any((item["type"], item["id"]) == (given["type"], given["id"]) for item in items):
+            raise Refused(409, "Item already in this collection")
+        items.append({"_id": git_oid("item", f"{given}".encode())[:24], "position": len(items), **given})
+        return 200, self._described(slug), {}
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -509,6 +344,7 @@ class _Handler(BaseHTTPRequestHandler):
             "siblings": siblings, "cardData": card,
             **{k: card[k] for k in ("pipeline_tag", "library_name") if kind == "model" and k in card},
             **({"modelId": id} if kind == "model" else {}), **({"sdk": "gradio"} if kind == "space" else {}),
+            **({"host": self.hub.hosts[id]} if kind == "space" and id in self.hub.hosts else {}),
         }, {}  # fmt: skip
 
     def _tree(self, kind: str, id: str, rev: str, path: str | None = None) -> Reply:
