@@ -241,6 +241,7 @@ def test_as_is_files_come_with_a_table_of_keywords_and_need_no_e_mail(archive, e
             {'summaries = "srs"': 'summaries = "srs"\nfiles = "aia*.fits"'},
             "does not take hmi.M_720s.20120301_000000_TAI",
         ),
+        ({'summaries = "srs"': 'summaries = "srs"\nfiles = ["a*", "b*", "c*"]'}, "has 3 pattern(s) for 1 channel(s)"),
         ({"cadence_hours = 48": 'protocol = "as-is"'}, "the study names no .csv table"),
         ({"cadence_hours = 48": 'archive = "browse"'}, "NASA has no browse images for the channel 'hmi-magnetogram'"),
     ],

@@ -60,6 +60,9 @@ def wish(study: Study) -> FetchEntries:
                 (browse.product_of if archive == "browse" else helioviewer.source_of)(channel)
         except BadInput as error:
             problems += error.problems
+    if len(_patterns(settings)) != len(study.images.channels):
+        what = f"source.srs.files has {len(_patterns(settings))} pattern(s) for {len(study.images.channels)} channel(s)"
+        problems.append(Problem(what, "write one for each channel", study.name))
     as_is = found.protocol == "as-is" and any(archive_of(found, c) == "jsoc" for c in study.images.channels)
     if as_is and Path(study.source.keywords).suffix != ".csv":
         hint = 'set source.keywords = "keywords.csv"; sdovis fetch writes it'
@@ -89,9 +92,8 @@ def order(study: Study, courier: Courier) -> Order:
         asked += goes.flares(addresses, _flare_period(found, settings), settings.flares, of=found.flares)
     if settings.harps:
         asked += jsoc.harps(addresses, settings.harps)
-    patterns = (settings.files,) if isinstance(settings.files, str) else settings.files
     folder = Path(study.source.images).as_posix()
-    for channel, pattern in zip(study.images.channels, patterns, strict=True):
+    for channel, pattern in zip(study.images.channels, _patterns(settings), strict=True):
         try:
             images = _images(study, found, channel, courier, addresses, folder)
         except Failed as error:  # what other archives have can still be loaded
@@ -140,6 +142,11 @@ def _refuse_names_that_are_not_read(images: Order, pattern: str, study: Study) -
             raise BadInput(Problem(what, "change the pattern", study.name))
 
 
+def _patterns(settings: SrsSettings) -> Sequence[str]:
+    """The patterns of the names of images, for one channel after the other."""
+    return (settings.files,) if isinstance(settings.files, str) else settings.files
+
+
 def _period(found: FetchEntries) -> Period:
     return Period(found.since, found.to)
 
@@ -181,9 +188,8 @@ def _missing_summaries(study: Study, found: FetchEntries, settings: SrsSettings)
 
 
 def _missing_images(study: Study, found: FetchEntries, settings: SrsSettings) -> Iterator[str]:
-    patterns: Sequence[str] = (settings.files,) if isinstance(settings.files, str) else settings.files
     moments = _period(found).moments(found.cadence_hours)
-    for channel, pattern in zip(study.images.channels, patterns, strict=True):
+    for channel, pattern in zip(study.images.channels, _patterns(settings), strict=True):
         archive, wanted = archive_of(found, channel), name_pattern(pattern)
         gap = JSOC_GAP if archive == "jsoc" else timedelta(minutes=found.max_gap_minutes)
         paths = study.image_root.rglob("*") if study.image_root.is_dir() else ()
