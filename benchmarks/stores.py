@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 ZARR_SIDE, ZARR_IMAGES, CHUNK = 512, 240, 15
-NETCDF_SIDE, NETCDF_FILES = 4096, 8
+NETCDF_SIDE, NETCDF_FILES = 4096, 4
 STUDY = """
 format = 2
 [study]
