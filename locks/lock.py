@@ -21,7 +21,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-UV = [sys.executable, "-m", "uv", "--no-config", "pip", "compile", "--quiet", "--no-header", "--no-annotate"]
+UV = [sys.executable, "-m", "uv", "--no-config", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-strip-extras"]
+#: With the extras that others ask for: pip, told to check hashes, does not see that `pydantic==2` is also `pydantic[email]`.
 UV += ["--generate-hashes", "--universal", "--python-version", "3.11.5"]
 #: Torch, and what only its CUDA build needs.
 TORCH = re.compile(r"torch==|(nvidia|cuda)-|triton==")
@@ -46,7 +47,7 @@ def read(text: str) -> Locked:
 
 
 def name(requirement: str) -> str:
-    return requirement.partition("==")[0]
+    return re.split(r"\[|==", requirement, maxsplit=1)[0]
 
 
 def write(file: str, locked: Locked, what: str) -> None:
