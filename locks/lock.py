@@ -22,11 +22,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 UV = [sys.executable, "-m", "uv", "--no-config", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-strip-extras"]
-#: With the extras that others ask for: pip, told to check hashes, does not see that `pydantic==2` is also `pydantic[email]`.
 UV += ["--generate-hashes", "--universal", "--python-version", "3.11.5"]
 #: Torch, and what only its CUDA build needs.
 TORCH = re.compile(r"torch==|(nvidia|cuda)-|triton==")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
+EXTRAS = re.compile(r"\[.*?\]")
 #: Of these the project itself is not one: it is installed without dependencies, from its source.
 OURS = "sdovis"
 HEAD = "# Made by `make lock`; {what}.\n"
@@ -47,11 +47,13 @@ def read(text: str) -> Locked:
 
 
 def name(requirement: str) -> str:
-    return re.split(r"\[|==", requirement, maxsplit=1)[0]
+    return EXTRAS.sub("", requirement).partition("==")[0]
 
 
 def write(file: str, locked: Locked, what: str) -> None:
-    blocks = (" \\\n    ".join([requirement, *sorted(locked[requirement])]) for requirement in sorted(locked))
+    """Each package as it is and with the extras that others ask for: to pip, told to check hashes, these are two."""
+    lines = locked | {EXTRAS.sub("", requirement): hashes for requirement, hashes in locked.items()}
+    blocks = (" \\\n    ".join([requirement, *sorted(lines[requirement])]) for requirement in sorted(lines))
     (ROOT / file).write_text(HEAD.format(what=what) + "\n".join(blocks) + "\n", encoding="utf-8")
 
 
