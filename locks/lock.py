@@ -21,8 +21,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-UV = [sys.executable, "-m", "uv", "--no-config", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-strip-extras"]
-UV += ["--generate-hashes", "--universal", "--python-version", "3.11.5"]
+UV = [sys.executable, "-m", "uv", "--no-config", "pip", "compile", "--quiet", "--no-header", "--no-annotate"]
+UV += ["--no-strip-extras", "--generate-hashes", "--universal", "--python-version", "3.11.5"]
 #: Torch, and what only its CUDA build needs.
 TORCH = re.compile(r"torch==|(nvidia|cuda)-|triton==")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
