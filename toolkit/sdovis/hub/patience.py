@@ -15,7 +15,18 @@ from typing import Any
 from sdovis.errors import HubFailure
 from sdovis.patience import CONNECT, LONGEST_PAUSE, PASSING, PATIENCE, PAUSES, SILENCE, asked_for
 
-__all__ = ["CONNECT", "LONGEST_PAUSE", "PASSING", "PATIENCE", "PATIENT", "PAUSES", "SILENCE", "Waiting", "asked_for", "install"]
+__all__ = [
+    "CONNECT",
+    "LONGEST_PAUSE",
+    "PASSING",
+    "PATIENCE",
+    "PATIENT",
+    "PAUSES",
+    "SILENCE",
+    "Waiting",
+    "asked_for",
+    "install",
+]
 
 #: The same for a commit: a Hub with many files to look at says nothing until it has.
 COMMITTING = 120.0
