@@ -69,7 +69,7 @@ def test_encoding_rises_with_the_value_and_clips(c: Channel) -> None:
     assert (error <= np.maximum(step, following) / 2 * 1.001).all()
 
 
-@pytest.mark.parametrize("c", [*ALL[:2], *SIGNED], ids=str)
+@pytest.mark.parametrize("c", [*ALL[:2], *SIGNED], ids=lambda c: c.name)
 def test_the_code_is_that_of_the_nearest_level_for_any_number(c: Channel) -> None:
     """Every threshold, its neighbours, both zeros, both infinities: the fast count is exactly the sorted search."""
     levels = c.levels[128:] if c.signed else c.levels[np.isfinite(c.levels)]
