@@ -34,8 +34,8 @@ def placed(places: dict) -> dict:
 
 
 def swpc(day="2011-02-14", **more):
-    entries = [{"observed_date": day, "region": 1158, "location": "S21W14", "latitude": -21, "longitude": 14},
-               {"observed_date": day, "region": 1159, "location": "N03E24", "latitude": 3, "longitude": -24}]  # fmt: skip
+    entries = [{"observed_date": day, "region": 1158, "location": "S21W14", "latitude": -21, "longitude": -14},
+               {"observed_date": day, "region": 1159, "location": "N03E24", "latitude": 3, "longitude": 24}]  # fmt: skip
     entries[0] |= more
     return json.dumps(entries)
 
@@ -72,23 +72,23 @@ def test_a_packed_table_is_read_as_it_is(tmp_path):
         ("e.csv", "Observed,NOAA AR,Latitude,Longitude (east)\n2011-02-15,11158,-21,14\n", "west is positive here"),
         ("two.csv", "Observed,NOAA AR,Latitude,Longitude\n2011-02-15,11158,-21,14\n2011-02-15,11158,-21,24\n",
          "region 11158 is at"),
-        ("r.json", swpc(location="S21"), "'S21' is not a position"),
-        ("n.json", '{"regions": []}', "is not SWPC's list"),
+        ("r.json", swpc(location="S21"), "'S21' is not written like N12W34"),
+        ("n.json", '{"regions": []}', "is not a list of regions"),
         ("t.json", "[{", "is not JSON"),
         ("none.csv", "Observed,NOAA AR,Latitude,Longitude\n2011-02-15,,-21,14\n", "lists no region"),
-        ("big.json", swpc(day="soon"), "cannot be read"),
+        ("big.json", swpc(day="soon"), "is no day such as"),
     ],
 )  # fmt: skip
 def test_what_a_list_does_not_say_is_refused_with_its_line(name, text, said, tmp_path):
     (tmp_path / name).write_text(text)
     with pytest.raises(BadInput) as error:
-        region_lists.read(tmp_path / name)
+        region_lists.read(tmp_path / name).at(VALID)
     assert said in str(error.value)
 
 
 def test_a_list_of_another_day_is_refused(tmp_path):
     (tmp_path / "r.json").write_text(swpc())
-    with pytest.raises(BadInput, match=r"no regions are listed within 24 hours of 2011-02-18"):
+    with pytest.raises(BadInput, match=r"no region summary lies within 24 hours of 2011-02-18"):
         region_lists.read(tmp_path / "r.json").at(VALID + timedelta(days=3))
 
 

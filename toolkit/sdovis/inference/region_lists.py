@@ -1,19 +1,18 @@
 """Lists of the disc's regions in whatever form people have them: which regions there were at a time, and where.
 
-NOAA's summaries (a text, a folder, a year's archive) are read by `sun.archives`. Here are SWPC's ``solar_regions.json`` and
-tables: a workbook, a CSV file, SHARP keywords or HARPs, with a time, a region and a position in each row.
+NOAA's summaries (a text, a folder, a year's archive) are read by `sun.archives`, SWPC's ``solar_regions.json`` by `sun.swpc`.
+Here are tables: a workbook, a CSV file, SHARP keywords or HARPs, with a time, a region and a position in each row.
 """
 
 from __future__ import annotations
 
 import gzip
-import json
 import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -23,9 +22,9 @@ from sdovis.errors import BadInput, Problem
 from sdovis.readers import tables
 from sdovis.readers.grid import Line, Sheet
 from sdovis.sun import notation, times
-from sdovis.sun.archives import MAX_GAP, MAX_UNPACKED_BYTES, read_archive
-from sdovis.sun.regions import noaa_number
+from sdovis.sun.archives import MAX_GAP, MAX_UNPACKED_BYTES, Archive, read_archive
 from sdovis.sun.rotation import rotated
+from sdovis.sun.swpc import MAX_JSON_BYTES, parse_json
 
 Places = dict[int, tuple[float, float]]
 #: The columns of a list, and headings beyond `corpus.init.HEADINGS`: NOAA's daily tables, and JSOC's flux-weighted places.
@@ -71,7 +70,9 @@ def read(path: Path) -> RegionList:
     if not path.exists():
         raise BadInput(Problem("there is no such file of regions", file=str(path)))
     if path.is_file() and name.endswith(".json"):
-        return _swpc(path)
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise BadInput(Problem("is too large to be a list of regions", file=path.name))
+        return Archive(parse_json(path.read_text(encoding="utf-8", errors="replace"), path.name), ())
     if path.is_file() and name.endswith((*tables.WORKBOOKS, ".csv", ".tsv")):
         return _table(path, path.name)
     if path.is_file() and name.endswith(_PACKED):
@@ -102,36 +103,6 @@ def _unpacked(path: Path) -> RegionTable:
             raise BadInput(Problem(what, "it is not a list of regions", path.name))
         plain.write_bytes(data)
         return _table(plain, path.name)
-
-
-# --- SWPC's solar_regions.json ----------------------------------------------------------------------------------------
-
-
-def _swpc(path: Path) -> RegionTable:
-    """SWPC's JSON: one object a region and day, as in the summary issued after ``observed_date``, valid at its end."""
-    if path.stat().st_size > MAX_UNPACKED_BYTES:
-        raise BadInput(Problem("is too large to be a list of regions", file=path.name))
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BadInput(Problem(f"is not JSON: {error}", "download solar_regions.json again", path.name)) from error
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise BadInput(Problem("is not SWPC's list of regions", "download solar_regions.json again", path.name))
-    found: dict[datetime, Places] = defaultdict(dict)
-    problems = []
-    for number, entry in enumerate(entries, 1):
-        try:
-            day = datetime.combine(times.time(str(entry["observed_date"])).date(), time(), UTC)
-            region = noaa_number(int(entry["region"]), day.date())
-            place = notation.location(str(entry["location"]))
-        except KeyError as error:
-            problems.append(Problem(f"a region without {error}", "", path.name, row=number))
-        except (BadInput, TypeError, ValueError) as error:
-            what = error.problems[0].what if isinstance(error, BadInput) else str(error)
-            problems.append(Problem(f"a region that cannot be read: {what}", "", path.name, row=number))
-        else:
-            _put(found[day + timedelta(days=1)], region, place, problems, Problem("", "", path.name, row=number))
-    return _made(path.name, found, problems)
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
