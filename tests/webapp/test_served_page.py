@@ -90,11 +90,11 @@ def test_the_named_endpoint_gives_what_the_pipeline_gives(name, address, magneto
     assert answer["probabilities"] == {entry["label"]: entry["score"] for entry in expected}
 
 
-def test_the_named_endpoint_is_the_only_public_one_and_the_position_is_optional(disc_address):
+def test_the_two_named_endpoints_are_the_only_public_ones_and_the_position_is_optional(disc_address):
     from gradio_client import Client
 
     endpoints = Client(disc_address, verbose=False).view_api(return_format="dict")["named_endpoints"]
-    assert list(endpoints) == ["/classify"]
+    assert list(endpoints) == ["/classify", "/classify_regions"]
     optional = {p["parameter_name"]: p["parameter_has_default"] for p in endpoints["/classify"]["parameters"]}
     assert optional == {"file": False, "latitude_deg": True, "longitude_deg": True}
 
