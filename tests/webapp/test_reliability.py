@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from releases import finished_run  # noqa: F401  fixture
 from sdovis.evaluation.facts import Reliability, ReliabilityBin
 from sdovis.statistics.bootstrap import Estimate
 from sdovis.webapp import page, reliability
@@ -65,7 +66,7 @@ def test_the_page_shows_it_under_the_answer_and_a_refusal_in_its_place():
     assert text.index("This image is unlike") < text.index("72.0 %")
 
 
-def test_a_run_and_a_release_give_what_the_evaluation_recorded(finished_run, tmp_path):
+def test_a_run_and_a_release_give_what_the_evaluation_recorded(finished_run, tmp_path):  # noqa: F811
     in_a_run = reliability.recorded(finished_run.folder / "model")
     shutil.copy(finished_run.folder / "scores" / "scores.json", tmp_path)  # as a release has it beside the model
     assert in_a_run is not None and in_a_run.bins and reliability.recorded(tmp_path) == in_a_run

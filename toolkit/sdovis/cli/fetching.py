@@ -94,7 +94,7 @@ def fetch(
     by_kind = what in session.KINDS or not (what.endswith(".toml") or Path(what).is_file())
     _refuse_unused(context, what if by_kind else "")
     if by_kind:
-        asked = session.Asked(
+        asked = session.Errand(
             kind=what, folder=output, period=_period(first, last), channel=channel, cadence_hours=cadence_hours,
             archive=_one_of("--archive", archive, ("", "jsoc", "browse", "helioviewer")),
             resolution_px=int(_one_of("--size", str(size_px), ("512", "1024", "2048", "4096"))),

@@ -30,7 +30,7 @@ MAX_TABLE = 64 * 2**20
 
 
 @dataclass(frozen=True)
-class Opener:
+class FileKind:
     """How one kind of file is opened, and how large it may be, in bytes. ``open(part, name)`` raises `Passing`."""
 
     most: int
@@ -129,13 +129,13 @@ def _read(reading: Callable[[], object]) -> object:
         raise Passing(f"cannot be read: {error.problems[0].what}") from None
 
 
-KINDS: Mapping[str, Opener] = {
-    "summary": Opener(MAX_TEXT_BYTES, _summary),
-    "summaries": Opener(MAX_UNPACKED_BYTES, _summaries),
-    "report": Opener(MAX_TABLE, _report),
-    "events": Opener(MAX_TABLE, _events),
-    "regions": Opener(MAX_TABLE, _regions),
-    "harps": Opener(MAX_TABLE, _harps),
-    "keywords": Opener(MAX_TABLE, _keywords),
-    "image": Opener(MAX_BYTES, _image),
+KINDS: Mapping[str, FileKind] = {
+    "summary": FileKind(MAX_TEXT_BYTES, _summary),
+    "summaries": FileKind(MAX_UNPACKED_BYTES, _summaries),
+    "report": FileKind(MAX_TABLE, _report),
+    "events": FileKind(MAX_TABLE, _events),
+    "regions": FileKind(MAX_TABLE, _regions),
+    "harps": FileKind(MAX_TABLE, _harps),
+    "keywords": FileKind(MAX_TABLE, _keywords),
+    "image": FileKind(MAX_BYTES, _image),
 }

@@ -27,7 +27,7 @@ REQUESTS_PER_SECOND, MAX_GAP_MINUTES = 4.0, 60.0
 
 
 @dataclass(frozen=True)
-class Asked:
+class Errand:
     """What a command asks for by kind, as its options say."""
 
     kind: str
@@ -61,14 +61,14 @@ def of_study(study: Study, say: Say, *, dry_run: bool = False) -> Outcome:
     )  # fmt: skip
 
 
-def by_kind(asked: Asked, say: Say, *, dry_run: bool = False) -> Outcome:
+def by_kind(asked: Errand, say: Say, *, dry_run: bool = False) -> Outcome:
     """Load what was asked for by kind. Raises `BadInput` for what makes no sense, `HubFailure` if files could not be had,
     `DiskFailure` if the disk has no room, `Conflict` if another process fills the folder."""
     addresses = Addresses({})
     return _run(_orders(asked, addresses), asked.folder, addresses, REQUESTS_PER_SECOND, say, dry_run=dry_run)
 
 
-def _orders(asked: Asked, addresses: Addresses) -> Callable[[Courier], Order]:
+def _orders(asked: Errand, addresses: Addresses) -> Callable[[Courier], Order]:
     """The order, once an archive can be asked. Raises `BadInput` before."""
     if asked.kind not in KINDS:
         raise BadInput(
@@ -108,7 +108,7 @@ def _orders(asked: Asked, addresses: Addresses) -> Callable[[Courier], Order]:
     return lambda courier: _jsoc(courier, addresses, records, asked, "images")
 
 
-def _jsoc(courier: Courier, addresses: Addresses, records: jsoc.RecordSet, asked: Asked, folder: str) -> Order:
+def _jsoc(courier: Courier, addresses: Addresses, records: jsoc.RecordSet, asked: Errand, folder: str) -> Order:
     return jsoc.images(courier, addresses, records, folder, protocol=asked.protocol, keywords=f"{folder}_keywords.csv")
 
 
