@@ -163,4 +163,4 @@ def test_without_the_distribution_its_names_are_unknown(small_study, capfd):
     assert run_command(["check", "study.toml", *SETS, "--set", "source.reader=json-lines"]) == 2
     said = capfd.readouterr().err
     assert "labels.scheme 'spot-complexity' is unknown" in said
-    assert "source.reader 'json-lines' is unknown; choose one of spreadsheet, srs" in said
+    assert "source.reader 'json-lines' is unknown; choose one of arccnet, " in said and "spreadsheet, srs" in said

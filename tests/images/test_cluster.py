@@ -20,8 +20,11 @@ LIMITS = {"seconds": 60.0, "memory_bytes": 2**30}
 @pytest.fixture(scope="module")
 def scheduler():
     """The address of a cluster of two workers, each a process with one thread."""
+    before = dict(os.environ)  # Dask sets what its workers are to inherit in this process, and leaves it there
     with distributed.LocalCluster(2, threads_per_worker=1, processes=True, dashboard_address=None) as running:
         yield running.scheduler_address
+    os.environ.clear()
+    os.environ.update(before)
 
 
 def test_a_task_that_kills_its_child_costs_itself_alone_and_a_worker_that_is_lost_nothing(scheduler: str) -> None:
