@@ -72,22 +72,25 @@ def reproduce(
     hub = Hub(endpoint, token, say)
     shown = _shown(hub, name)
     pin = pin or shown
-    found = list(_not_there(hub, name, pin))
-    if found:
-        raise BadInput(found)
+    # By commit: the client would take a commit that it remembers for the tag when the Hub does not answer.
+    commits = {kind: hub.refs(kind, name).tags.get(pin, "") for kind in KINDS}
+    if lacking := [kind for kind, commit in commits.items() if not commit]:
+        hint = "publish again, or name another with --revision"
+        raise BadInput(Problem(f"the {kind} has no tag {pin}", hint, name) for kind in lacking)
+    found: list[Problem] = []
     with tempfile.TemporaryDirectory() as cache:
         folder = Path(cache)
         for file in ("scores.json", PREDICTIONS, README):
             (folder / file).write_bytes(hub.content("model", name, file, pin))
         said, scores = pd.read_parquet(folder / PREDICTIONS), ScoreFacts.load(folder)
         say(f"loading the dataset {name} at {pin}")
-        data = _loaded(f"the dataset {name}", lambda: _dataset(hub, name, pin, folder / "datasets"))
+        data = _loaded(f"the dataset {name}", lambda: _dataset(hub, name, commits["dataset"], folder / "datasets"))
         found += _rows(data, said)
         test = data["test"]
         if found:  # the predictions are of other rows, and scores of these would say nothing
             return Reproduced(name, pin, 0, (), 0, tuple(found), ())
         say(f"loading the model {name} at {pin}")
-        classify = _loaded(f"the model {name}", lambda: _pipeline(hub, name, pin, folder / "models"))
+        classify = _loaded(f"the model {name}", lambda: _pipeline(hub, name, commits["model"], folder / "models"))
         say(f"classifying {len(test)} test images")
         probabilities = _probabilities(classify, test, scores.classes)
         of_test = said[(said["split"] == "test").to_numpy()].reset_index(drop=True)
@@ -110,12 +113,6 @@ def _shown(hub: Hub, name: str) -> str:
         return str(json.loads(hub.content("space", name, SPACE, head))["revision"])
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(Problem(f"the Space names no revision: {error!r}", "", f"{name}/{SPACE}")) from error
-
-
-def _not_there(hub: Hub, name: str, pin: str) -> Iterator[Problem]:
-    for kind in KINDS:
-        if pin not in hub.refs(kind, name).tags:
-            yield Problem(f"the {kind} has no tag {pin}", "publish again, or name another with --revision", name)
 
 
 # --- loading --------------------------------------------------------------------------------------------------------
@@ -146,14 +143,14 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         following = following.__cause__ or following.__context__
 
 
-def _dataset(hub: Hub, name: str, pin: str, cache: Path) -> Any:
+def _dataset(hub: Hub, name: str, commit: str, cache: Path) -> Any:
     import datasets
 
     datasets.disable_progress_bars()
-    return datasets.load_dataset(name, revision=pin, token=hub.api.token, cache_dir=str(cache))
+    return datasets.load_dataset(name, revision=commit, token=hub.api.token, cache_dir=str(cache))
 
 
-def _pipeline(hub: Hub, name: str, pin: str, cache: Path) -> Any:
+def _pipeline(hub: Hub, name: str, commit: str, cache: Path) -> Any:
     from transformers import pipeline
 
     from sdovis.learning import backbones
@@ -162,7 +159,7 @@ def _pipeline(hub: Hub, name: str, pin: str, cache: Path) -> Any:
         return pipeline(
             "image-classification",
             model=name,
-            revision=pin,
+            revision=commit,
             token=hub.api.token,
             model_kwargs={"cache_dir": str(cache)},
         )
