@@ -39,7 +39,7 @@ from sdovis.evaluation.facts import Estimate
 from sdovis.evaluation.scores import Scores
 from sdovis.learning import description, training
 from sdovis.learning.plan import TrainingPlan
-from sdovis.statistics import bootstrap, skill
+from sdovis.statistics import bootstrap, shallow, skill
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "benchmarks" / "studies.json"
@@ -210,13 +210,7 @@ def scored(rows: Any, probabilities: NDArray[np.float32]) -> dict[str, Any]:
 
 def tuned() -> Mapping[str, tuple[Any, Mapping[str, Sequence[Any]]]]:
     """Models that need no network, and what is tuned in each: by region, inside what it is fitted on."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    linear = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=500))
-    trees = HistGradientBoostingClassifier(class_weight="balanced", early_stopping=False, random_state=0)
+    linear, trees = shallow.logistic(1.0, max_iter=500), shallow.boosted(3, 100, 0.05)
     return {
         "linear": (linear, {"logisticregression__C": [1e-4, 1e-3, 1e-2, 1e-1, 1.0]}),
         "boosted": (trees, {"max_leaf_nodes": [3, 6], "max_iter": [100, 200], "learning_rate": [0.05]}),

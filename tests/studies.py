@@ -4,7 +4,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-STUDY = """
+#: A network that trains in a second.
+NETWORK = """[backbone.config]
+model_type = "vit"
+hidden_size = 16
+num_hidden_layers = 1
+num_attention_heads = 2
+intermediate_size = 32
+patch_size = 16
+"""
+STUDY = f"""
 format = 2
 [study]
 name = "small"
@@ -30,14 +39,7 @@ scheme = "mount-wilson-3"
 gap_days = 14.0
 validation = 0.2
 test = 0.25
-[backbone.config]
-model_type = "vit"
-hidden_size = 16
-num_hidden_layers = 1
-num_attention_heads = 2
-intermediate_size = 32
-patch_size = 16
-[training]
+{NETWORK}[training]
 num_train_epochs = 2
 per_device_train_batch_size = 16
 learning_rate = 1e-3

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 from fetching.archive import LoopbackArchive
+from studies import NETWORK
 
 FIRST, DISCS = date(2012, 3, 1), 16
 LAST = FIRST + timedelta(days=2 * DISCS - 2)
@@ -103,13 +104,6 @@ scheme = "mount-wilson-3"
 gap_days = 2.0
 validation = 0.2
 test = 0.25
-[backbone.config]
-model_type = "vit"
-hidden_size = 16
-num_hidden_layers = 1
-num_attention_heads = 2
-intermediate_size = 32
-patch_size = 16
-[training]
+{NETWORK}[training]
 num_train_epochs = 1
 """

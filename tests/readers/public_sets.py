@@ -17,22 +17,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
+from studies import NETWORK
 
 SIDE, RADIUS_PX = 64, 25.0
 #: Arc seconds in a pixel of a disc of `RADIUS_PX`, whose radius SDOML and SuryaBench bring to 976 arc seconds.
 FIXED = 976.0
-COMMON = """
+COMMON = f"""
 format = 2
 [study]
 name = "toy"
-[backbone.config]
-model_type = "vit"
-hidden_size = 16
-num_hidden_layers = 1
-num_attention_heads = 2
-intermediate_size = 32
-patch_size = 16
-[training]
+{NETWORK}[training]
 num_train_epochs = 1
 per_device_train_batch_size = 16
 [evaluation]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sdovis.channels.channel import Channel
 from sdovis.corpus import measures
 from sdovis.corpus.build import Corpus
-from sdovis.statistics import skill
+from sdovis.statistics import shallow, skill
 
 #: Inverse strengths of the L2 penalty that are tried; the validation part decides.
 INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -66,26 +66,11 @@ def _union(tables: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
 
 def _linear() -> Iterator[Any]:
     """Logistic regressions, from the strongest penalty to the weakest."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    for inverse in INVERSE_PENALTIES:
-        yield make_pipeline(StandardScaler(), LogisticRegression(C=inverse, class_weight="balanced", max_iter=300))
+    return (shallow.logistic(inverse, max_iter=300) for inverse in INVERSE_PENALTIES)
 
 
 def _boosted() -> Iterator[Any]:
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    for leaves, trees, rate in BOOSTED:
-        yield HistGradientBoostingClassifier(
-            max_leaf_nodes=leaves,
-            max_iter=trees,
-            learning_rate=rate,
-            class_weight="balanced",
-            early_stopping=False,
-            random_state=0,
-        )
+    return (shallow.boosted(*settings) for settings in BOOSTED)
 
 
 def _best(

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import torch
 
 Pixels = NDArray[np.uint8]
+#: The Trainer counts the entries of ``labels`` as images: soft labels travel beside them.
+SOFT = "soft"
 
 
 def decode(images: Sequence[bytes], processor: Any, *, first: int = 0) -> Pixels:
@@ -210,10 +212,6 @@ def collated(batch: Gathered) -> dict[str, Any]:
         "draws": batch.draws,
         **soft,
     }
-
-
-#: The Trainer counts the entries of ``labels`` as images: soft labels travel beside them.
-SOFT = "soft"
 
 
 def taught(batch: Mapping[str, Any]) -> Any:

@@ -8,8 +8,7 @@ cross-fitted by region, so that it never repeats a label that it was shown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from sdovis.corpus.measures import MEASURED
 from sdovis.errors import BadInput, Problem
+from sdovis.statistics import shallow
 
 #: Each region is predicted by teachers fitted on the regions of the other folds.
 FOLDS = 5
@@ -41,28 +41,9 @@ def soft_labels(
     table = np.concatenate(measured, axis=1)
     second = np.zeros((len(rows), n_classes))
     for fitted, asked in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(table, label, group):
-        for teacher in _teachers():
+        for teacher in (shallow.logistic(0.1, max_iter=2000), shallow.boosted(4, 100, 0.05)):
             teacher.fit(table[fitted], label[fitted])
             second[np.ix_(asked, teacher.classes_)] += teacher.predict_proba(table[asked])
     second /= second.sum(axis=1, keepdims=True)
     mixed: NDArray[np.float32] = ((1 - share) * np.eye(n_classes)[label] + share * second).astype(np.float32)
     return mixed
-
-
-def _teachers() -> Sequence[Any]:
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return (
-        make_pipeline(StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced", max_iter=2000)),
-        HistGradientBoostingClassifier(
-            max_leaf_nodes=4,
-            max_iter=100,
-            learning_rate=0.05,
-            class_weight="balanced",
-            early_stopping=False,
-            random_state=0,
-        ),
-    )

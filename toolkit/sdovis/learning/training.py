@@ -200,12 +200,9 @@ def _body(plan: TrainingPlan, arguments: Any) -> methods.Body:
         model, processor = backbones.build(plan.study, plan.corpus.classes, plan.about)
     with plan.clock.part("data"):
         shown = functools.partial(_pictures, plan, processor, progress=not arguments.disable_tqdm)
-        taught: dict[str, Any] = {"names": plan.augmented_by, "soft": on_main(lambda: _soft_labels(plan))}
-        training, validation, joined = shown("train"), shown("validation"), None
-        if len(plan.learned_from) > 1:
-            joined = shown(*plan.learned_from, **taught)
-        else:
-            training = shown("train", **taught)
+        learned = shown(*plan.learned_from, names=plan.augmented_by, soft=on_main(lambda: _soft_labels(plan)))
+        validation = shown("validation")
+        training, joined = (shown("train"), learned) if len(plan.learned_from) > 1 else (learned, None)
     return methods.Body(
         model, processor, training, validation, plan.cache / "features", plan.study.precision,
         arguments.per_device_eval_batch_size, arguments.device, joined,
