@@ -50,6 +50,14 @@ def test_what_is_said_of_a_region_does_not_depend_on_its_own_label() -> None:
     assert (second[1].argmax(axis=1) == rows["label"][of]).all()
 
 
+def test_measures_that_tell_nothing_give_no_hint_of_the_label() -> None:
+    """A teacher fitted on the region that it is asked about would have learned its label by heart."""
+    rows, _ = regions(count=60)
+    noise = {"polarity-measures": np.random.default_rng(1).normal(size=(len(rows), 20))}
+    second = (soft_labels(rows, noise, 3, 0.5) - 0.5 * np.eye(3)[rows["label"]]) * 2
+    assert second[np.arange(len(rows)), rows["label"]].mean() < 0.45
+
+
 @pytest.mark.parametrize(("rows", "tables", "said"), [
     (regions()[0], {"raw-pixels": regions()[1]["polarity-measures"]}, "no channel whose spots or fields are measured"),
     (*regions(count=4), "only 4 regions"),
