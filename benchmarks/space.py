@@ -36,10 +36,11 @@ from typing import Any
 import httpx
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
 BOMB_SIDE_PX = 8192
-HALF_BYTES, CLAIMED_BYTES = 5 * 2**20, 60 * 2**20
+HALF_BYTES, CLAIMED_BYTES, HALF_PAUSE_S = 5 * 2**20, 60 * 2**20, 30
 CALL = "/gradio_api/call/classify"
 AS_JSON = {"Content-Type": "application/json"}
 ODD = (
@@ -121,7 +122,7 @@ def asked(client: httpx.Client, data: list[Any]) -> str:
 
 
 def honest(
-    target: Target, number: int, requests: int, after: Callable[[], None] = lambda: None
+    target: Target, number: int, requests: int, after: Callable[[], object] = lambda: None
 ) -> list[tuple[float, str]]:
     """Seconds and outcome of each request, one after the other: an upload and its answer; ``after`` each something is done."""
     outcomes = []
@@ -167,7 +168,7 @@ def half_uploader(target: Target, number: int) -> Iterator[str]:
                 connection.settimeout(120)
                 connection.recv(1)
         yield "half"
-        time.sleep(5)
+        time.sleep(HALF_PAUSE_S)
 
 
 def slow_client(target: Target, number: int) -> Iterator[str]:
@@ -318,8 +319,11 @@ def scenario(size: Crowd, model: str, image: Path, folder: Path, *, one_address:
     attackers.start()
     time.sleep(3)
     start = time.monotonic()
-    with ThreadPoolExecutor(size.honest) as pool:
-        parts = pool.map(lambda number: honest(target, number, size.requests), range(size.honest))
+    with (
+        ThreadPoolExecutor(size.honest) as pool,
+        tqdm(total=size.honest * size.requests, unit="request", mininterval=5) as bar,
+    ):
+        parts = pool.map(lambda number: honest(target, number, size.requests, bar.update), range(size.honest))
         outcomes = [outcome for part in parts for outcome in part]
     took = time.monotonic() - start
     over.set()

@@ -28,9 +28,12 @@ FAULTS = ("500", "503", "429", "web page", "truncate", "stall", "drop", "redirec
 WEB_PAGE = b"<!DOCTYPE html><html><head><title>Error</title></head><body>We are sorry.</body></html>"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Seen:
-    """A request, and how much of the file it was given: ``whole`` if its end was sent."""
+    """A request, and how much of the file it was given: ``whole`` if its end was sent.
+
+    It is noted before it is answered: whoever has the answer may look at once.
+    """
 
     method: str
     path: str
@@ -38,7 +41,7 @@ class Seen:
     agent: str
     asked_range: str
     fault: str
-    whole: bool
+    whole: bool = False
 
 
 @dataclass
@@ -250,37 +253,36 @@ class _Handler(BaseHTTPRequestHandler):
         path, query = url.path.removeprefix("/moved"), {key: of[0] for key, of in parse_qs(url.query).items()}
         elsewhere = url.path.startswith(("/moved", "/circle"))
         fault = "" if elsewhere else self.archive.fault(f"{self.command} {path}?{url.query}")
-        whole = False
-        try:
-            whole = self._answer(path, url.query, query, fault, head=head)
-        finally:
-            told = self.headers.get("Range", "")
-            self.archive.seen.append(
-                Seen(self.command, path, url.query, self.headers.get("User-Agent", ""), told, fault, whole)
-            )
+        told = self.headers.get("Range", "")
+        self.seen = Seen(self.command, path, url.query, self.headers.get("User-Agent", ""), told, fault)
+        self.archive.seen.append(self.seen)
+        self._answer(path, url.query, query, fault, head=head)
 
-    def _answer(self, path: str, raw: str, query: Mapping[str, str], fault: str, *, head: bool) -> bool:
-        """Answer with a fault, or the file; whether it was sent to its end."""
+    def _answer(self, path: str, raw: str, query: Mapping[str, str], fault: str, *, head: bool) -> None:
+        """Answer with a fault, or the file."""
         if fault in ("500", "503", "429"):
-            return self._send(int(fault), b"busy", head=head, **{"Retry-After": self.archive.retry_after})
+            self._send(int(fault), b"busy", head=head, **{"Retry-After": self.archive.retry_after})
+            return
         if fault == "web page":
-            return self._send(200, WEB_PAGE, head=head, **{"Content-Type": "text/html; charset=utf-8"})
+            self._send(200, WEB_PAGE, head=head, **{"Content-Type": "text/html; charset=utf-8"})
+            return
         if fault == "drop":
             self.close_connection = True
-            return False
+            return
         if fault in ("redirect", "circle") or path == "/circle":
             where = f"/moved{path}" if fault == "redirect" else "/circle"
             self._send(302, b"", head=head, Location=f"{where}?{raw}" if raw else where)
-            return False
+            return
         data = self.archive.files.get(path)
         if data is None and path in self.archive.answers:
             found = self.archive.answers[path](query)
             data = found if isinstance(found, bytes) else json.dumps(found).encode()
         if data is None:
-            return self._send(404, b"no such file", head=head)
-        return self._file(path, data, fault, head=head)
+            self._send(404, b"no such file", head=head)
+        else:
+            self._file(path, data, fault, head=head)
 
-    def _file(self, path: str, data: bytes, fault: str, *, head: bool) -> bool:
+    def _file(self, path: str, data: bytes, fault: str, *, head: bool) -> None:
         tag, first, status = f'"{hashlib.sha256(data).hexdigest()[:16]}"', 0, 200
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         headers = {"ETag": tag, **self.archive.headers.get(path, {})}
@@ -289,7 +291,8 @@ class _Handler(BaseHTTPRequestHandler):
             if asked and self.headers.get("If-Range", tag) == tag:
                 first, status = int(asked[1]), 206
                 if first >= len(data):
-                    return self._send(416, b"", head=head, **{"Content-Range": f"bytes */{len(data)}"})
+                    self._send(416, b"", head=head, **{"Content-Range": f"bytes */{len(data)}"})
+                    return
                 headers["Content-Range"] = f"bytes {first}-{len(data) - 1}/{len(data)}"
         headers.setdefault("Content-Type", self.archive.forms.get(path, "application/octet-stream"))
         body = data[first:]
@@ -297,7 +300,8 @@ class _Handler(BaseHTTPRequestHandler):
             body = bytes(b ^ 0x5A for b in body)
         held = path == self.archive.hold and not head and not self.archive.go_on.is_set()
         if head or not (fault in ("truncate", "stall") or held):
-            return self._send(status, body, head=head, **headers)
+            self._send(status, body, head=head, **headers)
+            return
         self._send(status, body, head=True, **headers)
         self.wfile.write(body[: len(body) // 2])
         self.wfile.flush()
@@ -307,13 +311,17 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault == "stall":
             self.archive.closing.wait(10)
         self.close_connection = True
-        return False
 
-    def _send(self, status: int, body: bytes, *, head: bool, **headers: str) -> bool:
+    def _send(self, status: int, body: bytes, *, head: bool, **headers: str) -> None:
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        if not head:
+        if head:
+            return
+        self.seen.whole = status in (200, 206)
+        try:
             self.wfile.write(body)
-        return status in (200, 206) and not head
+        except OSError:
+            self.seen.whole = False
+            raise

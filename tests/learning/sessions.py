@@ -216,7 +216,7 @@ def _forked(work: Callable[[], object]) -> int:
 
 
 def _job(job: dict[str, Any]) -> int:
-    """Run one job; the status of its first process that ended badly, else 0."""
+    """Run one job; the status of its first process that ended badly (9 where one was killed), else 0."""
     ranks = job.get("processes", 1)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -238,12 +238,18 @@ def _job(job: dict[str, Any]) -> int:
     alive = {_forked(lambda rank=rank: work(rank)) for rank in range(ranks)}
     seconds = job["kill"] if isinstance(job.get("kill"), float) else None
     end, first = time.monotonic() + (seconds or 120), 0
+
+    def ended() -> list[int]:
+        found = {child: os.waitpid(child, os.WNOHANG) for child in alive}
+        alive.difference_update(child for child, (done, _) in found.items() if done)
+        return [status for done, status in found.values() if done and status]
+
     while alive:
-        for child in list(alive):
-            done, status = os.waitpid(child, os.WNOHANG)
-            if done:
-                alive.remove(child)
-                first = first or status
+        bad = ended()
+        if bad and not first:
+            # The others of a killed one may give up before a look round comes to it: it is there at a second look.
+            bad += ended()
+            first = signal.SIGKILL if signal.SIGKILL in bad else bad[0]
         # One that dies takes the others with it, as under a launcher.
         if alive and (first or time.monotonic() > end):
             for child in alive:
