@@ -162,12 +162,11 @@ def test_labels_lie_over_no_other_label_and_stay_in_the_picture():
     sun = DiscShown(np.zeros((10, 10), np.uint8), "gray", 1.0, (500.0, 500.0), 450.0)
     rng = np.random.default_rng(0)
     spots = [(500 + x, 500 + y, 90.0) for x, y in rng.uniform(-300, 300, (14, 2))]
-    labels = wall.apart(spots, sun)
-    high, wide = wall.LABEL_HIGH * 2 * wall.ROOM * 450, wall.LABEL_WIDE * 2 * wall.ROOM * 450
-    for number, (x, y) in enumerate(labels):
-        assert x >= 500 - wall.ROOM * 450 and x + wide <= 500 + wall.ROOM * 450
-        assert y >= 500 - wall.ROOM * 450 and y + high <= 500 + wall.ROOM * 450
-        assert all(abs(x - a) >= wide or abs(y - b) >= high for a, b in labels[:number])
+    labels = wall.placed_labels(spots, sun)
+    low, high = 500 - wall.ROOM * 450, 500 + wall.ROOM * 450
+    for number, (left, top, right, bottom) in enumerate(labels):
+        assert low <= left < right <= high and low <= top < bottom <= high
+        assert all(left >= x2 or x1 >= right or top >= y2 or y1 >= bottom for x1, y1, x2, y2 in labels[:number])
 
 
 @pytest.mark.parametrize(

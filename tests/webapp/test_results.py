@@ -15,6 +15,7 @@ from regions_of import SRS
 from saved_models import MEANINGS, save_model
 from sdovis.channels.place import Position
 from sdovis.errors import BadInput
+from sdovis.inference import placards
 from sdovis.webapp import results
 from sdovis.webapp.classifier import NO_SPOTS, Classifier
 from sdovis.webapp.listing import Listing, Noaa
@@ -130,9 +131,7 @@ def test_the_link_holds_the_table():
 def test_labels_of_crowded_regions_cover_each_other_as_little_as_can_be():
     found = [Result(f"AR 1115{i}", SURE, box=(300 + 30 * i, 300 + 25 * i, 90)) for i in range(4)]
     assert results.boxed(Image.new("RGB", (600, 600)), found, CLASSES).size == (600, 600)
-    taken = []
-    for each in found:
-        taken.append(results._free(each.box, 90, 30, (600, 600), taken))
-    assert not any(results._common(one, other) for one, other in combinations(taken, 2))
+    taken = placards.beside([each.box for each in found], [(90, 30)] * 4, (0, 0, 600, 600), 4)
+    assert not any(placards._overlap(one, other, 0) for one, other in combinations(taken, 2))
     for left, top, right, bottom in taken:
-        assert left >= 0 and top >= 0 and right < 600 and bottom < 600
+        assert left >= 0 and top >= 0 and right <= 600 and bottom <= 600

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from sdovis.channels.view import View
 from sdovis.inference.looking import DiscShown, Spot
+from sdovis.inference.placards import DOUBTFUL, INKS, beside, ink
 from sdovis.inference.prediction import Answered
 from sdovis.learning.familiarity import caution
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Inks for the classes, in their order, told apart by colour-blind eyes too: Okabe & Ito (2008), lighter.
-INKS = ("#56B4E9", "#F0E442", "#FF7F2A", "#2BC79B", "#F29AC8", "#E6B84D", "#6FA8FF", "#FFFFFF")
-DOUBTFUL = "#B8B8B8"
 GROUND, LABEL = "#000000", "#16161C"
 #: The brightest code of 255 is drawn as if there were so many: boxes and labels stand out from a Sun that is not white.
 SUN_AT_MOST = 300
@@ -75,8 +72,8 @@ def _said(
     unlike = strange is not None and bool(caution(strange))
     doubt = unlike or spot.near_limb
     mark = " ?" if unlike else " (limb)" if spot.near_limb else ""
-    ink = DOUBTFUL if unlike else INKS[classes.index(best) % len(INKS)]
-    return f"{number}\n{best.replace('_', ' ')} {probabilities[best]:.0%}{mark}", ink, doubt
+    colour = DOUBTFUL if unlike else ink(classes, best)
+    return f"{number}\n{best.replace('_', ' ')} {probabilities[best]:.0%}{mark}", colour, doubt
 
 
 def _draw_sun(axes: Axes, sun: DiscShown) -> None:
@@ -110,66 +107,29 @@ def _draw_regions(axes: Axes, sun: DiscShown, boxes: Sequence[tuple[Spot, str, s
     from matplotlib.patches import Rectangle
 
     spots = [(each[0].x_px or 0.0, each[0].y_px or 0.0, each[0].side_px or 0.0) for each in boxes]
-    labels = apart(spots, sun)
-    for (_, text, ink, doubt), (x, y, side), (left, top) in zip(boxes, spots, labels, strict=True):
+    labels = placed_labels(spots, sun)
+    for (_, text, colour, doubt), (x, y, side), (left, top, right, bottom) in zip(boxes, spots, labels, strict=True):
         style = "--" if doubt else "-"
-        for colour, width in (("black", 2.6), (ink, 1.3)):
+        for stroke, width in (("black", 2.6), (colour, 1.3)):
             corner = (x - side / 2, y - side / 2)
-            axes.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=colour, lw=width, linestyle=style))
-        middle = left + _wide(sun) / 2, top + _high(sun) / 2
+            axes.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=stroke, lw=width, linestyle=style))
+        middle = (left + right) / 2, (top + bottom) / 2
         near = np.clip(middle, (x - side / 2, y - side / 2), (x + side / 2, y + side / 2))
-        axes.plot((near[0], middle[0]), (near[1], middle[1]), color=ink, lw=0.8, zorder=2)
+        axes.plot((near[0], middle[0]), (near[1], middle[1]), color=colour, lw=0.8, zorder=2)
         axes.text(
-            *middle, text, color=ink, size=8.5, ha="center", va="center", linespacing=1.1, zorder=3,
-            bbox={"boxstyle": "round,pad=0.25", "facecolor": LABEL, "edgecolor": ink, "linewidth": 0.7, "alpha": 0.88},
+            *middle, text, color=colour, size=8.5, ha="center", va="center", linespacing=1.1, zorder=3,
+            bbox={"boxstyle": "round,pad=0.25", "facecolor": LABEL, "edgecolor": colour, "linewidth": 0.7, "alpha": 0.88},
         )  # fmt: skip
 
 
-def _high(sun: DiscShown) -> float:
-    return LABEL_HIGH * 2 * ROOM * sun.radius_px
-
-
-def _wide(sun: DiscShown) -> float:
-    return LABEL_WIDE * 2 * ROOM * sun.radius_px
-
-
-def apart(spots: Sequence[tuple[float, float, float]], sun: DiscShown) -> list[tuple[float, float]]:
-    """The upper left corner of each region's label, so that labels lie over no label and, if possible, over no box.
-
-    Each is tried around its box and then farther and farther out; ``spots`` are (x, y, side) of boxes.
-    """
-    high, wide, gap = _high(sun), _wide(sun), GAP * 2 * ROOM * sun.radius_px
-    boxes = [(x - side / 2, y - side / 2, x + side / 2, y + side / 2) for x, y, side in spots]
-    taken: list[tuple[float, float, float, float]] = []
-    found = []
+def placed_labels(
+    spots: Sequence[tuple[float, float, float]], sun: DiscShown
+) -> list[tuple[float, float, float, float]]:
+    """Where the label of each box (x, y, side) goes: left, top, right, bottom, in pixels of the image."""
     reach = ROOM * sun.radius_px
-    bounds = (sun.center_px[0] - reach, sun.center_px[1] - reach, sun.center_px[0] + reach, sun.center_px[1] + reach)
-    for x, y, side in spots:
-        best: tuple[float, tuple[float, float, float, float]] | None = None
-        for far, turn in itertools.product(range(8), range(16)):
-            angle = 2 * np.pi * turn / 16 - np.pi / 2
-            away = far * high * 0.8
-            # The label's own half size is added, so that it touches the box from any side.
-            across = np.cos(angle) * (side / 2 + wide / 2 + gap + away)
-            down = np.sin(angle) * (side / 2 + high / 2 + gap + away)
-            rectangle = x + across - wide / 2, y + down - high / 2, x + across + wide / 2, y + down + high / 2
-            if not (bounds[0] <= rectangle[0] and rectangle[2] <= bounds[2]):
-                continue
-            if not (bounds[1] <= rectangle[1] and rectangle[3] <= bounds[3]):
-                continue
-            over_labels = sum(_overlap(rectangle, other, gap) for other in taken)
-            over_boxes = sum(_overlap(rectangle, other, 0) for other in boxes)
-            cost = 1000 * over_labels + 10 * over_boxes + far + 0.01 * turn
-            if best is None or cost < best[0]:
-                best = cost, rectangle
-        corner = best[1] if best else (x, y, x + wide, y + high)
-        taken.append(corner)
-        found.append((corner[0], corner[1]))
-    return found
-
-
-def _overlap(one: Sequence[float], other: Sequence[float], gap: float) -> bool:
-    return one[0] < other[2] + gap and other[0] < one[2] + gap and one[1] < other[3] + gap and other[1] < one[3] + gap
+    x, y = sun.center_px
+    sizes = [(LABEL_WIDE * 2 * reach, LABEL_HIGH * 2 * reach)] * len(spots)
+    return beside(spots, sizes, (x - reach, y - reach, x + reach, y + reach), GAP * 2 * reach)
 
 
 def _draw_key(figure: Figure, classes: Sequence[str]) -> None:

@@ -14,12 +14,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from sdovis.channels.place import Position
 from sdovis.corpus.rejects import harmless
+from sdovis.inference import placards
 from sdovis.webapp import page
 from sdovis.webapp.listing import NOAA_UNKNOWN, Noaa, written
-
-#: Okabe and Ito's colours, which nearly everybody can tell apart, the light ones first: the Sun's sky is black.
-INKS = ((230, 159, 0), (86, 180, 233), (0, 200, 140), (240, 228, 66), (204, 121, 167), (213, 94, 0), (110, 160, 255))
-WITHOUT = (190, 196, 204)
 
 
 @dataclass(frozen=True)
@@ -140,73 +137,47 @@ def boxed(picture: Image.Image, results: Sequence[Result], classes: Sequence[str
     size = max(11, copy.width // 50)
     font = _font(size)
     width = max(2, copy.width // 256)
-    taken: list[tuple[float, float, float, float]] = []
-    for each in results:
-        if each.box is None:
-            continue
-        ink = _ink(each, classes)
-        x, y, side = each.box
+    placed = [(each, each.box) for each in results if each.box is not None]
+    for each, (x, y, side) in placed:
         edges = (x - side / 2, y - side / 2, x + side / 2, y + side / 2)
         draw.rectangle(
             tuple(e + (-width if i < 2 else width) for i, e in enumerate(edges)), outline=(0, 0, 0), width=width
         )
-        draw.rectangle(edges, outline=ink, width=width)
-    for each in results:
-        if each.box is None:
-            continue
-        words = [each.name.removeprefix("AR ")]
-        words += [f"{each.best[0]} {100 * each.best[1]:.0f} %"] if each.best else ["no answer"]
-        wide = max(draw.textlength(word, font=font) for word in words) + size // 2
-        high = len(words) * size * 1.2 + size // 3
-        spot = _free(each.box, wide, high, copy.size, taken)
-        taken.append(spot)
-        draw.rectangle(spot, fill=(12, 16, 22))
-        for number, word in enumerate(words):
-            where = (spot[0] + size // 4, spot[1] + size // 8 + number * size * 1.2)
+        draw.rectangle(edges, outline=_ink(each, classes), width=width)
+    words = [_words(each) for each, _ in placed]
+    sizes = [
+        (max(draw.textlength(word, font=font) for word in of) + size // 2, len(of) * size * 1.2 + size // 3)
+        for of in words
+    ]
+    bounds = (0.0, 0.0, copy.width - 1.0, copy.height - 1.0)
+    labels = placards.beside([box for _, box in placed], sizes, bounds, 4.0)
+    for (each, _), said, label in zip(placed, words, labels, strict=True):
+        draw.rectangle(label, fill=(12, 16, 22))
+        for number, word in enumerate(said):
+            where = (label[0] + size // 4, label[1] + size // 8 + number * size * 1.2)
             draw.text(where, word, font=font, fill=_ink(each, classes) if number else (255, 255, 255))
     return copy
+
+
+def _words(result: Result) -> tuple[str, str]:
+    answer = f"{result.best[0]} {100 * result.best[1]:.0f} %" if result.best else "no answer"
+    return result.name.removeprefix("AR "), answer
 
 
 def legend(results: Sequence[Result], classes: Sequence[str]) -> str:
     """The colours of `boxed`, for a caption."""
     met = {each.best[0] for each in results if each.best}
-    inks = {name: INKS[number % len(INKS)] for number, name in enumerate(classes) if name in met}
+    inks = {name: placards.ink(classes, name) for name in classes if name in met}
     if any(each.best is None for each in results):
-        inks["no answer"] = WITHOUT
-    entries = (f'<li><i style="background: rgb{ink}"></i>{escape(name)}</li>' for name, ink in inks.items())
+        inks["no answer"] = placards.DOUBTFUL
+    entries = (f'<li><i style="background: {ink}"></i>{escape(name)}</li>' for name, ink in inks.items())
     return f'<ul class="sdovis-legend">{"".join(entries)}</ul>'
 
 
-def _ink(result: Result, classes: Sequence[str]) -> tuple[int, int, int]:
-    return INKS[list(classes).index(result.best[0]) % len(INKS)] if result.best else WITHOUT
+def _ink(result: Result, classes: Sequence[str]) -> str:
+    return placards.ink(classes, result.best[0]) if result.best else placards.DOUBTFUL
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
     # matplotlib brings it along: a bare machine has no fonts.
     return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), size)
-
-
-def _free(
-    box: tuple[float, float, float],
-    wide: float,
-    high: float,
-    size: tuple[int, int],
-    taken: Sequence[tuple[float, float, float, float]],
-) -> tuple[float, float, float, float]:
-    """Where a label goes: beside its box, in the picture, and where it covers the least of other labels."""
-    x, y, side = box
-    half = side / 2 + 4
-    corners = [
-        (x - wide / 2, y - half - high), (x - wide / 2, y + half), (x + half, y - high / 2), (x - half - wide, y - high / 2),
-        (x + half, y - half - high), (x - half - wide, y + half), (x + half, y + half), (x - half - wide, y - half - high),
-    ]  # fmt: skip
-    inside = [(min(max(left, 0), size[0] - wide - 1), min(max(top, 0), size[1] - high - 1)) for left, top in corners]
-    spots = [(left, top, left + wide, top + high) for left, top in inside]
-    return min(spots, key=lambda spot: sum(_common(spot, other) for other in taken))
-
-
-def _common(one: Sequence[float], other: Sequence[float]) -> float:
-    """The area that two rectangles share."""
-    wide = min(one[2], other[2]) - max(one[0], other[0])
-    high = min(one[3], other[3]) - max(one[1], other[1])
-    return max(wide, 0) * max(high, 0)
