@@ -1,6 +1,6 @@
 """The page under attack: honest visitors, while others send bombs, half uploads, slow requests and floods.
 
-    python benchmarks/space.py --out space.json                 the scenario at full size, about a quarter of an hour
+    python benchmarks/space.py --out space.json                 the scenario at full size, about half an hour
     python benchmarks/space.py --small                          the same with a few of each, about a minute
     python benchmarks/space.py --calm 20x50 100x10              no harm done: so many clients, so many requests of each
     python benchmarks/space.py --model runs/NAME --image FILE   another model than the tests' smallest one
@@ -59,7 +59,7 @@ class Crowd:
     halves: int = 50
     slow: int = 20
     flooders: int = 100
-    flood_pause_s: float = 1.0
+    flood_pause_s: float = 5.0
 
 
 SMALL = Crowd(honest=5, requests=20, bombs=3, halves=8, slow=4, flooders=10)
