@@ -5,8 +5,7 @@
 #   network exported in two places gives the same file.
 # Seen. Each node carries the Python stack of the line that made it, in metadata_props: absolute paths of source files, line
 #   numbers, and the text of the lines with their comments. A path often holds a name, and the text is code that may
-#   not be published. The copy that quantize_dynamic makes keeps part of it. onnx.helper.printable_graph and
-#   node.doc_string show none of this.
+#   not be published. The copy that quantize_dynamic makes has it too, for each node that was not replaced.
 # For solar data. Networks are published as ONNX so that a web page or a forecast service can run them. Their checksums
 #   depend on the folder of the export, so a second site cannot confirm a release byte by byte.
 # Instead. Before publishing, del node.metadata_props[:] for each node of the graph (and of model.functions).
