@@ -13,12 +13,12 @@
 #   loaded.
 # Instead. Ask for the commit first (HfApi().repo_info raises), and load by that; or an empty cache_dir for checks.
 #
-# Output seen ("old" and "new" are what the file holds; the tag was moved after "old" had been loaded):
-#   500: hf_hub_download old, snapshot_download old, repo_info HfHubHTTPError
-#   429: hf_hub_download old, snapshot_download old, repo_info HfHubHTTPError
-#   404, no such repository: hf_hub_download old, snapshot_download old, repo_info RepositoryNotFoundError
-#   404, no such revision: hf_hub_download RevisionNotFoundError, snapshot_download RevisionNotFoundError, repo_info RevisionNotFoundError
-#   the Hub answers: hf_hub_download new, snapshot_download new, repo_info b...
+# Output seen (by hf_hub_download and by snapshot_download; the tag was moved to "new" after "old" had been loaded):
+#   500: loaded old and old; repo_info HfHubHTTPError
+#   429: loaded old and old; repo_info HfHubHTTPError
+#   404, no such repository: loaded old and old; repo_info RepositoryNotFoundError
+#   404, no such revision: loaded RevisionNotFoundError and RevisionNotFoundError; repo_info RevisionNotFoundError
+#   the Hub answers: loaded new and new; repo_info b...
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -131,7 +131,7 @@ for name, (refusal, loaded, told) in CASES.items():
     Hub.asked.clear()
     got = [asked_for(load) for load in (one, whole)]
     assert Hub.asked  # it was not taken from the cache unasked
-    print(f"{name}: hf_hub_download {got[0]}, snapshot_download {got[1]}, repo_info {asked_for(about).replace('b' * 40, 'b...')}")
+    print(f"{name}: loaded {' and '.join(got)}; repo_info {asked_for(about).replace('b' * 40, 'b...')}")
     assert got == [loaded, loaded] and asked_for(about) == told
     assert not said
 server.shutdown()

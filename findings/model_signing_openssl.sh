@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # model-signing 1.1.1 (OpenSSF Model Signing)
 #
-# Expected. What pip has installed can be imported, and its command prints its help (https://github.com/sigstore/model-transparency).
+# Expected. What pip has installed can be imported, and its command prints its help
+#   (https://github.com/sigstore/model-transparency).
 # Seen. Signing by certificate imports OpenSSL, which is the package pyOpenSSL, and model-signing declares it neither as a
 #   requirement nor as an extra; nothing that it requires brings it. The import stands at the top, so nothing works
 #   without it: not signing by a key, not verifying, not --help.
