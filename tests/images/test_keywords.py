@@ -15,6 +15,7 @@ from sdovis.corpus.observations import Observation
 from sdovis.errors import BadInput, UnreadableImage
 from sdovis.images.images import read_image
 from sdovis.images.keywords import Keywords
+from sdovis.images.quality import quality_problem
 from sdovis.readers.rows import RawRow
 from sdovis.study import Images
 from solar_files import HMI_CARDS, dipole, pole, write
@@ -125,3 +126,17 @@ def test_the_corpus_takes_the_keywords_and_names_a_file_that_they_lack(tmp_path:
     assert "has no WCS, and keywords.csv has no row for it" in problem.what
     ((_, problem),) = look(FILE, None).problems
     assert "nothing says which way is north" in problem.what
+
+
+@pytest.mark.parametrize("empty", [None, float("nan"), "", "MISSING"])
+def test_a_table_whose_quality_is_empty_is_refused_and_a_row_without_it_is_no_good_image(
+    tmp_path: Path, empty: Any
+) -> None:
+    other = {"T_REC": "2014.03.01_00:12:00_TAI"}
+    with pytest.raises(BadInput, match=r"QUALITY is empty in every row; .*convert_numeric=False"):
+        Keywords.read(_table(tmp_path, {"QUALITY": empty}, other | {"QUALITY": empty}))
+    for rest in (0, "0x00000000"):
+        table = Keywords.read(_table(tmp_path, {"QUALITY": empty}, other | {"QUALITY": rest}))
+        image = read_image(_as_is(tmp_path), keywords=table.cards_of(FILE))
+        assert quality_problem(image) == "QUALITY is empty, where a number of 32 bits is expected"
+        (tmp_path / FILE).unlink()

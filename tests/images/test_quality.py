@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sdovis.images.images import SolarImage, read_image
 from sdovis.images.quality import quality_problem
+from solar_files import dipole, write
 
 
 def image(quality: object, instrument: str = "AIA_3", **cards: Any) -> SolarImage:
@@ -64,13 +65,27 @@ def test_the_highest_bit_is_seen_however_it_is_written(written: object) -> None:
         assert str(quality_problem(image(written, instrument))).startswith("QUALITY is 0x80000000 (bit 31: ")
 
 
-@pytest.mark.parametrize("nothing", [None, 0, "", "good", float("nan"), 2**70])
-def test_an_image_that_says_nothing_of_its_quality_passes(nothing: object) -> None:
+@pytest.mark.parametrize("nothing", [None, 0, "0x00000000", 0.0])
+def test_an_image_that_says_nothing_against_its_quality_passes(nothing: object) -> None:
     assert quality_problem(image(nothing)) is None
 
 
-def test_another_instrument_is_not_judged() -> None:
-    assert quality_problem(image(1 << 13, "EIT")) is None
+@pytest.mark.parametrize("odd", ["", "  ", "good", "1e5", float("nan"), float("inf"), 0.5, 2**70, -(2**32), True])
+def test_a_quality_that_cannot_be_read_is_no_good_quality(odd: object) -> None:
+    said = "empty" if str(odd).strip() == "" else repr(odd)
+    for instrument in ("AIA_3", "HMI_SIDE1"):
+        found = quality_problem(image(odd, instrument))
+        assert found == f"QUALITY is {said}, where a number of 32 bits is expected"
+
+
+def test_an_empty_quality_of_a_file_is_kept_and_is_no_good_quality(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.fits", dipole((96, 96), (30.0, 40.0), (60.0, 40.0)), QUALITY="")
+    assert quality_problem(read_image(file)) == "QUALITY is empty, where a number of 32 bits is expected"
+
+
+@pytest.mark.parametrize("said", [1 << 13, "good", ""])
+def test_another_instrument_is_not_judged(said: object) -> None:
+    assert quality_problem(image(said, "EIT")) is None
 
 
 @pytest.mark.parametrize("written", ["00000100", "0x00000100", " 00000100 ", "0X100"])

@@ -57,8 +57,8 @@ _TIME = re.compile(r"(\d{4})[-./](\d\d)[-./](\d\d)[T_ ](\d\d):(\d\d)(?::(\d\d(?:
 
 
 def provenance(cards: Cards) -> dict[str, Any]:
-    """The cards worth keeping with the image: those of `PROVENANCE` that are present and not empty."""
-    return {key: cards[key] for key in PROVENANCE if cards.get(key, "") != ""}
+    """The cards worth keeping with the image: those of `PROVENANCE` that are present and not empty; QUALITY even if empty."""
+    return {key: cards[key] for key in PROVENANCE if cards.get(key, "") != "" or (key == "QUALITY" and key in cards)}
 
 
 def places(cards: Cards) -> bool:

@@ -50,8 +50,12 @@ class Keywords:
             raise BadInput(Problem(f"the table of keywords cannot be read: {error}", file=str(path))) from error
         rows = tuple(_cards(row) for row in table.to_dict("records"))
         if not any(set(_TIMES) & row.keys() for row in rows):
-            hint = "write it with drms: Client().query(records, key='**ALL**').to_csv(...)"
+            hint = "write it with drms: Client().query(records, key='**ALL**', convert_numeric=False).to_csv(...)"
             raise BadInput(Problem("has no column T_REC, so its rows cannot be joined to files", hint, str(path)))
+        if rows and all(row.get("QUALITY") == "" for row in rows):
+            # drms 0.9.0 makes numbers of hexadecimal texts, and with pandas 3 makes nothing of them.
+            hint = "write it with drms: Client().query(..., convert_numeric=False).to_csv(...)"
+            raise BadInput(Problem("its column QUALITY is empty in every row", hint, str(path)))
         return cls(path.name, rows, hashlib.sha256(data).hexdigest())
 
     def cards_of(self, name: str) -> Mapping[str, Any]:
@@ -85,6 +89,8 @@ def _cards(row: Mapping[Any, Any]) -> dict[str, Any]:
                 cards["T_REC"] = times[0]
         elif plain == plain and str(plain).strip().lower() not in _MISSING:
             cards[str(key).replace("__", "-")] = within_floats(plain)
+        elif key == "QUALITY":
+            cards[key] = ""  # not the same as a table without that column: nothing says that the image is good
     return cards
 
 

@@ -75,9 +75,16 @@ HMI_VECTOR_FATAL = _NO_OBSERVABLE | {
 
 
 def quality_problem(image: SolarImage) -> str | None:
-    """Why the image's QUALITY makes it unusable, naming the bits; None if it does not, or is absent."""
-    value = _bits(image.header.get("QUALITY"))
-    fatal = _table(image.header)
+    """Why the image's QUALITY makes it unusable, naming the bits; None if it does not, or is absent.
+
+    Of AIA and HMI a QUALITY that is empty, or no number of 32 bits, makes it unusable too: nobody can say that it is good.
+    """
+    said, fatal = image.header.get("QUALITY"), _table(image.header)
+    if said is None or not fatal:
+        return None
+    value = _bits(said)
+    if value is None:
+        return f"QUALITY is {repr(said) if str(said).strip() else 'empty'}, where a number of 32 bits is expected"
     found = [f"bit {bit}: {meaning}" for bit, meaning in fatal.items() if value >> bit & 1]
     if not found:
         return None
@@ -94,14 +101,15 @@ def _table(header: Mapping[str, Any]) -> dict[int, str]:
     return {}
 
 
-def _bits(quality: object) -> int:
-    """QUALITY as an unsigned 32-bit number: files have it signed, unsigned or as hexadecimal text."""
+def _bits(quality: object) -> int | None:
+    """QUALITY as an unsigned 32-bit number: files have it signed, unsigned or as hexadecimal text. None if it is no such."""
     if isinstance(quality, str):
         try:
             # JSOC's registers have eight hexadecimal digits, with or without 0x before them.
             quality = int(quality, 16 if re.fullmatch(r"\s*[0-9A-Fa-f]{8}\s*", quality) else 0)
         except ValueError:
-            return 0
-    if isinstance(quality, bool) or not isinstance(quality, int | float) or quality != quality:
-        return 0
-    return int(quality) & 0xFFFFFFFF if abs(quality) < 2**32 else 0
+            return None
+    if isinstance(quality, bool) or not isinstance(quality, int | float):
+        return None
+    whole = -(2**31) <= quality < 2**32 and quality % 1 == 0
+    return int(quality) & 0xFFFFFFFF if whole else None
