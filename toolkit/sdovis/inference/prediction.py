@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -47,12 +46,16 @@ DECODING_SECONDS, DECODING_BYTES = 60.0, 2 * 2**30
 
 @dataclass(frozen=True)
 class Pace:
-    """How the work is done, which changes no answer: children (None: one per core), a Dask scheduler instead, batches."""
+    """How the work is done, which changes no answer: children (None: one per core), a Dask scheduler instead, batches.
+
+    Children are ``kept`` for whoever asks again soon.
+    """
 
     workers: int | None = None
     scheduler: str = ""
     batch: int = BATCH
     lanes: int | None = None
+    kept: isolation.Kept = field(default_factory=isolation.Kept, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,13 +166,14 @@ def _looked(images: Iterable[Asked], sought: Sought, view: View, pace: Pace) -> 
         (*isolation.READING_IMPORTS, looking.__name__, *(n for k in view.channels for n in k.imports))
     )
     return cluster.imap(
-        partial(looking.look, sought),
+        looking.Look(sought),
         images,
         scheduler=pace.scheduler,
         workers=pace.workers,
         seconds=DECODING_SECONDS,
         memory_bytes=DECODING_BYTES,
         imports=tuple(imports),
+        kept=pace.kept,
     )
 
 
