@@ -127,7 +127,7 @@ def test_a_plain_file_is_opened_as_astropy_opens_it(bitpix: int) -> None:
     [
         image(more=whole("XTENSION= 'IMAGE'")), image(more=whole("LONG    = 'a&'") + whole("CONTINUE  'b'")),
         image(BSCALE="1"), image(more=whole("BSCALE  = one")), image(more=whole("GROUPS  =                    T")),
-        image(more=whole("PCOUNT  =                    0")), image(NAXIS1=9.0), image(NAXIS1=99), image(NAXIS=3),
+        image(more=whole("PCOUNT  =                    0")), image(NAXIS1=9.0), image(NAXIS1=999), image(NAXIS=3),
         image(BITPIX=17), image(SIMPLE=False), image() + image(), image(more=whole("NOTE    = 'caf\u00e9'")),
     ],
 )  # fmt: skip

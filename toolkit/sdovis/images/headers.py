@@ -128,16 +128,23 @@ def _angles(cards: Cards, path: Path, *, absent: str) -> NDArray[np.float64]:
 
     Raises `UnreadableImage` for what is not an angle.
     """
-    from astropy import units
-
     found = []
     for key in ("CUNIT1", "CUNIT2"):
         text = str(cards.get(key, "")).strip() or absent
-        unit = _parsed(text)
-        if unit is None or not unit.is_equivalent(units.arcsec):
+        size = _arcsec(text)
+        if size is None:
             raise UnreadableImage(path, f"{key} is {text!r}, which is not a unit of angle", "write arcsec or deg")
-        found.append(float(unit.to(units.arcsec)))
+        found.append(size)
     return np.array(found)
+
+
+@lru_cache(maxsize=64)
+def _arcsec(text: str) -> float | None:
+    """Arc seconds in the unit ``text``; None for what is not an angle."""
+    from astropy import units
+
+    unit = _parsed(text)
+    return float(unit.to(units.arcsec)) if unit is not None and unit.is_equivalent(units.arcsec) else None
 
 
 def within_floats(value: Any) -> Any:

@@ -136,6 +136,7 @@ def scale_of(heading: str) -> str:
     return "TAI" if _TAI.search(heading) else "UTC"
 
 
+@lru_cache(maxsize=256)
 def utc(year: int, month: int, day: int, hour: int, minute: int, second: float, scale: str) -> datetime:
     """A date in ``scale`` (TAI, TT, any other being UTC) as UTC; a leap second is the last before it.
 
