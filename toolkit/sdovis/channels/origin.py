@@ -197,5 +197,6 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_ALSO.get(word, word) for word in both))
 
 
+@lru_cache(maxsize=1024)
 def _joined(text: str) -> str:
     return re.sub(r"[^A-Z]", "", text.upper())

@@ -234,8 +234,7 @@ def _understood(
 ) -> SolarImage:
     """The image north up, with what its header, or otherwise the caller, says about it."""
     frame, grid, oriented = None, None, True
-    headers.refuse_two_times(cards, path)
-    observed = headers.observed(cards) or observed
+    observed = headers.observed_once(cards, path) or observed
     if kind in HEADED:
         values, center, scale = headers.north_up(values, cards, path)
         frame = headers.disc_frame(cards, center, scale, observed, path)
