@@ -57,6 +57,7 @@ def opened(name: str, batch: int, scratch: Path) -> tuple[Path, NDArray[np.uint8
     """The model folder of a run, or of a name in `predict.BACKBONES`, and a batch that it is shown."""
     if name in BACKBONES:
         model = made_model(name, scratch / "model")
+        (model / onnx.FOLDER).mkdir()
         onnx.export(model, model / onnx.FOLDER)
         side = backbones.load_processor(model).size["height"]
         return model, np.random.default_rng(0).integers(0, 256, (batch, side, side), np.uint8)

@@ -288,7 +288,7 @@ def north_up(
 
 def _condition(matrix: NDArray[Any]) -> float:
     """The ratio of the singular values of a regular matrix (2, 2); `numpy.linalg.cond` takes ten times as long."""
-    (a, b), (c, d) = matrix.tolist()
+    a, b, c, d = map(float, matrix.flat)
     squares, product = a * a + b * b + c * c + d * d, abs(a * d - b * c)
     return (squares + math.sqrt(max(squares * squares - 4 * product * product, 0.0))) / (2 * product)
 

@@ -15,7 +15,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -267,7 +267,7 @@ def _parts(
     lanes = pace.lanes or 1
     looked = _taken(_looked(images(), sought, view, pace), AHEAD * pace.batch)
     under_way: deque[_Part] = deque()
-    with ThreadPoolExecutor(lanes, "sdovis-lane") as pool, _few_threads(lanes):
+    with _Here() if lanes == 1 else ThreadPoolExecutor(lanes, "sdovis-lane") as pool, _few_threads(lanes):
         part, pending = _Part(), list[NDArray[np.uint8]]()
 
         def hand_out(least: int) -> None:
@@ -304,6 +304,15 @@ def _parts(
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             looked.close()  # type: ignore[attr-defined]
+
+
+class _Here(Executor):
+    """A single lane: this thread, whose helpers torch has started already."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        found: Future[Any] = Future()
+        found.set_result(fn(*args, **kwargs))
+        return found
 
 
 def _stacked(pending: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:

@@ -106,7 +106,7 @@ def _pipeline_class() -> type[ImageClassificationPipeline]:
             self.familiarity: Familiarity | None = None  # `pipeline` knows where it is
             self.watched = Watched(self.model)
             whole = loader.by_pillow(self.image_processor)
-            self.answers = loader.table(self.image_processor) if whole else None
+            self.answers = loader.table(self.image_processor).numpy() if whole else None
             self.weight = next(self.model.parameters())  # transformers goes through all of them to tell the type
 
         def preprocess(self, image: Any, timeout: float | None = None) -> Any:
@@ -114,8 +114,8 @@ def _pipeline_class() -> type[ImageClassificationPipeline]:
             if self.answers is None:
                 inputs = super().preprocess(picture, timeout=timeout)
             else:  # the same numbers, several times as fast
-                shown = torch.from_numpy(np.array(loader.resized(picture, self.image_processor)))[None]
-                inputs = {"pixel_values": loader.normalised(shown, self.answers).to(self.weight.dtype)}
+                shown = loader.normalised_alone(loader.resized(picture, self.image_processor), self.answers)
+                inputs = {"pixel_values": torch.from_numpy(shown).to(self.weight.dtype)}
             if self.familiarity:
                 looks = self.familiarity.looks(loader.resized(picture, self.image_processor)[None])
                 inputs["texture"] = torch.from_numpy(looks.astype(np.float32))

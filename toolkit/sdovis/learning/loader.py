@@ -103,6 +103,13 @@ def normalised(codes: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
     return batch
 
 
+def normalised_alone(codes: Pixels, answers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`normalised` of one picture, without torch, which would have all its threads meet for it."""
+    if codes.ndim == 2:
+        return answers[:, codes][None]
+    return np.stack([answers[colour][codes[..., colour]] for colour in range(3)])[None]
+
+
 class Joined:
     """The codes of several parts, one after the other, indexed like an array by slices and lists of indices.
 

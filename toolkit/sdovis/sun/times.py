@@ -139,7 +139,7 @@ def scale_of(heading: str) -> str:
 @lru_cache(maxsize=256)
 def _ahead_around(year: int, month: int) -> int | None:
     """Seconds that TAI is ahead of UTC throughout a month and those beside it; None if that changes, or before leap seconds."""
-    import erfa
+    import erfa  # type: ignore[import-untyped]
 
     months = [divmod(12 * year + month - 1 + step, 12) for step in (-1, 0, 1, 2)]
     if months[0][0] < 1972:
@@ -159,7 +159,7 @@ def utc(year: int, month: int, day: int, hour: int, minute: int, second: float, 
     if scale == "TAI" and 0 <= second < 60 and (ahead := _ahead_around(year, month)) is not None:
         return start + timedelta(seconds=second) - timedelta(seconds=ahead)
     if scale in ("TAI", "TT") and second < 60:
-        import erfa  # type: ignore[import-untyped]
+        import erfa
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ERFA warns that years after its newest leap second are dubious
