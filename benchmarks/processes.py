@@ -33,6 +33,7 @@ class Contestant:
     fills: Sequence[Path]
     python_path: Sequence[Path] = ()
     environment: Sequence[tuple[str, str | None]] = ()  #: set, or with None taken out
+    place: Path | None = None  #: where it runs, if not where all do
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,12 @@ class _Running:
         with self.log.open("wb") as log:
             # A group of its own, so that what it starts is halted with it.
             self.process = subprocess.Popen(
-                of.command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT, process_group=0
+                of.command,
+                cwd=of.place or folder,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=0,
             )
         self.tree = psutil.Process(self.process.pid)
         os.killpg(self.process.pid, signal.SIGSTOP)

@@ -316,16 +316,19 @@ def busy(given: argparse.Namespace) -> list[dict[str, Any]]:
     """Rounds of sdovis train with each way of waiting, alone and beside a busy process."""
     model, cores = given.work / "models" / "busy", len(os.sched_getaffinity(0))
     waits = WAITS | {f"{spins} turns": {SPIN: str(spins), WAIT: None} for spins in given.spins}
-    runs = [f"busy-{number}" for number in range(len(waits))]
-    classes = [prepare(run, given) for run in runs]
-    save_model(model, classes[0], given.size, "tiny")
+    save_model(model, prepare("cutouts", given), given.size, "tiny")
     # More steps than there is time for.
     training = common(given) | {"max_steps": 100_000, "eval_strategy": "no", "save_strategy": "no"}
     own = ["method.trainable=all", 'method.keep="last"']
-    contestants = [
-        replace(ours(given, run, model, training, *own), environment=[*of.items(), ("OMP_NUM_THREADS", None)])
-        for run, of in zip(runs, waits.values(), strict=True)
-    ]
+    contestants = []
+    for number, environment in enumerate(waits.values()):
+        place = given.work / f"busy-{number}"  # each trains in a run of its own
+        run = Path("runs", f"cutouts-{given.size}", "corpus")
+        shutil.copytree(given.work / run, place / run, dirs_exist_ok=True)
+        contestant = ours(argparse.Namespace(**vars(given) | {"work": place}), "cutouts", model, training, *own)
+        contestants.append(
+            replace(contestant, environment=[*environment.items(), ("OMP_NUM_THREADS", None)], place=place)
+        )
     found: list[dict[str, Any]] = []
     turns = alone_and_beside(contestants, given.work, rounds=given.rounds, seconds=given.seconds, threads=cores)
     for number, contestant, beside, rate in turns:
@@ -345,14 +348,17 @@ def busy_table(found: Sequence[Mapping[str, Any]]) -> str:
     rounds, default = range(max(e["round"] for e in found) + 1), "the libraries' default"
     for name in dict.fromkeys(e["waits"] for e in found):
         alone, beside = ([rates[name, on, n] for n in rounds] for on in (False, True))
-        kept = [one / rates[default, False, n] for n, one in enumerate(alone)]
-        left = [two / one for one, two in zip(alone, beside, strict=True)]
+        # A turn in which no step ended says nothing.
+        kept = [one / of for n, one in enumerate(alone) if (of := rates[default, False, n])]
+        left = [two / one for one, two in zip(alone, beside, strict=True) if one]
         cells = [f"{statistics.median(alone):.1f}", _spread(kept), f"{statistics.median(beside):.1f}", _spread(left)]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def _spread(ratios: Sequence[float]) -> str:
+    if not ratios:
+        return "-"
     return f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
