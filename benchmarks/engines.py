@@ -1,14 +1,18 @@
 """The bare forward of a model's engines in turns: images a second, medians of rounds, as JSON.
 
     python benchmarks/engines.py runs/simulated [--batch 32] [--rounds 7] [--seconds 2]
+    python benchmarks/engines.py demo           networks with random weights: speed does not depend on them
+    python benchmarks/engines.py dinov2-small
 
-The model must have been exported (`sdovis export RUN --to onnx`). Every engine gets the same input, already normalised.
+The model of a run must have been exported (`sdovis export RUN --to onnx`). Every engine gets the same input, already
+normalised.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,20 +20,22 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from predict import BACKBONES, made_model
 from sdovis import inference
 from sdovis.corpus.build import Corpus
-from sdovis.inference.onnx import OnnxEngine
-from sdovis.learning import loader
+from sdovis.inference import onnx
+from sdovis.learning import backbones, loader
 
 BASE = "torch"
 
 
-def forwards(model_folder: Path, pictures: list[bytes]) -> dict[str, Callable[[], object]]:
-    """Engine -> one forward of these pictures."""
+def forwards(model_folder: Path, codes: NDArray[np.uint8]) -> dict[str, Callable[[], object]]:
+    """Engine -> one forward of these codes."""
     model, processor, device = inference.loaded(model_folder)
-    shown = loader.normalised(torch.from_numpy(loader.decode(pictures, processor)), loader.table(processor))
+    shown = loader.normalised(torch.from_numpy(codes), loader.table(processor))
     on_device, array = shown.to(device), shown.numpy()
-    engines = {"onnx": OnnxEngine(model_folder), "onnx-int8": OnnxEngine(model_folder, int8=True)}
+    engines = {"onnx": onnx.OnnxEngine(model_folder), "onnx-int8": onnx.OnnxEngine(model_folder, int8=True)}
 
     def with_torch() -> object:
         with torch.inference_mode():
@@ -47,11 +53,23 @@ def rate(forward: Callable[[], object], images: int, seconds: float) -> float:
     return passes * images / spent
 
 
-def measured(run: Path, *, batch: int, rounds: int, seconds: float) -> dict[str, Any]:
-    """Medians of the rates, and of their ratios to torch's of the same round."""
-    corpus = Corpus.load(run / "corpus")
+def opened(name: str, batch: int, scratch: Path) -> tuple[Path, NDArray[np.uint8]]:
+    """The model folder of a run, or of a name in `predict.BACKBONES`, and a batch that it is shown."""
+    if name in BACKBONES:
+        model = made_model(name, scratch / "model")
+        (model / onnx.FOLDER).mkdir()
+        onnx.export(model, model / onnx.FOLDER)
+        side = backbones.load_processor(model).size["height"]
+        return model, np.random.default_rng(0).integers(0, 256, (batch, side, side), np.uint8)
+    corpus = Corpus.load(Path(name) / "corpus")
     pictures = [corpus.pictures[i % len(corpus.pictures)] for i in range(batch)]
-    ready = forwards(run / "model", pictures)
+    return Path(name) / "model", loader.decode(pictures, backbones.load_processor(Path(name) / "model"))
+
+
+def measured(run: str, *, batch: int, rounds: int, seconds: float) -> dict[str, Any]:
+    """Medians of the rates, and of their ratios to torch's of the same round."""
+    with tempfile.TemporaryDirectory() as scratch:
+        ready = forwards(*opened(run, batch, Path(scratch)))
     for forward in ready.values():
         forward()
     found: dict[str, list[float]] = {name: [] for name in ready}
@@ -60,7 +78,7 @@ def measured(run: Path, *, batch: int, rounds: int, seconds: float) -> dict[str,
             found[name].append(rate(forward, batch, seconds))
     ratios = {name: np.divide(rates, found[BASE]) for name, rates in found.items()}
     return {
-        "run": run.name,
+        "run": Path(run).name,
         "batch": batch,
         "rounds": rounds,
         "threads": torch.get_num_threads(),
@@ -73,12 +91,17 @@ def measured(run: Path, *, batch: int, rounds: int, seconds: float) -> dict[str,
 def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("run", help="a run's folder, demo or dinov2-small")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--out", type=Path, help="also write the result there")
     asked = parser.parse_args()
-    print(json.dumps(measured(asked.run, batch=asked.batch, rounds=asked.rounds, seconds=asked.seconds), indent=1))
+    found = measured(asked.run, batch=asked.batch, rounds=asked.rounds, seconds=asked.seconds)
+    text = json.dumps(found, indent=1)
+    if asked.out:
+        asked.out.write_text(text + "\n", encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

@@ -1,31 +1,35 @@
 """`sdovis predict` against what bounds it: decoding alone, the bare network, the stock pipeline; rounds in turn, medians.
 
     python benchmarks/predict.py speed            1,000 simulated FITS files and their PNG, the demonstration's network
-    python benchmarks/predict.py speed --model dinov2-small --count 200
+    python benchmarks/predict.py speed --model dinov2-small        128 of them; --count 1000 takes half an hour
     python benchmarks/predict.py memory           peak memory of the process tree for 1x and 10x the files
 
 `--model` is demo, dinov2-small (both with random weights: speed does not depend on them) or a model folder; `--data` keeps the
 simulated files between calls. In each round the parts come one after another, on warm processes and an opened model: what
-starting Python costs is left out everywhere. The parts, in images a second:
+starting Python costs is left out everywhere. The tables are of all files; of what only bounds them, as much is timed as takes
+`--seconds`. The parts, in images a second:
 
     decode     the pixels of the FITS files by sdovis' reader, in two processes that do nothing else
     forward    the network alone on random input, at predict's batch size, with torch's own threads
     table      `sdovis predict FOLDER --out TABLE.parquet` on the FITS files, children and table included
-    one        one image at a time, each opened in a child of its own: the path of the commit before
+    before     `sdovis predict` as it was before it knew batches, one image after another (commit `BEFORE`, which git has to
+               know, in a process of its own)
     png        `sdovis predict` on the PNG files
     stock      transformers' pipeline on the PNG files, at the best of its batch sizes
 
 and of one image, in milliseconds: `single` (`sdovis.pipeline` on one file, an opened model) and `isolated` (predict's path,
-which starts a child for it), against `open` (decoding it here) and `first` (the network on it alone).
+in a child), against `open` (decoding it here) and `first` (the network on it alone).
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -39,8 +43,21 @@ from prepare import in_pool, peak_memory
 ROOT = Path(__file__).parents[1]
 WORKERS, BATCH = 2, 32
 STOCK_BATCHES = (1, 8, 32)
-#: So many images of the slow parts are enough for a rate.
-FEW = 40
+COUNTS = {"demo": 1000}
+OTHERS_COUNT = 128
+#: The commit before tables and batches, and its path, which is timed whenever a line comes in: `python -c` MODEL FILE...
+BEFORE = "22c5e80fc2e8"
+BEFORE_PROGRAM = """
+import sys, time
+from sdovis import inference
+model, *files = sys.argv[1:]
+classify = inference.pipeline(model)
+for _ in sys.stdin:
+    begun = time.perf_counter()
+    for file in files:
+        classify(inference.gathered([file], classify.view), top_k=3)
+    print(time.perf_counter() - begun, flush=True)
+"""
 BACKBONES = {
     "demo": (),
     "dinov2-small": (
@@ -108,6 +125,31 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
+class Before:
+    """The commit `BEFORE` with an opened model, in a process of its own."""
+
+    def __init__(self, folder: Path, model: Path, files: Sequence[Path]) -> None:
+        archive = subprocess.run(["git", "archive", BEFORE, "toolkit"], cwd=ROOT, capture_output=True)
+        if archive.returncode:
+            raise SystemExit(f"git does not know commit {BEFORE}: fetch the whole history")
+        subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
+        self.files = files
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", BEFORE_PROGRAM, str(model), *map(str, files)],
+            env=os.environ | {"PYTHONPATH": str(folder / "toolkit")}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def rate(self) -> float:
+        """Images a second."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        print(file=self.process.stdin, flush=True)
+        return len(self.files) / float(self.process.stdout.readline())
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
 def speed(given: argparse.Namespace, data: Path) -> dict[str, Any]:
     """All parts in turn, and what the issue asks of them."""
     import torch
@@ -120,15 +162,25 @@ def speed(given: argparse.Namespace, data: Path) -> dict[str, Any]:
     model = made_model(given.model, data / f"model-{Path(given.model).name}")
     files, pictures = sorted(fits.iterdir()), sorted(png.iterdir())
     pace = Pace(given.workers, batch=BATCH)
-    engine = inference.TorchEngine(model)
-    network = engine.model
-    side = engine.processor.size["height"]
+    network, processor, _ = inference.loaded(model)
+    side = processor.size["height"]
     batch, alone = torch.randn(BATCH, 3, side, side), torch.randn(1, 3, side, side)
     stock = stock_pipeline("image-classification", model=str(model), top_k=None)
     ours = inference.pipeline(model)
     on_fits, on_png = (asking.question(str(model), [str(each)], pace=pace) for each in (fits, png))
     on_one = asking.question(str(model), [str(files[0])], pace=pace)
-    turns = -(-min(given.count, given.forwards) // BATCH)
+
+    def median_ms(work: Callable[[], object]) -> float:
+        return 1000 * statistics.median(seconds(work) for _ in range(given.singles))
+
+    def first() -> None:
+        with torch.inference_mode():
+            network(alone).logits.sum().item()
+
+    within = round(1000 * given.seconds / median_ms(first))
+    turns = max(2, min(given.count, within) // BATCH)
+    some = pictures[: max(BATCH, within // (2 * len(STOCK_BATCHES)))]
+    before = Before(data, model, files[: max(8, within // 20)])
 
     def forward() -> None:
         with torch.inference_mode():
@@ -138,33 +190,21 @@ def speed(given: argparse.Namespace, data: Path) -> dict[str, Any]:
     def tabled(question: asking.Question, folder: str) -> float:
         return seconds(lambda: asking.tabled(question, Path(folder, "p.parquet")))
 
-    def one_at_a_time() -> None:
-        for file in files[:FEW]:
-            ours(inference.gathered([file], ours.view), top_k=3)
-
-    def in_stock(size: int, some: Sequence[Path]) -> float:
+    def in_stock(size: int) -> float:
         return seconds(lambda: list(stock([str(each) for each in some], batch_size=size)))
 
-    def median_ms(work: Callable[[], object]) -> float:
-        return 1000 * statistics.median(seconds(work) for _ in range(given.singles))
-
-    def first() -> None:
-        with torch.inference_mode():
-            network(alone).logits.sum().item()
-
     found: dict[str, list[float]] = {}
-    with ProcessPoolExecutor(WORKERS) as pool:
+    with ProcessPoolExecutor(WORKERS) as pool, contextlib.closing(before):
         for number in range(given.rounds + 1):
             with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
                 rates = {
                     "decode": len(files) / in_pool(pool, decoded, files),
                     "forward": turns * BATCH / seconds(forward),
                     "table": len(files) / tabled(on_fits, one),
-                    "one": min(FEW, len(files)) / seconds(one_at_a_time),
+                    "before": before.rate(),
                     "png": len(pictures) / tabled(on_png, other),
                 }
-            some = pictures[: given.stock]
-            rates["stock"] = max(len(some) / in_stock(size, some) for size in STOCK_BATCHES)
+            rates["stock"] = max(len(some) / in_stock(size) for size in STOCK_BATCHES)
             times = {
                 "open": median_ms(lambda: decoded(files[0])),
                 "first": median_ms(first),
@@ -192,7 +232,7 @@ def speed(given: argparse.Namespace, data: Path) -> dict[str, Any]:
         "table of the slower of decode and forward": ratio(lambda r: r["table"] / min(r["decode"], r["forward"])),
         # What two cores can do at most that decode and compute, as neither leaves the other any.
         "table of decode and forward together": ratio(lambda r: r["table"] * (1 / r["decode"] + 1 / r["forward"])),
-        "times the commit before": ratio(lambda r: r["table"] / r["one"]),
+        "times the commit before": ratio(lambda r: r["table"] / r["before"]),
         "times the stock pipeline on PNG": ratio(lambda r: r["png"] / r["stock"]),
         "single of decode and forward": ratio(lambda r: r["single"] / (r["open"] + r["first"])),
         "isolated of decode and forward": ratio(lambda r: r["isolated"] / (r["open"] + r["first"])),
@@ -230,22 +270,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("case", choices=("speed", "memory"))
     parser.add_argument("--model", default="demo", help="demo, dinov2-small or a model folder")
-    parser.add_argument("--count", type=int, default=1000, help="FITS files")
+    parser.add_argument("--count", type=int, help=f"FITS files: {COUNTS['demo']} for demo, otherwise {OTHERS_COUNT}")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, help="children of predict; one for each core if not given")
-    parser.add_argument("--forwards", type=int, default=1000, help="images of the bare forward a round, at most")
-    parser.add_argument("--stock", type=int, default=200, help="PNG files that the stock pipeline is given a round")
+    parser.add_argument(
+        "--seconds", type=float, default=6.0, help="about as long the bare network and its like are timed"
+    )
     parser.add_argument("--singles", type=int, default=15, help="single images timed a round")
     parser.add_argument("--data", type=Path, help="where simulated files are kept")
-    parser.add_argument("--json", type=Path, help="also write the result there")
+    parser.add_argument("--out", type=Path, help="also write the result there")
     given = parser.parse_args()
+    given.count = given.count or COUNTS.get(given.model, OTHERS_COUNT)
     with tempfile.TemporaryDirectory() as scratch:
         data = given.data or Path(scratch)
         data.mkdir(parents=True, exist_ok=True)
         result = (speed if given.case == "speed" else memory)(given, data)
     text = json.dumps(result, indent=1)
-    if given.json:
-        given.json.write_text(text + "\n", encoding="utf-8")
+    if given.out:
+        given.out.write_text(text + "\n", encoding="utf-8")
     print(text)
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ class Contestant:
     fills: Sequence[Path]
     python_path: Sequence[Path] = ()
     environment: Sequence[tuple[str, str | None]] = ()  #: set, or with None taken out
+    place: Path | None = None  #: where it runs, if not where all do
 
 
 @dataclass(frozen=True)
@@ -84,14 +85,49 @@ for _ in range(int(sys.argv[1])):
 
 
 @contextlib.contextmanager
-def neighbour(threads: int) -> Iterator[None]:
+def neighbour(threads: int) -> Iterator[subprocess.Popen[bytes]]:
     """With one busy process of so many threads beside what runs meanwhile."""
     process = subprocess.Popen([sys.executable, "-c", NEIGHBOUR, str(threads)])
     try:
-        yield
+        yield process
     finally:
         process.kill()
         process.wait()
+
+
+def alone_and_beside(
+    contestants: Sequence[Contestant], folder: Path, *, rounds: int, seconds: float, threads: int
+) -> Iterator[tuple[int, int, bool, float]]:
+    """Steps a second in turns of ``seconds``: the round, the contestant's number, whether a `neighbour` was at work, the rate.
+
+    Each is started once and warmed alone; their commands must not end by themselves.
+    """
+    running: list[_Running] = []
+    with neighbour(threads) as beside:
+        beside.send_signal(signal.SIGSTOP)
+        try:
+            for number, of in enumerate(contestants):
+                running.append(_Running(of, folder, folder / f"home-{number}"))
+                running[-1].turn(steps=WARM)
+            for turn in range(rounds):
+                for busy in (False, True):
+                    beside.send_signal(signal.SIGCONT if busy else signal.SIGSTOP)
+                    for number, each in enumerate(running):
+                        begun = each.before
+                        each.turn(seconds=seconds)
+                        yield turn, number, busy, rate_within(each.ends, begun, each.before)
+        finally:
+            for each in running:
+                os.killpg(each.process.pid, signal.SIGKILL)
+                each.process.wait()
+
+
+def rate_within(ends: Mapping[int, float], begun: float, ended: float) -> float:
+    """Steps a second between two times, from when each ended: between the first and the last of them, if there are two."""
+    inside = {step: end for step, end in ends.items() if begun < end <= ended}
+    if len(inside) < 2:
+        return len(inside) / (ended - begun)
+    return (max(inside) - min(inside)) / (inside[max(inside)] - inside[min(inside)])
 
 
 class _Running:
@@ -117,7 +153,12 @@ class _Running:
         with self.log.open("wb") as log:
             # A group of its own, so that what it starts is halted with it.
             self.process = subprocess.Popen(
-                of.command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT, process_group=0
+                of.command,
+                cwd=of.place or folder,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=0,
             )
         self.tree = psutil.Process(self.process.pid)
         os.killpg(self.process.pid, signal.SIGSTOP)

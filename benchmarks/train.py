@@ -16,19 +16,19 @@ it a folder of its own:
 
 Without --example, `speed` measures sdovis against the bare step alone.
 
-In every round each runs in a process of its own, with nothing cached by earlier rounds. `speed` lets them start one after
-another, in another order each time, and then lets each go on for two seconds in turn, so that what slows the machine
-slows all of them; `frozen` runs each from its start to its end. `busy` is sdovis alone, once for each way in which threads
-can wait for each other: first with nothing beside it, and then beside a process that keeps as many threads busy as there
-are cores. A rate counts from the end of one optimizer step to the end of a later one, in the same way for all. Medians of
-the rounds; ratios of what ran in the same round. The bare step runs as the libraries have it, and once more, ``tuned``,
-with the memory and the attention that sdovis gives a network.
+In every round each runs in a process of its own, with nothing cached by earlier rounds. `speed` lets them start one
+after another, in another order each time, and then lets each go on for two seconds in turn, so that what slows the
+machine slows all of them; `frozen` runs each from its start to its end. `busy` is sdovis alone, once for each way in
+which threads can wait for each other: every one is started once, and goes on for `--seconds` in each round with nothing
+beside it, and for as long beside a process that keeps as many threads busy as there are cores. A rate counts from the
+end of one optimizer step to the end of a later one, in the same way for all. Medians of the rounds; ratios of what ran
+in the same round. The bare step runs as the libraries have it, and once more, ``tuned``, with the memory and the
+attention that sdovis gives a network.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import shutil
@@ -41,7 +41,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from processes import WARM, Contestant, measured, neighbour
+from processes import WARM, Contestant, alone_and_beside, measured
 from sdovis import waiting
 
 ROOT = Path(__file__).parents[1]
@@ -315,23 +315,26 @@ WAITS: Mapping[str, Mapping[str, str | None]] = {
 def busy(given: argparse.Namespace) -> list[dict[str, Any]]:
     """Rounds of sdovis train with each way of waiting, alone and beside a busy process."""
     model, cores = given.work / "models" / "busy", len(os.sched_getaffinity(0))
-    save_model(model, prepare("cutouts", given), given.size, "tiny")
-    steps = (given.steps or MODELS["tiny"][-1]) + WARM
-    training = common(given) | {"max_steps": steps, "eval_strategy": "no", "save_strategy": "no"}
-    own = ["method.trainable=all", 'method.keep="last"']
     waits = WAITS | {f"{spins} turns": {SPIN: str(spins), WAIT: None} for spins in given.spins}
+    save_model(model, prepare("cutouts", given), given.size, "tiny")
+    # More steps than there is time for.
+    training = common(given) | {"max_steps": 100_000, "eval_strategy": "no", "save_strategy": "no"}
+    own = ["method.trainable=all", 'method.keep="last"']
+    contestants = []
+    for number, environment in enumerate(waits.values()):
+        place = given.work / f"busy-{number}"  # each trains in a run of its own
+        run = Path("runs", f"cutouts-{given.size}", "corpus")
+        shutil.copytree(given.work / run, place / run, dirs_exist_ok=True)
+        contestant = ours(argparse.Namespace(**vars(given) | {"work": place}), "cutouts", model, training, *own)
+        contestants.append(
+            replace(contestant, environment=[*environment.items(), ("OMP_NUM_THREADS", None)], place=place)
+        )
     found: list[dict[str, Any]] = []
-    for number in range(given.rounds):
-        for beside in (0, cores):
-            with neighbour(beside) if beside else contextlib.nullcontext():
-                for name, environment in waits.items():
-                    contestant = replace(
-                        ours(given, "cutouts", model, training, *own),
-                        environment=[*environment.items(), ("OMP_NUM_THREADS", None)],
-                    )
-                    (cost,) = measured([contestant], given.work, images_per_step=given.batch)
-                    found.append({"round": number, "waits": name, "busy threads beside": beside, **asdict(cost)})
-                    print(found[-1], flush=True)
+    turns = alone_and_beside(contestants, given.work, rounds=given.rounds, seconds=given.seconds, threads=cores)
+    for number, contestant, beside, rate in turns:
+        entry = {"round": number, "waits": list(waits)[contestant], "busy threads beside": cores if beside else 0}
+        found.append(entry | {"images_per_second": rate * given.batch})
+        print(found[-1], flush=True)
     return found
 
 
@@ -345,14 +348,17 @@ def busy_table(found: Sequence[Mapping[str, Any]]) -> str:
     rounds, default = range(max(e["round"] for e in found) + 1), "the libraries' default"
     for name in dict.fromkeys(e["waits"] for e in found):
         alone, beside = ([rates[name, on, n] for n in rounds] for on in (False, True))
-        kept = [one / rates[default, False, n] for n, one in enumerate(alone)]
-        left = [two / one for one, two in zip(alone, beside, strict=True)]
+        # A turn in which no step ended says nothing.
+        kept = [one / of for n, one in enumerate(alone) if (of := rates[default, False, n])]
+        left = [two / one for one, two in zip(alone, beside, strict=True) if one]
         cells = [f"{statistics.median(alone):.1f}", _spread(kept), f"{statistics.median(beside):.1f}", _spread(left)]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def _spread(ratios: Sequence[float]) -> str:
+    if not ratios:
+        return "-"
     return f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
@@ -376,7 +382,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             mode.add_argument("--steps", type=int, help="measured steps, instead of those of each network")
             mode.add_argument("--compile", action="store_true", help="torch.compile for all: for GPUs, untested")
         elif name == "busy":
-            mode.add_argument("--steps", type=int, help="measured steps")
+            mode.add_argument("--seconds", type=float, default=5.0, help="of each turn")
             mode.add_argument(
                 "--spins", type=int, nargs="*", default=[], help="other bounds to try, turns of libgomp's loop"
             )

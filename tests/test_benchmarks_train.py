@@ -89,6 +89,23 @@ def test_several_take_turns_and_a_halt_is_no_part_of_a_step(tmp_path, monkeypatc
     assert first > fast.seconds + 0.5 and last > first, "the slow one had turns before the fast one was done"
 
 
+def test_a_rate_within_a_turn_is_between_the_ends_that_lie_in_it():
+    ends = {3: 1.0, 4: 2.0, 5: 2.5, 6: 3.5, 8: 4.0}
+    assert processes.rate_within(ends, 1.0, 4.0) == pytest.approx(4 / 2)
+    assert processes.rate_within(ends, 2.0, 3.0) == pytest.approx(1.0), "one step in a second"
+    assert processes.rate_within(ends, 4.0, 9.0) == 0
+
+
+FOREVER = BUSY.replace("range(1, 13)", "range(1, 10_000)")
+
+
+def test_whoever_never_ends_is_timed_alone_and_beside_a_busy_process(tmp_path):
+    two = [contestant(tmp_path, FOREVER.format(times=n), f"out-{n}") for n in (0.2, 0.4)]
+    found = list(processes.alone_and_beside(two, tmp_path, rounds=1, seconds=0.5, threads=1))
+    assert [each[:3] for each in found] == [(0, 0, False), (0, 1, False), (0, 0, True), (0, 1, True)]
+    assert found[0][3] > found[1][3] > 0, "the second has twice the work"
+
+
 def test_the_steps_that_warm_up_do_not_count():
     assert processes.rate({1: 10.0, 2: 12.0, 3: 12.5, 6: 14.0}) == pytest.approx(2.0)
     assert processes.rate({2: 1.0, 6: 3.0}) == pytest.approx(2.0)  # steps between two looks are no loss

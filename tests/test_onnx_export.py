@@ -81,6 +81,16 @@ def test_any_number_of_pictures_is_answered_as_torch_does(network: Path, count: 
     assert np.abs(onnx.OnnxEngine(network, int8=True).scored(codes).probabilities - told).max() < 0.1
 
 
+def test_no_attention_is_masked_by_zeros(network: Path) -> None:
+    import onnx as onnx_format
+
+    written = onnx_format.load(network / "onnx" / onnx.FP32).graph
+    softmax = {node.input[0] for node in written.node if node.op_type == "Softmax"}
+    added = {node.output[0] for node in written.node if node.op_type == "Add"}
+    if json.loads((network / "config.json").read_text())["model_type"] == "dinov2":  # swin adds biases of position
+        assert softmax and not softmax & added
+
+
 def test_an_answer_does_not_depend_on_what_else_is_asked(network: Path) -> None:
     """Bright pictures beside dark ones would change the scale of all in 8 bits."""
     codes = np.concatenate([_codes(2), np.full_like(_codes(1), 255), _codes(1) // 64])

@@ -15,7 +15,7 @@ import pytest
 from astropy.io import fits
 from sdovis.errors import UnreadableImage
 from sdovis.images.images import SolarImage, inside, read_image
-from sdovis.sun.geometry import MapGrid, project, unproject
+from sdovis.sun.geometry import DiscFrame, MapGrid, project, unproject
 from solar_files import HMI_CARDS, dipole, picture, pole, sunpy_sample, write
 
 
@@ -212,6 +212,16 @@ def test_missing_off_disc_and_zero_are_three_things(tmp_path: Path) -> None:
     x, y = np.meshgrid(np.arange(201), np.arange(190))
     assert np.array_equal(off, np.isnan(unproject(x, y, image.frame)[0]))
     assert read_image(write(tmp_path / "a.fits", values, CTYPE1=None)).off_disc is None
+
+
+@pytest.mark.parametrize(
+    "center", [(20.0, 30.0), (-40.2, 30.5), (60.0, 95.5), (-50.0, -50.0), (39.5, 200.0), (90.4, 10.0)]
+)
+@pytest.mark.parametrize("radius_arcsec", [30.0, 55.0, 960.0])
+def test_an_image_misses_the_disc_if_every_pixel_lies_off_it(center: tuple[float, float], radius_arcsec: float) -> None:
+    image = SolarImage(np.zeros((60, 40), np.float32), "G", DiscFrame(center, 1.0, radius_arcsec, 0.0))
+    assert image.off_disc is not None and image.misses_disc == image.off_disc.all()
+    assert not SolarImage(np.zeros((60, 40), np.float32), "G").misses_disc
 
 
 # --- maps -------------------------------------------------------------------------------------------------------------

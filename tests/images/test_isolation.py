@@ -20,9 +20,9 @@ import hostile_work as work
 import numpy as np
 import pytest
 from sdovis.errors import UnreadableImage
-from sdovis.images import isolation
+from sdovis.images import forking, isolation
 from sdovis.images.images import read_image
-from sdovis.images.isolation import Death, imap, isolated, read_isolated
+from sdovis.images.isolation import Death, Kept, imap, isolated, read_isolated
 
 LIMITS: dict[str, Any] = {"seconds": 20, "memory_bytes": 2**28}
 
@@ -149,9 +149,9 @@ def test_closing_the_iterator_ends_its_children() -> None:
 def test_a_server_that_was_killed_takes_its_children_along_and_is_started_again() -> None:
     results = imap(work.pid_or_hang, [0, 1], workers=1, **LIMITS)
     busy = next(results)
-    assert isolation._server is not None
-    isolation._server.process.kill()
-    isolation._server.process.wait()
+    assert forking._server is not None
+    forking._server.process.kill()
+    forking._server.process.wait()
     assert ended([busy])
     assert isinstance(next(results), Death)
     assert list(imap(work.obey, [1, 2], workers=2, **LIMITS)) == [1, 2]
@@ -249,3 +249,46 @@ def test_one_task_gives_its_result_or_raises_what_it_raised():
     assert isinstance(isolated(work.obey, "crash", **LIMITS), Death)
     with pytest.raises(ValueError, match="a bad task"):
         isolated(work.obey, "bad", **LIMITS)
+
+
+# --- children that wait for whoever asks again -----------------------------------------------------------------------
+
+
+def asked(kept: Kept, work_of: Any, tasks: list[Any]) -> list[Any]:
+    return list(imap(work_of, tasks, workers=1, **LIMITS, kept=kept))
+
+
+def test_a_kept_child_is_asked_again_for_the_same_work_in_the_same_folder_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Kept()
+    (first,) = asked(kept, work.my_pid, [0])
+    assert asked(kept, work.my_pid, [0, 0]) == [first, first] and alive(first)
+    assert asked(kept, work.where, [0]) == [str(Path.cwd())]
+    assert asked(Kept(), work.my_pid, [0]) != [first]
+    monkeypatch.chdir(tmp_path)
+    assert asked(kept, work.where, [0]) == [str(tmp_path)]
+    kept.close()
+    assert ended([first])
+
+
+def test_a_kept_child_that_died_or_was_left_at_work_is_not_asked_again() -> None:
+    kept = Kept()
+    (first,) = asked(kept, work.my_pid, [0])
+    os.kill(first, signal.SIGKILL)
+    assert ended([first])
+    (second,) = asked(kept, work.my_pid, [0])
+    assert second != first
+    results = imap(work.pid_or_hang, [0, 1], workers=1, **LIMITS, kept=kept)
+    busy = next(results)
+    results.close()
+    assert ended([busy])
+    assert [str(type(each).__name__) for each in asked(kept, work.obey, ["crash", "a"])] == ["Death", "str"]
+    assert asked(kept, work.obey, ["b"]) == ["b"]
+    kept.close()
+
+
+def test_a_kept_child_ends_when_nobody_asks_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "KEPT_S", 0.05)
+    (pid,) = asked(Kept(), work.my_pid, [0])
+    assert ended([pid])

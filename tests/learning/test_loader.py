@@ -38,6 +38,26 @@ def test_a_batch_is_bit_for_bit_what_the_processor_makes_of_each_picture(shape: 
     reference = processor(images=[Image.fromarray(p).convert("RGB") for p in pictures], return_tensors="np")
     assert batch.dtype == torch.float32 and batch.is_contiguous()
     assert np.array_equal(batch.numpy(), reference["pixel_values"])
+    alone = loader.normalised_alone(codes[0], loader.table(processor).numpy())
+    assert alone.dtype == np.float32 and np.array_equal(alone, reference["pixel_values"][:1])
+
+
+@pytest.mark.parametrize("shape", [(50, 41), (45, 45, 3)], ids=str)
+def test_pillow_alone_resizes_as_the_processor_that_uses_it(shape: tuple[int, ...], processor, monkeypatch) -> None:
+    picture = Image.fromarray(np.random.default_rng(4).integers(0, 256, shape, dtype=np.uint8))
+    assert loader.by_pillow(processor)
+    found = loader.resized(picture, processor)
+    monkeypatch.setattr(loader, "by_pillow", lambda _: False)
+    assert np.array_equal(found, loader.resized(picture, processor))
+
+
+@pytest.mark.parametrize(
+    "changed", [{"do_center_crop": True}, {"do_pad": True}, {"do_resize": False}, {"size": {"shortest_edge": 32}}]
+)
+def test_a_processor_that_does_more_than_resize_is_asked_itself(changed) -> None:
+    from transformers import ViTImageProcessorPil
+
+    assert not loader.by_pillow(ViTImageProcessorPil(**changed))
 
 
 def test_grey_and_colour_together_are_kept_in_colour(processor) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from sdovis.images.images import SolarImage
 
@@ -86,6 +87,7 @@ _NAMES = {
     r"^(fg|sp3d)\d{8}": "Hinode/SOT", r"^(l1_)?xrt\d{8}": "Hinode/XRT", r"^solo_": "Solar Orbiter",
     r"^k4v\w{2}\d{6}t": "SOLIS/VSM", r"^rsm\d{8}t": "CHASE", r"^\d{8}_\d{4,6}_c[23]_": "SOHO/LASCO", r"^aso-s": "ASO-S",
 }  # fmt: skip
+_PATTERNS = [(re.compile(pattern, re.IGNORECASE), who) for pattern, who in _NAMES.items()]
 _OWN_OBSERVATORY = ("SDO", "SOLARDYNAMICSOBSERVATORY")
 
 
@@ -107,7 +109,7 @@ def foreign(image: SolarImage, wanted: str) -> Iterator[str]:
     name = image.path.name if image.path else ""
     words = _words(name)
     others = [FOREIGN[word] for word in words if word in FOREIGN and word not in _NOT_IN_NAMES and word != wanted]
-    others += [who for pattern, who in _NAMES.items() if re.search(pattern, name, re.IGNORECASE)]
+    others += [who for pattern, who in _PATTERNS if pattern.search(name)]
     if others and wanted not in words:
         yield f"the file's name says {others[-1]}"
 
@@ -187,12 +189,14 @@ def of_another_wave(image: SolarImage, wave: int) -> Sequence[str]:
     return found
 
 
-def _words(text: str) -> list[str]:
+@lru_cache(maxsize=1024)
+def _words(text: str) -> tuple[str, ...]:
     """The words of ``text`` in upper case, without numbers and in their usual form: AIA_3 and saia are AIA."""
     found = re.findall(r"[A-Za-z]+\d*", text.replace("-", "_").upper())
     both = (word for each in found for word in (each, each.rstrip("0123456789")))
-    return list(dict.fromkeys(_ALSO.get(word, word) for word in both))
+    return tuple(dict.fromkeys(_ALSO.get(word, word) for word in both))
 
 
+@lru_cache(maxsize=1024)
 def _joined(text: str) -> str:
     return re.sub(r"[^A-Z]", "", text.upper())

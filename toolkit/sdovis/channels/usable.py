@@ -32,8 +32,7 @@ def fault(image: SolarImage, values: NDArray[Any], *, quality: bool, pointing: b
     """
     if quality and (reason := quality_problem(image)):
         return reason
-    off_disc = image.off_disc
-    if off_disc is not None and off_disc.all():
+    if image.misses_disc:
         return "shows no part of the solar disc"
     if not np.fmin.reduce(values, axis=None) < np.fmax.reduce(values, axis=None):  # NaN if all are missing
         return BLANK

@@ -36,6 +36,7 @@ def imap(
     seconds: float,
     memory_bytes: int,
     imports: Sequence[str] = (),
+    kept: isolation.Kept | None = None,
 ) -> Iterator[Result | Death]:
     """As `isolation.imap`, in this machine's children or, with the address of a ``scheduler``, on its workers.
 
@@ -43,7 +44,7 @@ def imap(
     """
     if not scheduler:
         return isolation.imap(
-            function, tasks, workers=workers, seconds=seconds, memory_bytes=memory_bytes, imports=imports
+            function, tasks, workers=workers, seconds=seconds, memory_bytes=memory_bytes, imports=imports, kept=kept
         )
     work = pickle.dumps(function)
     limits = {"seconds": seconds, "memory_bytes": memory_bytes, "imports": tuple(imports), "folder": str(Path.cwd())}

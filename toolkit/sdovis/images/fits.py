@@ -8,6 +8,7 @@ import math
 import re
 import warnings
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdovis.errors import UnreadableImage
-from sdovis.images.bounds import MAX_BYTES, MAX_HDUS, MAX_HEADER_BYTES, check_size, refuse_empty
+from sdovis.images import cards
+from sdovis.images.bounds import MAX_BYTES, MAX_HDUS, MAX_HEADER_BYTES, MAX_SIDE, check_size, refuse_empty
 from sdovis.images.headers import Cards, places, restored
 
 ROWS = 64  # this many rows of a large image and its float64 copy fit in the cache
@@ -28,6 +30,11 @@ OF_THE_FILE = (
 #: Cards that count what other cards describe, and the most of it (FITS standard 4.0, sections 4.4.1 and 7.2.1).
 COUNTS, MOST = (b"NAXIS   = ", b"ZNAXIS  = ", b"TFIELDS = "), 999
 BITPIX = (8, 16, 32, 64, -32, -64)
+END = b"END" + b" " * 77
+#: The first cards of a file whose image is not packed; those that say that there is more to it; and how values are made.
+PLAIN = ("SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2")
+NOT_PLAIN = ("XTENSION", "GROUPS", "PCOUNT", "GCOUNT", "ZIMAGE", "ZNAXIS", "TFIELDS")
+SCALING = ("BSCALE", "BZERO", "BLANK", "ZBLANK")
 
 
 def gunzipped(data: bytes, path: Path) -> bytes:
@@ -44,28 +51,15 @@ def gunzipped(data: bytes, path: Path) -> bytes:
 
 def fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Cards]:
     """The first two-dimensional image, rows as stored (row 0 first), missing = NaN, and its header."""
-    from astropy.io import fits
-
-    if len(data) < BLOCK or data.find(b"END" + b" " * 77, 0, MAX_HEADER_BYTES) < 0:
+    if len(data) < BLOCK or data.find(END, 0, MAX_HEADER_BYTES) < 0:
         raise UnreadableImage(path, "truncated: the FITS header has no END card")
-    _check_counts(data, path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # astropy warns of cosmetic faults in JSOC's own headers
-            index, shape = _first_image(fits, data, path)
-            with fits.open(io.BytesIO(data), memmap=False, do_not_scale_image_data=True) as file:
-                header = file[index].header
-                if header.get("BSCALE", 1) == 0:
-                    raise UnreadableImage(path, "BSCALE is 0: all values are lost")
-                stored = file[index].data
-                if stored is None or stored.shape != shape:
-                    raise UnreadableImage(path, "damaged FITS: it holds another thing than the image that it declares")
-                values = _scaled(stored, header)
-                of_the_file = _cards(fits, file[0].header)
-                own = of_the_file if index == 0 else _cards(fits, header)
-                # A first header without pixels that gives a WCS gives that of the image which follows.
-                inherited = OF_THE_FILE if places(own) else of_the_file
-                cards = {key: of_the_file[key] for key in inherited if key in of_the_file} | own
+            stored, header, known = _plain(data) or _by_astropy(data, path)
+            if header.get("BSCALE", 1) == 0:
+                raise UnreadableImage(path, "BSCALE is 0: all values are lost")
+            values = _scaled(stored, header)
     except (UnreadableImage, MemoryError):
         raise
     except OverflowError as error:
@@ -74,7 +68,61 @@ def fits_pixels(data: bytes, path: Path) -> tuple[NDArray[np.float32], Cards]:
     except Exception as error:
         raise UnreadableImage(path, f"damaged FITS: {type(error).__name__}: {error}") from error
     refuse_empty(values, path)
-    return values, cards
+    return values, known
+
+
+def _plain(data: bytes) -> tuple[NDArray[Any], Cards, Cards] | None:
+    """The numbers as stored, the header and its cards of a file that is one whole image and nothing else, in no packing.
+
+    None for every other: astropy takes ten times as long, and says what is wrong.
+    """
+    at = data.find(END)
+    if at % cards.LENGTH or not data[:at].isascii() or b"CONTINUE" in data[:at]:
+        return None
+    found = list(cards.read(data[:at].decode("ascii")))
+    if [key for key, _ in found[: len(PLAIN)]] != list(PLAIN):
+        return None
+    header: dict[str, Any] = {}
+    for key, value in found:
+        if key not in cards.REMARKS:
+            header.setdefault(key, value)
+    simple, bitpix, axes, *sides = (header[key] for key in PLAIN)
+    if simple is not True or axes != 2 or bitpix not in BITPIX or not header.keys().isdisjoint(NOT_PLAIN):
+        return None
+    if not all(isinstance(header.get(key, 0), int | float) for key in SCALING):
+        return None
+    if not all(type(each) is int for each in (bitpix, *sides)) or not all(1 <= side <= MAX_SIDE for side in sides):
+        return None
+    width, height = sides
+    begin = _whole_blocks(at + cards.LENGTH)
+    kind = np.dtype(f">{'f' if bitpix < 0 else 'u' if bitpix == 8 else 'i'}{abs(bitpix) // 8}")
+    end = begin + width * height * kind.itemsize
+    if not end <= len(data) < _whole_blocks(end) + BLOCK:  # cut off, or something follows
+        return None
+    stored = np.frombuffer(data, kind, width * height, begin).reshape(height, width)
+    return stored, header, _kept(found)
+
+
+def _whole_blocks(count: int) -> int:
+    return -(-count // BLOCK) * BLOCK
+
+
+def _by_astropy(data: bytes, path: Path) -> tuple[NDArray[Any], Cards, Cards]:
+    """What `_plain` gives, of any file; the cards are also those of the file's first header."""
+    from astropy.io import fits
+
+    _check_counts(data, path)
+    index, shape = _first_image(fits, data, path)
+    with fits.open(io.BytesIO(data), memmap=False, do_not_scale_image_data=True) as file:
+        header = file[index].header
+        stored = file[index].data
+        if stored is None or stored.shape != shape:
+            raise UnreadableImage(path, "damaged FITS: it holds another thing than the image that it declares")
+        of_the_file = _kept(map(cards.of_astropy, file[0].header.cards))
+        own = of_the_file if index == 0 else _kept(map(cards.of_astropy, header.cards))
+    # A first header without pixels that gives a WCS gives that of the image which follows.
+    inherited = OF_THE_FILE if places(own) else of_the_file
+    return stored, header, {key: of_the_file[key] for key in inherited if key in of_the_file} | own
 
 
 def _check_counts(data: bytes, path: Path) -> None:
@@ -107,20 +155,16 @@ def _scaled(stored: NDArray[Any], header: Any) -> NDArray[np.float32]:
     return values
 
 
-def _cards(fits: Any, header: Any) -> dict[str, Any]:
-    """The header's readable values under FITS' own names, comments and history joined under COMMENT."""
-    cards: dict[str, Any] = {}
+def _kept(found: Iterable[tuple[str, cards.Value | None]]) -> dict[str, Any]:
+    """Readable values under FITS' own names, comments and history joined under COMMENT."""
+    kept: dict[str, Any] = {}
     remarks = []
-    for card in header.cards:
-        try:
-            key, value = card.keyword, card.value
-        except fits.VerifyError:  # JSOC writes "R_VALUE = nan", which is not valid FITS
-            continue
-        if key in ("COMMENT", "HISTORY"):
+    for key, value in found:
+        if key in cards.REMARKS:
             remarks.append(str(value))
-        elif isinstance(value, str | int | float):
-            cards.setdefault(key, value)
-    return restored(cards) | {"COMMENT": " ".join(remarks)}
+        elif value is not None:
+            kept.setdefault(key, value)
+    return restored(kept) | {"COMMENT": " ".join(remarks)}
 
 
 def _first_image(fits: Any, data: bytes, path: Path) -> tuple[int, tuple[int, int]]:

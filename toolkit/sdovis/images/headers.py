@@ -128,16 +128,23 @@ def _angles(cards: Cards, path: Path, *, absent: str) -> NDArray[np.float64]:
 
     Raises `UnreadableImage` for what is not an angle.
     """
-    from astropy import units
-
     found = []
     for key in ("CUNIT1", "CUNIT2"):
         text = str(cards.get(key, "")).strip() or absent
-        unit = _parsed(text)
-        if unit is None or not unit.is_equivalent(units.arcsec):
+        size = _arcsec(text)
+        if size is None:
             raise UnreadableImage(path, f"{key} is {text!r}, which is not a unit of angle", "write arcsec or deg")
-        found.append(float(unit.to(units.arcsec)))
+        found.append(size)
     return np.array(found)
+
+
+@lru_cache(maxsize=64)
+def _arcsec(text: str) -> float | None:
+    """Arc seconds in the unit ``text``; None for what is not an angle."""
+    from astropy import units
+
+    unit = _parsed(text)
+    return float(unit.to(units.arcsec)) if unit is not None and unit.is_equivalent(units.arcsec) else None
 
 
 def within_floats(value: Any) -> Any:
@@ -164,12 +171,13 @@ def observed(cards: Cards) -> datetime | None:
     return next(iter(_times(cards).values()), None)
 
 
-def refuse_two_times(cards: Cards, path: Path) -> None:
-    """Raise `UnreadableImage` if the header's times are more than `LONGEST` apart: one of them is another image's."""
+def observed_once(cards: Cards, path: Path) -> datetime | None:
+    """As `observed`. Raises `UnreadableImage` if times are more than `LONGEST` apart: one of them is another image's."""
     found = _times(cards)
     if found and max(found.values()) - min(found.values()) > LONGEST:
         said = ", ".join(f"{key} is {cards[key]!r}" for key in found)
         raise UnreadableImage(path, f"its header contradicts itself: {said}", "correct the wrong time")
+    return next(iter(found.values()), None)
 
 
 def _times(cards: Cards) -> dict[str, datetime]:
@@ -262,7 +270,7 @@ def north_up(
     try:
         matrix, shift = _pixel_to_arcsec(cards, path)
         scale = math.sqrt(abs(np.linalg.det(matrix)))
-        if not (1e-3 < scale < 1e4 and np.linalg.cond(matrix) < 10 and np.isfinite(shift).all()):
+        if not (1e-3 < scale < 1e4 and _condition(matrix) < 10 and np.isfinite(shift).all()):
             raise ValueError(f"{scale:.3g} arcsec per pixel")
         if "CUNIT1" not in cards and scale < FINEST_ARCSEC:
             raise ValueError(f"CUNIT1 is absent, and CDELT1 = {cards.get('CDELT1')} may be in degrees")
@@ -276,6 +284,13 @@ def north_up(
     turned, (x, y) = unturned(values, matrix / scale, center)
     # FITS counts rows from the south, images from the north.
     return np.ascontiguousarray(turned[::-1]), (float(x), float(turned.shape[0] - 1 - y)), scale
+
+
+def _condition(matrix: NDArray[Any]) -> float:
+    """The ratio of the singular values of a regular matrix (2, 2); `numpy.linalg.cond` takes ten times as long."""
+    a, b, c, d = map(float, matrix.flat)
+    squares, product = a * a + b * b + c * c + d * d, abs(a * d - b * c)
+    return (squares + math.sqrt(max(squares * squares - 4 * product * product, 0.0))) / (2 * product)
 
 
 def _refuse_other_maps(cards: Cards, width: int, path: Path) -> None:

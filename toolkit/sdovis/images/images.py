@@ -96,8 +96,22 @@ class SolarImage:
             return None
         y, x = np.ogrid[: self.values.shape[0], : self.values.shape[1]]
         x0, y0 = self.frame.center_px
-        limb = math.tan(self.frame.radius_arcsec * ARCSEC) / (self.frame.arcsec_per_px * ARCSEC)
-        return np.asarray(np.hypot(x - x0, y - y0) > limb)
+        return np.asarray(np.hypot(x - x0, y - y0) > self._limb_px(self.frame))
+
+    @property
+    def misses_disc(self) -> bool:
+        """Whether every pixel looks past the Sun; False if the disc's position is unknown."""
+        if self.frame is None:
+            return False
+        nearest = (
+            min(max(round(c), 0), side - 1) - c
+            for c, side in zip(self.frame.center_px, self.values.shape[1::-1], strict=True)
+        )
+        return math.hypot(*nearest) > self._limb_px(self.frame)
+
+    @staticmethod
+    def _limb_px(frame: DiscFrame) -> float:
+        return math.tan(frame.radius_arcsec * ARCSEC) / (frame.arcsec_per_px * ARCSEC)
 
 
 def inside(root: Path, name: Path | str) -> Path:
@@ -220,8 +234,7 @@ def _understood(
 ) -> SolarImage:
     """The image north up, with what its header, or otherwise the caller, says about it."""
     frame, grid, oriented = None, None, True
-    headers.refuse_two_times(cards, path)
-    observed = headers.observed(cards) or observed
+    observed = headers.observed_once(cards, path) or observed
     if kind in HEADED:
         values, center, scale = headers.north_up(values, cards, path)
         frame = headers.disc_frame(cards, center, scale, observed, path)

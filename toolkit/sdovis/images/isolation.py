@@ -11,16 +11,11 @@ every child and exits. Requires fork and resource limits: Linux or macOS.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import math
 import os
 import pickle
 import select
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -31,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sdovis.errors import UnreadableImage
+from sdovis.images import forking
 from sdovis.images.children import receive, send
 
 if TYPE_CHECKING:
@@ -43,9 +39,8 @@ AHEAD = 4  # tasks per worker that may be running or done before the next result
 SMALL_TASK = 32 * 1024  # bytes: such a task fits into a socket's buffer, so handing it out early does not block
 READING_SECONDS, READING_BYTES = 10.0, 2**30
 ASKING_S = 0.2  # how often whoever wants a result is asked whether it still does
-READING_IMPORTS = ("sdovis.images.images", "astropy.io.fits")
-#: The children already share the cores; a server without threads of its own forks safely.
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+KEPT_S = 30.0
+READING_IMPORTS = ("sdovis.images.images", "astropy.io.fits", "astropy.units")
 
 
 class Death(UnreadableImage):
@@ -64,13 +59,15 @@ def imap(
     seconds: float,
     memory_bytes: int,
     imports: Sequence[str] = (),
+    kept: Kept | None = None,
 ) -> Iterator[Result | Death]:
     """``function`` of each task, in the tasks' order, computed by ``workers`` children (None: one per core).
 
     A task that crashes its child, takes longer than ``seconds`` or needs more than ``memory_bytes`` above what the child
     held at first gives a `Death`; the others continue. What ``function`` raises is raised here, in its turn. Tasks are
     taken only a few ahead of the results. ``function`` (from a module, not from ``__main__``), tasks and results must
-    be picklable; ``imports`` are loaded before any child is forked. Closing the iterator ends the children.
+    be picklable; ``imports`` are loaded before any child is forked. Closing the iterator ends the children, but for those
+    without a task that ``kept`` takes.
     """
     inner = function.func if isinstance(function, partial) else function
     if getattr(inner, "__module__", None) == "__main__":
@@ -78,8 +75,10 @@ def imap(
     workers = workers or len(
         os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     )
-    payload = pickle.dumps(function)
-    return _results(partial(_Child, payload, tuple(imports), memory_bytes), tasks, workers, seconds)
+    asked = pickle.dumps(function), tuple(imports), memory_bytes
+    if kept is None:
+        return _results(partial(_Child, *asked), tasks, workers, seconds)
+    return _results(partial(kept.child, *asked), tasks, workers, seconds, end=kept.take)
 
 
 def isolated(
@@ -143,6 +142,7 @@ def _results(
     workers: int,
     seconds: float,
     wanted: Callable[[], bool] | None = None,
+    end: Callable[[_Child], object] | None = None,
 ) -> Generator[Any]:
     numbered = ((number, pickle.dumps(task)) for number, task in enumerate(tasks))
     again: deque[tuple[int, bytes]] = deque()  # tasks that were queued behind one that killed their child
@@ -190,7 +190,7 @@ def _results(
                     lost(child, "nobody waits for it any more")
     finally:
         for child in children:
-            child.end()
+            (end or _Child.end)(child)
 
 
 def _drain(queue: deque[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
@@ -246,7 +246,8 @@ class _Child:
         self.memory_bytes = memory_bytes
         self.waiting: deque[tuple[int, bytes]] = deque()
         self.since = 0.0
-        self.server, self.pid, self.socket = _server_with_child(function, imports, memory_bytes)
+        self.work: Any = None  #: what `Kept` knows it by
+        self.server, self.pid, self.socket = forking.child(function, imports, memory_bytes)
 
     def hand(self, number: int, payload: bytes) -> None:
         if not self.waiting:
@@ -260,94 +261,66 @@ class _Child:
         data, *buffers = receive(self.socket)
         return pickle.loads(data, buffers=buffers)  # type: ignore[no-any-return]
 
+    def has_ended(self) -> bool:
+        """Whether it died without a task."""
+        poll = select.poll()
+        poll.register(self.socket.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
     def end(self) -> tuple[str, int]:
         """Kill it. Returns why it had ended, if it had, and its peak memory in bytes."""
         self.socket.close()
         return self.server.end(self.pid)
 
 
-class _Server:
-    """The process that forks children, as its caller sees it. Its requests may come from several threads."""
+class Kept:
+    """Children that wait for whoever asks for the same work again, for `KEPT_S` after their last task.
+
+    One that has died meanwhile is not used again.
+    """
 
     def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        # sys.path is passed explicitly: the working directory or a script's folder may be on it.
-        code = f"import sys; sys.path[:] = {sys.path!r}\nfrom sdovis.images.children import serve; serve({theirs.fileno()})"
-        self.owner = os.getpid()
-        self.socket = ours
-        self.lock = threading.Lock()
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            env=os.environ | ONE_THREAD,
-            pass_fds=[theirs.fileno()],
-            start_new_session=True,  # Ctrl-C is for the caller to handle
-        )
-        theirs.close()
+        self._waiting: list[tuple[Any, _Child]] = []
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
 
-    def fork(self, function: bytes, imports: tuple[str, ...], memory_bytes: int) -> tuple[int, socket.socket]:
-        """A new child's pid and the socket to it. Raises `RuntimeError` if it cannot import its work."""
-        ours, theirs = socket.socketpair()
-        with theirs, self.lock:
-            send(self.socket, [pickle.dumps(("fork", function, imports, memory_bytes, sys.path, str(Path.cwd())))])
-            socket.send_fds(self.socket, [b"f"], [theirs.fileno()])
-            pid, problem = pickle.loads(receive(self.socket)[0])
-        if problem:
-            ours.close()
-            raise RuntimeError(f"a child process could not be started: {problem}")
-        return pid, ours
+    def child(self, function: bytes, imports: tuple[str, ...], memory_bytes: int) -> _Child:
+        """One that waits in this folder, or a new one."""
+        work = self._work(function, imports, memory_bytes)
+        while True:
+            with self._lock:
+                found = next((number for number, (of, _) in enumerate(self._waiting) if of == work), None)
+                if found is None:
+                    break
+                child = self._waiting.pop(found)[1]
+            if not child.has_ended():
+                return child
+            child.end()
+        child = _Child(function, imports, memory_bytes)
+        child.work = work
+        return child
 
-    def end(self, pid: int) -> tuple[str, int]:
-        try:
-            with self.lock:
-                send(self.socket, [pickle.dumps(("end", pid))])
-                status, peak = pickle.loads(receive(self.socket)[0])
-        except (EOFError, OSError):  # without the server the reason is unknown; an orphan ends when its socket closes
-            return "its process ended", 0
-        return _said(status), peak
+    def take(self, child: _Child) -> None:
+        """Keep a child that has answered all its tasks; end any other."""
+        if child.waiting:
+            child.end()
+            return
+        with self._lock:
+            self._waiting.append((child.work, child))
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = threading.Timer(KEPT_S, self.close)
+            self._timer.daemon = True
+            self._timer.start()
 
     def close(self) -> None:
-        if self.owner != os.getpid():  # a fork of the caller
-            return
-        with contextlib.suppress(OSError):
-            # Closing is not enough: a fork of the caller may also hold the socket.
-            send(self.socket, [pickle.dumps(("stop",))])
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
+        """End those that wait."""
+        with self._lock:
+            ending, self._waiting = self._waiting, []
+        for _, child in ending:
+            child.end()
 
-
-_server: _Server | None = None
-_server_lock = threading.Lock()
-
-
-def _server_with_child(
-    function: bytes, imports: tuple[str, ...], memory_bytes: int
-) -> tuple[_Server, int, socket.socket]:
-    global _server
-    for attempt in (1, 2):
-        with _server_lock:
-            if _server is None or _server.owner != os.getpid():
-                _server = _Server()
-                atexit.register(_server.close)
-            server = _server
-        try:
-            return server, *server.fork(function, imports, memory_bytes)
-        except (EOFError, OSError):  # the server itself was killed
-            with _server_lock:
-                if _server is server:
-                    _server = None
-            if attempt == 2:
-                raise
-    raise AssertionError
-
-
-def _said(status: int) -> str:
-    if not os.WIFSIGNALED(status):
-        return f"ended the process that read it (exit code {os.waitstatus_to_exitcode(status)})"
-    name = signal.Signals(os.WTERMSIG(status)).name
-    if name == "SIGKILL":
-        return "the process that read it was killed, perhaps because memory ran out"
-    return f"crashed the process that read it ({name})"
+    @staticmethod
+    def _work(*asked: Any) -> Any:
+        # A fork of the caller must not share a child with it; relative names mean what they meant when a child began.
+        return os.getpid(), str(Path.cwd()), asked

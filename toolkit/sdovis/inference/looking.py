@@ -99,7 +99,24 @@ class Sought:
 @cache
 def _view(text: str) -> View:
     """Found once, by the process that forks the children: the functions of a plug-in's channel need not be picklable."""
-    return View.from_json(json.loads(text))
+    view = View.from_json(json.loads(text))
+    for kind in view.channels:
+        kind.encode(kind.levels)  # makes its table, which takes longer than an image
+    return view
+
+
+@dataclass(frozen=True)
+class Look:
+    """`look` for children. The process that forks them makes ready what each would otherwise make for itself."""
+
+    sought: Sought
+
+    def __call__(self, asked: Asked) -> Shown | Problem:
+        return look(self.sought, asked)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        _view(self.sought.view)
 
 
 def look(sought: Sought, asked: Asked) -> Shown | Problem:

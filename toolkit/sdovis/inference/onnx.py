@@ -107,7 +107,7 @@ def _write(model_folder: Path, file: Path) -> None:
     network, outputs = _with_features(model.eval())
     # Two pictures: of one, torch would take the number for a constant.
     shown = torch.zeros(2, 3, size_px, size_px)
-    with _silent():
+    with _silent(), _unmasked():
         try:
             program = torch.onnx.export(
                 network, (), kwargs={INPUT: shown}, dynamo=True, opset_version=OPSET, verbose=False,
@@ -181,6 +181,18 @@ def _quantise(file: Path, into: Path) -> None:
     model = onnx.load(into)
     _forget(model)
     into.write_bytes(model.SerializeToString(deterministic=True))
+
+
+@contextmanager
+def _unmasked() -> Iterator[None]:
+    """No part of a picture is masked, but in an export transformers adds a mask of zeros to the attention of each layer."""
+    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS as MASKS
+
+    MASKS["eager"] = lambda *args, **kwargs: None
+    try:
+        yield
+    finally:
+        del MASKS["eager"]
 
 
 @contextmanager

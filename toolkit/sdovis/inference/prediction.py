@@ -15,10 +15,9 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -47,12 +46,16 @@ DECODING_SECONDS, DECODING_BYTES = 60.0, 2 * 2**30
 
 @dataclass(frozen=True)
 class Pace:
-    """How the work is done, which changes no answer: children (None: one per core), a Dask scheduler instead, batches."""
+    """How the work is done, which changes no answer: children (None: one per core), a Dask scheduler instead, batches.
+
+    Children are ``kept`` for whoever asks again soon.
+    """
 
     workers: int | None = None
     scheduler: str = ""
     batch: int = BATCH
     lanes: int | None = None
+    kept: isolation.Kept = field(default_factory=isolation.Kept, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,13 +166,14 @@ def _looked(images: Iterable[Asked], sought: Sought, view: View, pace: Pace) -> 
         (*isolation.READING_IMPORTS, looking.__name__, *(n for k in view.channels for n in k.imports))
     )
     return cluster.imap(
-        partial(looking.look, sought),
+        looking.Look(sought),
         images,
         scheduler=pace.scheduler,
         workers=pace.workers,
         seconds=DECODING_SECONDS,
         memory_bytes=DECODING_BYTES,
         imports=tuple(imports),
+        kept=pace.kept,
     )
 
 
@@ -263,7 +267,7 @@ def _parts(
     lanes = pace.lanes or 1
     looked = _taken(_looked(images(), sought, view, pace), AHEAD * pace.batch)
     under_way: deque[_Part] = deque()
-    with ThreadPoolExecutor(lanes, "sdovis-lane") as pool, _few_threads(lanes):
+    with _Here() if lanes == 1 else ThreadPoolExecutor(lanes, "sdovis-lane") as pool, _few_threads(lanes):
         part, pending = _Part(), list[NDArray[np.uint8]]()
 
         def hand_out(least: int) -> None:
@@ -300,6 +304,15 @@ def _parts(
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             looked.close()  # type: ignore[attr-defined]
+
+
+class _Here(Executor):
+    """A single lane: this thread, whose helpers torch has started already."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        found: Future[Any] = Future()
+        found.set_result(fn(*args, **kwargs))
+        return found
 
 
 def _stacked(pending: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:

@@ -105,14 +105,24 @@ def _pipeline_class() -> type[ImageClassificationPipeline]:
             self.view = view_of(self.model.config)
             self.familiarity: Familiarity | None = None  # `pipeline` knows where it is
             self.watched = Watched(self.model)
+            whole = loader.by_pillow(self.image_processor)
+            self.answers = loader.table(self.image_processor).numpy() if whole else None
+            self.weight = next(self.model.parameters())  # transformers goes through all of them to tell the type
 
         def preprocess(self, image: Any, timeout: float | None = None) -> Any:
             picture = Image.fromarray(codes(image, self.view))
-            inputs = super().preprocess(picture, timeout=timeout)
+            if self.answers is None:
+                inputs = super().preprocess(picture, timeout=timeout)
+            else:  # the same numbers, several times as fast
+                shown = loader.normalised_alone(loader.resized(picture, self.image_processor), self.answers)
+                inputs = {"pixel_values": torch.from_numpy(shown).to(self.weight.dtype)}
             if self.familiarity:
                 looks = self.familiarity.looks(loader.resized(picture, self.image_processor)[None])
                 inputs["texture"] = torch.from_numpy(looks.astype(np.float32))
             return inputs
+
+        def get_inference_context(self) -> Any:
+            return torch.inference_mode
 
         def _forward(self, model_inputs: Any) -> Any:
             looks = model_inputs.pop("texture", None)

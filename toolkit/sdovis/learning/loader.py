@@ -61,11 +61,21 @@ def decode(images: Sequence[bytes], processor: Any, *, first: int = 0) -> Pixels
 
 def resized(picture: Image.Image, processor: Any) -> Pixels:
     """The codes of a grey or RGB picture as ``processor`` resizes it, (S, S) or (S, S, 3)."""
-    if picture.size == (processor.size["width"], processor.size["height"]):
+    size = processor.size["width"], processor.size["height"]
+    if picture.size == size:
         return np.asarray(picture)
+    if by_pillow(processor):  # each colour alone, so that a grey picture need not be made three times
+        return np.asarray(picture.resize(size, processor.resample))
     answer = processor(images=[picture.convert("RGB")], do_rescale=False, do_normalize=False, return_tensors="np")
     channels: Pixels = answer["pixel_values"][0]
     return channels[0] if picture.mode == "L" else np.moveaxis(channels, 0, -1)
+
+
+def by_pillow(processor: Any) -> bool:
+    """Whether ``processor`` does no more than Pillow's resizing to one size, and then something to each pixel alone."""
+    if getattr(processor, "backend", "") != "pil" or not {"width", "height"} <= dict(processor.size).keys():
+        return False
+    return bool(processor.do_resize and not processor.do_center_crop and not processor.do_pad)
 
 
 def table(processor: Any) -> torch.Tensor:
@@ -91,6 +101,13 @@ def normalised(codes: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
         which = grey if grey is not None else codes[..., colour].int().reshape(-1)
         batch[:, colour] = answers[colour].index_select(0, which).view(codes.shape[:3])
     return batch
+
+
+def normalised_alone(codes: Pixels, answers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`normalised` of one picture, without torch, which would have all its threads meet for it."""
+    if codes.ndim == 2:
+        return answers[:, codes][None]
+    return np.stack([answers[colour][codes[..., colour]] for colour in range(3)])[None]
 
 
 class Joined:

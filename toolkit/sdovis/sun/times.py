@@ -136,14 +136,30 @@ def scale_of(heading: str) -> str:
     return "TAI" if _TAI.search(heading) else "UTC"
 
 
+@lru_cache(maxsize=256)
+def _ahead_around(year: int, month: int) -> int | None:
+    """Seconds that TAI is ahead of UTC throughout a month and those beside it; None if that changes, or before leap seconds."""
+    import erfa  # type: ignore[import-untyped]
+
+    months = [divmod(12 * year + month - 1 + step, 12) for step in (-1, 0, 1, 2)]
+    if months[0][0] < 1972:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as in `utc`
+        found = {float(erfa.dat(*divided, 1, 0.0)) for divided in ((y, m + 1) for y, m in months)}
+    return int(found.pop()) if len(found) == 1 else None
+
+
 def utc(year: int, month: int, day: int, hour: int, minute: int, second: float, scale: str) -> datetime:
     """A date in ``scale`` (TAI, TT, any other being UTC) as UTC; a leap second is the last before it.
 
     Raises ValueError for a date that does not exist.
     """
     start = datetime(year, month, day, hour, minute, tzinfo=UTC)
+    if scale == "TAI" and 0 <= second < 60 and (ahead := _ahead_around(year, month)) is not None:
+        return start + timedelta(seconds=second) - timedelta(seconds=ahead)
     if scale in ("TAI", "TT") and second < 60:
-        import erfa  # type: ignore[import-untyped]
+        import erfa
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ERFA warns that years after its newest leap second are dubious
