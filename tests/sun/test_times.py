@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sdovis.errors import BadInput
-from sdovis.sun.times import scale_of, time
+from sdovis.sun.times import scale_of, time, utc
 
 WHEN = datetime(2011, 4, 3, 1, 30, tzinfo=UTC)
 
@@ -19,6 +19,23 @@ def test_any_text_is_a_time_in_utc_or_one_problem(text):
         assert time(text).tzinfo is UTC
     except BadInput as error:
         assert len(error.problems) == 1 and "\n" not in str(error)
+
+
+#: Just before and after the leap seconds of 2012, 2015 and 2016 in TAI, and when there was none.
+LEAPS = [datetime(2012, 7, 1, 0, 0, s) for s in range(30, 40)] + [datetime(2017, 1, 1, 0, 0, s) for s in range(32, 42)]
+
+
+@given(st.one_of(st.sampled_from(LEAPS), st.datetimes(datetime(1973, 1, 1), datetime(2025, 12, 31))))
+@example(datetime(2015, 7, 1, 0, 0, 35, 999_999))
+def test_tai_is_brought_to_utc_as_astropy_does(moment):
+    from astropy.time import Time
+
+    second = moment.second + moment.microsecond / 1e6
+    found = utc(moment.year, moment.month, moment.day, moment.hour, moment.minute, second, "TAI")
+    clock = Time(moment, scale="tai").utc.ymdhms  # of a leap second the last moment before it
+    whole = datetime(clock.year, clock.month, clock.day, clock.hour, clock.minute, tzinfo=UTC)
+    wanted = whole + timedelta(seconds=min(float(clock.second), 59.999999))
+    assert abs(found - wanted) < timedelta(microseconds=5)
 
 
 @pytest.mark.parametrize(

@@ -270,7 +270,7 @@ def north_up(
     try:
         matrix, shift = _pixel_to_arcsec(cards, path)
         scale = math.sqrt(abs(np.linalg.det(matrix)))
-        if not (1e-3 < scale < 1e4 and _condition(matrix) < 10 and np.isfinite(shift).all()):
+        if not (1e-3 < scale < 1e4 and np.linalg.cond(matrix) < 10 and np.isfinite(shift).all()):
             raise ValueError(f"{scale:.3g} arcsec per pixel")
         if "CUNIT1" not in cards and scale < FINEST_ARCSEC:
             raise ValueError(f"CUNIT1 is absent, and CDELT1 = {cards.get('CDELT1')} may be in degrees")
@@ -284,13 +284,6 @@ def north_up(
     turned, (x, y) = unturned(values, matrix / scale, center)
     # FITS counts rows from the south, images from the north.
     return np.ascontiguousarray(turned[::-1]), (float(x), float(turned.shape[0] - 1 - y)), scale
-
-
-def _condition(matrix: NDArray[Any]) -> float:
-    """The ratio of the singular values of a regular matrix (2, 2); `numpy.linalg.cond` takes ten times as long."""
-    a, b, c, d = map(float, matrix.flat)
-    squares, product = a * a + b * b + c * c + d * d, abs(a * d - b * c)
-    return (squares + math.sqrt(max(squares * squares - 4 * product * product, 0.0))) / (2 * product)
 
 
 def _refuse_other_maps(cards: Cards, width: int, path: Path) -> None:
