@@ -117,7 +117,7 @@ def image(bitpix: int = 16, side: int = 9, more: str = "", **changed: Any) -> by
 def test_a_plain_file_is_opened_as_astropy_opens_it(bitpix: int) -> None:
     more = whole("COMMENT of the Sun") + whole("HISTORY cut out") + whole("") + whole("R_VALUE =                  nan")
     values, known = opened(image(bitpix, more=more, BSCALE=0.5, BZERO=3.0))
-    assert (values.shape == (9, 9) and known["COMMENT"] == " of the Sun cut out".strip()) or known["COMMENT"]
+    assert values.shape == (9, 9) and known["COMMENT"] == "of the Sun cut out"
     opened(image(bitpix)[: 2880 * 2])
     opened(image(bitpix) + b"tail")
 
