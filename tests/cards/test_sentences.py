@@ -256,6 +256,8 @@ def abstaining(threshold: float | None) -> Change:
         ("validation", refitted, "This is the network of the first training: the model itself learned from these images."),
         ("years", refitted, "Trained on 2011-01-01 to 2011-08-"),
         ("reliability", lambda f: trained(refitted(f), temperature=1.7), "the second one, which learned from that part too"),
+        ("intervals", published, "bootstrap samples of whole regions (seed 0): percentiles; of areas under curves,"),
+        ("intervals", lambda f: scored(f, probabilistic={}), "bootstrap samples of whole regions (seed 0)."),
         ("reliability", published, "On these images perfectly calibrated probabilities would show an error of about 0."),
         ("reliability", calibrated_by(calibration_folds=5), "parts: 5 networks were each trained on the other regions"),
         ("reliability", calibrated_by(calibration="weighted-temperature"), "calibrated, the classes weighted as in the loss"),
