@@ -83,6 +83,7 @@ def held_back(
             on_main(partial(_share_measures, plan, fold))
             run(fold)
             on_main(partial(_keep, fold, kept))
+        on_main(partial(disk.remove, place))
         where.append(rows)
         said.append(np.load(kept))
     return np.concatenate(where), np.concatenate(said)
@@ -102,7 +103,7 @@ def _share_measures(plan: TrainingPlan, fold: TrainingPlan) -> None:
 
 
 def _keep(fold: TrainingPlan, to: Path) -> None:
-    """Save what the fold's network says of the images that it did not see, and delete the network."""
+    """Save what the fold's network says of the images that it did not see."""
     from sdovis.learning import backbones, cache
     from sdovis.learning.arguments import training_arguments
     from sdovis.learning.seen import seen
@@ -117,4 +118,3 @@ def _keep(fold: TrainingPlan, to: Path) -> None:
     with beside.open("wb") as file:
         np.save(file, told.logits)
     disk.move(beside, to)
-    disk.remove(fold.place)
