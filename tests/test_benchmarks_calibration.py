@@ -25,9 +25,9 @@ def bench() -> ModuleType:
 def said(bench: ModuleType, seed: int, scale: float = 2.0, shares=(0.2, 0.7, 0.1)):
     """Of a network that was taught equally common classes, and is ``scale`` times too sure."""
     rng = np.random.default_rng(seed)
-    truth = rng.choice(3, 3000, p=shares)
-    logits = 1.2 * (1.2 * np.eye(3)[truth] + rng.normal(size=(3000, 3)))
-    return bench.Said(scale * logits, truth, np.arange(3000) // 2)
+    truth, places = rng.choice(3, 3000, p=shares), np.array([-1.5, 0.0, 1.5])
+    seen = places[truth] + rng.normal(size=3000)
+    return bench.Said(scale * (seen[:, None] * places - places**2 / 2), truth, np.arange(3000) // 2)
 
 
 def test_each_way_mends_what_it_is_made_for(bench) -> None:
