@@ -67,7 +67,7 @@ def cover(studies: int) -> None:
             inside += found.low <= mean <= found.high
             some = region < regions // 4
             part = by_cluster(truth[some], a[some], region[some], CLASSES)
-            of_stratum = cluster_bootstrap(part, skill.balanced_accuracy, seed=seed)
+            of_stratum = cluster_bootstrap(part, skill.balanced_accuracy, seed=seed, scale="logit")
             stratum += of_stratum.low <= mean <= of_stratum.high
             apart = paired_difference(one, other, skill.balanced_accuracy, seed=seed)
             both += apart.low <= 0 <= apart.high
@@ -110,8 +110,8 @@ def worths(truth: NDArray, p: NDArray, region: NDArray, **draws: int) -> dict[st
         "ece": found.ece,
         "classwise ece": found.classwise_ece,
         "log loss": found.log_loss,
-        "auroc": bootstrap_items(region, lambda weights: auroc(of_class, p[:, 0], weights), **draws),
-        "aurc": bootstrap_items(region, lambda weights: aurc(right, confidence, weights), **draws),
+        "auroc": bootstrap_items(region, lambda weights: auroc(of_class, p[:, 0], weights), scale="logit", **draws),
+        "aurc": bootstrap_items(region, lambda weights: aurc(right, confidence, weights), scale="logit", **draws),
     }
 
 

@@ -38,6 +38,7 @@ from sdovis.corpus.build import Corpus
 from sdovis.evaluation.facts import Estimate
 from sdovis.evaluation.scores import Scores
 from sdovis.learning import description, training
+from sdovis.learning import folds as folds_of
 from sdovis.learning.plan import TrainingPlan
 from sdovis.statistics import bootstrap, shallow, skill
 
@@ -50,7 +51,8 @@ EXAMPLES = {
 }  # fmt: skip
 #: Ends like a training that is not watched: its last weights, as they come.
 UNWATCHED = {
-    "method.keep": "last", "method.calibrate": False, "method.seeds": 1, "method.refit": "none",
+    "method.keep": "last", "method.calibrate": False, "method.calibration": "temperature", "method.calibration_folds": 0,
+    "method.seeds": 1, "method.refit": "none",
     "training.eval_strategy": "no", "training.save_strategy": "no",
 }  # fmt: skip
 #: A network from scratch that learns ten times faster than DINOv2-small: a residual one of 1.2 million weights.
@@ -143,19 +145,8 @@ def prepared(study: studies.Study) -> Corpus:
 
 
 def dealt(corpus: Corpus) -> Iterator[tuple[NDArray[np.int64], Corpus]]:
-    """For each fold: its rows, and the corpus with these as its validation part and the others' to train on.
-
-    Regions are dealt, in like shares of the classes, from the training and validation parts; the test part stays as it is.
-    """
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    known = np.flatnonzero(corpus.rows["split"] != "test")
-    rows = corpus.rows.iloc[known]
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
-    for _, held in folds.split(known, rows["label"], rows["group"]):
-        split = np.where(corpus.rows["split"] == "test", "test", "train").astype(object)
-        split[known[held]] = "validation"
-        yield known[held], replace(corpus, rows=corpus.rows.assign(split=split))
+    """The folds of `folds.dealt`, the same for every way."""
+    return folds_of.dealt(corpus, FOLDS, 0)
 
 
 def learned(study: studies.Study, corpus: Corpus, place: Path) -> NDArray[np.float32]:

@@ -25,6 +25,9 @@ SAMPLES = {"alpha": RNG.normal(0, 1, 40), "beta": RNG.normal(1, 1, 30)}
 ALL = {
     "confusion_matrix": lambda: figures.confusion_matrix(np.array([[5, 1], [2, 9]]), ["alpha", "beta"]),
     "intervals": lambda: figures.intervals({"model": Estimate(0.5, 0.4, 0.6)}, "recall", chance=0.5),
+    "comparison": lambda: figures.comparison(
+        {"a": Estimate(0.5, 0.4, 0.6), "b": Estimate(0.6, 0.5, 0.7)}, {("a", "b"): Estimate(-0.1, -0.2, 0.0)}, "recall"
+    ),
     "learning_curve": lambda: figures.learning_curve([{"step": 1, "loss": 2.0}, {"step": 1, "eval_f1": 0.5}], "f1", 1),
     "cutouts": lambda: figures.cutouts([np.eye(8) * 255] * 2, ["one", "two"], "gray"),
     "class_balance": lambda: figures.class_balance(
@@ -56,6 +59,13 @@ def test_the_samples_are_named_with_their_sizes(name):
 def test_axes_bear_the_labels_given():
     assert {"x (°)", "y (°)"} <= set(_texts(ALL["scatter"]()))
     assert any(text.startswith("brightness (grey level)") for text in _texts(ALL["histograms"]()))
+
+
+def test_both_names_of_a_difference_are_drawn_whole():
+    long, longer = "hmi-continuum-mount-wilson-2010", "hmi-continuum-mount-wilson-2011"
+    scores = dict.fromkeys((long, longer), Estimate(0.5, 0.4, 0.6))
+    drawn = figures.comparison(scores, {(long, longer): Estimate(-0.1, -0.2, 0.0)}, "recall")
+    assert f"{long}\nminus {longer}" in _texts(drawn)
 
 
 def test_missing_values_and_an_empty_class_are_drawn_without_complaint(recwarn):

@@ -170,6 +170,19 @@ def refitted(facts: Facts) -> Facts:
     return trained(facts, refit={"images": 140, "steps": 24, "epochs": 1.0})
 
 
+BIASES = {"alpha": -0.2, "beta": 1.1, "complex": -0.9}
+
+
+def calibrated_by(**method: Any) -> Change:
+    return lambda f: trained(f, temperature=1.7, method={**f.training.method, **method})
+
+
+def taught(error: float) -> Change:
+    """Of a network that was taught other shares of the classes than there are."""
+    found = {"ece-as-taught": Estimate(error, 0.0, 0.1), "ece-floor-as-taught": Estimate(0.05, 0.02, 0.09)}
+    return lambda f: scored(f, probabilistic={**f.scores.probabilistic, **found})
+
+
 def abstaining(threshold: float | None) -> Change:
     after = (Estimate(0.75, 0.6, 0.9), Estimate(0.1, 0.0, 0.2), Estimate(0.88, 0.8, 0.95)) if threshold else (None,) * 3
     found = Abstention("coverage", 0.8, threshold, *after)
@@ -243,6 +256,13 @@ def abstaining(threshold: float | None) -> Change:
         ("validation", refitted, "This is the network of the first training: the model itself learned from these images."),
         ("years", refitted, "Trained on 2011-01-01 to 2011-08-"),
         ("reliability", lambda f: trained(refitted(f), temperature=1.7), "the second one, which learned from that part too"),
+        ("intervals", published, "bootstrap samples of whole regions (seed 0): percentiles; of areas under curves,"),
+        ("intervals", lambda f: scored(f, probabilistic={}), "bootstrap samples of whole regions (seed 0)."),
+        ("reliability", published, "On these images perfectly calibrated probabilities would show an error of about 0."),
+        ("reliability", calibrated_by(calibration_folds=5), "parts: 5 networks were each trained on the other regions"),
+        ("reliability", calibrated_by(calibration="weighted-temperature"), "calibrated, the classes weighted as in the loss"),
+        ("reliability", lambda f: trained(calibrated_by(calibration_folds=2)(f), biases=BIASES), "with a bias for each class"),
+        ("reliability", taught(0.04), "weighted accordingly the error is 0.04 [0.00, 0.10], and perfectly calibrated"),
         ("ranking", published, "area under the ROC curve 0."),
         ("ranking", lambda f: scored(f, probabilistic={}), ""),
         ("selective", published, "### When it says that it does not know If only the images"),
@@ -312,6 +332,10 @@ def test_the_card_says_whether_probabilities_were_calibrated_and_how(facts):
     assert "| temperature | 1.7, fitted on the validation part and folded into the classifier |" in TABLES["training"](
         calibrated
     )
+    in_folds = trained(calibrated, method={**facts.training.method, "calibration_folds": 2}, biases=BIASES)
+    table = TABLES["training"](in_folds)
+    assert "1.7, fitted on all regions of both parts in 2 folds and folded into the classifier |" in table
+    assert "| biases, fitted with it | alpha -0.20, beta +1.10, complex -0.90 |" in table
     older = replace(facts, scores=replace(facts.scores, reliability=None))
     assert said("reliability", older) == ""
 

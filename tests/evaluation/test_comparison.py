@@ -10,7 +10,7 @@ import pytest
 from sdovis import manifests
 from sdovis.cli import run_command
 from sdovis.errors import BadInput, Conflict
-from sdovis.evaluation.comparison import Comparison, compare
+from sdovis.evaluation.comparison import Comparison, Pair, compare
 from sdovis.evaluation.facts import Latency, Resampling, ScoreFacts, ValidationScore
 from sdovis.statistics.bootstrap import Estimate
 from sklearn.metrics import balanced_accuracy_score
@@ -81,6 +81,23 @@ def test_the_order_of_rows_does_not_matter_and_equal_runs_are_not_told_apart(tmp
     assert found.pairs[0].difference == Estimate(0.0, 0.0, 0.0)
     assert found.pairs[0].p_value == 1
     assert found.sentences[0].endswith("neither is shown to be better.")
+
+
+@pytest.mark.parametrize(
+    ("p", "told"),
+    [
+        (0.04, ": a is better."),
+        (0.11, ": neither is shown to be better (a is by the interval, but not by the test)."),
+        (None, ": neither is shown to be better (a is by the interval, but not by the test)."),
+    ],
+)
+def test_who_is_better_is_said_only_if_interval_and_test_agree(p, told):
+    score = Estimate(0.7, 0.6, 0.8)
+    pair = Pair("a", "b", Estimate(0.17, 0.01, 0.33), p, p)
+    drawn = Resampling("region", 2000, 0.95, 0)
+    scores = {"a": score, "b": score}
+    found = Comparison("balanced-accuracy", "", 161, 27, ("x", "y"), {}, drawn, 10_000, scores, (pair,))
+    assert found.sentences[0].endswith(told)
 
 
 def test_three_runs_make_three_pairs_that_holm_adjusts_together(tmp_path):

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from scipy.special import softmax
 from sdovis.errors import BadInput
 from sdovis.evaluation import metrics
-from sdovis.evaluation.probabilities import Answers, check, decision, prior, selective, shares_elsewhere, shift, worth
+from sdovis.evaluation.probabilities import Answers, check, decision, selective, shares_elsewhere, shift, worth
+from sdovis.learning.losses import prior
 from sdovis.statistics import skill
 from sdovis.study import Evaluation
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
@@ -32,7 +33,8 @@ def answers(seed: int, n: int = 400, shares: tuple[float, ...] = (0.5, 0.3, 0.2)
 
 def test_probabilities_are_scored_as_scikit_learn_scores_them() -> None:
     found = answers(0)
-    told = worth(found, np.array([0.5, 0.3, 0.2]), **DRAWS)
+    shares = np.array([0.5, 0.3, 0.2])
+    told = worth(found, shares, shares, **DRAWS)
     p, observed = found.probabilities, np.eye(3)[found.truth]
     expected = {
         "log-loss": log_loss(found.truth, p),
@@ -41,6 +43,7 @@ def test_probabilities_are_scored_as_scikit_learn_scores_them() -> None:
         "auroc": roc_auc_score(found.truth, p, multi_class="ovr", average="macro"),
         "average-precision": average_precision_score(observed, p, average="macro"),
         "ece": told["reliability"].ece,
+        "ece-floor": told["probabilistic"]["ece-floor"].estimate,
         "classwise-ece": told["reliability"].classwise_ece,
     }
     assert {name: each.estimate for name, each in told["probabilistic"].items()} == pytest.approx(expected)
@@ -49,11 +52,20 @@ def test_probabilities_are_scored_as_scikit_learn_scores_them() -> None:
     assert [told["ranking"]["auroc"][name].estimate for name in found.classes] == pytest.approx(each)
 
 
+def test_of_a_network_that_was_taught_other_shares_the_error_is_told_for_these_too() -> None:
+    found = answers(13, n=2000)
+    taught = np.array([0.2, 0.2, 0.6])
+    told = worth(found, np.array([0.5, 0.3, 0.2]), taught, **DRAWS)["probabilistic"]
+    assert told["ece"].low == 0 and told["ece"].estimate < told["ece-floor"].high
+    assert told["ece-as-taught"].low > 0 and told["ece-as-taught"].estimate > told["ece-floor-as-taught"].high
+
+
 def test_a_class_that_does_not_occur_has_no_rank_and_the_mean_leaves_it_out() -> None:
     found = answers(1)
     kept = found.truth < 2
     two = Answers(found.classes, found.truth[kept], found.probabilities[kept], found.groups[kept])
-    told = worth(two, np.array([0.5, 0.3, 0.2]), **DRAWS)
+    shares = np.array([0.5, 0.3, 0.2])
+    told = worth(two, shares, shares, **DRAWS)
     assert told["ranking"]["auroc"]["complex"].estimate is None
     defined = [told["ranking"]["auroc"][name].estimate for name in ("alpha", "beta")]
     assert told["probabilistic"]["auroc"].estimate == pytest.approx(np.mean(defined))

@@ -23,7 +23,7 @@ SURE = {"num_train_epochs": 12, "per_device_train_batch_size": 8, "learning_rate
 def trained(corpus, tmp_path: Path) -> Callable[..., TrainingRecord]:
     """Trains a tiny study in ``tmp_path``."""
     return lambda kind="vit", **changes: tiny.train(
-        tiny.study("sure", kind, training=SURE, **changes), corpus, tmp_path
+        tiny.study("sure", kind, **{"training": SURE} | changes), corpus, tmp_path
     )
 
 
@@ -56,6 +56,16 @@ def test_other_methods_are_calibrated_too(trained, corpus, tmp_path: Path, train
     ours = inference.probabilities(tmp_path / "model", corpus.pictures_of("validation"), progress=False)
     assert record.temperature is not None
     assert fit_temperature(rows["label"], np.log(ours), rows["group"]) == pytest.approx(1, rel=1e-3)
+
+
+def test_it_is_fitted_to_what_the_saved_network_says_whatever_precision_it_was_trained_in(
+    trained, corpus, tmp_path
+) -> None:
+    record = trained(training=SURE | {"bf16": True})
+    rows = corpus.part("validation")
+    ours = inference.probabilities(tmp_path / "model", corpus.pictures_of("validation"), progress=False)
+    assert record.precision == "bf16"
+    assert fit_temperature(rows["label"], np.log(ours), rows["group"]) == pytest.approx(1, rel=1e-4)
 
 
 def test_a_study_can_do_without(trained) -> None:

@@ -87,6 +87,7 @@ def test_heads_of_rows_and_columns_say_what_they_head_and_empty_ones_are_no_head
 def test_cells_of_numbers_alone_are_not_broken_into_lines():
     found = soup("# T\n\n" + table(["a", "b", "c"], [["1", "**0.52 [0.41, 0.60]**", "0.5 of all"]]))
     assert [cell.get("class") for cell in found.tbody.find_all("td")] == [["number"], None]
+    assert found.find("td", class_="number").get_text() == "0.52 [0.41,\N{NO-BREAK SPACE}0.60]"
 
 
 def test_a_table_without_any_head_has_no_empty_row():

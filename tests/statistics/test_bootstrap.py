@@ -174,3 +174,40 @@ def test_what_makes_no_sense_is_refused() -> None:
         cluster_bootstrap(c, skill.accuracy, samples=0, seed=0)
     with pytest.raises(ValueError, match="shape"):
         cluster_bootstrap(c[0], skill.accuracy, seed=0)
+
+
+@given(st.integers(0, 50), st.integers(2, 8), st.sampled_from(["log", "logit"]))
+@settings(deadline=None, max_examples=40)
+def test_on_a_scale_the_interval_holds_the_estimate_and_no_impossible_score(seed, regions, scale) -> None:
+    c = by_cluster(*made(seed, regions, 2), 2)
+    found = cluster_bootstrap(c, skill.accuracy, samples=100, seed=0, scale=scale)
+    assert 0 <= found.low <= found.estimate <= found.high
+    assert found.high <= 1 or scale == "log"
+
+
+@pytest.mark.parametrize("regions", [6, 10])
+def test_of_few_regions_percentiles_are_too_narrow_and_an_interval_on_the_logit_s_scale_is_not(regions) -> None:
+    inside = {"": 0, "logit": 0}
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        of = np.repeat(np.arange(regions), 8)
+        right = rng.random(regions * 8) < rng.beta(2.8, 1.2, regions)[of]  # 0.7 in the mean
+        c = by_cluster(np.zeros(len(of), int), 1 - right, of, 2)
+        for scale in inside:
+            found = cluster_bootstrap(c, skill.accuracy, samples=200, seed=seed, scale=scale)
+            inside[scale] += found.low <= 0.7 <= found.high
+    assert inside["logit"] / 200 == pytest.approx(0.95, abs=0.035)
+    assert inside[""] < inside["logit"]
+
+
+def test_on_a_scale_each_class_has_its_own_bounds_and_an_unknown_one_none() -> None:
+    truth, predicted, of = made(3, 12, 3)
+    c = by_cluster(truth, predicted, of, 3)  # the third class does not occur
+    found = cluster_bootstrap(c, skill.recall, samples=200, seed=0, scale="logit")
+    assert np.isnan([found.estimate[2], found.low[2], found.high[2]]).all()
+    assert found.low[0] < found.estimate[0] < found.high[0]
+    assert found.estimate[1] == found.high[1] == 1 and 0.99 < found.low[1] < 1, (
+        "no mistake was seen: that is not certainty"
+    )
+    one = cluster_bootstrap(c[:1], skill.accuracy, samples=50, seed=0, scale="logit")
+    assert np.isnan([one.low, one.high]).all()

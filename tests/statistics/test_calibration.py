@@ -2,10 +2,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
-from sdovis.statistics.calibration import TEMPERATURES, calibration, fit_temperature
+from sdovis.statistics.calibration import (
+    TEMPERATURES,
+    calibration,
+    calibration_where,
+    fit_temperature,
+    fit_temperature_and_biases,
+)
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss
 
@@ -87,6 +93,7 @@ def test_images_of_one_region_widen_the_interval_of_a_bin() -> None:
     assert np.all(by_region.high - by_region.low > 1.5 * (by_image.high - by_image.low))
 
 
+@settings(deadline=None)  # a busy machine
 @given(st.integers(0, 200), st.integers(2, 30), st.integers(1, 12))  # one region has no interval
 def test_bins_hold_equally_many_whatever_is_said(seed, n, bins) -> None:
     rng = np.random.default_rng(seed)
@@ -128,3 +135,81 @@ def test_one_region_gives_no_interval_of_the_error() -> None:
     found = calibration(truth, softmax(logits, axis=1), np.zeros(30), samples=100, seed=0)
     assert np.isfinite(found.ece.estimate)
     assert np.isnan([found.ece.low, found.ece.high, found.log_loss.low]).all()
+
+
+def regions(seed: int, n: int = 60, each: int = 6, alike: float = 0.8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Truth, probabilities that are true, and regions whose images have much in common: logits, and what comes of them."""
+    rng = np.random.default_rng(seed)
+    of = np.repeat(np.arange(n), each)
+    logits = rng.normal(0, 1.5, (n, 3))[of] * alike**0.5 + rng.normal(0, 1.5, (n * each, 3)) * (1 - alike) ** 0.5
+    p = softmax(logits, axis=1)
+    drawn = np.where(rng.random(n * each) < alike, rng.random(n)[of], rng.random(n * each))
+    return (drawn[:, None] > p.cumsum(axis=1)).sum(axis=1).clip(max=2), p, of
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.8])
+def test_the_floor_is_the_error_that_true_probabilities_show_on_so_few_regions(alike) -> None:
+    found = [calibration(*regions(seed, alike=alike), samples=200, seed=seed) for seed in range(30)]
+    shown = [each.ece.estimate for each in found]
+    assert np.mean([each.floor.estimate for each in found]) == pytest.approx(np.mean(shown), rel=0.12)
+    inside = [each.floor.low <= error <= each.floor.high for each, error in zip(found, shown, strict=True)]
+    assert np.mean(inside) >= 0.85
+
+
+def test_the_floor_rises_with_what_the_images_of_a_region_share_and_falls_with_regions() -> None:
+    alone, alike, more = (
+        np.mean([calibration(*regions(seed, n, 20, r), samples=100, seed=0).floor.estimate for seed in range(4)])
+        for n, r in ((60, 0.0), (60, 0.9), (400, 0.9))
+    )
+    assert alike > 1.3 * alone
+    assert more < 0.5 * alike
+
+
+def test_where_classes_are_as_common_as_in_the_images_nothing_is_weighted() -> None:
+    truth, p, of = regions(3)
+    found = calibration(truth, p, of, samples=100, seed=0)
+    ece, floor = calibration_where(truth, p, of, np.bincount(truth, minlength=3) / len(truth), samples=100, seed=0)
+    assert ece.estimate == pytest.approx(found.ece.estimate)
+    assert (floor.low, floor.high) == pytest.approx((found.floor.low, found.floor.high))
+
+
+def taught_as_if_equally_common(seed: int, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Truth with shares of 0.2, 0.7 and 0.1, and logits that would be true if these were equal, ``scale`` times as large.
+
+    The common class lies between the others, and so is the one that is most often missed.
+    """
+    rng = np.random.default_rng(seed)
+    truth, places = rng.choice(3, 6000, p=[0.2, 0.7, 0.1]), np.array([-1.5, 0.0, 1.5])
+    seen = places[truth] + rng.normal(size=6000)
+    return truth, scale * (seen[:, None] * places - places**2 / 2), np.arange(6000)
+
+
+def test_probabilities_of_other_shares_are_only_true_where_the_classes_have_these() -> None:
+    truth, logits, of = taught_as_if_equally_common(0)
+    ece, floor = calibration_where(truth, softmax(logits, axis=1), of, np.full(3, 1 / 3), samples=200, seed=0)
+    assert ece.low == 0 and ece.estimate < floor.high
+    assert calibration(truth, softmax(logits, axis=1), of, samples=200, seed=0).ece.low > 0.05
+
+
+@pytest.mark.parametrize("scale", [0.6, 1.0, 2.0])
+def test_weighted_as_in_the_loss_a_temperature_does_not_make_up_for_other_shares(scale) -> None:
+    truth, logits, of = taught_as_if_equally_common(1, scale)
+    assert fit_temperature(truth, logits, of, np.full(3, 1 / 3)) == pytest.approx(scale, rel=0.05)
+    assert fit_temperature(truth, logits, of) > 1.1 * scale
+
+
+@pytest.mark.parametrize("scale", [0.6, 1.0, 2.0])
+def test_biases_are_the_shares_that_were_not_taught(scale) -> None:
+    truth, logits, of = taught_as_if_equally_common(2, scale)
+    temperature, biases = fit_temperature_and_biases(truth, logits, of)
+    assert temperature == pytest.approx(scale, rel=0.06)
+    expected = np.log([0.2, 0.7, 0.1])
+    assert biases == pytest.approx(expected - expected.mean(), abs=0.12)
+    assert biases.sum() == pytest.approx(0)
+
+
+def test_without_mistakes_biases_do_not_make_a_classifier_certain_either() -> None:
+    truth = np.array([0, 1, 2] * 10)
+    temperature, biases = fit_temperature_and_biases(truth, 3 * np.eye(3)[truth], np.arange(30))
+    assert temperature == pytest.approx(1, rel=1e-3)
+    assert biases == pytest.approx(np.zeros(3), abs=1e-3)

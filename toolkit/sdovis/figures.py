@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +62,7 @@ def intervals(rows: Mapping[str, Estimate], quantity: str, *, chance: float | No
     """Estimates with their intervals, one per row, the first on top; ``chance`` is drawn as a dashed line."""
     figure = _figure(5.5, 0.9 + 0.42 * len(rows))
     axes = figure.subplots()
-    _bars(axes, rows)
+    _bars(axes, map(plain, rows), rows.values())
     if chance is not None:
         axes.axvline(chance, color="grey", linestyle="--", linewidth=1)
     axes.set_xlim(0, 1)
@@ -70,27 +70,33 @@ def intervals(rows: Mapping[str, Estimate], quantity: str, *, chance: float | No
     return figure
 
 
-def comparison(scores: Mapping[str, Estimate], differences: Mapping[str, Estimate], quantity: str) -> Figure:
-    """Scores and their intervals above, paired differences below, with a dashed line at no difference."""
-    heights = [0.9 + 0.42 * len(rows) for rows in (scores, differences)]
+def comparison(
+    scores: Mapping[str, Estimate], differences: Mapping[tuple[str, str], Estimate], quantity: str
+) -> Figure:
+    """Scores and their intervals above; below the paired differences of two, with a dashed line at no difference."""
+    heights = [0.9 + height * len(rows) for height, rows in ((0.42, scores), (0.55, differences))]
     figure = _figure(6.5, sum(heights))
     above, below = figure.subplots(2, 1, height_ratios=heights)
-    _bars(above, scores)
+    _bars(above, map(plain, scores), scores.values())
     above.set_xlabel(quantity)
-    _bars(below, differences)
+    _bars(below, [f"{plain(a)}\nminus {plain(b)}" for a, b in differences], differences.values())
     below.axvline(0, color="grey", linestyle="--", linewidth=1)
     below.set_xlabel(f"difference in {quantity}, paired")
     return figure
 
 
-def _bars(axes: Axes, rows: Mapping[str, Estimate]) -> None:
-    for y, entry in enumerate(rows.values()):
+def _bars(axes: Axes, names: Iterable[str], entries: Collection[Estimate]) -> None:
+    for y, entry in enumerate(entries):
         estimate, low, high = (np.nan if v is None else v for v in (entry.estimate, entry.low, entry.high))
         axes.plot([low, high], [y, y], color="tab:blue", linewidth=2)
         axes.plot(estimate, y, "o", color="tab:blue")
-        axes.annotate(f"{estimate:.2f}", (estimate, y), (0, 6), textcoords="offset points", ha="center", fontsize=8)
-    axes.set_yticks(range(len(rows)), [plain(name) for name in rows])
-    axes.set_ylim(len(rows) - 0.5, -0.7)
+        # On white, as the dashed line of chance may run through it.
+        axes.annotate(
+            f"{estimate:.2f}", (estimate, y), (0, 6), textcoords="offset points", ha="center", fontsize=8,
+            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
+        )  # fmt: skip
+    axes.set_yticks(range(len(entries)), list(names))
+    axes.set_ylim(len(entries) - 0.5, -0.7)
     axes.spines[["top", "right"]].set_visible(False)
 
 

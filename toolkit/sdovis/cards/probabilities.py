@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from sdovis.cards.facts import Facts
 from sdovis.cards.markdown import Markdown, blocks, count, difference, interval, lines, md, named, number, score
@@ -22,21 +22,46 @@ def reliability(facts: Facts) -> Markdown:
             "estimate is too large if there are few images, the interval is not),",
             f"classwise {_with_interval(facts, 'classwise-ece', found.classwise_ece)}; "
             f"log loss {_with_interval(facts, 'log-loss', found.log_loss)}.",
-            _calibrated(facts),
         ),
+        lines(*_floor(facts), *_as_taught(facts), _calibrated(facts)),
         figure(facts, "reliability", "Share of right answers against the probability of the predicted class"),
     )
+
+
+def _floor(facts: Facts) -> Iterator[str]:
+    known = facts.scores.probabilistic.get("ece-floor")
+    if known is not None and known.estimate is not None:
+        yield f"On these images perfectly calibrated probabilities would show an error of about {interval(known)}."
+
+
+def _as_taught(facts: Facts) -> Iterator[str]:
+    """Where the loss made up for rare classes."""
+    found = facts.scores.probabilistic
+    if "ece-as-taught" in found:
+        yield "The network was taught as if rare classes were more common than they are, and says what would hold if they were:"
+        yield (
+            f"with the test images weighted accordingly the error is {interval(found['ece-as-taught'])}, and perfectly "
+            f"calibrated probabilities would show {interval(found['ece-floor-as-taught'])}."
+        )
 
 
 def _calibrated(facts: Facts) -> str:
     if facts.training.temperature is None:
         return "The probabilities are not calibrated."
+    method = facts.training.method
+    how = ", with a bias for each class" if facts.training.biases else ""
+    how += ", the classes weighted as in the loss" if method.get("calibration") == "weighted-temperature" else ""
+    if folds := method.get("calibration_folds"):
+        return (
+            f"The probabilities were calibrated{how} on the training and validation parts: {count(folds)} networks were each "
+            "trained on the other regions than those that they judged."
+        )
     if facts.training.refit:
         return (
-            "The probabilities were calibrated on the validation part in the first training; the second one, which learned "
-            "from that part too, takes the same temperature."
+            f"The probabilities were calibrated{how} on the validation part in the first training; the second one, which "
+            "learned from that part too, takes the same temperature."
         )
-    return "The probabilities were calibrated on the validation part."
+    return f"The probabilities were calibrated{how} on the validation part."
 
 
 def _with_interval(facts: Facts, name: str, estimate: float) -> str:

@@ -275,6 +275,7 @@ SENTENCES: Mapping[str, Callable[[Facts], Markdown]] = {
         dataset_citation,
         model_citation,
         versions,
+        skill.intervals,
         skill.strongest_baseline,
         skill.baselines,
         skill.baselines_figure,

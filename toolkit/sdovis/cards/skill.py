@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sdovis.cards import tables
 from sdovis.cards.facts import Facts, headline
-from sdovis.cards.markdown import Markdown, blocks, code, count, difference, interval, lines, md, score
+from sdovis.cards.markdown import Markdown, blocks, code, count, difference, interval, lines, md, percent, score
 from sdovis.evaluation.strata import DISTANCE
 
 #: What each baseline of `sdovis.evaluation.baselines` is, in the order in which a card names them.
@@ -21,6 +21,16 @@ BASELINES = {
     "polarity-measures-boosted": "is gradient-boosted trees on these",
     "union-boosted": "is gradient-boosted trees on the features of all the others",
 }
+
+
+def intervals(facts: Facts) -> Markdown:
+    """How the intervals were made; those of an older sdovis were percentiles without exception."""
+    drawn = facts.scores.bootstrap
+    by_scale = ": percentiles; of areas under curves, log loss and strata, symmetric in their logit or logarithm"
+    return lines(
+        f"{percent(drawn.confidence)} intervals from {count(drawn.samples)} bootstrap samples",
+        f"of whole regions (seed {drawn.seed}){by_scale if 'ece-floor' in facts.scores.probabilistic else ''}.",
+    )
 
 
 def strongest_baseline(facts: Facts) -> Markdown:

@@ -288,10 +288,12 @@ def _trained(facts: Facts) -> Iterator[list[str]]:
     yield ["kept", f"step {count(training.kept_step)}, by {_words(training.kept_by)}{best}"]
     if training.temperature is not None:
         when = " in the first training" if training.refit else ""
-        yield [
-            "temperature",
-            f"{number(training.temperature)}, fitted on the validation part{when} and folded into the classifier",
-        ]
+        folds = training.method.get("calibration_folds")
+        on = f"all regions of both parts in {count(folds)} folds" if folds else f"the validation part{when}"
+        yield ["temperature", f"{number(training.temperature)}, fitted on {on} and folded into the classifier"]
+        if training.biases:
+            each = (f"{md(name)} {bias:+.2f}" for name, bias in training.biases.items())
+            yield ["biases, fitted with it", ", ".join(each)]
     if training.refit:
         again = training.refit
         yield [

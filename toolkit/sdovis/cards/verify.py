@@ -45,6 +45,7 @@ from sdovis.evaluation.persistence import persistence
 from sdovis.evaluation.probabilities import Answers
 from sdovis.evaluation.scores import HELD_BACK, held_back
 from sdovis.evaluation.strata import LONGITUDE_EDGES, effective_regions, strata
+from sdovis.learning.losses import prior as prior_of
 from sdovis.statistics import skill
 from sdovis.statistics.bootstrap import Estimate, by_cluster, cluster_bootstrap, paired_difference
 from sdovis.study import Evaluation
@@ -287,11 +288,15 @@ def _scores(
         return {each: Estimate.of(part) for each, part in zip(classes, interval.each(), strict=True)}
 
     answers = Answers(classes, truth, probabilities[test], groups.to_numpy())
-    worth = probable.worth(answers, given.climatology, **draws) if saved.reliability else {}
-    if not saved.probabilistic:  # what an older sdovis did not compute is not on its cards
+    prior = prior_of(given.method, given.climatology) if given.method else given.climatology
+    worth = probable.worth(answers, given.climatology, prior, **draws) if saved.reliability else {}
+    # What an older sdovis did not compute is not on its cards.
+    if not saved.probabilistic:
         worth = {name: each for name, each in worth.items() if name == "reliability"}
+    else:
+        told = {name: each for name, each in worth["probabilistic"].items() if name in saved.probabilistic}
+        worth["probabilistic"] = told
     validation = skill.confusion(given.held_back.truth, given.held_back.predicted, k)
-    prior = probable.prior(given.method, given.climatology) if given.method else given.climatology
     specs = [spec(name) for name in saved.model]
     seconds = pd.read_parquet(folder / "latency.parquet")["seconds"].to_numpy()
     return replace(

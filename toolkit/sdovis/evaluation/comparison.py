@@ -71,9 +71,13 @@ class Comparison:
         found = []
         for pair in self.pairs:
             low, high = pair.difference.low, pair.difference.high
-            winner = pair.a if low is not None and low > 0 else pair.b if high is not None and high < 0 else ""
+            ahead = pair.a if low is not None and low > 0 else pair.b if high is not None and high < 0 else ""
             p = "p undefined" if pair.p_holm is None else f"p = {pair.p_holm:.2g}"
-            verdict = f"{winner} is better" if winner else "neither is shown to be better"
+            # Of few regions the two may disagree; one of them alone would then be chosen by what it says.
+            tested = pair.p_holm is not None and pair.p_holm <= 1 - self.bootstrap.confidence
+            verdict = f"{ahead} is better" if ahead and tested else "neither is shown to be better"
+            if ahead and not tested:
+                verdict += f" ({ahead} is by the interval, but not by the test)"
             found.append(
                 f"{head}, {pair.a} has a {self.quantity} of {_told(self.scores[pair.a])} and {pair.b} of "
                 f"{_told(self.scores[pair.b])}, a difference of {_told(pair.difference, signed=True)} ({method}, {p}{family}): "
@@ -93,7 +97,7 @@ class Comparison:
         made_from = {"runs": " ".join(self.scores), "metric": self.metric, "on": self.on}
         with manifests.whole(folder, stage="compare", made_from=made_from) as beside:
             records.write(self, beside / FILE)
-            differences = {f"{pair.a} - {pair.b}": pair.difference for pair in self.pairs}
+            differences = {(pair.a, pair.b): pair.difference for pair in self.pairs}
             figures.save(figures.comparison(self.scores, differences, self.quantity), beside / "comparison.png")
             (beside / "comparison.txt").write_text("\n".join(self.sentences) + "\n", encoding="utf-8")
 

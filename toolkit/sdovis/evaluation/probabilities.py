@@ -28,7 +28,7 @@ from sdovis.statistics.bootstrap import (
     cluster_bootstrap,
     paired_difference,
 )
-from sdovis.statistics.calibration import calibration
+from sdovis.statistics.calibration import calibration, calibration_where
 from sdovis.statistics.skill import Floats
 from sdovis.study import Evaluation
 
@@ -100,10 +100,11 @@ def check(asked: Evaluation, classes: Sequence[str]) -> None:
         raise BadInput(problems)
 
 
-def worth(answers: Answers, climatology: Floats, **draws: Any) -> dict[str, Any]:
+def worth(answers: Answers, climatology: Floats, prior: Floats, **draws: Any) -> dict[str, Any]:
     """The fields of `ScoreFacts` that say what probabilities are worth: reliability, probabilistic, ranking.
 
-    ``climatology`` has each class's share where the model learned; ``draws`` as in `bootstrap.cluster_bootstrap`.
+    ``climatology`` has each class's share where the model learned, ``prior`` those that it was taught (`losses.prior`);
+    ``draws`` as in `bootstrap.cluster_bootstrap`.
     """
     found = calibration(answers.truth, answers.probabilities, answers.groups, **draws)
     observed = np.eye(len(answers.classes))[answers.truth]
@@ -111,17 +112,21 @@ def worth(answers: Answers, climatology: Floats, **draws: Any) -> dict[str, Any]
     sums = pd.DataFrame({"rows": 1.0, "model": squares[0], "climatology": squares[1]}).groupby(answers.groups).sum()
     scores = {
         "ece": found.ece,
+        "ece-floor": found.floor,
         "classwise-ece": found.classwise_ece,
         "log-loss": found.log_loss,
         "brier": bootstrap_sums(sums.to_numpy(), lambda of: of[..., 1] / of[..., 0], **draws),
         "brier-skill": bootstrap_sums(sums.to_numpy(), lambda of: 1 - skill.ratio(of[..., 1], of[..., 2]), **draws),
     }
+    if not np.allclose(prior, climatology):
+        there = calibration_where(answers.truth, answers.probabilities, answers.groups, prior, **draws)
+        scores |= dict(zip(("ece-as-taught", "ece-floor-as-taught"), there, strict=True))
     by_class = {}
     for name, score in (("auroc", ranking.auroc), ("average-precision", ranking.average_precision)):
         each = partial(_each_class, score, observed, answers.probabilities)
-        classes = bootstrap_items(answers.groups, each, **draws)
+        classes = bootstrap_items(answers.groups, each, scale="logit", **draws)
         by_class[name] = dict(zip(answers.classes, map(Estimate.of, classes.each()), strict=True))
-        scores[name] = bootstrap_items(answers.groups, partial(_mean_over_classes, each), **draws)
+        scores[name] = bootstrap_items(answers.groups, partial(_mean_over_classes, each), scale="logit", **draws)
     return {
         "reliability": Reliability.of(found),
         "probabilistic": {name: Estimate.of(interval) for name, interval in scores.items()},
@@ -144,7 +149,10 @@ def selective(answers: Answers, held_back: Answers, asked: Evaluation, **draws: 
     _, coverage, risk = decisions.risk_coverage(answers.right, answers.confidence)
     some = np.unique(np.linspace(0, len(coverage) - 1, POINTS).round().astype(int))
     area = bootstrap_items(
-        answers.groups, lambda weights: decisions.aurc(answers.right, answers.confidence, weights), **draws
+        answers.groups,
+        lambda weights: decisions.aurc(answers.right, answers.confidence, weights),
+        scale="logit",
+        **draws,
     )
     curve = tuple(zip(coverage[some].tolist(), risk[some].tolist(), strict=True))
     return Selective(Estimate.of(area), curve, _abstention(answers, held_back, asked, draws))
@@ -196,19 +204,6 @@ def decision(answers: Answers, held_back: Answers, asked: Evaluation, **draws: A
         Estimate.of(cluster_bootstrap(plain, score, **draws)),
         Estimate.of(paired_difference(chosen, plain, score, **draws)),
     )
-
-
-def prior(method: Mapping[str, Any], shares: Floats) -> Floats:
-    """The shares of the classes (K,) where the model's probabilities hold, if it was trained with these ``shares``.
-
-    Class weights and balanced sampling show it every class equally often; an adjustment of the logits by tau times ln of the
-    shares leaves shares ** (1 - tau) (Menon et al. 2021, arXiv:2007.07314).
-    """
-    if method["class_weights"] == "balanced" or method["sampling"] == "balanced":
-        implied = (shares > 0).astype(np.float64)
-    else:
-        implied = np.where(shares > 0, shares, 1.0) ** (1 - method["logit_adjustment"]) * (shares > 0)
-    return np.asarray(implied / implied.sum())
 
 
 def shares_elsewhere(asked: Evaluation, answers: Answers, prior: Floats) -> Floats | None:

@@ -24,6 +24,7 @@ from sdovis.evaluation.metrics import MetricSpec
 from sdovis.evaluation.persistence import persistence
 from sdovis.evaluation.probabilities import Answers
 from sdovis.evaluation.strangers import FamiliarityFacts
+from sdovis.learning.losses import prior as prior_of
 from sdovis.learning.plan import first_folder
 from sdovis.statistics import skill
 from sdovis.statistics.bootstrap import Estimate, Interval, by_cluster, cluster_bootstrap, paired_difference
@@ -180,7 +181,7 @@ def scored(
     answers, validation = Answers.of(table[test], classes), Answers.of(held_back, classes)
     truth, predicted = answers.truth, answers.predicted
     groups, k = table["group"][test], len(classes)
-    prior = probable.prior(study.method.model_dump(), climatology)
+    prior = prior_of(study.method.model_dump(), climatology)
     side = footprint_deg(cutout_arcsec=study.images.cutout_arcsec, cutout_deg=study.images.cutout_deg)
     resampling = Resampling("region", study.evaluation.bootstrap_samples, study.evaluation.confidence, study.study.seed)
     draws: dict[str, Any] = {
@@ -217,7 +218,7 @@ def scored(
         validation=_validation(validation),
         brier_skill=skill.brier_skill(truth, answers.probabilities, climatology),
         latency_ms=Latency(float(np.median(seconds) * 1e3), float(np.percentile(seconds, 95) * 1e3)),
-        **probable.worth(answers, climatology, **draws),
+        **probable.worth(answers, climatology, prior, **draws),
         selective=probable.selective(answers, validation, study.evaluation, **draws),
         decision=probable.decision(answers, validation, study.evaluation, **draws),
         shift=probable.shift(answers, study.evaluation, prior, specs, **draws),
@@ -277,11 +278,13 @@ def _draw(facts: ScoreFacts, folder: Path) -> None:
         figure = figures.intervals(rows, "balanced accuracy", chance=1 / len(facts.classes))
         figures.save(figure, folder / "against_baselines.png")
     if facts.reliability is not None:
+        floor = facts.probabilistic.get("ece-floor")
+        lowest = f", about {floor.estimate:.3f} if perfectly calibrated" if floor and floor.estimate is not None else ""
         drawn = figures.reliability(
             [each.confidence for each in facts.reliability.bins],
             [each.right for each in facts.reliability.bins],
             [each.rows for each in facts.reliability.bins],
-            f"expected calibration error {facts.reliability.ece:.3f}",
+            f"expected calibration error {facts.reliability.ece:.3f}{lowest}",
         )
         figures.save(drawn, folder / "reliability.png")
     if facts.selective is not None:

@@ -52,7 +52,8 @@ def _stratum(
     if regions < FEWEST_REGIONS or rows["label"].nunique() < k:
         return None
     matrices = by_cluster(rows["label"].to_numpy(), predicted, rows["group"], k)
-    score = Estimate.of(cluster_bootstrap(matrices, skill.balanced_accuracy, **draws))
+    # Of few regions percentiles are far too narrow (benchmarks/intervals.py).
+    score = Estimate.of(cluster_bootstrap(matrices, skill.balanced_accuracy, scale="logit", **draws))
     return Stratum(what, name, len(rows), regions, score)
 
 

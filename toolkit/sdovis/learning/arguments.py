@@ -151,7 +151,11 @@ def _sharding_problems(study: Study) -> Iterator[Problem]:
         if study.training.get(name):
             yield Problem(f"training.{name} must be set by the launcher", f"remove it and launch with {_CONFIGS}*.yaml")
     kind = sharding()
-    untested = {"compile": study.method.compile, "refit": study.method.learns_from_validation}
+    untested = {
+        "compile": study.method.compile,
+        "refit": study.method.learns_from_validation,
+        "calibration_folds": study.method.calibration_folds,
+    }
     for setting in (name for name, asked in untested.items() if kind and asked):
         yield Problem(
             f"method.{setting} has never been tested with {kind}", f"remove it, or launch with {_CONFIGS}ddp_gpu.yaml"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import EvalPrediction
 
-from sdovis.learning import backbones, cache, calibration, features, known, losses, seeds, streaming
+from sdovis.learning import backbones, cache, calibration, known, losses, seeds, streaming
 from sdovis.learning.arguments import training_arguments
 from sdovis.learning.familiarity import Familiarity
 from sdovis.learning.plan import first_folder
@@ -101,10 +101,13 @@ def average(
         members = greedy(ranked, lambda some: sign * told(mean([judged[seed] for seed in some]))[keep_by])
     network = mean([judged[seed] for seed in members])
     at = told(network)
-    temperature = None
+    scaling = None
     told_of = seen(network, codes["validation"], processor, **shown)
     if study.method.calibrate:
-        temperature = calibration.calibrate(network, told_of.logits, rows["label"], rows["group"])
+        learned = corpus.part("train")["label"].tolist()
+        scaling = calibration.calibrate(
+            network, study.method, learned, told_of.logits, rows["label"], rows["group"]
+        )  # fmt: skip
     familiar: Familiarity | None = known.familiarity(
         network, processor, corpus, codes, told_of, seed=study.study.seed, **shown
     )
@@ -113,13 +116,17 @@ def average(
         # Only of a frozen backbone are the features those that the validation part was new to.
         familiar = familiar if study.method.trainable == "head" else None
         network = mean([origins[seed] for seed in members])
-        if temperature is not None:
-            calibration.cool(features.classifier(network), temperature)
+        if scaling is not None:
+            scaling.fold_into(network)
     save_model(network.cpu(), processor, familiar, model_folder, made_from)
     spread = seeds.spread(records, keep_by) | {"averaged": sorted(members), "average": at}
     seeds.copy_pictures(origins[best.seed].with_name("training"), run_dir / "training")
     whole = replace(
-        best, made_from=dict(made_from), seeds=spread, weights_sha256=weights_sha256(network), temperature=temperature
+        best,
+        made_from=dict(made_from),
+        seeds=spread,
+        weights_sha256=weights_sha256(network),
+        temperature=scaling.temperature if scaling else None,
     )
     whole.save(run_dir / "training")
     return TrainingRecord.load(run_dir / "training")

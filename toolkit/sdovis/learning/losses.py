@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,3 +68,18 @@ def logit_offsets(labels: Sequence[int], n_classes: int, tau: float) -> NDArray[
     counts = np.maximum(np.bincount(labels, minlength=n_classes), 0.5)
     offsets: NDArray[np.float64] = tau * np.log(counts / counts.sum())
     return offsets
+
+
+def prior(method: Mapping[str, Any], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The shares of the classes (K,) where the model's probabilities hold, if it was trained with these ``shares``.
+
+    Class weights and balanced sampling show it every class equally often; an adjustment of the logits by tau times ln of the
+    shares leaves shares ** (1 - tau) (Menon et al. 2021, arXiv:2007.07314). Biases that were fitted afterwards undo all that.
+    """
+    if method.get("calibration") == "temperature+bias" and method["calibrate"]:
+        return shares
+    if method["class_weights"] == "balanced" or method["sampling"] == "balanced":
+        implied = (shares > 0).astype(np.float64)
+    else:
+        implied = np.where(shares > 0, shares, 1.0) ** (1 - method["logit_adjustment"]) * (shares > 0)
+    return np.asarray(implied / implied.sum())

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Of two trainings: the folder, beside ``training.json``, of the first one's network, and that of the second training.
 FIRST, REFIT = "first", "refit"
+#: Beside ``training.json``: what networks that did not see a region say of it.
+FOLDS = "folds"
 
 
 def first_folder(model_folder: Path) -> Path:
@@ -42,8 +44,8 @@ class TrainingPlan:
     The run's folders are below ``place``. ``augmentations`` are those to apply; ``signed`` says for each channel whether
     it codes 0 as 128. ``about`` is what the model says about itself in its config.json, ``made_from`` what it depends on.
     Decoded images and features are kept in ``shared``, which trainings may have in common, or in ``folder``. ``clock``
-    records where the time goes. ``chosen`` is what the first training chose, in the plan of a second one (see `refit`),
-    which has the validation part to learn from and nothing to choose.
+    records where the time goes. ``chosen`` is what the first training chose, in the plan of another one that has nothing to
+    choose: a second one, which has the validation part to learn from (see `refit`), or that of a fold (see `folds`).
     """
 
     study: Study
@@ -58,9 +60,14 @@ class TrainingPlan:
     chosen: Chosen | None = None
 
     @property
+    def second(self) -> bool:
+        """Whether it is that of a second training, on the validation part as well."""
+        return self.chosen is not None and self.study.method.learns_from_validation
+
+    @property
     def folder(self) -> Path:
         """Where checkpoints, curves and the record go."""
-        return self.place / "training" / REFIT if self.chosen else self.place / "training"
+        return self.place / "training" / REFIT if self.second else self.place / "training"
 
     @property
     def first_folder(self) -> Path:
@@ -70,7 +77,7 @@ class TrainingPlan:
     @property
     def learned_from(self) -> tuple[str, ...]:
         """The parts of the corpus whose images change the weights."""
-        return ("train", "validation") if self.chosen else ("train",)
+        return ("train", "validation") if self.second else ("train",)
 
     @property
     def model_folder(self) -> Path:

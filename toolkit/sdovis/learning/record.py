@@ -12,8 +12,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -23,6 +25,9 @@ from sdovis.learning import arithmetic, checkpoints, loader, methods
 from sdovis.learning.losses import Loss
 from sdovis.learning.plan import TrainingPlan
 from sdovis.version import __version__
+
+if TYPE_CHECKING:
+    from sdovis.learning.calibration import Scaling
 
 #: Arguments that shape the result, recorded whether the study sets them or not.
 RECORDED = (
@@ -41,7 +46,8 @@ class TrainingRecord:
     ``images_per_second`` and ``timings`` (seconds in each section) cover only the last session, which began after step
     ``resumed_from``. ``data`` is the corpus' manifest, path -> sha256. ``steps`` is less than ``planned_steps`` if
     patience ended. ``seeds`` is filled if several seeds were trained: see `seeds`. ``temperature`` divided the logits
-    after the training; None if nothing did. ``sessions`` says what its steps were computed on: more than one if that changed
+    after the training; None if nothing did. ``biases`` were then added to those of each class, if there are any.
+    ``sessions`` says what its steps were computed on: more than one if that changed
     (`arithmetic.Stretch`). ``packages`` has the version of each distribution that sdovis needs, directly or not.
     ``refit`` is filled if the model was trained again, on the validation part as well: see `refit`; everything but
     ``weights_sha256``, ``seconds`` and ``timings`` is then of the first training.
@@ -80,6 +86,7 @@ class TrainingRecord:
     sessions: Sequence[Mapping[str, Any]] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
     refit: Mapping[str, Any] = field(default_factory=dict)
+    biases: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def never_above_chance(self) -> bool:
@@ -107,7 +114,10 @@ class TrainingRecord:
 
 @dataclass(frozen=True)
 class Session:
-    """What one call of `training.run` leaves in memory; it continued from the checkpoint ``start``, if there was one."""
+    """What one call of `training.run` leaves in memory; it continued from the checkpoint ``start``, if there was one.
+
+    ``held_back`` has rows of the corpus and what networks that did not see their regions say of them: see `folds`.
+    """
 
     plan: TrainingPlan
     start: Path | None
@@ -121,7 +131,8 @@ class Session:
     kept_step: int
     images_per_second: float
     seconds: float
-    temperature: float | None = None
+    scaling: Scaling | None = None
+    held_back: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None
     computed_on: Sequence[arithmetic.Stretch] = ()
 
     def draw(self) -> None:
@@ -183,7 +194,8 @@ def record_of(session: Session, model: Any) -> TrainingRecord:
         data=dict(corpus.manifest.files),
         planned_steps=trainer.state.max_steps,
         timings=plan.clock.table(),
-        temperature=session.temperature,
+        temperature=session.scaling.temperature if session.scaling else None,
+        biases=dict(zip(corpus.classes, session.scaling.biases, strict=False)) if session.scaling else {},
         sessions=stretches(session),
         packages=packages(),
     )

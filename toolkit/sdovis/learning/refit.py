@@ -7,7 +7,8 @@ Learning, algorithm 7.2, where it is left open whether to repeat the number of s
 each image is seen as often as in the training that was judged.
 
 No image is new to the second network but those of the test part, so nothing can be chosen by it and no temperature
-fitted: it takes that of the first, which was trained in the same way.
+fitted: it takes that of the first, which was trained in the same way; with ``method.calibration_folds`` that was fitted on
+all regions (see `folds`).
 
 runs/NAME/training/checkpoints, curves.png    of the first training
 runs/NAME/training/first                      its network, calibrated: the one whose validation scores mean something
@@ -35,8 +36,11 @@ def wanted(study: Study) -> bool:
     return study.method.learns_from_validation
 
 
-def study_of(plan: TrainingPlan) -> Study:
-    """The study of the second training: nothing is evaluated, and all steps are made that `stopping.Until` lets it make."""
+def study_of(plan: TrainingPlan, images: int | None = None) -> Study:
+    """The study of the second training: nothing is evaluated, and all steps are made that `stopping.Until` lets it make.
+
+    It learns from both parts of the ``plan``, or from so many ``images``.
+    """
     study = plan.study
     training = {name: value for name, value in study.training.items() if name not in _WITHOUT}
     training |= {"eval_strategy": "no", "report_to": "none"}
@@ -46,7 +50,7 @@ def study_of(plan: TrainingPlan) -> Study:
         training["save_strategy"] = "steps"
     if (steps := training.get("max_steps", -1)) > 0:
         rows = [len(plan.corpus.part(part)) for part in ("train", "validation")]
-        training["max_steps"] = max(1, round(steps * sum(rows) / rows[0]))
+        training["max_steps"] = max(1, round(steps * (images or sum(rows)) / rows[0]))
     method = study.method.model_copy(update={"keep": "last", "patience": None})
     return study.model_copy(update={"training": training, "method": method})
 

@@ -118,6 +118,8 @@ def _finish(
         "method.seeds": 1,
         "method.average": False,
         "method.refit": "none",
+        "method.calibration": "temperature",
+        "method.calibration_folds": 0,
     }  # what decides is known after the first training
     record = train(study.with_settings({**settings, **once}), folder / "trials" / str(number))
     score = at_kept(record).get(study.method.keep_by)

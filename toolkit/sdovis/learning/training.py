@@ -19,16 +19,17 @@ from numpy.typing import NDArray
 
 from sdovis import allocation, disk, manifests
 from sdovis.errors import BadInput, Problem, SdovisError
-from sdovis.learning import arithmetic, checkpoints, familiarity, loader, methods, refit
+from sdovis.learning import arithmetic, checkpoints, familiarity, folds, loader, methods, refit
 from sdovis.learning.clock import Clock
 from sdovis.learning.familiarity import Familiarity
 from sdovis.learning.losses import Loss
-from sdovis.learning.plan import REFIT, TrainingPlan
+from sdovis.learning.plan import FOLDS, REFIT, Chosen, TrainingPlan
 from sdovis.learning.record import Session, TrainingRecord, finished, record_of, weights_sha256
 from sdovis.study import Study
 from sdovis.version import __version__
 
 if TYPE_CHECKING:
+    from sdovis.learning.calibration import Scaling
     from sdovis.learning.seen import Seen
 
 T = TypeVar("T")
@@ -42,7 +43,8 @@ def run(plan: TrainingPlan, *, restart: bool = False) -> TrainingRecord:
     with the same weights bit for bit; a finished training is not repeated. If there are several processes, all must call
     it, and all get the same record.
 
-    If the study says so (``method.refit``), a second training follows, on the validation part as well: see `refit`.
+    If the study says so (``method.refit``), a second training follows, on the validation part as well: see `refit`. With
+    ``method.calibration_folds``, networks that calibrate it are trained in between: see `folds`.
 
     Raises `BadInput` for a study that cannot be trained, and `Conflict` if the disk is full, or if an unfinished
     training was started from something else (another ``made_from``, sdovis version or number of processes) and
@@ -58,13 +60,17 @@ def run(plan: TrainingPlan, *, restart: bool = False) -> TrainingRecord:
     twice = refit.wanted(plan.study)
     if twice:  # what cannot work is refused now, and not when the first training is over
         training_arguments(refit.study_of(plan), plan.folder / "checkpoints")
+    folds.check(plan)
     begun_from = _begun_from(plan, arguments)
     with checkpoints.told_if_full(plan.folder):
         start = on_main(lambda: checkpoints.resume_point(plan.folder, begun_from, restart=restart))
         if start is None:
-            on_main(lambda: disk.remove(plan.folder / REFIT))
+            for left in (REFIT, FOLDS):
+                on_main(functools.partial(disk.remove, plan.folder / left))
         with tracked_in(plan.folder / "logs", reported_to(plan.study)):
             session = _session(plan, arguments, start)
+        if plan.study.method.calibration_folds:
+            session = _judged(session)
         if not twice:
             return on_main(lambda: _finish(session, plan.model_folder))
         first = on_main(lambda: _finish(session, plan.first_folder))
@@ -78,10 +84,18 @@ def _session(plan: TrainingPlan, arguments: Any, start: Path | None) -> Session:
     return dataclasses.replace(_train(plan, arguments, start), computed_on=computed_on)
 
 
+def _judged(session: Session) -> Session:
+    """With what networks that did not see a region say of it; none is trained if all were before."""
+    began = time.monotonic()
+    chosen = Chosen(session.kept_step, session.trainer.state.max_steps)
+    found = folds.held_back(session.plan, chosen, run, on_main)
+    return dataclasses.replace(session, held_back=found, seconds=session.seconds + time.monotonic() - began)
+
+
 def _run_again(first: Session, chosen: TrainingRecord, begun_from: Mapping[str, str]) -> TrainingRecord:
     """The second training, on what the validation part chose in the ``first``, which ended with the record ``chosen``."""
-    from sdovis.learning import calibration, features
     from sdovis.learning.arguments import training_arguments
+    from sdovis.learning.calibration import Scaling
 
     plan = refit.plan_of(first.plan, chosen)
     arguments = training_arguments(plan.study, plan.folder / "checkpoints")
@@ -92,8 +106,8 @@ def _run_again(first: Session, chosen: TrainingRecord, begun_from: Mapping[str, 
     def finish() -> TrainingRecord:
         with plan.clock.part("saving"):
             model = session.task.export()
-            if chosen.temperature is not None:
-                calibration.cool(features.classifier(model), chosen.temperature)
+            if (scaling := Scaling.of(chosen.temperature, chosen.biases)) is not None:
+                scaling.fold_into(model)
             familiar = refit.familiarity_of(first.plan)
             save_model(model, session.trainer.processor, familiar, plan.model_folder, plan.made_from)
         record = refit.recorded(chosen, session, weights_sha256(model))
@@ -279,9 +293,11 @@ def _finish(session: Session, model_folder: Path) -> TrainingRecord:
         from sdovis.learning.seen import seen
 
         model, arguments = session.task.export(), session.trainer.args
+        # Accelerate's own, which computes in half precision where the study does: not what a saved network answers.
+        vars(model).pop("forward", None)
         where = {"batch_size": arguments.per_device_eval_batch_size, "device": arguments.device}
         validation = seen(model, session.validation.codes, session.trainer.processor, **where)
-        session = dataclasses.replace(session, temperature=_calibrated(session, model, validation))
+        session = dataclasses.replace(session, scaling=_calibrated(session, model, validation))
         codes = {"train": session.pictures.codes, "validation": session.validation.codes}
         familiar = known.familiarity(
             model, session.trainer.processor, plan.corpus, codes, validation, held=session.task.training,
@@ -298,15 +314,20 @@ def _finish(session: Session, model_folder: Path) -> TrainingRecord:
     return record
 
 
-def _calibrated(session: Session, model: Any, validation: Seen) -> float | None:
-    """The temperature by which the model's logits are divided; None if they are not."""
+def _calibrated(session: Session, model: Any, validation: Seen) -> Scaling | None:
+    """What the model's logits were changed by; None if they were not."""
     from sdovis.learning import calibration
 
     plan = session.plan
     if not plan.study.method.calibrate:
         return None
-    rows = plan.corpus.part("validation")
-    return calibration.calibrate(model, validation.logits, rows["label"], rows["group"])
+    rows, logits = plan.corpus.part("validation"), validation.logits
+    if session.held_back is not None:
+        which, logits = session.held_back
+        rows = plan.corpus.rows.iloc[which]
+    return calibration.calibrate(
+        model, plan.study.method, session.pictures.labels, logits, rows["label"], rows["group"]
+    )  # fmt: skip
 
 
 def _trainer(study: Study, task: methods.Task, processor: Any, arguments: Any, loss: Any, **others: Any) -> Any:

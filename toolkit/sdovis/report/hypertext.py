@@ -111,6 +111,8 @@ def _tables(tokens: Sequence[Token]) -> Iterator[Token]:
             tokens[i + 1].attrSet("scope", "row")
         elif token.type == "td_open" and re.fullmatch(r"[^A-Za-z]+", tokens[i + 1].content):
             token.attrSet("class", "number")
+            for child in tokens[i + 1].children or ():  # on paper a line may end before an interval, and not in it
+                child.content = child.content.replace(", ", ",\N{NO-BREAK SPACE}")
         if not headless:
             yield token
         if token.type == "thead_close":

@@ -68,7 +68,11 @@ def _in_short(facts: Facts) -> Markdown:
             ["difference, paired", difference(best.difference)],
         ]
     if scores.reliability is not None:
-        rows.append(["expected calibration error", score(scores.reliability.ece)])
+        known, floor = (scores.probabilistic.get(name) for name in ("ece", "ece-floor"))
+        told = score(scores.reliability.ece) if known is None else interval(known)
+        rows.append(["expected calibration error", told])
+        if floor is not None:
+            rows.append(["what perfectly calibrated probabilities would show", interval(floor)])
     for each in facts.elsewhere:
         rows.append([f"on {md(each.source.title)}", interval(each.facts.overall[best.score])])
     return table(["", ""], rows)

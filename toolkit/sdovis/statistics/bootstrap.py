@@ -4,6 +4,11 @@ A statistic is any function of a confusion matrix that is vectorised over leadin
 such as those of `sdovis.statistics.skill`. Method: nonparametric bootstrap of clusters, percentile interval
 (Davison and Hinkley 1997, sections 3.8 and 5.3). Only the clusters are random: the spread over training seeds is not
 included.
+
+With few clusters, percentiles of scores that are bounded on one side, such as areas under curves and log loss, lie too far
+on the other side. These are given a ``scale``: the interval is symmetric in the logit or the logarithm of the score, t times
+the standard deviation of its resamples there (Efron and Tibshirani 1993, An Introduction to the Bootstrap, sections 12.5 and
+12.6, with Student's t and the factor n / (n - 1) of section 5.3 of Hesterberg 2015, arXiv:1411.5279, for few clusters).
 """
 
 from __future__ import annotations
@@ -11,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,6 +25,8 @@ from numpy.typing import ArrayLike, NDArray
 from sdovis.statistics.skill import class_numbers
 
 Statistic = Callable[[NDArray[Any]], NDArray[np.float64]]
+#: On which a score is as uncertain upwards as downwards: its own, that of scores above 0, or that of shares.
+Scale = Literal["", "log", "logit"]
 
 # Weights of this many (sample, cluster) pairs are held at once: 32 MB.
 _BLOCK = 4_000_000
@@ -84,43 +91,61 @@ def by_cluster(truth: ArrayLike, predicted: ArrayLike, clusters: ArrayLike, n_cl
 
 
 def cluster_bootstrap(
-    confusions: ArrayLike, statistic: Statistic, *, samples: int = 2000, confidence: float = 0.95, seed: int
+    confusions: ArrayLike,
+    statistic: Statistic,
+    *,
+    samples: int = 2000,
+    confidence: float = 0.95,
+    seed: int,
+    scale: Scale = "",
 ) -> Interval:
-    """Percentile interval of ``statistic`` over resampled clusters.
+    """Interval of ``statistic`` over resampled clusters: percentiles, or symmetric on a ``scale``.
 
     ``confusions`` (n_clusters, K, K): one matrix per cluster. Empty clusters are left out. The same seed, clusters and
     ``samples`` give the same resamples, whatever the statistic.
     """
     (kept,) = same_items(confusions)
-    return bootstrap_sums(kept, statistic, samples=samples, confidence=confidence, seed=seed)
+    return bootstrap_sums(kept, statistic, samples=samples, confidence=confidence, seed=seed, scale=scale)
 
 
 def bootstrap_sums(
-    sums: NDArray[np.float64], statistic: Statistic, *, samples: int = 2000, confidence: float = 0.95, seed: int
+    sums: NDArray[np.float64],
+    statistic: Statistic,
+    *,
+    samples: int = 2000,
+    confidence: float = 0.95,
+    seed: int,
+    scale: Scale = "",
 ) -> Interval:
-    """Percentile interval of a ``statistic`` of sums over clusters: ``sums`` has one entry per cluster, (n_clusters, ...).
+    """Interval of a ``statistic`` of sums over clusters: ``sums`` has one entry per cluster, (n_clusters, ...).
 
-    Resamples are those of `cluster_bootstrap`.
+    Resamples are those of `cluster_bootstrap`. Percentiles, or symmetric on a ``scale``.
     """
     sums = np.asarray(sums, dtype=np.float64)
     estimate = np.asarray(statistic(sums.sum(axis=0, keepdims=True)))[0]
     draws = _values(statistic, resampled(sums, samples, seed))
-    return _interval(estimate, draws, confidence, len(sums))
+    return _interval(estimate, draws, confidence, len(sums), scale)
 
 
 def bootstrap_items(
-    clusters: ArrayLike, statistic: Statistic, *, samples: int = 2000, confidence: float = 0.95, seed: int
+    clusters: ArrayLike,
+    statistic: Statistic,
+    *,
+    samples: int = 2000,
+    confidence: float = 0.95,
+    seed: int,
+    scale: Scale = "",
 ) -> Interval:
-    """Percentile interval of a ``statistic`` of items, such as one of ranks, that no sum over clusters determines.
+    """Interval of a ``statistic`` of items, such as one of ranks, that no sum over clusters determines.
 
     It is given how often each item counts, (B, n), and returns (B,) or (B, ...). ``clusters`` (n,) names the independent
-    unit of each item. Resamples are those of `cluster_bootstrap`.
+    unit of each item. Resamples are those of `cluster_bootstrap`. Percentiles, or symmetric on a ``scale``.
     """
     codes, names = pd.factorize(np.asarray(clusters, dtype=object), sort=True)
     step = max(1, _BLOCK // max(1, len(codes)))
     drawn = _drawn(len(names), samples, seed, step)
     draws = np.concatenate([_values(statistic, weights[:, codes]) for weights in drawn])
-    return _interval(np.asarray(statistic(np.ones((1, len(codes)))))[0], draws, confidence, len(names))
+    return _interval(np.asarray(statistic(np.ones((1, len(codes)))))[0], draws, confidence, len(names), scale)
 
 
 def _drawn(clusters: int, samples: int, seed: int, step: int) -> Iterator[NDArray[np.float64]]:
@@ -189,16 +214,42 @@ def _values(statistic: Statistic, matrices: NDArray[np.float64]) -> NDArray[np.f
     return values
 
 
-def _interval(estimate: NDArray[np.float64], draws: NDArray[np.float64], confidence: float, clusters: int) -> Interval:
+def _interval(
+    estimate: NDArray[np.float64], draws: NDArray[np.float64], confidence: float, clusters: int, scale: Scale = ""
+) -> Interval:
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
     undefined = np.isnan(draws).sum(axis=0)
     usable = (undefined < len(draws)) & (clusters > 1)
     tail = (1 - confidence) / 2
     # An all-NaN column has no quantile; it is replaced by zeros, whose result is then discarded.
-    low, high = np.nanquantile(np.where(usable, draws, 0.0), [tail, 1 - tail], axis=0)
+    known = np.where(usable, draws, 0.0)
+    if scale and clusters > 1:
+        low, high = _on_scale(estimate, known, tail, clusters, scale)
+    else:
+        low, high = np.nanquantile(known, [tail, 1 - tail], axis=0)
     low, high = np.where(usable, low, np.nan), np.where(usable, high, np.nan)
     return Interval(_plain(estimate), _plain(low), _plain(high), confidence, len(draws), clusters, _count(undefined))
+
+
+def _on_scale(
+    estimate: NDArray[np.float64], draws: NDArray[np.float64], tail: float, clusters: int, scale: Scale
+) -> NDArray[np.float64]:
+    """Bounds (2, ...) that are symmetric on the ``scale``, on which a score at its very end would be endless.
+
+    There it is taken for one that is as far from the end as half a pair among all pairs of clusters.
+    """
+    from scipy.special import expit, logit
+    from scipy.stats import t
+
+    end = 0.5 / clusters**2
+    if scale == "logit":
+        drawn, found = (logit(np.clip(score, end, 1 - end)) for score in (draws, estimate))
+    else:
+        drawn, found = (np.log(np.maximum(score, end)) for score in (draws, estimate))
+    spread = np.nanstd(drawn, axis=0) * np.sqrt(clusters / (clusters - 1)) * t.ppf(1 - tail, clusters - 1)
+    low, high = ((expit if scale == "logit" else np.exp)(bound) for bound in (found - spread, found + spread))
+    return np.stack([np.minimum(low, estimate), np.maximum(high, estimate)])
 
 
 def _plain(value: Any) -> float | NDArray[np.float64]:

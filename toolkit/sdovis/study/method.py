@@ -29,7 +29,13 @@ class Probe(Section):
 
 
 #: Settings of a later sdovis, and the values with which models are trained as before: those have no entry of them.
-_ADDED: dict[str, Any] = {"refit": "none", "average": False, "soft_labels": 0.0}
+_ADDED: dict[str, Any] = {
+    "refit": "none",
+    "average": False,
+    "soft_labels": 0.0,
+    "calibration": "temperature",
+    "calibration_folds": 0,
+}
 
 
 class Method(Section):
@@ -106,6 +112,19 @@ class Method(Section):
         description="Divide the logits by a temperature fitted on the validation part, so that probabilities mean what "
         "they say; it is folded into the classifier.",
     )
+    calibration: Literal["temperature", "weighted-temperature", "temperature+bias"] = Field(
+        "temperature",
+        description="What is fitted. weighted-temperature: with the classes weighted as in the loss, for probabilities that "
+        "hold where classes are as common as was taught. temperature+bias: also a number for each class, for probabilities "
+        "that hold where they are as common as they were in the images; rare classes are then predicted more rarely.",
+    )
+    calibration_folds: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="Fit it on all regions of the training and validation parts, dealt into so many folds: for each, a network "
+        "is trained on the others. 0: on the validation part alone.",
+    )
 
     @property
     def learns_from_validation(self) -> bool:
@@ -164,6 +183,22 @@ class Method(Section):
             problems.append(
                 "patience stops after scores have fallen, and keep = 'last' would keep that checkpoint; set keep = 'best'"
             )
+        if self.calibration_folds == 1:
+            problems.append(
+                "calibration_folds = 1 leaves nothing to train on; set 2 or more, or 0 for the validation part"
+            )
+        if not self.calibrate and (self.calibration != "temperature" or self.calibration_folds):
+            problems.append("calibration and calibration_folds have no effect if calibrate = false; remove them")
+        if self.calibration == "temperature+bias" and not self.calibration_folds:
+            problems.append(
+                "a bias for each class needs more regions than a validation part has; set calibration_folds, such as 2"
+            )
+        if self.calibration_folds and self.average:
+            problems.append(
+                "calibration_folds judge one seed, and average makes a network of several; remove one of them"
+            )
+        if self.calibration_folds and self.streaming:
+            problems.append("with streaming, calibration_folds would read all files for each fold; set 0")
         if self.average and self.seeds == 1:
             problems.append("average needs several seeds; set seeds, such as seeds = 3")
         if self.streaming and self.sampling == "balanced":
