@@ -71,6 +71,18 @@ def measured(contestants: Sequence[Contestant], folder: Path, *, images_per_step
     return [each.measured(images_per_step) for each in running]
 
 
+def first_step(of: Contestant, folder: Path) -> float:
+    """Seconds from the start of a process to the end of its first step, with nothing cached; then the process is ended."""
+    running = _Running(of, folder, folder / "home")
+    try:
+        running.turn(steps=1)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.process.pid, signal.SIGKILL)
+        running.process.wait()
+    return running.ends[min(running.ends)] if running.ends else float("nan")
+
+
 #: A busy process, as another's program beside one's own: threads that compute without waiting for each other.
 NEIGHBOUR = """
 import hashlib, sys, threading

@@ -56,9 +56,11 @@ class LoopbackHub(Loopback):
     def dangling(self) -> list[str]:
         """The pins that main or a tag of a repository names, and that a repository lacks which should carry them.
 
-        What main names must be in all three; what a tag names, in its own and in those that are published before it.
+        What main names must be in all of them; what a tag names, in its own and in those that are published before it.
         """
-        carried = {kind: of.tags.keys() for (kind, _), of in self.repositories.items()}
+        carried: dict[str, list[set[str]]] = {}
+        for (kind, _), of in self.repositories.items():  # a dashboard is a second Space
+            carried.setdefault(kind, []).append(set(of.tags))
         order, found = ("dataset", "model", "space"), []
         for (kind, _), repository in self.repositories.items():
             earlier = ("dataset",) if kind == "dataset" else ("dataset", "model")
@@ -70,7 +72,7 @@ class LoopbackHub(Loopback):
                 }
                 needed = order if where == "main" else earlier
                 found += [f"{kind} at {where} names {p}, the {k} lacks it" for p in named for k in needed
-                          if p not in carried.get(k, ())]  # fmt: skip
+                          if not all(p in tags for tags in carried.get(k, [set()]))]  # fmt: skip
         return found
 
     def writes(self) -> list[tuple[str, str]]:
@@ -236,7 +238,7 @@ class _Handler(Wire):
         if kind == "space" and not given.get("sdk"):
             raise Refused(400, "sdk is required")
         private = given.get("visibility") == "private" or given.get("private") is True
-        self.hub.create(kind, name, private=private and not self.hub.born_public)
+        self.hub.create(kind, name, private=private and not self.hub.born_public).sdk = given.get("sdk", "")
         return 200, answer, {}
 
     def _delete_repository(self) -> Reply:
@@ -343,7 +345,7 @@ class _Handler(Wire):
             "gated": False, "disabled": False, "tags": card.get("tags", []), "downloads": 0, "likes": 0,
             "siblings": siblings, "cardData": card,
             **{k: card[k] for k in ("pipeline_tag", "library_name") if kind == "model" and k in card},
-            **({"modelId": id} if kind == "model" else {}), **({"sdk": "gradio"} if kind == "space" else {}),
+            **({"modelId": id} if kind == "model" else {}), **({"sdk": repository.sdk} if kind == "space" else {}),
             **({"host": self.hub.hosts[id]} if kind == "space" and id in self.hub.hosts else {}),
         }, {}  # fmt: skip
 
