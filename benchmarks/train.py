@@ -229,23 +229,25 @@ def first(given: argparse.Namespace) -> list[dict[str, Any]]:
             entries.append(("example", theirs(given, name, model, training)))
         for number in range(given.rounds):
             for who, contestant in entries if number % 2 == 0 else entries[::-1]:
-                seconds = first_step(contestant, given.work)
-                found.append({"round": number, "images": name, "who": who, "first_step_s": seconds})
+                seconds, of_cores = first_step(contestant, given.work)
+                found.append(
+                    {"round": number, "images": name, "who": who, "first_step_s": seconds, "cores_s": of_cores}
+                )
                 print(found[-1], flush=True)
     return found
 
 
 def first_table(found: Sequence[Mapping[str, Any]]) -> str:
     """A line for each set of images; ratios within a round."""
-    lines = ["| images | sdovis, s | example, s | of the example |", "|---|---|---|---|"]
+    lines = ["| images | seconds | sdovis | example | of the example |", "|---|---|---|---|---|"]
     for name in dict.fromkeys(each["images"] for each in found):
-        of = {
-            who: [e["first_step_s"] for e in found if (e["images"], e["who"]) == (name, who)]
-            for who in ("sdovis", "example")
-        }
-        seconds = (f"{statistics.median(each):.1f}" if each else "-" for each in of.values())
-        ratios = [mine / theirs for mine, theirs in zip(*of.values(), strict=False)]
-        lines.append(f"| {name} | {' | '.join(seconds)} | {_spread(ratios) if ratios else '-'} |")
+        for key, what in (("first_step_s", "on the clock"), ("cores_s", "of the cores")):
+            of = {
+                who: [e[key] for e in found if (e["images"], e["who"]) == (name, who)] for who in ("sdovis", "example")
+            }
+            seconds = (f"{statistics.median(each):.1f}" if each else "-" for each in of.values())
+            ratios = [mine / theirs for mine, theirs in zip(*of.values(), strict=False)]
+            lines.append(f"| {name} | {what} | {' | '.join(seconds)} | {_spread(ratios) if ratios else '-'} |")
     return "\n".join(lines)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import dataclasses
 import functools
-import gc
 import hashlib
 import itertools
 import logging
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sdovis import allocation, disk, manifests
 from sdovis.errors import BadInput, Problem, SdovisError
-from sdovis.learning import arithmetic, checkpoints, familiarity, loader, methods, refit
+from sdovis.learning import arithmetic, checkpoints, familiarity, later, loader, methods, refit
 from sdovis.learning.clock import Clock
 from sdovis.learning.familiarity import Familiarity
 from sdovis.learning.losses import Loss
@@ -52,6 +52,10 @@ def run(plan: TrainingPlan, *, restart: bool = False) -> TrainingRecord:
         return record
     with plan.clock.part("imports"):
         from sdovis.learning.arguments import reported_to, sharding, tracked_in, training_arguments
+
+        with later.left():
+            _decode_ahead(plan)
+            from sdovis.learning import trainer  # noqa: F401
     arguments = training_arguments(plan.study, plan.folder / "checkpoints")
     if sharding() == "DEEPSPEED" and arguments.process_index == 0:
         log.warning("DeepSpeed is untested: exact resume is verified for one process, DDP and FSDP 2")
@@ -185,11 +189,20 @@ def _import_all(clock: Clock) -> None:
     with clock.part("imports"):
         from sdovis.learning import backbones, cache, loader, losses, monitoring, stopping, streaming, trainer  # noqa: F401
 
-    if not gc.get_freeze_count():
-        # A collection spends most of a second on everything that torch and transformers have made, and finds nothing:
-        # the Trainer asks for one when it begins, and Python for more. What was imported stays anyway.
-        gc.freeze()
+    allocation.imported()
     allocation.keep_freed()
+
+
+def _decode_ahead(plan: TrainingPlan) -> None:
+    """Begin to decode what is not in the cache yet, on another core than the one that imports the Trainer."""
+    from sdovis.learning import backbones, cache
+
+    if plan.study.method.streaming:
+        return
+    with contextlib.suppress(SdovisError, OSError), backbones.quiet():  # what is wrong is said where a network is made
+        processor = backbones.processor_of(plan.study)
+        progress = not plan.study.training.get("disable_tqdm", False)
+        cache.begin(plan.cache, plan.corpus, ("train", "validation"), processor, progress=progress)
 
 
 def _body(plan: TrainingPlan, arguments: Any) -> methods.Body:
