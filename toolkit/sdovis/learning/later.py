@@ -1,7 +1,7 @@
 """What comes with transformers' Trainer and no training here needs: loaded when somebody uses it, and not before.
 
 The Trainer's modules import peft and datasets, for classes of which a model or a table may be an instance, and
-scipy.optimize, for a function of object detection: with what these import, a fifth of all that is loaded before the first
+scipy.optimize, for a function of object detection: with what these import, a fifth of all modules loaded before the first
 step. While the Trainer is imported, modules stand in for them that were not imported yet. Nothing is an instance of a class
 that nobody has imported: so a class that stands in for another says no until then, and asks the other afterwards.
 
