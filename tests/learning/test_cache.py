@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import multiprocessing
@@ -47,24 +46,6 @@ def test_pictures_are_decoded_once_and_never_again(corpus, processor, tmp_path: 
     for _ in range(3):
         codes(tmp_path, corpus, "train", processor)
     assert sum(decoded) == 30
-
-
-def test_what_was_begun_in_a_thread_is_waited_for_and_decoded_once(
-    corpus, processor, tmp_path: Path, decoded: list[int]
-) -> None:
-    cache.begin(tmp_path, corpus, ("train", "validation"), processor, progress=False)
-    for part in ("train", "validation"):
-        found = codes(tmp_path, corpus, part, processor)
-        assert np.array_equal(found, loader.decode(corpus.pictures_of(part), processor))
-    expected = len(corpus.pictures_of("train")) + len(corpus.pictures_of("validation"))
-    assert sum(decoded) == 2 * expected, "once into the cache, and once to compare with"
-
-
-def test_a_thread_that_fails_leaves_the_error_to_whoever_asks(corpus, processor, tmp_path: Path) -> None:
-    broken = dataclasses.replace(corpus, pictures=[b"not a picture"] * len(corpus.pictures))
-    cache.begin(tmp_path, broken, ("train",), processor, progress=False)
-    with pytest.raises(OSError, match="cannot identify image file"):
-        codes(tmp_path, broken, "train", processor)
 
 
 def test_a_moved_cache_and_a_copied_one_are_not_made_again(

@@ -48,7 +48,6 @@ class PictureFiles(Sequence[bytes]):
     def __init__(self, paths: Sequence[Path]) -> None:
         import pyarrow.parquet as pq
 
-        self._paths = tuple(paths)
         self._files = [pq.ParquetFile(path, memory_map=True) for path in paths]
         #: For each row group: its first row, its file, and its number in that file.
         self._groups: list[tuple[int, int, int]] = []
@@ -58,10 +57,6 @@ class PictureFiles(Sequence[bytes]):
                 self._groups.append((self._length, number, group))
                 self._length += file.metadata.row_group(group).num_rows
         self._held: tuple[int, list[bytes]] = (-1, [])
-
-    def __copy__(self) -> PictureFiles:
-        """The same with files opened anew: for another thread."""
-        return PictureFiles(self._paths)
 
     def __len__(self) -> int:
         return self._length

@@ -41,9 +41,10 @@ def build(study: Study, classes: Sequence[str], about: Mapping[str, object]) -> 
     with quiet():
         if study.backbone.id is not None:
             model = _pretrained(study.backbone.id, study.backbone.revision, labels)
+            processor = _processor(size_px, study.backbone.id, study.backbone.revision)
         else:
             model = _from_config(study.backbone.config or {}, size_px, labels)
-        processor = processor_of(study)
+            processor = _processor(size_px)
         _refuse_cut_edges(model.config, size_px)
         model = _fitted(model, size_px)
     _refuse_wrong_size(model, size_px)
@@ -211,11 +212,6 @@ def _from_config(given: Mapping[str, Any], size_px: int, labels: Mapping[str, An
         return AutoModelForImageClassification.from_config(config)
     except (TypeError, ValueError, RuntimeError) as error:
         raise BadInput(Problem(f"backbone.config does not make a working {kind}: {error}".split("\n")[0])) from error
-
-
-def processor_of(study: Study) -> Any:
-    """The processor of a study's backbone."""
-    return _processor(study.images.size_px, study.backbone.id, study.backbone.revision)
 
 
 def _processor(size_px: int, name: str | None = None, revision: str | None = None) -> Any:

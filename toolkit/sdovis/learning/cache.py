@@ -10,13 +10,9 @@ several trainings. A process killed while making it leaves nothing that counts; 
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
-import threading
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,22 +55,6 @@ def codes(folder: Path, corpus: Corpus, part: str, processor: Any, *, progress: 
             _note_checked(folder, part)
         mapped: loader.Pixels = np.load(folder / part / CODES, mmap_mode="r")
     return mapped
-
-
-def begin(folder: Path, corpus: Corpus, parts: Sequence[str], processor: Any, *, progress: bool = True) -> None:
-    """Begin to make the codes of some parts in a thread, which ends with the process; `codes` waits for what is being made.
-
-    What it fails in is left to `codes`, which then fails in it as well.
-    """
-
-    own = replace(corpus, pictures=copy.copy(corpus.pictures))
-
-    def make() -> None:
-        with suppress(BadInput, OSError):
-            for part in parts:
-                codes(folder, own, part, processor, progress=progress)
-
-    threading.Thread(target=make, name="decode", daemon=True).start()
 
 
 def _made_from(corpus: Corpus, part: str, processor: Any) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -54,7 +53,6 @@ def run(plan: TrainingPlan, *, restart: bool = False) -> TrainingRecord:
         from sdovis.learning.arguments import reported_to, sharding, tracked_in, training_arguments
 
         with later.left():
-            _decode_ahead(plan)
             from sdovis.learning import trainer  # noqa: F401
     arguments = training_arguments(plan.study, plan.folder / "checkpoints")
     if sharding() == "DEEPSPEED" and arguments.process_index == 0:
@@ -191,18 +189,6 @@ def _import_all(clock: Clock) -> None:
 
     allocation.imported()
     allocation.keep_freed()
-
-
-def _decode_ahead(plan: TrainingPlan) -> None:
-    """Begin to decode what is not in the cache yet, on another core than the one that imports the Trainer."""
-    from sdovis.learning import backbones, cache
-
-    if plan.study.method.streaming:
-        return
-    with contextlib.suppress(SdovisError, OSError), backbones.quiet():  # what is wrong is said where a network is made
-        processor = backbones.processor_of(plan.study)
-        progress = not plan.study.training.get("disable_tqdm", False)
-        cache.begin(plan.cache, plan.corpus, ("train", "validation"), processor, progress=progress)
 
 
 def _body(plan: TrainingPlan, arguments: Any) -> methods.Body:
