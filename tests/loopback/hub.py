@@ -56,11 +56,11 @@ class LoopbackHub(Loopback):
     def dangling(self) -> list[str]:
         """The pins that main or a tag of a repository names, and that a repository lacks which should carry them.
 
-        What main names must be in all of them; what a tag names, in its own and in those that are published before it.
+        What main names must be in all three; what a tag names, in its own and in those that are published before it.
         """
-        carried: dict[str, list[set[str]]] = {}
-        for (kind, _), of in self.repositories.items():  # a dashboard is a second Space
-            carried.setdefault(kind, []).append(set(of.tags))
+        # The three of a release have one name; a dashboard has its own, and no pin leads to it.
+        carried = {kind: of.tags.keys() for (kind, name), of in self.repositories.items()
+                   if ("dataset", name) in self.repositories}  # fmt: skip
         order, found = ("dataset", "model", "space"), []
         for (kind, _), repository in self.repositories.items():
             earlier = ("dataset",) if kind == "dataset" else ("dataset", "model")
@@ -72,7 +72,7 @@ class LoopbackHub(Loopback):
                 }
                 needed = order if where == "main" else earlier
                 found += [f"{kind} at {where} names {p}, the {k} lacks it" for p in named for k in needed
-                          if not all(p in tags for tags in carried.get(k, [set()]))]  # fmt: skip
+                          if p not in carried.get(k, ())]  # fmt: skip
         return found
 
     def writes(self) -> list[tuple[str, str]]:
