@@ -1,6 +1,7 @@
 """Training with sdovis against the bare step and against transformers' example, in one run, in turns.
 
     python benchmarks/train.py speed DATA --example FILE        images a second, first step, memory, bytes written
+    python benchmarks/train.py first DATA --example FILE        from the start of the process to the end of the first step
     python benchmarks/train.py frozen DATA --example FILE --weights FOLDER
                                                                 a head on a frozen backbone against full epochs
     python benchmarks/train.py busy DATA                        beside another busy process, by how threads wait
@@ -15,6 +16,8 @@ it a folder of its own:
     pip install --no-deps --target FOLDER torchvision==0.28.0       and then        --torchvision FOLDER
 
 Without --example, `speed` measures sdovis against the bare step alone.
+
+`first` ends each process after its first step, so that many rounds are cheap.
 
 In every round each runs in a process of its own, with nothing cached by earlier rounds. `speed` lets them start one
 after another, in another order each time, and then lets each go on for two seconds in turn, so that what slows the
@@ -41,7 +44,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from processes import WARM, Contestant, alone_and_beside, measured
+from processes import WARM, Contestant, alone_and_beside, first_step, measured
 from sdovis import waiting
 
 ROOT = Path(__file__).parents[1]
@@ -213,6 +216,41 @@ def speed(given: argparse.Namespace) -> list[dict[str, Any]]:
     return found
 
 
+def first(given: argparse.Namespace) -> list[dict[str, Any]]:
+    """Rounds of the first step of sdovis and of the example, one after the other, in turns the one and the other first."""
+    classes = {name: prepare(name, given) for name in given.images}
+    training = common(given) | {"max_steps": 20, "eval_strategy": "no", "save_strategy": "no"}
+    found: list[dict[str, Any]] = []
+    for name in given.images:
+        model = given.work / "models" / f"tiny-{name}"
+        save_model(model, classes[name], given.size, "tiny")
+        entries = [("sdovis", ours(given, name, model, training, "method.trainable=all", 'method.keep="last"'))]
+        if given.example:
+            entries.append(("example", theirs(given, name, model, training)))
+        for number in range(given.rounds):
+            for who, contestant in entries if number % 2 == 0 else entries[::-1]:
+                seconds, of_cores = first_step(contestant, given.work)
+                found.append(
+                    {"round": number, "images": name, "who": who, "first_step_s": seconds, "cores_s": of_cores}
+                )
+                print(found[-1], flush=True)
+    return found
+
+
+def first_table(found: Sequence[Mapping[str, Any]]) -> str:
+    """A line for each set of images; ratios within a round."""
+    lines = ["| images | seconds | sdovis | example | of the example |", "|---|---|---|---|---|"]
+    for name in dict.fromkeys(each["images"] for each in found):
+        for key, what in (("first_step_s", "on the clock"), ("cores_s", "of the cores")):
+            of = {
+                who: [e[key] for e in found if (e["images"], e["who"]) == (name, who)] for who in ("sdovis", "example")
+            }
+            seconds = (f"{statistics.median(each):.1f}" if each else "-" for each in of.values())
+            ratios = [mine / theirs for mine, theirs in zip(*of.values(), strict=False)]
+            lines.append(f"| {name} | {what} | {' | '.join(seconds)} | {_spread(ratios) if ratios else '-'} |")
+    return "\n".join(lines)
+
+
 WHO = ("floor", "tuned", "sdovis", "example")
 
 
@@ -365,7 +403,7 @@ def _spread(ratios: Sequence[float]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     modes = parser.add_subparsers(dest="mode", required=True)
-    for name in ("speed", "frozen", "busy"):
+    for name in ("speed", "first", "frozen", "busy"):
         mode = modes.add_parser(name, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
         mode.add_argument("data", type=Path)
         mode.add_argument("--example", type=Path, help="run_image_classification.py; how to get it stands above")
@@ -374,11 +412,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         mode.add_argument("--precision", choices=("bf16", "no"), default="bf16")
         mode.add_argument("--batch", type=int, default=16)
         mode.add_argument("--size", type=int, default=224, help="side of the network's input, pixels")
-        mode.add_argument("--rounds", type=int, default={"speed": 3, "busy": 5}.get(name, 1))
+        mode.add_argument("--rounds", type=int, default={"speed": 3, "first": 7, "busy": 5}.get(name, 1))
         mode.add_argument("--json", type=Path, help="also write what was measured in every round")
+        if name in ("speed", "first"):
+            mode.add_argument("--images", nargs="+", choices=("discs", "cutouts"), default=["discs", "cutouts"])
         if name == "speed":
             mode.add_argument("--models", nargs="+", choices=MODELS, default=["tiny", "small"])
-            mode.add_argument("--images", nargs="+", choices=("discs", "cutouts"), default=["discs", "cutouts"])
             mode.add_argument("--steps", type=int, help="measured steps, instead of those of each network")
             mode.add_argument("--compile", action="store_true", help="torch.compile for all: for GPUs, untested")
         elif name == "busy":
@@ -386,7 +425,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             mode.add_argument(
                 "--spins", type=int, nargs="*", default=[], help="other bounds to try, turns of libgomp's loop"
             )
-        else:
+        elif name == "frozen":
             mode.add_argument("--weights", required=True, help="a pretrained network: dinov2-small")
             mode.add_argument("--epochs", type=int, default=5, help="of the example; its README has 5")
             mode.add_argument("--head-epochs", type=int, default=30)
@@ -396,9 +435,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if getattr(given, name) is not None:
             setattr(given, name, getattr(given, name).resolve())
     given.work.mkdir(parents=True, exist_ok=True)
-    measure, table = {"speed": (speed, speed_table), "frozen": (frozen, frozen_table), "busy": (busy, busy_table)}[
-        given.mode
-    ]
+    measure, table = {
+        "speed": (speed, speed_table),
+        "first": (first, first_table),
+        "frozen": (frozen, frozen_table),
+        "busy": (busy, busy_table),
+    }[given.mode]
     found = measure(given)
     if given.json:
         given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import chromium  # noqa: F401  fixture
 from sdovis import plugins
 from studies import ROOT, STUDY
 

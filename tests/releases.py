@@ -39,12 +39,14 @@ def crafted(tmp_path: Path) -> Crafted:
         namespace: str = "org",
         without: tuple[str, ...] = (),
         collection: str = "",
+        dashboard: bool = False,
         extra: Mapping[str, bytes] | None = None,
     ) -> Path:
         rng = np.random.default_rng(seed)
         folder = tmp_path / "run" / "release"
         pin = f"r-{seed:012d}"
-        files = {f"{kind}/README.md": CARD.format(kind=kind, words=words, pin=pin).encode() for kind in KINDS}
+        kinds = (*KINDS, "dashboard") if dashboard else KINDS
+        files = {f"{kind}/README.md": CARD.format(kind=kind, words=words, pin=pin).encode() for kind in kinds}
         files |= {"dataset/data/train-00000-of-00001.parquet": rng.bytes(3000), "dataset/corpus.json": b"{}\n"}
         files |= {"model/model.safetensors": rng.bytes(5000), "model/config.json": b'{"a": 1}\n'}
         files |= {"space/app.py": b"print('hello')\n", "space/sdovis/__init__.py": b""}
@@ -58,9 +60,12 @@ def crafted(tmp_path: Path) -> Crafted:
                 kind: {
                     n.partition("/")[2]: manifests.sha256_file(beside / n) for n in files if n.startswith(f"{kind}/")
                 }
-                for kind in KINDS
+                for kind in kinds
             }
-            repositories = {kind: {"id": f"{namespace}/sun", "files": sums[kind]} for kind in KINDS}
+            names = {"dashboard": "sun-training"}
+            repositories = {
+                kind: {"id": f"{namespace}/{names.get(kind, 'sun')}", "files": sums[kind]} for kind in kinds
+            }
             told = {"study": "sun", "sdovis": "0.1.0", "pin": pin, "repositories": repositories}
             # Without a collection it is a release of format 1.
             text = json.dumps(told | ({"collection": collection, "format": 2} if collection else {}))

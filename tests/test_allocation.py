@@ -51,3 +51,22 @@ print(psutil.Process().memory_info().rss - begun)
 def test_freed_columns_are_given_back_though_small_things_lie_between_them() -> None:
     kept, returned = (said(LEFT, of) for of in ("", "from sdovis import allocation; allocation.return_freed()"))
     assert kept > 200 * 2**21 * 0.9 and returned < 20 * 2**21
+
+
+def test_cycles_are_not_looked_for_until_all_is_imported_and_always_afterwards() -> None:
+    program = """
+import gc
+from sdovis import allocation
+seen = []
+try:
+    with allocation.uncollected():
+        seen.append(gc.isenabled())
+        allocation.imported()
+        seen += [gc.isenabled(), gc.get_freeze_count() > 0]
+        gc.disable()
+        raise KeyError
+except KeyError:
+    print(seen, gc.isenabled())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[0] == "[False, True, True] True"

@@ -150,6 +150,16 @@ def test_importing_the_package_and_its_command_line_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+def test_importing_the_package_loads_nothing_but_the_standard_library():
+    code = (
+        "import sys; before = {*sys.modules}; import sdovis\n"
+        "names = {name.partition('.')[0] for name in {*sys.modules} - before}\n"
+        "print(sorted(names - sys.stdlib_module_names))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['sdovis']"
+
+
 def test_the_public_face_is_small_and_guarded():
     assert sorted(sdovis.__all__) == [
         "BadInput",

@@ -163,3 +163,20 @@ def test_sdovis_and_the_bare_step_are_measured_on_the_real_discs(shared_data, tm
     least = 6 * 5 * 12 * (4 * 192**2 + 2 * 192 * 768)
     assert least < floor["flop_per_image"] < 1.3 * least
     assert "| tiny | discs |" in capsys.readouterr().out
+
+
+def test_the_first_step_is_timed_and_the_process_ended_after_it(tmp_path):
+    endless = WORK.replace("time.sleep(0.2)", "time.sleep(0.2 if step == 1 else 3600)")
+    seconds, of_cores = processes.first_step(contestant(tmp_path, endless), tmp_path)
+    assert seconds > 0.7 and 0 < of_cores < seconds * 3
+
+
+def test_first_steps_are_compared_within_a_round():
+    seconds = {"sdovis": (3.0, 6.0, 2.0), "example": (6.0, 10.0, 5.0)}
+    found = [
+        {"images": "discs", "who": who, "first_step_s": s, "cores_s": s / 2} for who, of in seconds.items() for s in of
+    ]
+    clock, cores = benchmark.first_table(found).splitlines()[2:]
+    assert clock == "| discs | on the clock | 3.0 | 6.0 | **0.50** (0.40 to 0.60) |"
+    assert cores == "| discs | of the cores | 1.5 | 3.0 | **0.50** (0.40 to 0.60) |"
+    assert benchmark.first_table(found[:3]).splitlines()[2] == "| discs | on the clock | 3.0 | - | - |"

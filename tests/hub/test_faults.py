@@ -42,7 +42,7 @@ LASTING = {
     "500 from then on": [Fault(".", status=500, times=FOR_EVER)],
     "silent from then on": [Fault(".", silent=True, times=FOR_EVER)],
 }
-SCENARIOS = ("a first release", "new data", "other words under the same data", "made public")
+SCENARIOS = ("a first release", "new data", "other words under the same data", "made public, with a dashboard")
 
 
 Tried = tuple[str, str, int, int, float, int]
@@ -86,14 +86,16 @@ class Stage:
 
     def check_finished(self) -> None:
         """One commit more on each main, no branch left, and main is what the pin holds."""
-        for kind in KINDS:
-            now, before = self.hub.repository(kind, ID), self.before.get((kind, ID))
+        training = [("space", f"{ID}-training")] if not self.private else []
+        for kind, name in [*((kind, ID) for kind in KINDS), *training]:
+            now, before = self.hub.repository(kind, name), self.before.get((kind, name))
             assert len(now.commits) == (len(before.commits) if before else 1) + 1
             assert now.branches == {} and now.private == self.private
             assert list(now.tags)[-1] in now.head.title
-            assert self.hub.files(kind, ID, list(now.tags)[-1]) == self.hub.files(kind, ID)
+            assert self.hub.files(kind, name, list(now.tags)[-1]) == self.hub.files(kind, name)
         (collection,) = self.hub.collections.values()
-        assert [(item["type"], item["id"]) for item in collection["items"]] == [(kind, ID) for kind in KINDS]
+        items = [(item["type"], item["id"]) for item in collection["items"]]
+        assert items == [*((kind, ID) for kind in KINDS), *training]
 
 
 @pytest.fixture(scope="module")
@@ -116,13 +118,15 @@ def stage(request: pytest.FixtureRequest, hub: LoopbackHub, crafted: Crafted) ->
     if request.param != "a first release":
         publish(crafted(collection="Sun"))
     seed = int(request.param == "new data")
-    folder = crafted(words="first words" if seed else "other words", seed=seed, collection="Sun")
+    public = "made public" in request.param
+    words = "first words" if seed else "other words"
+    folder = crafted(words=words, seed=seed, collection="Sun", dashboard=public)
     file = folder.parent / "release.journal.json"
     journal = file.read_text() if file.exists() else None
     stage = Stage(
         hub,
         folder,
-        request.param != "made public",
+        not public,
         copy.deepcopy(hub.repositories),
         journal,
         copy.deepcopy(hub.collections),

@@ -190,7 +190,7 @@ def test_an_interruption_between_two_repositories_is_gone_on_from(hub: LoopbackH
     with pytest.raises(HubFailure):
         publish(folder)
     hub.faults += [Fault("POST .*/models/.*/tag/", status=500, times=99)]
-    with pytest.raises(HubFailure, match=r"tagging the model org/sun.*answered 500.*main of all three is as it was"):
+    with pytest.raises(HubFailure, match=r"tagging the model org/sun.*answered 500.*main of each is as it was"):
         publish(folder)
     assert commits(hub) == {kind: ["initial commit"] for kind in KINDS}
     hub.faults.clear()

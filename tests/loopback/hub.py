@@ -58,7 +58,9 @@ class LoopbackHub(Loopback):
 
         What main names must be in all three; what a tag names, in its own and in those that are published before it.
         """
-        carried = {kind: of.tags.keys() for (kind, _), of in self.repositories.items()}
+        # The three of a release have one name; a dashboard has its own, and no pin leads to it.
+        carried = {kind: of.tags.keys() for (kind, name), of in self.repositories.items()
+                   if ("dataset", name) in self.repositories}  # fmt: skip
         order, found = ("dataset", "model", "space"), []
         for (kind, _), repository in self.repositories.items():
             earlier = ("dataset",) if kind == "dataset" else ("dataset", "model")
@@ -236,7 +238,7 @@ class _Handler(Wire):
         if kind == "space" and not given.get("sdk"):
             raise Refused(400, "sdk is required")
         private = given.get("visibility") == "private" or given.get("private") is True
-        self.hub.create(kind, name, private=private and not self.hub.born_public)
+        self.hub.create(kind, name, private=private and not self.hub.born_public).sdk = given.get("sdk", "")
         return 200, answer, {}
 
     def _delete_repository(self) -> Reply:
@@ -343,7 +345,7 @@ class _Handler(Wire):
             "gated": False, "disabled": False, "tags": card.get("tags", []), "downloads": 0, "likes": 0,
             "siblings": siblings, "cardData": card,
             **{k: card[k] for k in ("pipeline_tag", "library_name") if kind == "model" and k in card},
-            **({"modelId": id} if kind == "model" else {}), **({"sdk": "gradio"} if kind == "space" else {}),
+            **({"modelId": id} if kind == "model" else {}), **({"sdk": repository.sdk} if kind == "space" else {}),
             **({"host": self.hub.hosts[id]} if kind == "space" and id in self.hub.hosts else {}),
         }, {}  # fmt: skip
 

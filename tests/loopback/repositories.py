@@ -58,6 +58,7 @@ class Repository:
     tags: dict[str, str] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)
+    sdk: str = "gradio"  #: of a Space
     variables: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property

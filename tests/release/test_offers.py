@@ -42,7 +42,7 @@ def made(finished_run: Run, facts: Facts, tmp_path_factory: pytest.TempPathFacto
     shutil.copytree(finished_run.folder, folder / "run")
     card.write(facts, folder / "run", templates.load(None))
     key = _key(folder / "key.pem")
-    yield release(facts, folder / "run", templates.load(None), key), key
+    yield release(facts, folder / "run", templates.load(None), signing.Key(key)), key
 
 
 def _key(file: Path) -> Path:
@@ -232,9 +232,8 @@ def test_an_endpoint_says_with_its_answer_why_it_must_not_be_used(
 
 
 def test_a_release_is_signed_and_its_signatures_are_kept_while_they_hold(made: tuple[Release, Path], facts: Facts):
-    signed, key = made
-    public = signing.public_key(key)
-    assert signing.verify(signed.folder, KINDS, NAMING, public) == []
+    signed, key = made[0], signing.Key(made[1])
+    assert signing.verify(signed.folder, KINDS, NAMING, key) == []
     before = {kind: signed.path(kind, signing.FILE).read_bytes() for kind in KINDS}
     again = release(facts, signed.folder.parent, templates.load(None), key)
     assert {kind: again.path(kind, signing.FILE).read_bytes() for kind in KINDS} == before
@@ -244,7 +243,7 @@ def test_a_release_is_signed_and_its_signatures_are_kept_while_they_hold(made: t
 def test_what_was_changed_since_is_found_by_its_signature(made: tuple[Release, Path], tmp_path: Path, file: str):
     folder = shutil.copytree(made[0].folder, tmp_path / "release")
     (folder / file).write_text("changed")
-    (problem,) = signing.verify(folder, KINDS, NAMING, signing.public_key(made[1]))
+    (problem,) = signing.verify(folder, KINDS, NAMING, signing.Key(made[1]))
     assert problem.file == f"{file.partition('/')[0]}/model.sig" and "does not hold" in problem.what
 
 
@@ -253,11 +252,11 @@ def test_another_pin_and_words_by_hand_leave_a_signature_as_it_is_and_another_ke
 ):
     folder = shutil.copytree(made[0].folder, tmp_path / "release")
     (folder / "model" / "README.md").write_text("other words")
-    assert signing.verify(folder, KINDS, NAMING, signing.public_key(made[1])) == []
-    other = signing.public_key(_key(tmp_path / "other.pem"))
+    assert signing.verify(folder, KINDS, NAMING, signing.Key(made[1])) == []
+    other = signing.Key(_key(tmp_path / "other.pem"))
     assert len(signing.verify(folder, KINDS, NAMING, other)) == 3
     (folder / "space" / signing.FILE).unlink()
-    assert [p.what for p in signing.verify(folder, KINDS, NAMING, signing.public_key(made[1]))] == ["is not signed"]
+    assert [p.what for p in signing.verify(folder, KINDS, NAMING, signing.Key(made[1]))] == ["is not signed"]
 
 
 @pytest.mark.parametrize(
@@ -272,4 +271,4 @@ def test_a_key_that_is_none_is_told(tmp_path: Path, text: str | None, told: str)
     if text is not None:
         (tmp_path / "key.pem").write_text(text)
     with pytest.raises(BadInput, match=told):
-        signing.public_key(tmp_path / "key.pem")
+        signing.Key(tmp_path / "key.pem").public()

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from sdovis.report.report import PAGE, report
 
-CHROMIUM = "/usr/bin/chromium"
 pytestmark = pytest.mark.browser
 
 
@@ -20,17 +19,6 @@ def file(facts, finished, tmp_path_factory) -> Path:
     shutil.copytree(finished.folder, folder)
     report(facts, folder)
     return Path(shutil.move(folder / "report" / PAGE, tmp_path_factory.mktemp("sent")))
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not Path(CHROMIUM).is_file():
-        pytest.skip(f"{CHROMIUM} is absent")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def luminance(colour: str) -> float:

@@ -8,8 +8,6 @@ import pytest
 import saved_models
 import solar_uploads
 
-CHROMIUM = "/usr/bin/chromium"
-
 
 @pytest.fixture(scope="session")
 def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -45,17 +43,6 @@ def composite_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def map_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sees three channels of HMI in maps of 9.6 degrees: 320 pixels of SHARP's."""
     return saved_models.save_model(tmp_path_factory.mktemp("models") / "maps", *saved_models.THREE, cutout_deg=9.6)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not Path(CHROMIUM).exists():
-        pytest.skip(f"{CHROMIUM} is absent: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

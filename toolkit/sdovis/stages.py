@@ -427,16 +427,17 @@ def release(study: Study, folders: Folders, say: Say) -> Release:
     """What the stages saved -> cards -> the three repositories in a folder."""
     from sdovis.cards import card, facts, templates
     from sdovis.release import assembly as releases
+    from sdovis.release import signing
 
     used = templates.load(study.publish.templates)
     gathered = facts.gather(study, folders.run)
     # Written every time, so that sections edited by hand since the last time are carried over.
     card.write(gathered, folders.run, used)
-    key = study.publish.signing_key
-    if manifests.finished(folders.release, releases.made_from(gathered, folders.run, used, key)):
+    signer = signing.signer(study.publish)
+    if manifests.finished(folders.release, releases.made_from(gathered, folders.run, used, signer)):
         say("release: nothing changed, keeping the release")
         return releases.Release.load(folders.release)
-    return _timed(say, "release", lambda: releases.release(gathered, folders.run, used, key))
+    return _timed(say, "release", lambda: releases.release(gathered, folders.run, used, signer))
 
 
 def report(study: Study, folders: Folders, say: Say) -> Report:

@@ -51,6 +51,11 @@ class Repositories:
     pin: str
     placeholder: bool
 
+    @property
+    def dashboard(self) -> str:
+        """The Space that shows the training, if there is one (`Offers.dashboard`)."""
+        return f"{self.space}-training"
+
 
 @dataclass(frozen=True)
 class Offers:
@@ -59,6 +64,7 @@ class Offers:
     collection: str = ""
     benchmark: str = ""
     endpoint: bool = True
+    dashboard: bool = False
 
 
 @dataclass(frozen=True)
@@ -330,7 +336,9 @@ def gather(study: Study, run_dir: Path) -> Facts:
         licence_name=study.publish.licence_name,
         licence_link=study.publish.licence_link,
         doi=study.publish.doi,
-        offers=Offers(study.publish.collection, study.publish.benchmark, study.publish.endpoint),
+        offers=Offers(
+            study.publish.collection, study.publish.benchmark, study.publish.endpoint, study.publish.dashboard
+        ),
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache, partial
 
 import numpy as np
+import scipy  # its parts are loaded when they are used
 from PIL import Image
-from scipy import ndimage
 
 from sdovis.channels import aia, hmi
 from sdovis.channels.channel import Channel, Codes, Contrast, Floats, Limits
@@ -102,7 +102,7 @@ def _grey_from_zero(image: SolarImage) -> Floats:
     values = np.clip(_grey(image) - 127, -127, 127)
     if image.frame is not None:
         # The sky is black, as is a strong negative field, but the sky reaches the image's edge.
-        dark, _ = ndimage.label(values < -111)
+        dark, _ = scipy.ndimage.label(values < -111)
         edge = np.unique(np.concatenate([dark[0], dark[-1], dark[:, 0], dark[:, -1]]))
         values[np.isin(dark, edge[edge > 0])] = np.nan
     return values.astype(np.float32)

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are loaded when they are used
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from sdovis.channels.channel import Contrast, Floats
 from sdovis.channels.layers import Layer
@@ -103,7 +103,7 @@ class Owned:
         excess[~(self._mu > LIMB_MU)] = 0
         weak = excess > self.contrast.weak
         reach = max(1, round(self.contrast.halo_mm / self._px_mm))
-        clumps, count = ndimage.label(ndimage.maximum_filter(weak, 2 * reach + 1), _TOUCHING)
+        clumps, count = scipy.ndimage.label(scipy.ndimage.maximum_filter(weak, 2 * reach + 1), _TOUCHING)
         msh = self._px_mm**2 / (2e-6 * np.pi * SOLAR_RADIUS_MM**2) / self._mu
         strong = excess > self.contrast.strong
         areas = np.bincount(clumps[weak], msh[weak], count + 1)
@@ -113,7 +113,7 @@ class Owned:
         cores, last = np.zeros(clumps.shape, np.int32), 0
         signs = (self.values > self._level, self.values <= self._level)
         for of_sign in signs if self.contrast.kind == "field" else (True,):
-            labels, more = ndimage.label(strong & of_sign, _TOUCHING)
+            labels, more = scipy.ndimage.label(strong & of_sign, _TOUCHING)
             cores[labels > 0] = labels[labels > 0] + last
             last += more
         rows, columns = np.nonzero(cores)
@@ -121,11 +121,11 @@ class Owned:
         pointing = self._directions(columns, rows)
         of = cores[rows, columns]
         centres = np.stack([np.bincount(of, weights * axis, last + 1)[1:] for axis in pointing.T], axis=-1)
-        for number, box in enumerate(ndimage.find_objects(clumps), 1):
+        for number, box in enumerate(scipy.ndimage.find_objects(clumps), 1):
             if large[number]:
                 here = clumps[box] == number
                 inner = np.where(here, cores[box], 0)
-                nearest = ndimage.distance_transform_edt(inner == 0, return_distances=False, return_indices=True)
+                nearest = scipy.ndimage.distance_transform_edt(inner == 0, return_distances=False, return_indices=True)
                 cores[box][here] = inner[tuple(nearest)][here]
         return cores, centres
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are loaded when they are used
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from sdovis.channels.channel import Contrast
 from sdovis.channels.surface import LEAST_MU, Surface
@@ -67,13 +67,13 @@ def measures(field: NDArray[Any], surface: Surface, contrast: Contrast) -> NDArr
     flux = np.where(np.abs(sight) > contrast.weak, radial, 0.0) * area
     of_sign = sorted((float(np.abs(flux[sign]).sum()) for sign in (flux > 0, flux < 0)), reverse=True)
     near = np.where(seen, np.hypot(surface.west_deg, surface.north_deg), np.inf) < NEAR_DEG
-    smooth = ndimage.gaussian_filter(sight, max(SMOOTH_MM * DEG_PER_MM / surface.step_deg, 0.5))
+    smooth = scipy.ndimage.gaussian_filter(sight, max(SMOOTH_MM * DEG_PER_MM / surface.step_deg, 0.5))
     knots = [_knots(sign * sight > contrast.strong, area, surface) for sign in (1, -1)]
     largest = sorted((float(sizes.max(initial=0.0)) for _, sizes in knots), reverse=True)
     counts = [len(sizes) for _, sizes in knots]
     apart = np.hypot(*(knots[0][0][:, None] - knots[1][0][None]).T)
     close = [
-        ndimage.gaussian_filter(np.maximum(sign * sight, 0), CLOSE_MM * DEG_PER_MM / surface.step_deg)
+        scipy.ndimage.gaussian_filter(np.maximum(sign * sight, 0), CLOSE_MM * DEG_PER_MM / surface.step_deg)
         for sign in (1, -1)
     ]
     total = sum(of_sign)
@@ -110,10 +110,10 @@ def _knots(
     strong: NDArray[np.bool_], area: NDArray[np.float64], surface: Surface
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The centres (K, 2) of connected strong fields of one polarity, degrees west and north, and their areas (K,)."""
-    labels, count = ndimage.label(strong & (area > 0), np.ones((3, 3)))
+    labels, count = scipy.ndimage.label(strong & (area > 0), np.ones((3, 3)))
     sizes = np.bincount(labels.ravel(), area.ravel(), count + 1)
     numbers = np.flatnonzero(sizes[1:] >= SMALLEST_MSH) + 1
-    centres = [ndimage.mean(axis, labels, numbers) for axis in (surface.west_deg, surface.north_deg)]
+    centres = [scipy.ndimage.mean(axis, labels, numbers) for axis in (surface.west_deg, surface.north_deg)]
     return np.asarray(centres, float).reshape(2, -1).T, np.asarray(sizes[numbers], float)
 
 
@@ -125,8 +125,8 @@ def neutral_line(radial: NDArray[np.float64], surface: Surface, weak: float) -> 
     exceeds a quarter of ``weak`` and one has ``weak`` within that distance. A curve crosses 4 / pi lines of a square grid
     for each step of its length, whatever its direction (Cauchy's formula).
     """
-    smooth = ndimage.gaussian_filter(radial, max(SMOOTH_MM * DEG_PER_MM / surface.step_deg, 0.5))
-    near = ndimage.maximum_filter(np.abs(smooth), 3) > weak
+    smooth = scipy.ndimage.gaussian_filter(radial, max(SMOOTH_MM * DEG_PER_MM / surface.step_deg, 0.5))
+    near = scipy.ndimage.maximum_filter(np.abs(smooth), 3) > weak
     length = steep = 0.0
     for axis in (0, 1):
         first, second = (np.take(smooth, range(k, smooth.shape[axis] - 1 + k), axis) for k in (0, 1))
@@ -144,11 +144,11 @@ def schrijver_r(radial: NDArray[np.float64], surface: Surface, strong: float) ->
     the unsigned flux is weighted with a Gaussian of `SCHRIJVER_MM` around it, which is 1 on the line.
     """
     ring = np.ones((3, 3), bool)
-    line = ndimage.binary_dilation(radial > strong, ring) & ndimage.binary_dilation(radial < -strong, ring)
+    line = scipy.ndimage.binary_dilation(radial > strong, ring) & scipy.ndimage.binary_dilation(radial < -strong, ring)
     if not line.any():
         return 0.0
     sigma = SCHRIJVER_MM * DEG_PER_MM / surface.step_deg / (2 * np.sqrt(2 * np.log(2)))
-    weights = np.exp(-(ndimage.distance_transform_edt(~line) ** 2) / (2 * sigma**2))
+    weights = np.exp(-(scipy.ndimage.distance_transform_edt(~line) ** 2) / (2 * sigma**2))
     return float(np.log10(1 + (np.abs(radial) * surface.area_msh * weights).sum()))
 
 

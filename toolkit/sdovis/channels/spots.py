@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are loaded when they are used
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from sdovis.channels.surface import Surface, unknown
 
@@ -44,7 +44,7 @@ def measures(intensity: NDArray[Any], surface: Surface | None = None) -> NDArray
         return np.array([0, 0, 0, 0, 0, darkest, 0, 0])
     umbra = dark & (ratio < UMBRA)
     along, across = _axes(dark, ground)
-    umbrae = ndimage.label(umbra, structure=np.ones((3, 3)))[1]
+    umbrae = scipy.ndimage.label(umbra, structure=np.ones((3, 3)))[1]
     total = areas.sum()
     umbral = ground.area_msh[umbra].sum()
     return np.array([total, umbral, kept.sum(), umbrae, areas.max() / total, darkest, along, along / across])
@@ -52,7 +52,7 @@ def measures(intensity: NDArray[Any], surface: Surface | None = None) -> NDArray
 
 def _spots(dark: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """The number of the spot that each pixel belongs to, and for each number whether it is large enough; 0 never is."""
-    labels, count = ndimage.label(dark, structure=np.ones((3, 3)))
+    labels, count = scipy.ndimage.label(dark, structure=np.ones((3, 3)))
     kept = np.bincount(labels.ravel(), minlength=count + 1) >= SMALLEST_PX
     kept[0] = False
     return labels, kept

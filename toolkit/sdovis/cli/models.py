@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sdovis import printing, stages
+from sdovis import allocation, printing, stages
 from sdovis import study as studies
 from sdovis.cli.program import Sets, StudyFile, app
 from sdovis.errors import BadInput, Problem
@@ -35,13 +35,14 @@ def train(
     from sdovis.learning.clock import Clock, seconds_of_this_process
 
     clock = Clock({"start": seconds_of_this_process()} if profile else None)
-    with clock.part("imports"):  # of transformers, for the names of its arguments
-        study = studies.load(study_file, [*(sets or ()), *([f"method.seeds={seeds}"] if seeds else [])])
-    if not printing.is_main_process():
-        stages.train(study, stages.Folders(study.run_dir), say, restart=restart)
-        return
-    with stages.opened(study) as folders:
-        record = stages.train(study, folders, say, restart=restart, clock=clock)
+    with allocation.uncollected():
+        with clock.part("imports"):
+            study = studies.load(study_file, [*(sets or ()), *([f"method.seeds={seeds}"] if seeds else [])])
+        if not printing.is_main_process():
+            stages.train(study, stages.Folders(study.run_dir), say, restart=restart)
+            return
+        with stages.opened(study) as folders:
+            record = stages.train(study, folders, say, restart=restart, clock=clock)
     if record.seeds:
         printing.seeds(record)
     if profile:

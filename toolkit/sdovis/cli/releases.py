@@ -78,7 +78,8 @@ def verify(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Check the release's signatures with this key (PEM), by default with that of the study.",
+            help="Check the release's signatures with this key (PEM), by default with the key or the identity that the "
+            "study names.",
         ),
     ] = None,
     space: Annotated[
@@ -124,12 +125,12 @@ def _verify_run(run: Path, public_key: Path | None) -> None:
     again = cards.again(run)
     mismatches = [*cards.verify(run, again), *reports.verify(run, again), *sbom.verify(run)]
     problems = [mismatch.problem for mismatch in mismatches]
-    key = public_key or studies.load(run / "study.toml").publish.signing_key
-    if key is not None:
-        problems += signing.verify(run / "release", KINDS, NAMING, signing.public_key(key))
+    signer = signing.Key(public_key) if public_key else signing.signer(studies.load(run / "study.toml").publish)
+    if signer is not None:
+        problems += signing.verify(run / "release", KINDS, NAMING, signer)
     if problems:
         raise BadInput(problems)
-    signed = ", and its signatures hold" if key is not None else ""
+    signed = ", and its signatures hold" if signer is not None else ""
     typer.echo(f"{run}: every number on the cards was recomputed and agrees{signed}")
 
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sdovis.errors import BadInput, Problem, nearest
 from sdovis.fetching.archives import Addresses
-from sdovis.fetching.courier import Courier
 from sdovis.fetching.faults import Missing
 from sdovis.fetching.wanted import Absent, Order, Period, WantedFile, within
+
+if TYPE_CHECKING:
+    from sdovis.fetching.courier import Courier
 
 #: Channel -> product. NASA has HMI's continuum as HMII (grey), HMIIC (coloured) and HMIIF (coloured, flattened).
 PRODUCTS = {"hmi-magnetogram-browse": "HMIB", "hmi-continuum-browse": "HMIIC"}

@@ -8,13 +8,16 @@ address these are (hvpy/datasource.py, config.py), asks without a time-out and h
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from sdovis.errors import BadInput, Problem, nearest
 from sdovis.fetching.archives import Addresses
-from sdovis.fetching.courier import Courier
 from sdovis.fetching.faults import Failed
 from sdovis.fetching.wanted import Absent, Order, Period, WantedFile, within
+
+if TYPE_CHECKING:
+    from sdovis.fetching.courier import Courier
 
 #: Channel -> (number of the source, the words of its names). hvpy.DataSource: AIA_94 = 8 ... HMI_INT = 18, HMI_MAG = 19.
 SOURCES = {

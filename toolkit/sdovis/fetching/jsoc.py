@@ -23,16 +23,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin
 
 from sdovis import disk
 from sdovis.errors import BadInput, Problem, nearest
 from sdovis.fetching.archives import Addresses
-from sdovis.fetching.courier import Courier
 from sdovis.fetching.faults import Failed
 from sdovis.fetching.wanted import Absent, Order, Period, Table, WantedFile, within
 from sdovis.privacy import EMAIL
+
+if TYPE_CHECKING:
+    from sdovis.fetching.courier import Courier
 
 EMAIL_VARIABLE = "JSOC_EMAIL"
 #: JSOC's table of HARPs; mbobra/SHARPs and many others read it from here.

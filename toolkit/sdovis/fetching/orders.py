@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sdovis.errors import BadInput, Problem
 from sdovis.fetching import browse, goes, helioviewer, jsoc, ledger, noaa
 from sdovis.fetching.archives import ARCHIVES, Addresses
-from sdovis.fetching.courier import Courier
 from sdovis.fetching.faults import Failed
 from sdovis.fetching.ledger import Fetched, FetchedFile
 from sdovis.fetching.wanted import Absent, Order, Period
@@ -18,6 +18,9 @@ from sdovis.readers.srs_settings import SrsSettings
 from sdovis.study import Study
 from sdovis.study.fetch import FetchEntries
 from sdovis.sun.archives import read_archive
+
+if TYPE_CHECKING:
+    from sdovis.fetching.courier import Courier
 
 #: JSOC's cadence is exact but for the seconds between TAI and UTC and for records that it lacks.
 JSOC_GAP = timedelta(minutes=30)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sdovis.errors import BadInput, HubFailure, Problem
 from sdovis.hub.remote import Account, Hub
-from sdovis.release.assembly import KINDS, README, Release
+from sdovis.release.assembly import README, Release
 from sdovis.study import names
 from sdovis.study.licences import HUB
 
@@ -23,10 +23,10 @@ def check(hub: Hub, release: Release) -> None:
 
     What can be known here is looked at first; then the Hub is shown each card, which it checks as it would on a commit.
     """
-    if problems := [problem for kind in KINDS for problem in _problems(release, kind)]:
+    if problems := [problem for kind in release.repositories for problem in _problems(release, kind)]:
         raise BadInput(problems)
     _check_rights(hub.account(), release)
-    for kind in KINDS:
+    for kind in release.repositories:
         if (release.folder / kind / README).is_file():
             text = release.path(kind, README).read_text(encoding="utf-8")
             problems += [_of(kind, f"the Hub refuses this card: {what}") for what in hub.objections(kind, text)]
@@ -39,7 +39,7 @@ def _of(kind: str, what: str, hint: str = "") -> Problem:
 
 
 def _check_rights(account: Account, release: Release) -> None:
-    for kind in KINDS:
+    for kind in release.repositories:
         owner = release.repositories[kind].id.split("/")[0]
         if owner not in account.roles:
             raise HubFailure(

@@ -1,23 +1,23 @@
-"""A collection of an account that groups the three repositories of a release: made once, and only added to."""
+"""A collection of an account that groups the repositories of a release: made once, and only added to."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sdovis.hub.remote import Hub
-from sdovis.release.assembly import KINDS, Release
+from sdovis.hub.remote import Hub, repo_type
+from sdovis.release.assembly import Release
 from sdovis.release.request import Say
 
 Item = tuple[str, str]
 
 
 class Collecting:
-    """The collection that a release asks for, as it is on a Hub."""
+    """The collection that a release asks for, for its repositories of some ``kinds``, as it is on a Hub."""
 
-    def __init__(self, hub: Hub, release: Release, private: bool) -> None:
+    def __init__(self, hub: Hub, release: Release, kinds: Sequence[str], private: bool) -> None:
         self.hub, self.title, self.private = hub, release.collection, private
         self.owner = release.repositories["dataset"].id.split("/")[0]
-        self.wanted: Sequence[Item] = [(kind, release.repositories[kind].id) for kind in KINDS]
+        self.wanted: Sequence[Item] = [(repo_type(kind), release.repositories[kind].id) for kind in kinds]
 
     def lines(self) -> list[str]:
         """What it lacks, in words; nothing where none is asked for. Nothing is written."""

@@ -19,7 +19,7 @@ from sdovis.hub.journal import NAME, Journal
 from sdovis.hub.plan import Plan
 from sdovis.hub.remote import Hub, Refusal
 from sdovis.hub.repository import Publishing
-from sdovis.release.assembly import KINDS, Release
+from sdovis.release.assembly import DASHBOARD, KINDS, Release
 from sdovis.release.request import Say
 
 
@@ -73,11 +73,13 @@ def publish(
     acceptance.check(hub, release)
     journal = Journal(release_dir.parent / NAME)
     with nullcontext() if dry_run else journal.locked():
-        work = [Publishing(hub, journal, release, kind, private, accept) for kind in KINDS]
+        # A page that reads its tables without a token shows nothing while they are private.
+        kinds = tuple(kind for kind in release.repositories if kind != DASHBOARD or not private)
+        work = [Publishing(hub, journal, release, kind, private, accept) for kind in kinds]
         pin, plans = _examined(work, release)
         commits = {plan.kind: plan.parent for plan in plans}
         sent: tuple[str, ...] = ()
-        collecting = Collecting(hub, release, private)
+        collecting = Collecting(hub, release, kinds, private)
         collection = tuple(collecting.lines())
         if not dry_run:
             if any(item.unfinished(plan) for item, plan in zip(work, plans, strict=True)):
@@ -87,7 +89,7 @@ def publish(
                 if plan.made_public:
                     item.make_public(say)
             collecting.complete(say)
-    notes = (*_on_the_pin(release, pin, dry_run), *_notes(hub, release, private, plans[-1], dry_run))
+    notes = (*_on_the_pin(release, pin, dry_run), *_notes(hub, release, private, plans[KINDS.index("space")], dry_run))
     return Published(pin, dry_run, plans, commits, sent, notes, collection)
 
 
@@ -121,7 +123,7 @@ def _sent(work: Sequence[Publishing], release: Release, say: Say) -> tuple[str, 
         try:
             commits[item.kind] = item.show(plan, say)
         except (HubFailure, Conflict) as error:
-            raise type(error)(f"{error}; {_halfway(pin, list(commits))}") from error
+            raise type(error)(f"{error}; {_halfway(pin, list(commits), [each.kind for each in work])}") from error
     for item in reversed(work):
         item.unlock()
     return pin, commits
@@ -144,16 +146,16 @@ def _prepare(work: Sequence[Publishing], plans: Sequence[Plan]) -> None:
         for item, plan in zip(work, plans, strict=True):
             item.prepare(plan)
     except HubFailure as error:
-        raise HubFailure(f"{error}; main of all three is as it was; publish again to go on") from error
+        raise HubFailure(f"{error}; main of each is as it was; publish again to go on") from error
     for item, plan in zip(work, plans, strict=True):
         item.check_unchanged(plan)
 
 
-def _halfway(pin: str, shown: Sequence[str]) -> str:
+def _halfway(pin: str, shown: Sequence[str], kinds: Sequence[str]) -> str:
     """What state things are in when main of only ``shown`` was switched, and how to mend it."""
     if not shown:
-        return f"{pin} is prepared and tagged, but main of all three is as it was; publish again to go on"
-    now, then = (" and ".join(kinds) for kinds in (shown, [kind for kind in KINDS if kind not in shown]))
+        return f"{pin} is prepared and tagged, but main of each is as it was; publish again to go on"
+    now, then = (" and ".join(some) for some in (shown, [kind for kind in kinds if kind not in shown]))
     return (
         f"main of {now} is at {pin} already, main of {then} is as it was, and what it names is still there; "
         f"publish again to switch the rest ({then}, in this order)"
@@ -179,14 +181,18 @@ def _on_the_pin(release: Release, pin: str, dry_run: bool) -> tuple[str, ...]:
     )
 
 
-def _notes(hub: Hub, release: Release, private: bool, space: Plan, dry_run: bool) -> tuple[str, ...]:
+def _notes(hub: Hub, release: Release, private: bool, space: Plan, dry_run: bool) -> Iterator[str]:
     name = release.repositories["space"].id
-    if not private or ((space.parent or not dry_run) and "HF_TOKEN" in _secrets(hub, name)):
-        return ()
-    return (
-        f"the model is private: the Space {name} can open it only with a secret HF_TOKEN, a token with read access. "
-        f"sdovis never sends yours; add one at {hub.endpoint}/spaces/{name}/settings",
-    )
+    if private and DASHBOARD in release.repositories:
+        yield (
+            f"the dashboard {release.repositories[DASHBOARD].id} is left out: its page reads the dataset without a token, "
+            "so it would show nothing while that is private; publish with --public"
+        )
+    if private and not ((space.parent or not dry_run) and "HF_TOKEN" in _secrets(hub, name)):
+        yield (
+            f"the model is private: the Space {name} can open it only with a secret HF_TOKEN, a token with read access. "
+            f"sdovis never sends yours; add one at {hub.endpoint}/spaces/{name}/settings"
+        )
 
 
 def _secrets(hub: Hub, space: str) -> set[str]:

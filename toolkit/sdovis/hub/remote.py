@@ -13,11 +13,14 @@ from typing import Any, TypeVar
 
 from sdovis.errors import BadInput, Conflict, HubFailure, SdovisError
 from sdovis.hub import patience
+from sdovis.release.assembly import DASHBOARD
 
 #: Created by the Hub itself with each repository, and maintained by it.
 OF_THE_HUB = ".gitattributes"
 #: Title of the commit that the Hub makes when a repository is created.
 FIRST_COMMIT = "initial commit"
+#: What runs a Space: Gradio, or nothing but a browser.
+SDKS = {"space": "gradio", DASHBOARD: "static"}
 Answer = TypeVar("Answer")
 
 
@@ -39,6 +42,11 @@ class Account:
     name: str
     roles: Mapping[str, str]
     token: str
+
+
+def repo_type(kind: str) -> str:
+    """What a Hub calls a repository of a release."""
+    return "space" if kind in SDKS else kind
 
 
 class Refusal(HubFailure):
@@ -106,7 +114,7 @@ class Hub:
         def ask() -> list[str]:
             answer = get_session().post(
                 f"{self.endpoint}/api/validate-yaml",
-                json={"content": card, "repoType": kind},
+                json={"content": card, "repoType": repo_type(kind)},
                 headers=self.api._build_hf_headers(),
             )
             if answer.status_code == 400:
@@ -118,7 +126,7 @@ class Hub:
 
     def remove(self, kind: str, name: str) -> None:
         """Delete a repository. Only for one that was created a moment ago and that nothing was put into."""
-        self._asked(f"removing the empty {kind} {name}", lambda: self.api.delete_repo(name, repo_type=kind))
+        self._asked(f"removing the empty {kind} {name}", lambda: self.api.delete_repo(name, repo_type=repo_type(kind)))
 
     def state(self, kind: str, name: str) -> State | None:
         """The repository's state; None if it does not exist, or not for this account."""
@@ -126,7 +134,7 @@ class Hub:
 
         def read() -> State | None:
             try:
-                info: Any = self.api.repo_info(name, repo_type=kind)
+                info: Any = self.api.repo_info(name, repo_type=repo_type(kind))
             except RepositoryNotFoundError:
                 return None
             return State(info.sha, bool(info.private), self._files(kind, name, info.sha))
@@ -136,12 +144,12 @@ class Hub:
     def head(self, kind: str, name: str, branch: str = "main") -> str:
         """The newest commit of a branch."""
         doing = f"reading the {kind} {name}"
-        return str(self._asked(doing, lambda: self.api.repo_info(name, repo_type=kind, revision=branch)).sha)
+        return str(self._asked(doing, lambda: self.api.repo_info(name, repo_type=repo_type(kind), revision=branch)).sha)
 
     def refs(self, kind: str, name: str) -> Refs:
         """The repository's tags and branches."""
         found = self._asked(
-            f"reading the tags of the {kind} {name}", lambda: self.api.list_repo_refs(name, repo_type=kind)
+            f"reading the tags of the {kind} {name}", lambda: self.api.list_repo_refs(name, repo_type=repo_type(kind))
         )
         tags, branches = ({ref.name: ref.target_commit for ref in refs} for refs in (found.tags, found.branches))
         return Refs(tags, branches)
@@ -155,7 +163,7 @@ class Hub:
 
         return {
             entry.path: Stored(entry.blob_id, entry.size, entry.lfs.sha256 if entry.lfs else "")
-            for entry in self.api.list_repo_tree(name, recursive=True, revision=commit, repo_type=kind)
+            for entry in self.api.list_repo_tree(name, recursive=True, revision=commit, repo_type=repo_type(kind))
             if isinstance(entry, RepoFile) and entry.path != OF_THE_HUB
         }
 
@@ -164,7 +172,7 @@ class Hub:
 
         def read() -> bytes:
             with tempfile.TemporaryDirectory() as cache:
-                file = self.api.hf_hub_download(name, path, repo_type=kind, revision=commit, cache_dir=cache)
+                file = self.api.hf_hub_download(name, path, repo_type=repo_type(kind), revision=commit, cache_dir=cache)
                 return Path(file).read_bytes()
 
         key = (kind, name, path, commit)
@@ -176,24 +184,26 @@ class Hub:
         """Title and author of the newest commit, and whether it is the one with which the Hub created the repository."""
         commits = self._asked(
             f"reading the commits of the {kind} {name}",
-            lambda: self.api.list_repo_commits(name, repo_type=kind, revision=branch),
+            lambda: self.api.list_repo_commits(name, repo_type=repo_type(kind), revision=branch),
         )
         newest = commits[0]
         return newest.title, ", ".join(newest.authors), len(commits) == 1 and newest.title == FIRST_COMMIT
 
     def create(self, kind: str, name: str) -> None:
         """Create a private repository. Check its state afterwards: an existing one stays as it was."""
-        sdk: dict[str, Any] = {"space_sdk": "gradio"} if kind == "space" else {}
+        sdk: dict[str, Any] = {"space_sdk": SDKS[kind]} if kind in SDKS else {}
         self._asked(
             f"creating the {kind} {name}",
-            lambda: self.api.create_repo(name, repo_type=kind, private=True, exist_ok=True, **sdk),
+            lambda: self.api.create_repo(name, repo_type=repo_type(kind), private=True, exist_ok=True, **sdk),
         )
 
     def branch(self, kind: str, name: str, branch: str, commit: str) -> None:
         """A branch that starts at a commit; one that exists stays as it is."""
         self._asked(
             f"preparing the {kind} {name}",
-            lambda: self.api.create_branch(name, branch=branch, revision=commit, repo_type=kind, exist_ok=True),
+            lambda: self.api.create_branch(
+                name, branch=branch, revision=commit, repo_type=repo_type(kind), exist_ok=True
+            ),
         )
 
     def unbranch(self, kind: str, name: str, branch: str) -> None:
@@ -202,7 +212,7 @@ class Hub:
 
         def remove() -> None:
             with suppress(RevisionNotFoundError):
-                self.api.delete_branch(name, branch=branch, repo_type=kind)
+                self.api.delete_branch(name, branch=branch, repo_type=repo_type(kind))
 
         self._asked(f"removing the branch {branch} of the {kind} {name}", remove)
 
@@ -224,7 +234,7 @@ class Hub:
                     name,
                     operations,
                     commit_message=change.title,
-                    repo_type=kind,
+                    repo_type=repo_type(kind),
                     parent_commit=change.parent,
                     revision=branch,
                 )
@@ -235,13 +245,13 @@ class Hub:
         """Tag a commit. A tag that exists stays as it is, also at another commit."""
         self._asked(
             f"tagging the {kind} {name}",
-            lambda: self.api.create_tag(name, tag=tag, revision=commit, repo_type=kind, exist_ok=True),
+            lambda: self.api.create_tag(name, tag=tag, revision=commit, repo_type=repo_type(kind), exist_ok=True),
         )
 
     def make_public(self, kind: str, name: str) -> None:
         self._asked(
             f"making the {kind} {name} public",
-            lambda: self.api.update_repo_settings(name, repo_type=kind, private=False),
+            lambda: self.api.update_repo_settings(name, repo_type=repo_type(kind), private=False),
         )
 
     def secrets(self, space: str) -> set[str]:
@@ -282,7 +292,9 @@ class Hub:
         return Path(
             self._asked(
                 f"downloading the {kind} {name} at {revision}",
-                lambda: self.api.snapshot_download(name, repo_type=kind, revision=revision, local_dir=folder),
+                lambda: self.api.snapshot_download(
+                    name, repo_type=repo_type(kind), revision=revision, local_dir=folder
+                ),
             )
         )
 

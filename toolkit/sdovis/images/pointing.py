@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are loaded when they are used
 from numpy.typing import NDArray
-from scipy import fft, ndimage
 
 from sdovis.sun.geometry import DiscFrame
 
@@ -100,8 +100,8 @@ def _fitted(level: NDArray[np.float32], near: Limb) -> Limb | None:
     seen = ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)).all(axis=1)
     if seen.mean() < 0.5:
         return None
-    rays = ndimage.map_coordinates(level, [y[seen], x[seen]], order=1, mode="nearest")
-    steep = np.abs(ndimage.gaussian_filter1d(rays, 4.0, axis=1, order=1, mode="nearest"))  # over a pixel
+    rays = scipy.ndimage.map_coordinates(level, [y[seen], x[seen]], order=1, mode="nearest")
+    steep = np.abs(scipy.ndimage.gaussian_filter1d(rays, 4.0, axis=1, order=1, mode="nearest"))  # over a pixel
     at = steep.argmax(axis=1)
     px, py = x[seen, at], y[seen, at]
     agrees = steep.max(axis=1) > 0
@@ -134,19 +134,19 @@ def _limb(
     A centre farther beyond an edge than the padding allows may be taken for one beyond the opposite edge.
     """
     factor = math.ceil(max(values.shape) / side)
-    n = 2 * side if side == LOOK_SIDE else fft.next_fast_len(side + math.ceil(radius / factor))
+    n = 2 * side if side == LOOK_SIDE else scipy.fft.next_fast_len(side + math.ceil(radius / factor))
     return _best(_edges(values, valid, dark, factor, n), radius, factor, side)
 
 
 def _edges(values: NDArray[Any], valid: NDArray[np.bool_], dark: float, factor: int, n: int) -> NDArray[np.complex64]:
     """The transform, (n, n), of the edges in ``values`` shrunk by ``factor``."""
-    return np.asarray(fft.fft2(_edge_direction(_shrunk(values, valid, dark, factor)), (n, n), overwrite_x=True))
+    return np.asarray(scipy.fft.fft2(_edge_direction(_shrunk(values, valid, dark, factor)), (n, n), overwrite_x=True))
 
 
 def _best(edges: NDArray[np.complex64], radius: float, factor: int, side: int) -> tuple[float, float, float]:
     """What `_limb` says, of the transformed ``edges``."""
     n = len(edges)
-    score = fft.ifft2(edges * _ring(n, round(4 * radius / factor) / 4), overwrite_x=True).real
+    score = scipy.fft.ifft2(edges * _ring(n, round(4 * radius / factor) / 4), overwrite_x=True).real
     peak = np.unravel_index(score.argmax(), score.shape)
     # Centres may lie outside the image on either side; beyond the middle of the padding they count as negative.
     row, column = (int(i) - n if i > (n + side) / 2 else int(i) for i in peak)
@@ -177,7 +177,7 @@ def _level(values: NDArray[Any], valid: NDArray[np.bool_], dark: float) -> NDArr
 
 def _edge_direction(image: NDArray[np.float32]) -> NDArray[np.complex64]:
     """Unit-like vectors at twice the edge's angle, so that opposite contrasts agree; weak edges count less."""
-    detail = image - ndimage.gaussian_filter(image, 2.0)
+    detail = image - scipy.ndimage.gaussian_filter(image, 2.0)
     dy, dx = np.gradient(detail)
     strength = np.hypot(dx, dy)
     soft = 0.3 * math.sqrt(float((strength**2).mean())) + 1e-6
@@ -187,9 +187,9 @@ def _edge_direction(image: NDArray[np.float32]) -> NDArray[np.complex64]:
 @lru_cache(maxsize=64)
 def _ring(n: int, radius: float) -> NDArray[np.complex64]:
     """The conjugate transform of a limb of ``radius`` pixels around pixel (0, 0) of an n x n torus."""
-    axis = fft.fftfreq(n, 1 / n)
+    axis = scipy.fft.fftfreq(n, 1 / n)
     x, y = axis[None, :], axis[:, None]
     distance = np.hypot(x, y)
     weight = np.exp(-0.5 * ((distance - radius) / max(0.8, 0.012 * radius)) ** 2)
     normal = (x + 1j * y) / np.maximum(distance, 1)
-    return np.asarray(np.conj(fft.fft2(weight / weight.sum() * normal**2)), np.complex64)
+    return np.asarray(np.conj(scipy.fft.fft2(weight / weight.sum() * normal**2)), np.complex64)

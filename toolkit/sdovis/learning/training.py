@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import dataclasses
 import functools
-import gc
 import hashlib
 import itertools
 import logging
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from sdovis import allocation, disk, manifests
 from sdovis.errors import BadInput, Problem, SdovisError
-from sdovis.learning import arithmetic, checkpoints, familiarity, folds, loader, methods, refit
+from sdovis.learning import arithmetic, checkpoints, familiarity, folds, later, loader, methods, refit
 from sdovis.learning.clock import Clock
 from sdovis.learning.familiarity import Familiarity
 from sdovis.learning.losses import Loss
@@ -54,6 +53,9 @@ def run(plan: TrainingPlan, *, restart: bool = False) -> TrainingRecord:
         return record
     with plan.clock.part("imports"):
         from sdovis.learning.arguments import reported_to, sharding, tracked_in, training_arguments
+
+        with later.left():
+            from sdovis.learning import trainer  # noqa: F401
     arguments = training_arguments(plan.study, plan.folder / "checkpoints")
     if sharding() == "DEEPSPEED" and arguments.process_index == 0:
         log.warning("DeepSpeed is untested: exact resume is verified for one process, DDP and FSDP 2")
@@ -199,10 +201,7 @@ def _import_all(clock: Clock) -> None:
     with clock.part("imports"):
         from sdovis.learning import backbones, cache, loader, losses, monitoring, stopping, streaming, trainer  # noqa: F401
 
-    if not gc.get_freeze_count():
-        # A collection spends most of a second on everything that torch and transformers have made, and finds nothing:
-        # the Trainer asks for one when it begins, and Python for more. What was imported stays anyway.
-        gc.freeze()
+    allocation.imported()
     allocation.keep_freed()
 
 

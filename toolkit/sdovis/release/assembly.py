@@ -19,13 +19,15 @@ from sdovis.corpus import rejects
 from sdovis.corpus.facts import published_reasons
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation.elsewhere import PLACE
-from sdovis.release import benchmark, citation, endpoint, sbom, signing, vendor
+from sdovis.release import benchmark, citation, dashboard, endpoint, sbom, signing, vendor
 from sdovis.release.private import Private
 from sdovis.study import Space
 from sdovis.version import __version__
 
 #: In the order in which they are published: each refers only to those before it.
 KINDS = ("dataset", "model", "space")
+#: What a release may hold besides: a Space that shows the training.
+DASHBOARD = "dashboard"
 RELEASE = "release.json"
 README = "README.md"
 #: The files of a release that name its pin, which is another on a Hub that has other words under the same data.
@@ -87,7 +89,10 @@ class Repository:
 
 @dataclass(frozen=True)
 class Release:
-    """A release in ``folder``: ``release.json``. ``pin`` is the tag that its three repositories carry on the Hub."""
+    """A release in ``folder``: ``release.json``. ``pin`` is the tag that its repositories carry on the Hub.
+
+    ``repositories`` has one of each of `KINDS`, and `DASHBOARD` after them if there is one.
+    """
 
     folder: Path
     study: str
@@ -106,7 +111,8 @@ class Release:
         try:
             written = json.loads((folder / RELEASE).read_text(encoding="utf-8"))
             data = formats.brought_up(written, STEPS, file=str(folder / RELEASE))
-            repositories = {kind: Repository(**data["repositories"][kind]) for kind in KINDS}
+            kinds = [*KINDS, *(kind for kind in data["repositories"] if kind == DASHBOARD)]
+            repositories = {kind: Repository(**data["repositories"][kind]) for kind in kinds}
             return cls(folder, data["study"], data["sdovis"], data["pin"], repositories, data["collection"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(Problem(f"is damaged: {error!r}", "run sdovis run", str(folder / RELEASE))) from error
@@ -116,14 +122,14 @@ class Release:
         return self.folder / kind / name
 
 
-def release(facts: Facts, run_dir: Path, templates: Templates, key: Path | None = None) -> Release:
+def release(facts: Facts, run_dir: Path, templates: Templates, signer: signing.Signer | None = None) -> Release:
     """Assemble ``run_dir/release`` from the output of the run's stages and its cards; it appears whole or not at all.
 
-    It is signed with ``key``, if there is one (see `signing`).
+    It is signed if there is a ``signer``.
     Raises `BadInput` if a stage is missing or damaged, if the cards were written for something else, if the Hub would
     not accept a name, or if a file contains a token or a path of this machine.
     """
-    inputs = made_from(facts, run_dir, templates, key)
+    inputs = made_from(facts, run_dir, templates, signer)
     _check_names(facts)
     _check_cards(facts, run_dir, templates)
     folder = run_dir / "release"
@@ -135,8 +141,8 @@ def release(facts: Facts, run_dir: Path, templates: Templates, key: Path | None 
         _made_here(facts, beside, templates)
         _check_whole(beside)
         sbom.write(beside, facts.name)
-        if key is not None:
-            signing.sign(beside, KINDS, NAMING, key, folder)
+        if signer is not None:
+            signing.sign(beside, KINDS, NAMING, signer, folder)
         if problems := Private((run_dir.resolve(),), _given(facts, beside)).problems(beside):
             raise BadInput(problems)
         (beside / RELEASE).write_text(json.dumps(_pins(facts, beside), indent=1) + "\n", encoding="utf-8")
@@ -152,7 +158,9 @@ def differ_in_kept_sections_only(ours: str, theirs: str) -> bool:
         return False
 
 
-def made_from(facts: Facts, run_dir: Path, templates: Templates, key: Path | None = None) -> dict[str, str]:
+def made_from(
+    facts: Facts, run_dir: Path, templates: Templates, signer: signing.Signer | None = None
+) -> dict[str, str]:
     """What a release depends on. Raises `BadInput` if a stage is missing, damaged or not the one ``facts`` describe."""
     made_by = {"corpus": "prepare", "model": "train", "scores": "evaluate", "cards": "card"}
     made = {name: manifests.read(run_dir / name, made_by=verb) for name, verb in made_by.items()}
@@ -175,15 +183,19 @@ def made_from(facts: Facts, run_dir: Path, templates: Templates, key: Path | Non
         **digests,
         "pin": facts.repositories.pin,
         "collection": facts.offers.collection,
-        "signed": signing.digest(key),
+        "signed": signing.digest(signer),
     }
+
+
+def _kinds(facts: Facts) -> tuple[str, ...]:
+    return (*KINDS, DASHBOARD) if facts.offers.dashboard else KINDS
 
 
 def _check_names(facts: Facts) -> None:
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
-    for kind in KINDS:
+    for kind in _kinds(facts):
         try:
             validate_repo_id(getattr(facts.repositories, kind))
         except HFValidationError as error:
@@ -230,6 +242,7 @@ def _made_here(facts: Facts, beside: Path, templates: Templates) -> None:
     citation.write(facts, beside)
     benchmark.write(facts, beside)
     endpoint.write(facts, beside)
+    dashboard.write(facts, beside)
 
 
 def _space(facts: Facts, beside: Path, templates: Templates) -> None:
@@ -253,7 +266,7 @@ def _check_whole(beside: Path) -> None:
 
 def _pins(facts: Facts, beside: Path) -> dict[str, Any]:
     repositories = {
-        kind: Repository(getattr(facts.repositories, kind), manifests.sums(beside / kind)) for kind in KINDS
+        kind: Repository(getattr(facts.repositories, kind), manifests.sums(beside / kind)) for kind in _kinds(facts)
     }
     return {
         formats.KEY: formats.newest(STEPS),

@@ -51,6 +51,12 @@ class Publish(Section):
         "evaluation framework. The Hub takes only those on its list (huggingface.js, packages/tasks/src/eval.ts) and "
         "shows a leaderboard only for benchmarks that it has allowed.",
     )
+    dashboard: bool = Field(
+        False,
+        description="Also make a Space NAME-training that shows the training's curves on a page of trackio's; needs "
+        "sdovis[trackers]. The page reads tables in main of the dataset without a token, and only on huggingface.co: so it "
+        "is sent with --public alone.",
+    )
     onnx: bool = Field(
         False,
         description="Also export the model to ONNX, test it on the test part and release it, as sdovis export does; needs "
@@ -64,7 +70,18 @@ class Publish(Section):
     signing_key: Path | None = Field(
         None,
         description="Private key (PEM, an elliptic curve) with which the release is signed (OpenSSF model signing; pip "
-        "install 'sdovis[signing]'): model.sig in each repository, which sdovis verify checks. If absent, nothing is signed.",
+        "install 'sdovis[signing]'): model.sig in each repository, which sdovis verify checks. If neither it nor an identity "
+        "is given, nothing is signed.",
+    )
+    signing_identity: str = Field(
+        "",
+        description="Instead of a key: sign as this account, as in ada@example.org, by logging in to publish.signing_issuer "
+        "(Sigstore's keyless signing). The account's name then stands in a public log that nothing can be removed from.",
+    )
+    signing_issuer: str = Field(
+        "",
+        description="Where that account is: https://github.com/login/oauth, https://accounts.google.com, or what Sigstore "
+        "trusts besides.",
     )
     templates: Path | None = Field(
         None,
@@ -84,6 +101,22 @@ class Publish(Section):
         if bare and not _DOI.fullmatch(bare):
             raise ValueError(f"{given!r} is not a DOI; write it as 10.5281/zenodo.1234567")
         return bare
+
+    @model_validator(mode="after")
+    def _signs_in_one_way(self) -> Publish:
+        if bool(self.signing_identity) != bool(self.signing_issuer):
+            raise ValueError(
+                "publish.signing_identity and publish.signing_issuer go together: the account, and where it is"
+            )
+        if self.signing_issuer and not self.signing_issuer.startswith("https://"):
+            raise ValueError(
+                f"publish.signing_issuer {self.signing_issuer!r} is not an address that begins with https://"
+            )
+        if self.signing_identity and self.signing_key:
+            raise ValueError(
+                "publish.signing_key and publish.signing_identity are two ways to sign; remove one of them"
+            )
+        return self
 
     @model_validator(mode="after")
     def _groups_under_a_name(self) -> Publish:
