@@ -12,7 +12,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from sdovis.errors import BadInput
-from sdovis.learning import features
+from sdovis.learning import features, fusion
 from sdovis.statistics.calibration import fit_temperature
 
 
@@ -22,17 +22,20 @@ def calibrate(model: Any, logits: ArrayLike, labels: ArrayLike, regions: ArrayLi
     None, with the network as it was, for one that has no single linear classifier.
     """
     try:
-        head = features.classifier(model)
+        features.classifier(model)
     except BadInput:
         return None
     temperature = fit_temperature(labels, logits, regions)
-    cool(head, temperature)
+    cool(model, temperature)
     return temperature
 
 
-def cool(head: torch.nn.Linear, temperature: float) -> None:
-    """Divide a classifier's logits by the temperature."""
+def cool(model: Any, temperature: float) -> None:
+    """Divide the logits of a network's classifier by the temperature."""
+    head = features.classifier(model)
     with torch.no_grad():
+        if fusion.takes_table(model):
+            model.beside.weight /= temperature
         head.weight /= temperature
         if head.bias is not None:
             head.bias /= temperature

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sdovis import allocation, disk, manifests
 from sdovis.errors import BadInput, Problem, SdovisError
-from sdovis.learning import arithmetic, checkpoints, familiarity, loader, methods, refit
+from sdovis.learning import arithmetic, checkpoints, description, familiarity, loader, methods, refit
 from sdovis.learning.clock import Clock
 from sdovis.learning.familiarity import Familiarity
 from sdovis.learning.losses import Loss
@@ -80,7 +80,7 @@ def _session(plan: TrainingPlan, arguments: Any, start: Path | None) -> Session:
 
 def _run_again(first: Session, chosen: TrainingRecord, begun_from: Mapping[str, str]) -> TrainingRecord:
     """The second training, on what the validation part chose in the ``first``, which ended with the record ``chosen``."""
-    from sdovis.learning import calibration, features
+    from sdovis.learning import calibration
     from sdovis.learning.arguments import training_arguments
 
     plan = refit.plan_of(first.plan, chosen)
@@ -93,7 +93,7 @@ def _run_again(first: Session, chosen: TrainingRecord, begun_from: Mapping[str, 
         with plan.clock.part("saving"):
             model = session.task.export()
             if chosen.temperature is not None:
-                calibration.cool(features.classifier(model), chosen.temperature)
+                calibration.cool(model, chosen.temperature)
             familiar = refit.familiarity_of(first.plan)
             save_model(model, session.trainer.processor, familiar, plan.model_folder, plan.made_from)
         record = refit.recorded(chosen, session, weights_sha256(model))
@@ -194,10 +194,13 @@ def _import_all(clock: Clock) -> None:
 
 def _body(plan: TrainingPlan, arguments: Any) -> methods.Body:
     """The network to be trained, and the images to show it."""
-    from sdovis.learning import backbones
+    from sdovis.learning import backbones, features, fusion
 
     with plan.clock.part("model"):
         model, processor = backbones.build(plan.study, plan.corpus.classes, plan.about)
+        if told := description.told_of(plan.study, plan.corpus):
+            features.classifier(model)  # a network without one is refused
+            model = fusion.fused(model, sum(each.width for each in told))
     with plan.clock.part("data"):
         shown = functools.partial(_pictures, plan, processor, progress=not arguments.disable_tqdm)
         learned = shown(*plan.learned_from, names=plan.augmented_by, soft=on_main(lambda: _soft_labels(plan)))
@@ -224,7 +227,8 @@ def _pictures(
     else:
         each = [cache.codes(plan.cache, plan.corpus, part, processor, progress=progress) for part in parts]
         codes = each[0] if len(each) == 1 else loader.Joined(*each)
-    return loader.Pictures(codes, itertools.chain(*labels), names, plan.study.study.seed, soft)
+    table = description.table_of(plan.study, plan.corpus, *parts)
+    return loader.Pictures(codes, itertools.chain(*labels), names, plan.study.study.seed, soft, table)
 
 
 def _soft_labels(plan: TrainingPlan) -> NDArray[np.float32] | None:
@@ -280,7 +284,8 @@ def _finish(session: Session, model_folder: Path) -> TrainingRecord:
 
         model, arguments = session.task.export(), session.trainer.args
         where = {"batch_size": arguments.per_device_eval_batch_size, "device": arguments.device}
-        validation = seen(model, session.validation.codes, session.trainer.processor, **where)
+        held = session.validation
+        validation = seen(model, held.codes, session.trainer.processor, table=held.table, **where)
         session = dataclasses.replace(session, temperature=_calibrated(session, model, validation))
         codes = {"train": session.pictures.codes, "validation": session.validation.codes}
         familiar = known.familiarity(

@@ -29,7 +29,7 @@ class Probe(Section):
 
 
 #: Settings of a later sdovis, and the values with which models are trained as before: those have no entry of them.
-_ADDED: dict[str, Any] = {"refit": "none", "average": False, "soft_labels": 0.0}
+_ADDED: dict[str, Any] = {"refit": "none", "average": False, "soft_labels": 0.0, "beside": "none"}
 
 
 class Method(Section):
@@ -70,6 +70,11 @@ class Method(Section):
         lt=1,
         description="Share of each label that comes from models of the measured spots or fields of all other regions: a "
         "second opinion, beside the observer's, on what the image shows.",
+    )
+    beside: Literal["none", "fusion"] = Field(
+        "none",
+        description="fusion: one linear layer on the network's features and the values of source.columns.beside together, "
+        "trained with the network. Such a model is opened by sdovis.pipeline alone.",
     )
     patience: int | None = Field(
         None, ge=1, description="Stop after this many evaluations in a row without improvement in keep_by."
