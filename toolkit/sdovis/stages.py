@@ -227,7 +227,7 @@ def _learn(
         folder,
         augmentations=frozenset(augmentations(study, corpus)),
         signed=tuple(channel.signed for channel in corpus.facts.view.channels),
-        about=description.of_corpus(corpus.facts, study),
+        about=description.of_corpus(corpus.facts),
         made_from=training_made_from(study, corpus),
         shared=folders.training / "cache",
         clock=clock or Clock(),

@@ -143,7 +143,7 @@ def encoded(given: Sequence[TableColumn], rows: pd.DataFrame) -> NDArray[np.floa
     """(N, width): what a model is given of the ``rows`` of a corpus. Raises `BadInput` for columns that are not there."""
     values: dict[str, Any] = {each.name: rows.get(PREFIX + each.name) for each in given}
     if lacking := [name for name, of in values.items() if of is None]:
-        there = [name for name in rows if str(name).startswith(PREFIX)]
+        there = [str(name) for name in rows if str(name).startswith(PREFIX)]
         raise BadInput(
             Problem(f"the corpus has no column {PREFIX}{name}", nearest(PREFIX + name, there)) for name in lacking
         )

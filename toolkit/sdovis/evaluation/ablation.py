@@ -41,7 +41,7 @@ def predictions(corpus: Corpus, model_folder: Path, learned_from: Sequence[str])
     if not told:
         return None
     model, processor, device = inference.loaded(model_folder)
-    codes = streaming.Decoded(corpus, processor, *PARTS)
+    codes: Any = streaming.Decoded(corpus, processor, *PARTS)
     seen = features.compute(model, codes, processor, precision="no", batch_size=32, device=device)
     values = beside.encoded(told, corpus.rows)
     shown = {IMAGE: seen, VALUES: values, BOTH: np.concatenate([seen, values], axis=1)}

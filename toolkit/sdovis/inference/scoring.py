@@ -103,7 +103,7 @@ def scored(
 def latency(
     model_folder: Path, images: Sequence[bytes], *, table: NDArray[np.float32] | None = None, warmup: int = 5
 ) -> NDArray[np.float64]:
-    """Seconds from PNG file to probabilities for each image alone, after ``warmup`` untimed images; ``table`` as in `scored`."""
+    """Seconds from PNG file to probabilities for each image alone, after ``warmup`` untimed ones; ``table`` as in `scored`."""
     import torch
 
     from sdovis.learning import fusion

@@ -30,12 +30,11 @@ class Unfamiliar(UserWarning):
 class Classified(list[dict[str, Any]]):
     """The classes of a picture with their scores, as the stock pipeline lists them.
 
-    ``notes`` say what is strange about the values beside the image. ``unfamiliarity`` is above 1 for a picture unlike those of the training part (`Familiarity`); None if the model, of an
-    older sdovis, cannot tell.
+    ``unfamiliarity`` is above 1 for a picture unlike those of the training part (`Familiarity`); None if the model, of an
+    older sdovis, cannot tell. ``notes`` say what must be known of the values beside the image.
     """
 
     unfamiliarity: float | None = None
-    #: What is strange about the values beside the image, a sentence each: a number outside the training range, above all.
     notes: tuple[str, ...] = ()
 
     @property
@@ -58,7 +57,8 @@ def pipeline(model: str | Path, **kwargs: Any) -> ImageClassificationPipeline:
     is warned of (`Unfamiliar`).
     The answer for a source is a `Classified`, a list as in the stock pipeline that also says how unlike the training
     pictures the source is; beyond the limit it warns (`Unfamiliar`).
-    Raises `BadInput` for a web address, a blank image, and values beside the image that are missing or not known, and `UnreadableImage` for a file that is not an image.
+    Raises `BadInput` for a web address, a blank image, and values beside the image that are missing or not known, and
+    `UnreadableImage` for a file that is not an image.
     """
     from transformers import pipeline as stock
 
@@ -86,7 +86,10 @@ def _fused(model: str | Path, where: Mapping[str, Any]) -> Path | None:
     from transformers.utils import cached_file
 
     if not (folder := Path(model)).is_dir():
-        config = cached_file(str(model), "config.json", _raise_exceptions_for_missing_entries=False, **where)
+        try:
+            config = cached_file(str(model), "config.json", **where)
+        except OSError:  # the stock pipeline says what is wrong
+            return None
         if config is None or not is_fused(Path(config).parent):
             return None
         folder = Path(snapshot_download(str(model), allow_patterns=["*.json", "*.safetensors"], **where))
@@ -148,20 +151,23 @@ def _pipeline_class() -> type[ImageClassificationPipeline]:
         def preprocess(self, image: Any, timeout: float | None = None, beside: Any = None) -> Any:
             if isinstance(image, values.Paired):
                 image, beside = image.source, image.beside
-            table, notes = values.row(self.told, beside)
+            table, strange, missing = values.row(self.told, beside)
+            for said in strange:
+                warnings.warn(said, Unfamiliar, stacklevel=2)
             picture = Image.fromarray(codes(image, self.view))
             inputs = super().preprocess(picture, timeout=timeout)
             if table is not None:
-                inputs["beside"], inputs["notes"] = torch.from_numpy(table), notes
+                inputs["beside"], inputs["notes"] = torch.from_numpy(table), [*strange, *missing]
             if self.familiarity:
                 looks = self.familiarity.looks(loader.resized(picture, self.image_processor)[None])
                 inputs["texture"] = torch.from_numpy(looks.astype(np.float32))
             return inputs
 
         def _forward(self, model_inputs: Any) -> Any:
-            looks, notes = model_inputs.pop("texture", None), model_inputs.pop("notes", ())
+            looks, notes = model_inputs.pop("texture", None), model_inputs.pop("notes", None)
             outputs = super()._forward(model_inputs)
-            outputs["notes"] = notes
+            if notes is not None:
+                outputs["notes"] = notes
             if self.familiarity:
                 strange = self.familiarity.of(self.watched.last(), looks.cpu().numpy())
                 outputs["unfamiliarity"] = torch.from_numpy(strange.astype(np.float32))
@@ -169,11 +175,11 @@ def _pipeline_class() -> type[ImageClassificationPipeline]:
 
         def postprocess(self, model_outputs: Any, *args: Any, **kwargs: Any) -> Any:
             answer = Classified(super().postprocess(model_outputs, *args, **kwargs))
-            answer.notes = tuple(model_outputs["notes"])
+            answer.notes = tuple(model_outputs.get("notes", ()))
             if self.familiarity:
                 answer.unfamiliarity = float(model_outputs["unfamiliarity"][0])
-            for said in filter(None, [answer.caution, *answer.notes]):
-                warnings.warn(said, Unfamiliar, stacklevel=2)
+            if answer.caution:
+                warnings.warn(answer.caution, Unfamiliar, stacklevel=2)
             return answer
 
     return SolarPipeline

@@ -38,15 +38,17 @@ def paired(sources: Sequence[Any], beside: Any, told: Sequence[TableColumn]) -> 
 _NOTHING = "leave it out: the model looks at the image alone"
 
 
-def row(told: Sequence[TableColumn], beside: Any) -> tuple[NDArray[np.float32] | None, list[str]]:
-    """What the model is given, (1, W), and what is strange about it, in sentences; None if it is ``told`` nothing.
+def row(told: Sequence[TableColumn], beside: Any) -> tuple[NDArray[np.float32] | None, list[str], list[str]]:
+    """What the model is given, (1, W), what is strange about it, and what is missing, in sentences.
+
+    None if it is ``told`` nothing.
 
     Raises `BadInput` with all problems: names that are missing or not known, and values of another kind.
     """
     if not told:
         if beside:
             raise BadInput(Problem("values are given beside the image, which the model is not told", _NOTHING))
-        return None, []
+        return None, [], []
     names = [each.name for each in told]
     if not isinstance(beside, Mapping):
         what = "the model is told values beside the image" + ("" if beside is None else ", and these are no mapping")
@@ -72,8 +74,14 @@ def row(told: Sequence[TableColumn], beside: Any) -> tuple[NDArray[np.float32] |
             values[column.name] = value
     if problems:
         raise BadInput(problems)
-    notes = [said for each in told for _, said in tabular.strange(each, [values[each.name]])]
-    return tabular.encoded(told, {name: [value] for name, value in values.items()}), notes
+    strange = [said for each in told for _, said in tabular.strange(each, [values[each.name]])]
+    missing = [_standing_in(each) for each in told if beside[each.name] in (None, "")]
+    return tabular.encoded(told, {name: [value] for name, value in values.items()}), strange, missing
+
+
+def _standing_in(column: TableColumn) -> str:
+    said = f"beside the image, {column.name} is not known"
+    return said if column.median is None else f"{said}: the training median, {column.median:g}, stands in for it"
 
 
 def wanted(column: TableColumn) -> str:

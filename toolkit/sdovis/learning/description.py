@@ -29,11 +29,10 @@ if TYPE_CHECKING:
 TOLD = "beside"
 
 
-def of_corpus(facts: CorpusFacts, study: Study) -> dict[str, Any]:
-    """What travels with a model: its study's name, classes, label scheme and view, and what it is told beside the image."""
-    told = {TOLD: records.plain(facts.beside)} if study.method.beside != "none" else {}
+def of_corpus(facts: CorpusFacts) -> dict[str, Any]:
+    """What travels with a model: its study's name, classes, label scheme and view."""
     kept = {key: records.plain(getattr(facts, key)) for key in ("study", "simulated", "classes", "scheme", "view")}
-    return {formats.KEY: formats.newest(STEPS), **kept, **told}
+    return {formats.KEY: formats.newest(STEPS), **kept}
 
 
 def of_model(config: Any) -> Mapping[str, Any]:

@@ -50,7 +50,7 @@ class Fused:
     held: torch.Tensor | None = None
 
     def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(config, *args, **kwargs)
+        super().__init__(config, *args, **kwargs)  # type: ignore[call-arg]
         self.beside = TableHead(getattr(config, WIDTH), config.num_labels)
 
     def forward(self, *args: Any, beside: torch.Tensor | None = None, **kwargs: Any) -> Any:
@@ -66,7 +66,7 @@ class Fused:
 
 
 @cache
-def _classes(network: type, config: type) -> tuple[type, type]:
+def _classes(network: Any, config: Any) -> tuple[type, type]:
     """The classes of network and configuration that are told a table."""
     told = type(f"{config.__name__}Beside", (config,), {"model_type": KIND, "__module__": __name__})
     made = type(f"{network.__name__}Beside", (Fused, network), {"config_class": told, "__module__": __name__})
@@ -75,7 +75,9 @@ def _classes(network: type, config: type) -> tuple[type, type]:
 
 def fused(model: Any, width: int) -> Any:
     """``model``, which is also told rows of ``width`` numbers; its answers are the same before it learns of them."""
-    made, told = _classes(type(model), type(model.config))
+    network_class: Any = type(model)
+    config_class: Any = type(model.config)
+    made, told = _classes(network_class, config_class)
     config: Any = told.from_dict(model.config.to_dict() | {OF: model.config.model_type, WIDTH: width})  # type: ignore[attr-defined]
     network = made(config)
     lost, left = network.load_state_dict(model.state_dict(), strict=False)

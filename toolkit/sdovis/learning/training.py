@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sdovis import allocation, disk, manifests
+from sdovis import allocation, disk, manifests, records
 from sdovis.errors import BadInput, Problem, SdovisError
 from sdovis.learning import arithmetic, checkpoints, description, familiarity, loader, methods, refit
 from sdovis.learning.clock import Clock
@@ -201,6 +201,7 @@ def _body(plan: TrainingPlan, arguments: Any) -> methods.Body:
         if told := description.told_of(plan.study, plan.corpus):
             features.classifier(model)  # a network without one is refused
             model = fusion.fused(model, sum(each.width for each in told))
+            model.config.sdovis = {**plan.about, description.TOLD: records.plain(told)}
     with plan.clock.part("data"):
         shown = functools.partial(_pictures, plan, processor, progress=not arguments.disable_tqdm)
         learned = shown(*plan.learned_from, names=plan.augmented_by, soft=on_main(lambda: _soft_labels(plan)))

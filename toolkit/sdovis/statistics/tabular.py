@@ -101,6 +101,7 @@ def _encoded(column: TableColumn, values: pd.Series) -> NDArray[np.float32]:
         places = {folded(name): i for i, name in enumerate(column.categories)}
         which = [places.get(folded(_text(value)), len(places)) for value in values]
         return np.eye(len(places) + 1, dtype=np.float32)[which]
+    assert column.median is not None and column.centre is not None and column.scale is not None
     given = values.to_numpy(dtype=np.float64)
     missing = np.isnan(given)
     standard = (_scaled(np.where(missing, column.median, given), column.kind) - column.centre) / column.scale

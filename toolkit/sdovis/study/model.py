@@ -94,7 +94,11 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
-    def _exports_what_looks_at_images_alone(self) -> Study:
+    def _offers_what_can_be_told(self) -> Study:
+        if self.method.beside != "none" and self.space.live:
+            raise ValueError(
+                "space.live: of today's Sun nobody says the values beside the image; remove it, or method.beside"
+            )
         if self.method.beside != "none" and self.publish.onnx:
             raise ValueError("publish.onnx: ONNX files take no values beside the image; remove it, or method.beside")
         return self

@@ -1,0 +1,142 @@
+"""A network that is told a table beside its images: what it learns, how it is saved, who can open it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import chains
+import numpy as np
+import pytest
+import tiny
+import torch
+from sdovis import inference
+from sdovis.corpus import beside
+from sdovis.corpus.build import Corpus
+from sdovis.errors import BadInput
+from sdovis.learning import backbones, description, features, fusion
+from sdovis.learning.description import beside_of
+from sdovis.study import Study
+
+COLUMNS = {"columns": {"beside": {"logarithms": {"area": "Area"}, "categories": {"side": "Side"}}}}
+
+
+@pytest.fixture(scope="module")
+def told_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.write_corpus(tmp_path_factory.mktemp("told") / "corpus", told=True)
+
+
+@pytest.fixture(scope="module")
+def told(told_folder: Path) -> Corpus:
+    return Corpus.load(told_folder)
+
+
+def study(**method: Any) -> Study:
+    return tiny.study(source=COLUMNS, method={"beside": "fusion", **method}, training={"num_train_epochs": 2})
+
+
+@pytest.fixture(scope="module")
+def trained(told: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("trained")
+    tiny.train(study(), told, place, about=description.of_corpus(told.facts))
+    return place / "model"
+
+
+def test_before_it_learns_its_answers_are_the_networks_own(told: Corpus) -> None:
+    model, _ = backbones.build(study(), tiny.CLASSES, {})
+    pictures, table = torch.rand(4, 3, tiny.SIZE, tiny.SIZE), beside.encoded(tiny.TOLD, told.rows.head(4))
+    fused = fusion.fused(model, table.shape[1])
+    with torch.inference_mode():
+        own, its = model.eval()(pictures).logits, fused(pictures, **fusion.given(fused, table)).logits
+    torch.testing.assert_close(own, its, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("trainable", ["all", "head", "lora", "head-then-all"])
+def test_every_method_learns_from_the_table(trainable: str, told: Corpus, tmp_path: Path) -> None:
+    tiny.train(study(trainable=trainable), told, tmp_path)
+    model = backbones.reload(tmp_path / "model")
+    assert fusion.takes_table(model) and model.beside.weight.abs().max() > 0
+    assert [each.name for each in beside_of(model.config)] == ["area", "side"]
+
+
+def test_the_logits_are_those_of_one_linear_layer_on_features_and_table(trained: Path, told: Corpus) -> None:
+    model = backbones.reload(trained)
+    seen: list[torch.Tensor] = []
+    head = features.classifier(model)
+    head.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    pictures, table = (
+        torch.rand(5, 3, tiny.SIZE, tiny.SIZE),
+        torch.from_numpy(beside.encoded(tiny.TOLD, told.rows.head(5))),
+    )
+    with torch.inference_mode():
+        logits = model(pictures, beside=table).logits
+        both = torch.cat([head.weight, model.beside.weight], dim=1)
+        expected = torch.cat([seen[0], table], dim=1) @ both.T + head.bias
+    torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_temperature_cools_the_table_too(told: Corpus, tmp_path: Path) -> None:
+    record = tiny.train(study(trainable="head"), told, tmp_path / "cooled")
+    plain = tiny.train(study(trainable="head", calibrate=False), told, tmp_path / "plain")
+    assert plain.temperature is None and record.temperature not in (None, 1.0)
+    warm, cool = (backbones.reload(tmp_path / name / "model").beside.weight for name in ("plain", "cooled"))
+    torch.testing.assert_close(warm / record.temperature, cool)
+
+
+def test_transformers_refuses_such_a_model_and_says_what_opens_it(trained: Path) -> None:
+    from transformers import AutoModelForImageClassification, pipeline
+
+    for opened in (lambda: pipeline("image-classification", model=str(trained)),
+                   lambda: AutoModelForImageClassification.from_pretrained(trained)):  # fmt: skip
+        with pytest.raises(ValueError, match=r"open-with-sdovis\.pipeline"):
+            opened()
+
+
+def test_nothing_answers_without_the_table(trained: Path, told: Corpus) -> None:
+    with pytest.raises(BadInput, match="told values beside the image"):
+        backbones.reload(trained)(torch.rand(1, 3, tiny.SIZE, tiny.SIZE))
+    with pytest.raises(BadInput, match="told values beside the image"):
+        inference.scored(trained, told.pictures_of("test"), progress=False)
+
+
+def test_a_training_part_is_all_that_a_missing_value_is_made_of(trained: Path) -> None:
+    said = json.loads((trained / "config.json").read_text())["sdovis"]["beside"]
+    assert [each["name"] for each in said] == ["area", "side"]
+    assert said[0] | {"median": 20.0, "missing": 0.2, "kind": "logarithm"} == said[0]
+    assert said[1]["categories"] == ["east", "west"]
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_weights(told_folder: Path, tmp_path: Path) -> None:
+    training = {
+        "num_train_epochs": 2, "per_device_train_batch_size": 4, "save_steps": 3, "disable_tqdm": True,
+        "gradient_accumulation_steps": 2, "learning_rate": 3e-3,
+    }  # fmt: skip
+    job = {
+        "corpus": str(told_folder),
+        "study": {"source": COLUMNS, "method": {"beside": "fusion"}, "training": training},
+    }
+    step = "sdovis.learning.trainer:ExactTrainer.training_step"
+    torn = [job | {"kill": [step, "before", n]} for n in (8, 5)]
+    names = {"whole": [job], "killed": [*torn, job]}
+    statuses, errors = chains.run(
+        tmp_path, [{"name": n, "folder": str(tmp_path / n), "jobs": jobs} for n, jobs in names.items()], timeout=240
+    )
+    assert statuses == {"whole": [0], "killed": [9, 9, 0]}, errors
+    whole, killed = (json.loads((tmp_path / name / "end.json").read_text()) for name in names)
+    assert killed == whole
+
+
+def test_another_networks_table_is_not_taken_for_its_own(trained: Path, told: Corpus) -> None:
+    renamed = told.rows.rename(columns={"beside_area": "beside_areas"})
+    with pytest.raises(BadInput, match=r"no column beside_area; did you mean 'beside_areas'"):
+        beside.encoded(beside_of(backbones.load_config(trained)), renamed)
+
+
+def test_labels_that_the_table_tells_are_learned_from_it(told: Corpus, tmp_path: Path) -> None:
+    """The area tells the classes of pictures that the network is not yet able to tell."""
+    tiny.train(study(trainable="head"), told, tmp_path)
+    model = backbones.reload(tmp_path / "model")
+    weight = model.beside.weight.detach().numpy()
+    assert weight[2, 0] > weight[0, 0]  # a larger area speaks for the complex class
+    assert np.isfinite(weight).all()
