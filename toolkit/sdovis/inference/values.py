@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sdovis.corpus.beside import PREFIX
 from sdovis.errors import BadInput, Problem, nearest
 from sdovis.statistics import tabular
 from sdovis.statistics.tabular import TableColumn
@@ -75,8 +76,21 @@ def row(told: Sequence[TableColumn], beside: Any) -> tuple[NDArray[np.float32] |
     if problems:
         raise BadInput(problems)
     strange = [said for each in told for _, said in tabular.strange(each, [values[each.name]])]
-    missing = [_standing_in(each) for each in told if beside[each.name] in (None, "")]
+    missing = [_standing_in(each) for each in told if _is_missing(each, beside[each.name])]
     return tabular.encoded(told, {name: [value] for name, value in values.items()}), strange, missing
+
+
+def of_row(told: Sequence[TableColumn], row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The values beside an image of a data set, of which ``row`` is one, as `row` takes them; None if nothing is ``told``.
+
+    As where models are evaluated, a category that the training part does not have counts as missing.
+    """
+    values = ((each, row[PREFIX + each.name]) for each in told)
+    return {each.name: None if value != value or _fault(each, value) else value for each, value in values} or None
+
+
+def _is_missing(column: TableColumn, value: Any) -> bool:
+    return value is None or (not column.is_number and isinstance(value, str) and not value.strip())
 
 
 def _standing_in(column: TableColumn) -> str:
@@ -94,8 +108,8 @@ def wanted(column: TableColumn) -> str:
 
 def _fault(column: TableColumn, value: Any) -> str:
     """What is wrong with a value; "" if nothing is."""
-    if value is None or (isinstance(value, str) and not value.strip() and not column.is_number):
-        return "" if column.missing else "is missing, and no row of the training part lacked it"
+    if _is_missing(column, value):
+        return ""
     if column.categories is not None:
         if not isinstance(value, str):
             return f"is {value!r}, and not a text"

@@ -53,9 +53,18 @@ class Fused:
         super().__init__(config, *args, **kwargs)  # type: ignore[call-arg]
         self.beside = TableHead(getattr(config, WIDTH), config.num_labels)
 
-    def forward(self, *args: Any, beside: torch.Tensor | None = None, **kwargs: Any) -> Any:
-        """As the network's own, with the table (N, W) ``beside``. Raises `BadInput` without it."""
-        answer = super().forward(*args, **kwargs)  # type: ignore[misc]
+    def forward(
+        self,
+        pixel_values: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        beside: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """As the network's own, with the table (N, W) ``beside``. Raises `BadInput` without it.
+
+        ``labels``, by which the Trainer sees that there are any, are for the loss, which is not computed here.
+        """
+        answer = super().forward(pixel_values, **kwargs)  # type: ignore[misc]
         if beside is None and self.held is not None:
             beside = self.held.to(answer.logits.device)
         if beside is None:

@@ -35,8 +35,9 @@ def _field(column: TableColumn, visible: bool) -> Any:
 
 
 def given(told: Sequence[TableColumn], written: Sequence[Any]) -> dict[str, Any]:
-    """The values that are ``written`` in the fields."""
-    return {c.name: None if v in (None, "", UNKNOWN) else v for c, v in zip(told, written, strict=True)}
+    """The values that are ``written`` in the fields; an empty field is no value where none lacked one in training."""
+    known = {c.name: None if v in (None, "", UNKNOWN) else v for c, v in zip(told, written, strict=True)}
+    return {c.name: known[c.name] for c in told if c.missing or known[c.name] is not None}
 
 
 def taking(handler: Callable[..., Any], told: Sequence[TableColumn], inputs: int) -> Callable[..., Any]:
