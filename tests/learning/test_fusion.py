@@ -9,6 +9,7 @@ from typing import Any
 import chains
 import numpy as np
 import pytest
+import saved_models
 import tiny
 import torch
 from sdovis import inference
@@ -43,13 +44,20 @@ def trained(told: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "model"
 
 
-def test_before_it_learns_its_answers_are_the_networks_own(told: Corpus) -> None:
-    model, _ = backbones.build(study(), tiny.CLASSES, {})
-    pictures, table = torch.rand(4, 3, tiny.SIZE, tiny.SIZE), beside.encoded(tiny.TOLD, told.rows.head(4))
-    fused = fusion.fused(model, table.shape[1])
+@pytest.mark.parametrize("kind", saved_models.CONFIGS)
+def test_before_it_learns_its_answers_are_the_networks_own_and_it_is_read_back_whole(kind: str, tmp_path: Path) -> None:
+    model = saved_models.network(kind)
+    fused = fusion.fused(model, 5)
+    pictures, table = torch.rand(2, 3, saved_models.SIZE, saved_models.SIZE), torch.rand(2, 5)
     with torch.inference_mode():
-        own, its = model.eval()(pictures).logits, fused(pictures, **fusion.given(fused, table)).logits
-    torch.testing.assert_close(own, its, rtol=0, atol=0)
+        torch.testing.assert_close(fused(pictures, beside=table).logits, model(pictures).logits, rtol=0, atol=0)
+        fused.beside.weight.normal_()
+        fused.save_pretrained(tmp_path)
+        again = backbones.reload(tmp_path)
+        own = fused(pictures, beside=table).logits
+        torch.testing.assert_close(again(pictures, beside=table).logits, own, rtol=0, atol=0)
+    assert not torch.equal(own, model(pictures).logits)
+    assert type(again).__mro__[2] is type(model)
 
 
 @pytest.mark.parametrize("trainable", ["all", "head", "lora", "head-then-all"])

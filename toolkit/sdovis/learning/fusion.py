@@ -74,12 +74,24 @@ class Fused:
         return answer
 
 
+class FusedConfig:
+    """What is added to a configuration's class: only what is written names the kind, as transformers reads and writes the
+    tensors of a network by its own."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is written to config.json."""
+        return {**super().to_dict(), "model_type": KIND}  # type: ignore[misc]
+
+
 @cache
 def _classes(network: Any, config: Any) -> tuple[type, type]:
-    """The classes of network and configuration that are told a table."""
-    told = type(f"{config.__name__}Beside", (config,), {"model_type": KIND, "__module__": __name__})
-    made = type(f"{network.__name__}Beside", (Fused, network), {"config_class": told, "__module__": __name__})
-    return made, told
+    """The classes of network and configuration that are told a table.
+
+    They count as transformers' own: tensors of anybody else's are not brought up to their present names.
+    """
+    told = type(f"{config.__name__}Beside", (FusedConfig, config), {"__module__": config.__module__})
+    parts = {"config_class": told, "__module__": network.__module__}
+    return type(f"{network.__name__}Beside", (Fused, network), parts), told
 
 
 def fused(model: Any, width: int) -> Any:
@@ -125,7 +137,7 @@ def _opened(folder: Path) -> tuple[Any, Any]:
     names = [name.removesuffix("Beside") for name in said.get("architectures") or ()]
     network = next((each for each in candidates if each.__name__ in names), candidates[0])
     made, told = _classes(network, CONFIG_MAPPING[kind])
-    return made, told.from_dict(said)  # type: ignore[attr-defined]
+    return made, told.from_dict(said | {"model_type": kind})  # type: ignore[attr-defined]
 
 
 def given(model: Any, table: Table | torch.Tensor | None) -> dict[str, torch.Tensor]:
