@@ -102,6 +102,16 @@ def test_the_data_set_holds_the_values_and_says_what_they_are(run: ToldRun) -> N
     assert "beside_area" in text and "Area (MSH)" in text
 
 
+def test_the_workbook_that_is_written_holds_the_values_under_their_own_headings(run: ToldRun, tmp_path: Path) -> None:
+    from sdovis.corpus.export import export
+
+    export(run.corpus, run.study, tmp_path / "rows.xlsx")
+    sheet = pd.read_excel(tmp_path / "rows.xlsx")
+    for heading, column in (("Area (MSH)", "beside_area"), ("Hemisphere", "beside_hemisphere")):
+        assert sheet[heading].isna().tolist() == run.corpus.rows[column].isna().tolist()
+        assert sheet[heading].dropna().tolist() == run.corpus.rows[column].dropna().tolist()
+
+
 def test_predict_says_what_evaluate_says(run: ToldRun) -> None:
     classify, corpus = sdovis.pipeline(run.folders.model), run.corpus
     rows = corpus.part("test").head(12)
