@@ -168,6 +168,7 @@ def test_values_that_are_not_what_the_model_is_told_are_refused(run: ToldRun, be
         sdovis.pipeline(run.folders.model)(np.full((96, 96), 50.0), beside=beside)
 
 
+@pytest.mark.filterwarnings("ignore:unlike anything")
 def test_what_is_strange_or_missing_is_said_with_the_answer(run: ToldRun) -> None:
     classify, image = sdovis.pipeline(run.folders.model), np.random.default_rng(0).normal(0, 100, (96, 96))
     with pytest.warns(Unfamiliar, match="area = 90000 lies outside the training range"):

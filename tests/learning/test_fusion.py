@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sdovis.learning import backbones, description, features, fusion
 from sdovis.learning.description import beside_of
 from sdovis.study import Study
 
+pytestmark = pytest.mark.filterwarnings("ignore:unlike anything")
 COLUMNS = {"columns": {"beside": {"logarithms": {"area": "Area"}, "categories": {"side": "Side"}}}}
 
 
@@ -99,6 +101,20 @@ def test_transformers_refuses_such_a_model_and_says_what_opens_it(trained: Path)
                    lambda: AutoModelForImageClassification.from_pretrained(trained)):  # fmt: skip
         with pytest.raises(ValueError, match=r"open-with-sdovis\.pipeline"):
             opened()
+
+
+def test_it_is_opened_from_the_hub_by_its_id(trained: Path, told: Corpus, tmp_path: Path) -> None:
+    commit, cache = "0" * 40, tmp_path / "models--sun--told"
+    shutil.copytree(trained, cache / "snapshots" / commit)
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text(commit)
+    image, values = np.full((tiny.SIZE, tiny.SIZE), 50.0), {"area": 20.0, "side": "west"}
+    image[4:12, 4:12] = -400
+    answers = [
+        {each["label"]: each["score"] for each in classify(image, beside=values, top_k=None)}
+        for classify in (inference.pipeline("sun/told", cache_dir=str(tmp_path)), inference.pipeline(trained))
+    ]
+    assert answers[0] == answers[1]
 
 
 def test_nothing_answers_without_the_table(trained: Path, told: Corpus) -> None:
