@@ -125,13 +125,12 @@ def reload(folder: Path, **kwargs: Any) -> Any:
 def _opened(folder: Path) -> tuple[Any, Any]:
     from transformers import CONFIG_MAPPING, MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
 
-    said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    file = Path(folder) / "config.json"
+    said = json.loads(file.read_text(encoding="utf-8"))
     kind = str(said.get(OF))
     if kind not in CONFIG_MAPPING or CONFIG_MAPPING[kind] not in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING:
         hint = "open it with the transformers that sdovis' requirements name"
-        raise BadInput(
-            Problem(f"{OF} = {kind!r} is no image classifier of transformers", hint, str(folder / "config.json"))
-        )
+        raise BadInput(Problem(f"{OF} = {kind!r} is no image classifier of transformers", hint, str(file)))
     classifiers: Any = MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING[CONFIG_MAPPING[kind]]
     candidates = classifiers if isinstance(classifiers, tuple) else (classifiers,)
     names = [name.removesuffix("Beside") for name in said.get("architectures") or ()]

@@ -15,9 +15,9 @@ from sdovis import records
 KIND = "open-with-sdovis.pipeline"
 
 
-def is_fused(folder: Path) -> bool:
+def is_fused(folder: str | Path) -> bool:
     """Whether the model in a folder is told values beside the image."""
-    file = folder / "config.json"
+    file = Path(folder) / "config.json"
     return file.is_file() and json.loads(file.read_text(encoding="utf-8")).get("model_type") == KIND
 
 
