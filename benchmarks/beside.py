@@ -95,9 +95,12 @@ def folded(table: Table, labels: NDArray[np.int64], groups: Any, penalty: float)
 def scores_of(predicted: Mapping[str, NDArray[np.int64]], labels: Any, groups: Any, classes: int) -> dict[str, Any]:
     """Balanced accuracies of heads on the same rows, and the paired differences of every two."""
     of = {name: bootstrap.by_cluster(labels, each, groups, classes) for name, each in predicted.items()}
-    alone = {name: Estimate.of(bootstrap.cluster_bootstrap(each, skill.balanced_accuracy)) for name, each in of.items()}
+    alone = {
+        name: Estimate.of(bootstrap.cluster_bootstrap(each, skill.balanced_accuracy, seed=SEED))
+        for name, each in of.items()
+    }
     pairs = {
-        f"{b} minus {a}": Estimate.of(bootstrap.paired_difference(of[b], of[a], skill.balanced_accuracy))
+        f"{b} minus {a}": Estimate.of(bootstrap.paired_difference(of[b], of[a], skill.balanced_accuracy, seed=SEED))
         for a, b in combinations(of, 2)
     }
     return {"rows": len(labels), "regions": len(set(groups)), "scores": alone, "differences": pairs}

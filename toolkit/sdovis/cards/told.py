@@ -67,7 +67,9 @@ def _range(column: TableColumn) -> str:
 
 def _strange(facts: Facts) -> str:
     """How many rows have values unlike those of the training part."""
-    told = "; ".join(f"{code(name)} in {count} rows" for name, count in facts.beside_strange.items())
+    told = "; ".join(
+        f"{code(name)} in {count} row{'s' if count > 1 else ''}" for name, count in facts.beside_strange.items()
+    )
     return (
         lines(
             "Of the validation and test parts, values lie outside the training range, are names that it does not have, or are",
