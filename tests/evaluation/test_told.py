@@ -156,6 +156,7 @@ GOOD = {"longitude": 10.0, "area": 100.0, "hemisphere": "north"}
         (GOOD | {"area": True}, "area is True, and not a number"),
         (GOOD | {"area": float("nan")}, "area is nan, which is no number"),
         (GOOD | {"area": -1.0}, "area is below 0"),
+        (GOOD | {"longitude": 1e300}, "a number is too large to be told"),
         (
             GOOD | {"hemisphere": "west"},
             "hemisphere is 'west', which no row of the training part is; give one of north, South",

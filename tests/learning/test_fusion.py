@@ -117,6 +117,16 @@ def test_it_is_opened_from_the_hub_by_its_id(trained: Path, told: Corpus, tmp_pa
     assert answers[0] == answers[1]
 
 
+def test_a_corpus_made_before_the_values_were_named_is_not_trained_on(
+    corpus: Corpus, told: Corpus, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInput, match=r"does not hold the values that.*run sdovis prepare"):
+        tiny.train(study(), corpus, tmp_path / "before")
+    other = tiny.study(source={"columns": {"beside": {"numbers": {"area": "Area"}}}}, method={"beside": "fusion"})
+    with pytest.raises(BadInput, match="run sdovis prepare"):
+        tiny.train(other, told, tmp_path / "other")
+
+
 def test_nothing_answers_without_the_table(trained: Path, told: Corpus) -> None:
     with pytest.raises(BadInput, match="told values beside the image"):
         backbones.reload(trained)(torch.rand(1, 3, tiny.SIZE, tiny.SIZE))

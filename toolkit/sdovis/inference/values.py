@@ -77,7 +77,11 @@ def row(told: Sequence[TableColumn], beside: Any) -> tuple[NDArray[np.float32] |
         raise BadInput(problems)
     strange = [said for each in told for _, said in tabular.strange(each, [values[each.name]])]
     missing = [_standing_in(each) for each in told if _is_missing(each, beside[each.name])]
-    return tabular.encoded(told, {name: [value] for name, value in values.items()}), strange, missing
+    with np.errstate(over="ignore"):
+        table = tabular.encoded(told, {name: [value] for name, value in values.items()})
+    if not np.isfinite(table).all():
+        raise BadInput(Problem(f"beside the image, a number is too large to be told: {'; '.join(strange)}"))
+    return table, strange, missing
 
 
 def of_row(told: Sequence[TableColumn], row: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -62,8 +62,17 @@ def familiarity_of(config: Any, model: str | Path, **hub: Any) -> Familiarity | 
 
 
 def told_of(study: Study, corpus: Corpus) -> tuple[TableColumn, ...]:
-    """What the study's model is told beside the image; nothing if it looks at the image alone."""
-    return corpus.facts.beside or () if study.method.beside != "none" else ()
+    """What the study's model is told beside the image; nothing if it looks at the image alone.
+
+    Raises `BadInput` for a corpus that was made before the study named these values.
+    """
+    if study.method.beside == "none":
+        return ()
+    told = corpus.facts.beside or ()
+    if {each.name: (each.kind, each.heading) for each in told} != study.source.columns.beside.named:
+        what = "does not hold the values that [source.columns.beside] names"
+        raise BadInput(Problem(what, "run sdovis prepare", str(corpus.folder)))
+    return told
 
 
 def table_of(study: Study, corpus: Corpus, *parts: str) -> NDArray[np.float32] | None:
