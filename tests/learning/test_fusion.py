@@ -103,7 +103,7 @@ def test_transformers_refuses_such_a_model_and_says_what_opens_it(trained: Path)
             opened()
 
 
-def test_it_is_opened_from_the_hub_by_its_id(trained: Path, told: Corpus, tmp_path: Path) -> None:
+def test_it_is_opened_from_the_hub_by_its_id(trained: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     commit, cache = "0" * 40, tmp_path / "models--sun--told"
     shutil.copytree(trained, cache / "snapshots" / commit)
     (cache / "refs").mkdir()
@@ -115,6 +115,7 @@ def test_it_is_opened_from_the_hub_by_its_id(trained: Path, told: Corpus, tmp_pa
         for classify in (inference.pipeline("sun/told", cache_dir=str(tmp_path)), inference.pipeline(trained))
     ]
     assert answers[0] == answers[1]
+    assert "not supported" not in capfd.readouterr().err
 
 
 def test_a_corpus_made_before_the_values_were_named_is_not_trained_on(

@@ -124,6 +124,7 @@ def _pipeline_class() -> type[ImageClassificationPipeline]:
     import torch
     from transformers import ImageClassificationPipeline
 
+    from sdovis.learning.fusion import takes_table
     from sdovis.learning.seen import Watched
 
     class SolarPipeline(ImageClassificationPipeline):
@@ -135,6 +136,11 @@ def _pipeline_class() -> type[ImageClassificationPipeline]:
             self.familiarity: Familiarity | None = None  # `pipeline` knows where it is
             self.watched = Watched(self.model)
             self.told = beside_of(self.model.config)
+
+        def check_model_type(self, supported_models: Any) -> None:
+            """Transformers would say that it does not support a model that is told values: it need not."""
+            if not takes_table(self.model):
+                super().check_model_type(supported_models)
 
         def _sanitize_parameters(self, *args: Any, beside: Any = None, **kwargs: Any) -> Any:
             before, *others = super()._sanitize_parameters(*args, **kwargs)
