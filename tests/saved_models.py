@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from sdovis.statistics.tabular import TableColumn
 
 MEANINGS = {
     "alpha": "One polarity: a single spot or group.",
@@ -40,19 +42,33 @@ def network(kind: str = "vit", classes: Iterable[str] = MEANINGS) -> Any:
     return model
 
 
+def _told(model: Any, width: int) -> Any:
+    """``model``, which is told a table that its answers depend on."""
+    import torch
+    from sdovis.learning import fusion
+
+    fused = fusion.fused(model, width)
+    torch.manual_seed(1)
+    torch.nn.init.normal_(fused.beside.weight, std=3)
+    return fused
+
+
 #: Entries of a model's view; all others are of the study.
 OF_THE_VIEW = (
     "cutout_arcsec", "cutout_deg", "center_px", "arcsec_per_px", "max_longitude_deg", "neighbours", "check_quality"
 )  # fmt: skip
 
 
-def save_model(folder: Path, *channels: str, kind: str = "vit", **about: Any) -> Path:
-    """A model folder with the facts that a study leaves in config.json."""
+def save_model(folder: Path, *channels: str, kind: str = "vit", told: Sequence[TableColumn] = (), **about: Any) -> Path:
+    """A model folder with the facts that a study leaves in config.json; it is ``told`` these values beside the image."""
     from sdovis import records
     from sdovis.channels.channel import channel
     from transformers import ViTImageProcessorPil
 
     model = network(kind, about.get("classes", MEANINGS))
+    if told:
+        model = _told(model, sum(each.width for each in told))
+        about["beside"] = records.plain(list(told))
     view = {
         "channels": records.plain([channel(name).facts() for name in channels or ["hmi-magnetogram"]]),
         "size_px": SIZE,

@@ -143,6 +143,7 @@ def rows(spellings: dict[str, list[str]], colours: int = 1, first: datetime = FI
                 "simulated": False,
                 "unit": "",
                 "published_part": "",
+                "beside": "",
             }
         )
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from crafted_facts import corpus_facts
 from sdovis.corpus import build, columns, examples
 from sdovis.corpus.columns import CorpusColumn
 from sdovis.corpus.observations import Observation
@@ -23,16 +24,16 @@ PARQUET = (
 
 
 def test_the_files_have_the_columns_that_others_rely_on_in_their_order():
-    schema = build._features(("alpha", "beta")).arrow_schema
+    schema = build._features(corpus_facts(classes={"alpha": "", "beta": ""})).arrow_schema
     assert ", ".join(f"{field.name} {field.type}" for field in schema) == PARQUET
-    assert SCHEMA.names == [*columns.NAMES, "simulated", "unit", "published_part"]
+    assert SCHEMA.names == [*columns.NAMES, "simulated", "unit", "published_part", "beside"]
 
 
 def test_what_a_row_tells_fills_just_the_columns_that_are_not_measured():
     row = Observation(RawRow("book", "s", 2, {}, {}), ("a.png",), "alpha", 11158, WHEN, 15.0, -20.0, None, None)
     told = examples._described(row)
     own = {column.name for column in columns.COLUMNS if not column.measured}
-    assert set(told) == own | {columns.PUBLISHED_PART.name}
+    assert set(told) == own | {columns.PUBLISHED_PART.name, columns.BESIDE_VALUES.name}
 
 
 @pytest.mark.parametrize(

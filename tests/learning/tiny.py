@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from sdovis import manifests
+from sdovis.statistics.tabular import TableColumn
 from sdovis.study import Study
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # also in the processes that the tests start
@@ -51,15 +52,35 @@ def png(codes: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def write_corpus(folder: Path, train: int = 30, validation: int = 12, test: int = 9, colours: int = 1) -> Path:
-    """A corpus folder as `sdovis prepare` leaves it; three colours are three channels of one region."""
+#: What stands beside the images of a corpus that has such values.
+TOLD = (
+    TableColumn("area", "Area", "logarithm", 0.2, centre=3.0, scale=1.5, low=0.0, high=400.0, median=20.0),
+    TableColumn("side", "Side", "category", 0.1, categories=("east", "west")),
+)
+
+
+def beside(labels: list[int], rng: np.random.Generator) -> dict[str, list[Any]]:
+    """Columns of such values: an area that tells the class in part, sometimes missing, and a side that does not."""
+    area = [None if rng.random() < 0.2 else float(rng.lognormal(2 + label, 0.5)) for label in labels]
+    side = [[None, "east", "west"][int(rng.integers(3))] for _ in labels]
+    return {"beside_area": area, "beside_side": side}
+
+
+def write_corpus(
+    folder: Path, train: int = 30, validation: int = 12, test: int = 9, colours: int = 1, *, told: bool = False
+) -> Path:
+    """A corpus folder as `sdovis prepare` leaves it; three colours are three channels of one region.
+
+    ``told``: with values beside the images.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     rng = np.random.default_rng(7)
-    with manifests.whole(folder, stage="prepare", made_from={"seed": "7"}) as beside:
-        (beside / "data").mkdir()
-        corpus_facts(size_px=SIZE, rows=train + validation + test).save(beside)
+    with manifests.whole(folder, stage="prepare", made_from={"seed": "7", "told": str(told)}) as writing:
+        (writing / "data").mkdir()
+        rows_in_all, values = train + validation + test, TOLD if told else None
+        corpus_facts(size_px=SIZE, rows=rows_in_all, beside=values).save(writing)
         for part, count in (("train", train), ("validation", validation), ("test", test)):
             labels = [i % 3 if i % 5 else 0 for i in range(count)]
             rows = {
@@ -68,8 +89,9 @@ def write_corpus(folder: Path, train: int = 30, validation: int = 12, test: int 
                 "label": labels,
                 "noaa_ar": [12000 + i for i in range(count)],
                 "group": [f"AR {12000 + i}" for i in range(count)],
+                **(beside(labels, rng) if told else {}),
             }
-            pq.write_table(pa.table(rows), beside / "data" / f"{part}-00000-of-00001.parquet", row_group_size=7)
+            pq.write_table(pa.table(rows), writing / "data" / f"{part}-00000-of-00001.parquet", row_group_size=7)
     return folder
 
 

@@ -202,13 +202,15 @@ def train(
 
 
 def _corpus_to_train_on(study: Study, folders: Folders) -> Corpus:
-    """The corpus, once the study's augmentations are known to keep its labels, and its classes allow what is asked later."""
+    """The corpus, once the study's augmentations are known to keep its labels, and it allows what is asked of it later."""
     from sdovis.corpus.build import Corpus
     from sdovis.evaluation.probabilities import check as check_what_is_asked
+    from sdovis.learning import description
 
     corpus = Corpus.load(folders.corpus)
     augmentations(study, corpus)
     check_what_is_asked(study.evaluation, corpus.classes)
+    description.told_of(study, corpus)
     return corpus
 
 

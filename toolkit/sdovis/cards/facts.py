@@ -13,6 +13,7 @@ from sdovis.cards.markdown import without_folders
 from sdovis.cards.measured import pin
 from sdovis.cards.sources import Example, Network, Storage
 from sdovis.channels.channel import ChannelFacts
+from sdovis.corpus import beside
 from sdovis.corpus.audit import Audit, Part
 from sdovis.corpus.columns import COLUMNS, CorpusColumn
 from sdovis.corpus.facts import CorpusFacts
@@ -32,6 +33,7 @@ from sdovis.learning.record import TrainingRecord
 from sdovis.manifests import Manifest
 from sdovis.readers.rows import FlareFacts
 from sdovis.statistics.bootstrap import Estimate
+from sdovis.statistics.tabular import TableColumn
 from sdovis.study import Space, Study
 from sdovis.version import __version__
 
@@ -142,7 +144,11 @@ class Headline:
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything that dataset card and model card say."""
+    """Everything that dataset card and model card say.
+
+    ``beside`` are the values beside the images, which the model is told if it is ``fused``; ``beside_strange`` counts the
+    rows of the validation and test parts whose values are unlike those of the training part.
+    """
 
     name: str
     title: str
@@ -185,6 +191,9 @@ class Facts:
     licence_link: str = ""
     doi: str = ""
     offers: Offers = Offers()
+    beside: tuple[TableColumn, ...] = ()
+    fused: bool = False
+    beside_strange: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def headline(self) -> Headline:
@@ -316,7 +325,7 @@ def gather(study: Study, run_dir: Path) -> Facts:
             audit.said,
         ),
         rejects=rejects(corpus.rejects_by_reason),
-        columns=COLUMNS,
+        columns=(*COLUMNS, *beside.columns(corpus.beside)),
         storage=sources.storage(corpus_folder),
         network=sources.network(study.backbone.id, training, config, processor),
         trainable=study.method.trainable,
@@ -339,6 +348,9 @@ def gather(study: Study, run_dir: Path) -> Facts:
         offers=Offers(
             study.publish.collection, study.publish.benchmark, study.publish.endpoint, study.publish.dashboard
         ),
+        beside=corpus.beside or (),
+        fused=study.method.beside != "none",
+        beside_strange=sources.strange(corpus_folder, corpus.beside or ()),
     )
 
 

@@ -63,7 +63,7 @@ def model_metadata(facts: Facts) -> dict[str, Any]:
     }
     card = ModelCardData(
         **_licence(facts, facts.licence),
-        library_name="transformers",
+        library_name="sdovis" if facts.fused else "transformers",
         pipeline_tag="image-classification",
         base_model=facts.network.hub_id or None,
         datasets=[where.dataset],
@@ -78,7 +78,9 @@ def model_metadata(facts: Facts) -> dict[str, Any]:
                 "output": [{"label": plain(name), "score": round(p, 4)} for name, p in example.probabilities.items()],
             }
             for example in facts.examples
-        ],
+            if not facts.fused
+        ]
+        or None,
     )
     return {key: value for key, value in card.to_dict().items() if value is not None}
 

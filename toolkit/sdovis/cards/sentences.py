@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
-from sdovis.cards import engines, explanation, parts, probabilities, skill, strange, usage
+from sdovis.cards import engines, explanation, parts, probabilities, skill, strange, told, usage
 from sdovis.cards.facts import Facts
 from sdovis.cards.markdown import Markdown, bibtex, blocks, code, count, day, lines, md, number, verbatim
 
@@ -281,6 +281,8 @@ SENTENCES: Mapping[str, Callable[[Facts], Markdown]] = {
         skill.baselines_figure,
         skill.elsewhere,
         skill.persistence,
+        told.beside,
+        told.ablation,
         probabilities.reliability,
         probabilities.brier,
         probabilities.ranking,

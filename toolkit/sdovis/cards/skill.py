@@ -20,6 +20,8 @@ BASELINES = {
     "knots and their opposite pairs, neutral line and its gradient, Schrijver's R, mixing)",
     "polarity-measures-boosted": "is gradient-boosted trees on these",
     "union-boosted": "is gradient-boosted trees on the features of all the others",
+    "beside": "is a logistic regression on the values beside the image, which none of the others are given",
+    "beside-boosted": "is gradient-boosted trees on these",
 }
 
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sdovis.corpus import beside
 from sdovis.corpus.split import PARTS
 from sdovis.learning.model_files import ConfigFile, ProcessorFile
 from sdovis.learning.record import TrainingRecord
+from sdovis.statistics.tabular import TableColumn
 
 #: Names of files may have 255 bytes; a class has a number besides.
 LONGEST_SLUG = 60
@@ -73,6 +75,17 @@ def storage(folder: Path) -> Storage:
             download += path.stat().st_size
         splits[part] = (rows, size)
     return Storage(features, splits, download, sum(size for _, size in splits.values()))
+
+
+def strange(folder: Path, given: Sequence[TableColumn]) -> dict[str, int]:
+    """Of values beside the images: name -> rows of validation and test whose value is unlike those of the training part."""
+    import pyarrow.dataset as ds
+
+    if not given:
+        return {}
+    files = [path for part in PARTS[1:] for path in sorted((folder / "data").glob(f"{part}-*.parquet"))]
+    columns = [beside.PREFIX + each.name for each in given]
+    return beside.strange(given, ds.dataset(files, format="parquet").to_table(columns=columns).to_pandas())
 
 
 def network(given_id: str | None, training: TrainingRecord, config: ConfigFile, processor: ProcessorFile) -> Network:

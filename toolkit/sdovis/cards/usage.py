@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sdovis.cards import told
 from sdovis.cards.facts import Facts
 from sdovis.cards.markdown import Markdown, blocks, code, lines, md, number, verbatim
 
@@ -93,15 +94,17 @@ def _files(facts: Facts) -> list[str]:
 def classify_files(facts: Facts) -> Markdown:
     """A line of Python that classifies image files with ``sdovis.pipeline``."""
     files = ", ".join(_files(facts))
-    return Markdown(f"print(classify(({files})))" if len(facts.channels) > 1 else f"print(classify({files}))")
+    image = f"({files})" if len(facts.channels) > 1 else files
+    return Markdown(f"print(classify({', '.join(filter(None, [image, told.given(facts)]))}))")
 
 
 def ask_space(facts: Facts) -> Markdown:
     """Lines of Python that send image files to a Space to be classified."""
     files = [f"handle_file({file})" for file in _files(facts)]
+    beside = f"**{told.for_the_page(facts)}, " if facts.fused else ""
     if len(files) == 1:
-        return Markdown(f'answer = client.predict({files[0]}, api_name="/classify")')
-    return lines(f"files = [{', '.join(files)}]", 'answer = client.predict(files, api_name="/classify")')
+        return Markdown(f'answer = client.predict({files[0]}, {beside}api_name="/classify")')
+    return lines(f"files = [{', '.join(files)}]", f'answer = client.predict(files, {beside}api_name="/classify")')
 
 
 def upload(facts: Facts) -> Markdown:

@@ -34,11 +34,11 @@ from sdovis.corpus.facts import count_reasons, count_spellings, published_reason
 from sdovis.corpus.shortcuts import shortcuts
 from sdovis.corpus.split import PARTS
 from sdovis.errors import BadInput, Problem
-from sdovis.evaluation import parity, strangers
+from sdovis.evaluation import ablation, parity, strangers
 from sdovis.evaluation import probabilities as probable
 from sdovis.evaluation.elsewhere import PLACE, SEEN, Elsewhere, seen
 from sdovis.evaluation.explanation import FOLDER, TABLE, Explanation, chosen, map_tests, random_areas
-from sdovis.evaluation.facts import Latency, LongitudeBin, ScoreFacts, ValidationScore
+from sdovis.evaluation.facts import Ablation, Latency, LongitudeBin, ScoreFacts, ValidationScore
 from sdovis.evaluation.metrics import spec
 from sdovis.evaluation.mistakes import most_confident
 from sdovis.evaluation.persistence import persistence
@@ -326,9 +326,18 @@ def _scores(
         decision=saved.decision and probable.decision(answers, given.held_back, given.asked, **draws),
         shift=saved.shift and probable.shift(answers, given.asked, prior, specs, **draws),
         persistence=saved.persistence and persistence(rows[test], predicted[test], k, **draws),
+        ablation=saved.ablation and _ablation(folder, rows, k, draws),
         strata=strata(rows[test], predicted[test], k, given.footprint_deg, **draws),
         effective_regions=saved.effective_regions and effective_regions(groups),
     )
+
+
+def _ablation(folder: Path, rows: pd.DataFrame, k: int, draws: Mapping[str, Any]) -> Ablation:
+    """The comparison of the three heads from what each predicted."""
+    table, test = pd.read_parquet(folder / ablation.TABLE), (rows["split"] == "test").to_numpy()
+    if table["id"].tolist() != rows["id"].tolist():
+        raise BadInput(Problem("rows differ from the corpus", "run sdovis evaluate", str(folder / ablation.TABLE)))
+    return ablation.ablation(table[test], rows[test], k, **draws)
 
 
 def _by_longitude(rows: pd.DataFrame, truth: NDArray[Any], predicted: NDArray[Any], k: int) -> Iterator[LongitudeBin]:

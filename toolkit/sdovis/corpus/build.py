@@ -19,8 +19,8 @@ from PIL import Image
 
 from sdovis import manifests, plugins
 from sdovis.corpus import audit as audits
+from sdovis.corpus import beside, units
 from sdovis.corpus import rejects as left_out
-from sdovis.corpus import units
 from sdovis.corpus.audit import Audit
 from sdovis.corpus.catalog import REJECT_COLUMNS, Catalog, catalog, image_inventory
 from sdovis.corpus.columns import COLUMNS
@@ -34,6 +34,7 @@ from sdovis.fetching import orders
 from sdovis.images.keywords import Keywords
 from sdovis.manifests import Manifest
 from sdovis.readers.rows import RawRow
+from sdovis.statistics.tabular import TableColumn
 from sdovis.study import Study, reader
 from sdovis.version import __version__
 
@@ -215,10 +216,13 @@ def build_undivided(
     refused: Callable[[pd.DataFrame], NDArray[np.object_]],
     *,
     classes: tuple[str, ...],
+    told: tuple[TableColumn, ...] | None = None,
     origin: Mapping[str, str],
     progress: bool = True,
 ) -> Corpus:
     """Make a corpus whose rows are all in the part test, to score a model that knows ``classes``.
+
+    The model is ``told`` these values beside the image, with what its own training part says of them.
 
     ``refused`` gives the reason to leave out each row of a catalog, or ''. Otherwise as `build`. Raises `BadInput`
     also for a class that is not among ``classes``, and if no row is left.
@@ -234,7 +238,8 @@ def build_undivided(
             counts = ", ".join(f"{n} rows: {reason}" for reason, n in pd.Series(reasons).value_counts().items())
             raise BadInput(Problem(f"no row is left: {counts}", "name a source of other regions", study.name))
         rejects = _rejects(found, reasons != "", reasons[reasons != ""])
-        facts = CorpusFacts.of(study, found.scheme, kept, rejects, found.notices, classes)
+        kept = beside.expanded(study, kept)
+        facts = CorpusFacts.of(study, found.scheme, kept, rejects, found.notices, classes, told)
     except BadInput:
         shards.remove()
         raise
@@ -266,12 +271,12 @@ def _write(
     origin: Mapping[str, str],
 ) -> None:
     """Write the corpus whole, and remove the shards."""
-    with manifests.whole(folder, stage="prepare", made_from=origin) as beside:
-        _write_parquet(kept, shards, tuple(facts.classes), beside / "data")
-        facts.save(beside)
+    with manifests.whole(folder, stage="prepare", made_from=origin) as writing:
+        _write_parquet(kept, shards, facts, writing / "data")
+        facts.save(writing)
         if checked is not None:
-            checked.save(beside)
-        left_out.write(rejects, beside)
+            checked.save(writing)
+        left_out.write(rejects, writing)
     shards.remove()
 
 
@@ -289,7 +294,9 @@ def _divided(
     order = keys.sort_values(["part", "observed", "id"], kind="stable").index
     kept = found.rows.iloc[order].assign(split=part[order], group=assignment.group[order])
     kept = kept.reset_index(drop=True)
-    facts = CorpusFacts.of(study, found.scheme, kept, rejects, found.notices)
+    kept = beside.expanded(study, kept)
+    told = beside.refuse_given_away(study, kept, study.study.seed)
+    facts = CorpusFacts.of(study, found.scheme, kept, rejects, found.notices, beside=beside.fitted(study, kept))
     bits = study.split.near_duplicate_bits
     checked = audits.audit(
         kept,
@@ -302,7 +309,7 @@ def _divided(
         said=giving_away(kept, raw),
         seed=study.study.seed,
     )
-    return kept, rejects, replace(facts, notices=(*found.notices, *checked.said) or None), checked
+    return kept, rejects, replace(facts, notices=(*found.notices, *checked.said, *told) or None), checked
 
 
 def _rejects(found: Catalog, gone: NDArray[np.bool_], reasons: Sequence[str] | NDArray[np.object_]) -> pd.DataFrame:
@@ -317,12 +324,13 @@ def _rejects(found: Catalog, gone: NDArray[np.bool_], reasons: Sequence[str] | N
     return pd.concat([table for table in (found.rejects, left_out) if len(table)] or [found.rejects])
 
 
-def _write_parquet(rows: pd.DataFrame, shards: Shards, classes: tuple[str, ...], folder: Path) -> None:
+def _write_parquet(rows: pd.DataFrame, shards: Shards, facts: CorpusFacts, folder: Path) -> None:
     """Write the files of the parts, some rows at a time, so that memory does not grow with the corpus."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = _features(classes).arrow_schema
+    classes = tuple(facts.classes)
+    schema = _features(facts).arrow_schema
     folder.mkdir()
     for part in PARTS:
         table = rows[rows["split"] == part]
@@ -336,15 +344,15 @@ def _write_parquet(rows: pd.DataFrame, shards: Shards, classes: tuple[str, ...],
                     file.write_table(_group(light, heavy, classes, schema, pa))
 
 
-def _features(classes: tuple[str, ...]) -> Any:
+def _features(facts: CorpusFacts) -> Any:
     import datasets
 
     kinds = {
         "text": datasets.Value("string"), "integer": datasets.Value("int64"), "number": datasets.Value("float64"),
         "time": datasets.Value("timestamp[ms, tz=UTC]"), "image": datasets.Image(),
-        "class": datasets.ClassLabel(names=list(classes)),
+        "class": datasets.ClassLabel(names=list(facts.classes)),
     }  # fmt: skip
-    return datasets.Features({column.name: kinds[column.kind] for column in COLUMNS})
+    return datasets.Features({column.name: kinds[column.kind] for column in (*COLUMNS, *beside.columns(facts.beside))})
 
 
 def _group(light: pd.DataFrame, heavy: Any, classes: tuple[str, ...], schema: Any, pa: Any) -> Any:

@@ -84,6 +84,8 @@ COLUMNS = (
 SIMULATED = CorpusColumn("simulated", "flag", "whether the image says that it was simulated", measured=True)
 #: Known for each row until the rows are divided.
 PUBLISHED_PART = CorpusColumn("published_part", "text", "the part that the data set's publisher put the row in")
+#: Known for each row until the corpus is written, which has a column for each of them.
+BESIDE_VALUES = CorpusColumn("beside", "text", "the values beside the image, JSON")
 #: Known for each row until the groups are made of it.
 UNIT = CorpusColumn("unit", "text", "every region and HARP that row and header name", measured=True)
 

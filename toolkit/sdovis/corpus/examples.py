@@ -224,6 +224,7 @@ def _described(row: Observation) -> dict[str, Any]:
         "source_row": row.raw.row,
         "image_file": "; ".join(row.images),
         "published_part": row.part,
+        "beside": row.beside,
         "extra": json.dumps(row.raw.extra, sort_keys=True, ensure_ascii=False) if row.raw.extra else "",
     }
 

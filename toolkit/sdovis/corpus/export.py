@@ -14,6 +14,7 @@ import pandas as pd
 
 from sdovis import disk
 from sdovis.corpus import rejects
+from sdovis.corpus.beside import PREFIX
 from sdovis.corpus.build import Corpus
 from sdovis.corpus.columns import POSITIONS
 from sdovis.errors import BadInput, Conflict, Problem
@@ -70,7 +71,9 @@ def _table(rows: pd.DataFrame, study: Study) -> list[Row]:
     extras = [json.loads(text) if text else {} for text in rows.get("extra", [""] * len(rows))]
     label = study.source.columns.label
     known = {"Image", "Image 2", "Image 3", "Observed (UTC)", "NOAA AR", "Part", label, *_POSITIONS}
-    joined = [name for name in dict.fromkeys(name for extra in extras for name in extra) if name not in known]
+    beside = {of: PREFIX + name for name, (_, of) in study.source.columns.beside.named.items() if of not in known}
+    others = dict.fromkeys([*(name for extra in extras for name in extra), *beside])
+    joined = [name for name in others if name not in known]
     table = []
     for row, extra in zip(rows.to_dict("records"), extras, strict=True):
         names = row["image_file"].split("; ")
@@ -78,6 +81,7 @@ def _table(rows: pd.DataFrame, study: Study) -> list[Row]:
         cells["Observed (UTC)"] = row["observed"].to_pydatetime().replace(tzinfo=None)
         cells["NOAA AR"] = None if pd.isna(row["noaa_ar"]) else int(row["noaa_ar"])
         named = {label: _label(row["label_text"])} | {name: _value(extra.get(name, "")) for name in joined}
+        named |= {name: None if pd.isna(row[column]) else row[column] for name, column in beside.items()}
         leading = [*(name for name in _LEADING if name in named), *([] if label in _LEADING else [label])]
         cells |= {name: named[name] for name in leading}
         cells |= {name: None if pd.isna(row[column]) else float(row[column]) for name, column in _POSITIONS.items()}

@@ -17,6 +17,7 @@ from sdovis.fetching import ledger, orders
 from sdovis.fetching.ledger import ArchiveFacts
 from sdovis.labels.schemes import LabelScheme, SchemeFacts
 from sdovis.readers.rows import FlareFacts
+from sdovis.statistics.tabular import TableColumn
 from sdovis.study import Study, reader
 
 FILE = "corpus.json"
@@ -28,7 +29,8 @@ class CorpusFacts:
 
     ``spellings`` counts how each class is written; ``view`` says what a picture shows; ``flares`` is given if the labels
     were made from a flare list, ``notices`` if the reader or the audit has something to say, ``rows_without_region`` if
-    rows name no region though those of their class have one, ``fetched`` if files came by `sdovis fetch`.
+    rows name no region though those of their class have one, ``fetched`` if files came by `sdovis fetch`, ``beside`` if
+    values stand beside the images: what the training part says of them.
     """
 
     study: str
@@ -44,6 +46,7 @@ class CorpusFacts:
     notices: tuple[str, ...] | None = None
     rows_without_region: int | None = None
     fetched: tuple[ArchiveFacts, ...] | None = None
+    beside: tuple[TableColumn, ...] | None = None
 
     @classmethod
     def of(
@@ -54,6 +57,7 @@ class CorpusFacts:
         rejects: pd.DataFrame,
         notices: tuple[str, ...] = (),
         classes: Sequence[str] | None = None,
+        beside: tuple[TableColumn, ...] | None = None,
     ) -> CorpusFacts:
         """The facts of rows ``kept`` (columns label, a class name, label_text, group, simulated, observed) and ``rejects``.
 
@@ -81,6 +85,7 @@ class CorpusFacts:
             notices=notices or None,
             rows_without_region=int(units.lacking(kept, scheme).sum()) or None,
             fetched=ledger.facts(study.source.root, orders.fetched_for(study)) or None,
+            beside=beside,
         )
 
     def save(self, folder: Path) -> None:

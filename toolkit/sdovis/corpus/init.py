@@ -272,7 +272,7 @@ def _write(
     quote = partial(json.dumps, ensure_ascii=False)
     limit = "" if {"longitude_deg", "location", "x_px"} & found.columns.keys() else "# "
     columns = "\n".join(f"{name} = {quote(heading)}" for name, heading in found.columns.items())
-    unknown = [name for name in Columns.model_fields if name not in found.columns]
+    unknown = [name for name in Columns.model_fields if name not in (*found.columns, "beside")]
     if unknown:
         columns += f"\n# not found; add them if the workbook has them: {', '.join(unknown)}"
     columns += "".join(f"\n# CHECK: {' '.join(remark.split())}" for remark in found.remarks)

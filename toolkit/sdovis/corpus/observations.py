@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from sdovis.channels.place import Position
-from sdovis.corpus import headings
+from sdovis.corpus import beside, headings
 from sdovis.errors import BadInput, Problem, UnreadableImage
 from sdovis.images.address import Address
 from sdovis.images.images import located
@@ -39,7 +39,8 @@ class Observation:
 
     ``noaa_ar`` is the region that the row or, if it names none, the image's header names; ``several`` if these are more than
     one. ``harp`` is the header's HARP. ``carrington_deg`` is a longitude that becomes Stonyhurst's once the image's time is
-    known. ``part`` is the one that the data set's publisher put the row in, '' if the study does not ask.
+    known. ``part`` is the one that the data set's publisher put the row in, '' if the study does not ask; ``beside`` has the
+    values beside the image, as `corpus.beside.read` gives them.
     """
 
     raw: RawRow
@@ -55,6 +56,7 @@ class Observation:
     harp: int | None = None
     carrington_deg: float | None = None
     part: str = ""
+    beside: str = ""
 
     @property
     def image(self) -> str:
@@ -126,6 +128,7 @@ def understand(study: Study, rows: Iterable[RawRow], scheme: LabelScheme) -> Sor
             *_position(raw, turning, misplaced),
             several=named if len(named) > 1 else (),
             part=_part(raw, problems) if study.split.method == "published" else "",
+            beside=beside.read(study, raw, problems),
         )
         if turning == "carrington":
             observation = replace(observation, longitude_deg=None, carrington_deg=observation.longitude_deg)

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sdovis import disk
-from sdovis.corpus.columns import COLUMNS, PUBLISHED_PART, SIMULATED, UNIT, Kind
+from sdovis.corpus.columns import BESIDE_VALUES, COLUMNS, PUBLISHED_PART, SIMULATED, UNIT, Kind
 from sdovis.corpus.observations import Reject, Sorted
 from sdovis.errors import Problem
 from sdovis.readers.rows import RawRow
@@ -35,7 +35,9 @@ _ARROW: Mapping[Kind, pa.DataType] = {
     "text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "time": pa.timestamp("us", tz="UTC"),
     "image": pa.binary(), "class": pa.string(), "flag": pa.bool_(),
 }  # fmt: skip
-SCHEMA = pa.schema({column.name: _ARROW[column.kind] for column in (*COLUMNS, SIMULATED, UNIT, PUBLISHED_PART)})
+SCHEMA = pa.schema(
+    {column.name: _ARROW[column.kind] for column in (*COLUMNS, SIMULATED, UNIT, PUBLISHED_PART, BESIDE_VALUES)}
+)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sdovis.channels.channel import Channel
-from sdovis.corpus import measures
+from sdovis.corpus import beside, measures
 from sdovis.corpus.build import Corpus
 from sdovis.statistics import shallow, skill
 
@@ -40,31 +40,44 @@ def predictions(
     ``...-boosted``: gradient-boosted trees on the same. ``union-boosted``: on all of these features together. All are
     weighted to balance the classes and fitted on the training part; the validation part, which shares no region with
     it, chooses penalty or trees. If the model was ``learned_from`` both, what was chosen is then fitted on both, too.
+    ``beside`` and ``beside-boosted``, where the study names values beside the images: the same two on these alone.
     Features of the corpus are ``kept`` in a folder, if there is one, for the next source.
     """
     shown = on or corpus
-    labels = corpus.rows["label"].to_numpy()
-    parts = {name: (corpus.rows["split"] == name).to_numpy() for name in ("train", "validation")}
-    parts["learned"] = corpus.rows["split"].isin(list(learned_from)).to_numpy()
     tables = measures.tables(corpus, channels) if kept is None else measures.tables_once(corpus, channels, kept)
     asked = tables if on is None else measures.tables(on, channels)
-    fit = partial(_best, labels=labels, parts=parts, n_classes=len(corpus.classes))
+    fit = fitting(corpus, learned_from)
+    learned = corpus.rows.loc[corpus.rows["split"].isin(list(learned_from)), "label"]
     found: dict[str, Any] = {"id": shown.rows["id"]}
-    found["majority"] = np.full(len(shown.rows), np.bincount(labels[parts["learned"]]).argmax())
+    found["majority"] = np.full(len(shown.rows), np.bincount(learned).argmax())
     for name, table in tables.items():
-        found[name] = fit(_linear(), table, asked[name])
+        found[name] = fit(linear(), table, asked[name])
         if name in measures.MEASURED:
             found[f"{name}-boosted"] = fit(_boosted(), table, asked[name])
     if any(name in measures.MEASURED for name in tables):
         found["union-boosted"] = fit(_boosted(), _union(tables), _union(asked))
+    if told := corpus.facts.beside:
+        values, theirs = beside.encoded(told, corpus.rows), beside.encoded(told, shown.rows)
+        found["beside"] = fit(linear(), values, theirs)
+        found["beside-boosted"] = fit(_boosted(), values, theirs)
     return pd.DataFrame(found)
+
+
+def fitting(corpus: Corpus, learned_from: Sequence[str]) -> Callable[..., NDArray[np.int64]]:
+    """What fits candidates to a table of the corpus' rows, as `_best` does, and predicts the rows of another.
+
+    The best candidate is fitted again if it is to be ``learned_from`` more than the training part.
+    """
+    parts = {name: (corpus.rows["split"] == name).to_numpy() for name in ("train", "validation")}
+    parts["learned"] = corpus.rows["split"].isin(list(learned_from)).to_numpy()
+    return partial(_best, labels=corpus.rows["label"].to_numpy(), parts=parts, n_classes=len(corpus.classes))
 
 
 def _union(tables: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
     return np.concatenate(list(tables.values()), axis=1)
 
 
-def _linear() -> Iterator[Any]:
+def linear() -> Iterator[Any]:
     """Logistic regressions, from the strongest penalty to the weakest."""
     return (shallow.logistic(inverse, max_iter=300) for inverse in INVERSE_PENALTIES)
 

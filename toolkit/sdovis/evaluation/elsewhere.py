@@ -8,7 +8,7 @@ and counted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from sdovis.evaluation import scores, strangers
 from sdovis.evaluation.facts import ScoreFacts
 from sdovis.evaluation.strangers import FamiliarityFacts
 from sdovis.readers.rows import RawRow
-from sdovis.study import Images, Study
+from sdovis.study import Beside, Images, Study
 
 #: The folder of a run that holds a folder for each other source.
 PLACE = "on"
@@ -102,12 +102,27 @@ def seen_as_trained(study: Study, other: Study) -> Study:
             f"its images are {', '.join(other.images.channels)}, but the model sees {', '.join(study.images.channels)}"
         )
         raise BadInput(Problem(what, "name a study of images of the model's channel", other.name))
+    if unlike := list(_told_otherwise(study.source.columns.beside, other.source.columns.beside)):
+        hint = "name the same values in [source.columns.beside]"
+        raise BadInput(Problem(each, hint, other.name) for each in unlike)
     limits = [limit for limit in (study.images.max_longitude_deg, other.images.max_longitude_deg) if limit is not None]
     of_files = {"center_px", "arcsec_per_px", "native_px", "orientation"}
     of_files |= {"check_pointing", "check_quality", "check_names"}
     given = study.images.model_dump() | other.images.model_dump(include=of_files)
     images = Images.model_validate(given | {"max_longitude_deg": min(limits, default=None)})
     return other.model_copy(update={"images": images, "method": study.method})
+
+
+def _told_otherwise(own: Beside, other: Beside) -> Iterator[str]:
+    """What the other source lacks of the values beside the images, or takes for another kind."""
+    theirs = {name: kind for name, (kind, _) in other.named.items()}
+    for name, (kind, _) in own.named.items():
+        if name not in theirs:
+            yield f"its rows have no {name} beside the image, which the study names"
+        elif theirs[name] != kind:
+            yield f"its {name} beside the image is a {theirs[name]}, but the study's is a {kind}"
+    if more := sorted(theirs.keys() - own.named.keys()):
+        yield f"it names {', '.join(more)} beside the image, which the study does not"
 
 
 def made_from(study: Study, corpus: Corpus, model: manifests.Manifest, other: Mapping[str, str]) -> dict[str, str]:
@@ -136,8 +151,9 @@ def evaluate(
     specs = scores.chosen(study, corpus)
     beside = folder.with_name(f".corpus-of-{folder.name}")
     found = build.build_undivided(
-        other, beside, rows, partial(seen, corpus=corpus), classes=corpus.classes, origin=origin, progress=progress
-    )
+        other, beside, rows, partial(seen, corpus=corpus), classes=corpus.classes, told=corpus.facts.beside, origin=origin,
+        progress=progress,
+    )  # fmt: skip
     table = scores.predictions(found, model_folder, progress=progress)
     rivals = scores.rivals_of(study, corpus, model_folder, found) if study.evaluation.baselines else None
     timed = scores.latency(found, model_folder)

@@ -23,10 +23,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sdovis import figures, inference, manifests, records
+from sdovis.corpus import beside
 from sdovis.corpus.build import Corpus
 from sdovis.evaluation import maps, mistakes, perturbation, sheets
 from sdovis.evaluation.facts import Resampling
 from sdovis.evaluation.mistakes import Mistake
+from sdovis.learning import description
 from sdovis.statistics.bootstrap import Estimate, bootstrap_sums
 from sdovis.study import Study
 
@@ -219,23 +221,27 @@ def _tested(
     import torch
     from tqdm.auto import tqdm
 
-    from sdovis.learning import loader
+    from sdovis.learning import fusion, loader
 
     untrained, answers = _untrained(model, seed).to(device), loader.table(processor).to(device)
+    columns = description.beside_of(model.config)
+    values = beside.encoded(columns, corpus.rows) if columns else None
     rng = np.random.default_rng((seed, len(PARTS)))
     rows: list[dict[str, Any]] = []
     kept: dict[int, dict[str, NDArray[np.float64]]] = {}
     for at in tqdm(places, desc="explain", unit="image", disable=not progress, dynamic_ncols=True):
         codes = torch.from_numpy(loader.decode([corpus.pictures[int(at)]], processor)).to(device)
         seen, told = loader.normalised(codes, answers), corpus.rows.loc[at, ["id", "group", "split"]].to_dict()
-        with torch.inference_mode():
-            target = model(seen).logits.argmax(dim=1)
-        known = _maps(model, seen, target)
-        # The correlation is reported for the test part alone.
-        anew = _maps(untrained, seen, target) if told["split"] == "test" else {}
-        shape = maps.grid(model, seen)
-        ranked = perturbation.orders(np.stack([*known.values(), rng.random(shape)]))
-        areas = perturbation.areas(model, seen[0], int(target), ranked, shape)
+        beside_it = None if values is None else values[[at]]
+        with fusion.held(model, beside_it), fusion.held(untrained, beside_it):
+            with torch.inference_mode():
+                target = model(seen).logits.argmax(dim=1)
+            known = _maps(model, seen, target)
+            # The correlation is reported for the test part alone.
+            anew = _maps(untrained, seen, target) if told["split"] == "test" else {}
+            shape = maps.grid(model, seen)
+            ranked = perturbation.orders(np.stack([*known.values(), rng.random(shape)]))
+            areas = perturbation.areas(model, seen[0], int(target), ranked, shape)
         for name, (deletion, insertion) in zip([*known, CHANCE], areas, strict=True):
             alike = _rank_correlation(known[name], anew[name]) if name in anew else np.nan
             rows.append({**told, "map": name, "deletion": deletion, "insertion": insertion, "untrained": alike})

@@ -156,6 +156,17 @@ class Persistence:
 
 
 @dataclass(frozen=True)
+class Ablation:
+    """Balanced accuracies of three heads on the image's features, on the table and on both, and their paired differences.
+
+    See `evaluation.ablation`, which fits them.
+    """
+
+    scores: Mapping[str, Estimate]
+    differences: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
 class ValidationScore:
     """The validation part's score, for comparison with the test part's."""
 
@@ -233,6 +244,7 @@ class ScoreFacts:
     decision: Decision | None = None
     shift: Shift | None = None
     persistence: Persistence | None = None
+    ablation: Ablation | None = None
 
     @property
     def weakest(self) -> Stratum | None:

@@ -14,16 +14,18 @@ from numpy.typing import NDArray
 
 from sdovis import inference, manifests, plugins
 from sdovis.channels.channel import Channel, channel
+from sdovis.corpus import beside
 from sdovis.corpus.build import Corpus
 from sdovis.corpus.duplicates import footprint_deg
 from sdovis.errors import BadInput, Problem
-from sdovis.evaluation import baselines, metrics, strangers, strata
+from sdovis.evaluation import ablation, baselines, metrics, strangers, strata
 from sdovis.evaluation import probabilities as probable
 from sdovis.evaluation.facts import Latency, LongitudeBin, Resampling, ScoreFacts, ValidationScore
 from sdovis.evaluation.metrics import MetricSpec
 from sdovis.evaluation.persistence import persistence
 from sdovis.evaluation.probabilities import Answers
 from sdovis.evaluation.strangers import FamiliarityFacts
+from sdovis.learning import backbones, description
 from sdovis.learning.losses import prior as prior_of
 from sdovis.learning.plan import first_folder
 from sdovis.statistics import skill
@@ -74,18 +76,21 @@ def evaluate(study: Study, corpus: Corpus, model_folder: Path, folder: Path, *, 
     table = predictions(corpus, model_folder, progress=progress)
     before = _by_the_first(corpus, model_folder, model, progress) if study.method.learns_from_validation else None
     rivals = rivals_of(study, corpus, model_folder) if study.evaluation.baselines else None
+    heads = ablation.predictions(corpus, model_folder, study.method.learned_from)
     timed = latency(corpus, model_folder)
     facts = scored(
         study, corpus.classes, specs, part="test", table=table, rows=corpus.rows, rivals=rivals,
         climatology=shares(corpus, study.method.learned_from),
         held_back=table[(table["split"] == "validation").to_numpy()] if before is None else before,
-        seconds=timed["seconds"].to_numpy(),
+        seconds=timed["seconds"].to_numpy(), heads=heads,
     )  # fmt: skip
-    with manifests.whole(folder, stage="evaluate", made_from=made_from(study, corpus, model)) as beside:
+    with manifests.whole(folder, stage="evaluate", made_from=made_from(study, corpus, model)) as writing:
         if before is not None:
-            before.to_parquet(beside / HELD_BACK, index=False)
-        write(beside, facts, table, timed, rivals)
-        strangers.write(beside, table, model_folder, facts.bootstrap, corpus)
+            before.to_parquet(writing / HELD_BACK, index=False)
+        if heads is not None:
+            heads.to_parquet(writing / ablation.TABLE, index=False)
+        write(writing, facts, table, timed, rivals)
+        strangers.write(writing, table, model_folder, facts.bootstrap, corpus)
     return Scores.load(folder)
 
 
@@ -124,9 +129,9 @@ def predictions(corpus: Corpus, model_folder: Path, *, progress: bool = True, pa
 
     Also unfamiliarity, if the model can tell.
     """
-    pictures = corpus.pictures_of(part) if part else corpus.pictures
-    scored = inference.scored(model_folder, pictures, progress=progress)
-    table = (corpus.part(part) if part else corpus.rows)[["id", "group", "split", "label"]].copy()
+    pictures, rows = (corpus.pictures_of(part), corpus.part(part)) if part else (corpus.pictures, corpus.rows)
+    scored = inference.scored(model_folder, pictures, table=told(model_folder, rows), progress=progress)
+    table = rows[["id", "group", "split", "label"]].copy()
     for index, name in enumerate(corpus.classes):
         table[f"prob_{name}"] = scored.probabilities[:, index]
     if scored.unfamiliarity is not None:
@@ -134,11 +139,18 @@ def predictions(corpus: Corpus, model_folder: Path, *, progress: bool = True, pa
     return table
 
 
+def told(model_folder: Path, rows: pd.DataFrame) -> NDArray[np.float32] | None:
+    """(N, W): what a model is told beside the images of ``rows``; None if it is told nothing."""
+    columns = description.beside_of(backbones.load_config(model_folder))
+    return beside.encoded(columns, rows) if columns else None
+
+
 def latency(corpus: Corpus, model_folder: Path) -> pd.DataFrame:
     """id and seconds of some test images, classified one at a time."""
     timed = np.flatnonzero(corpus.rows["split"] == "test")[:LATENCY_IMAGES]
-    seconds = inference.latency(model_folder, [corpus.pictures[i] for i in timed])
-    return pd.DataFrame({"id": corpus.rows["id"].to_numpy()[timed], "seconds": seconds})
+    rows = corpus.rows.iloc[timed]
+    seconds = inference.latency(model_folder, [corpus.pictures[i] for i in timed], table=told(model_folder, rows))
+    return pd.DataFrame({"id": rows["id"].to_numpy(), "seconds": seconds})
 
 
 def shares(corpus: Corpus, learned_from: Sequence[str]) -> NDArray[np.float64]:
@@ -171,11 +183,12 @@ def scored(
     climatology: NDArray[np.float64],
     held_back: pd.DataFrame,
     seconds: NDArray[np.float64],
+    heads: pd.DataFrame | None = None,
 ) -> ScoreFacts:
     """The facts of the test rows of ``table`` (see `predictions`), ``rows`` and ``rivals``, which are in the same order.
 
     ``part`` says what the test rows are; ``climatology`` has each class's share where the model learned; ``held_back`` are
-    the run's validation rows, by which thresholds are chosen.
+    the run's validation rows, by which thresholds are chosen; ``heads`` as `ablation.predictions` gives them.
     """
     test = (table["split"] == "test").to_numpy()
     answers, validation = Answers.of(table[test], classes), Answers.of(held_back, classes)
@@ -223,6 +236,7 @@ def scored(
         decision=probable.decision(answers, validation, study.evaluation, **draws),
         shift=probable.shift(answers, study.evaluation, prior, specs, **draws),
         persistence=persistence(rows[test], predicted, k, **draws),
+        ablation=None if heads is None else ablation.ablation(heads[test], rows[test], k, **draws),
         strata=strata.strata(rows[test], predicted, k, side, **draws),
         effective_regions=strata.effective_regions(groups),
     )

@@ -26,7 +26,7 @@ from sdovis.corpus.build import Corpus
 from sdovis.corpus.png import png_files
 from sdovis.errors import BadInput
 from sdovis.evaluation.facts import Resampling
-from sdovis.learning import backbones, description
+from sdovis.learning import backbones, description, fusion
 from sdovis.learning.familiarity import Familiarity, Limit
 from sdovis.simulation import strangers
 from sdovis.statistics.bootstrap import Estimate, bootstrap_sums
@@ -141,7 +141,11 @@ def scored(corpus: Corpus, model_folder: Path, seed: int) -> pd.DataFrame:
                 shown.append(png_files(codes[None])[0])
     table = pd.DataFrame(rows, columns=["case", "refused"])
     table[COLUMN] = np.nan
-    table.loc[~table["refused"], COLUMN] = inference.scored(model_folder, shown, progress=False).unfamiliarity
+    engine = inference.TorchEngine(model_folder)
+    # Only features count here, and they do not depend on what stands beside a picture.
+    blank = fusion.blank(engine.model, len(shown))
+    scored = inference.scored(model_folder, shown, table=blank, engine=engine, progress=False)
+    table.loc[~table["refused"], COLUMN] = scored.unfamiliarity
     return table
 
 

@@ -8,25 +8,33 @@ from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sdovis import inference
 from sdovis.cards.metadata import score_metrics
+from sdovis.corpus.beside import PREFIX
 from sdovis.errors import BadInput, HubFailure, Problem, SdovisError
 from sdovis.evaluation.facts import ScoreFacts
 from sdovis.evaluation.metrics import spec
 from sdovis.evaluation.probabilities import Answers
 from sdovis.hub.remote import Hub
+from sdovis.inference import values
+from sdovis.learning import description
 from sdovis.release.assembly import KINDS, README
 from sdovis.release.request import Say
 from sdovis.statistics.bootstrap import Estimate, cluster_bootstrap
+from sdovis.statistics.tabular import TableColumn
 
 #: How much a probability may differ on another machine, in fp32. The page says its own in as many digits.
 TOLERANCE = 1e-3
@@ -90,9 +98,10 @@ def reproduce(
         if found:  # the predictions are of other rows, and scores of these would say nothing
             return Reproduced(name, pin, 0, (), 0, tuple(found), ())
         say(f"loading the model {name} at {pin}")
-        classify = _loaded(f"the model {name}", lambda: _pipeline(hub, name, commits["model"], folder / "models"))
+        told = _told(hub, name, pin)
+        classify = _loaded(f"the model {name}", lambda: _pipeline(hub, name, commits["model"], folder / "models", told))
         say(f"classifying {len(test)} test images")
-        probabilities = _probabilities(classify, test, scores.classes)
+        probabilities = _probabilities(classify, test, scores.classes, told)
         of_test = said[(said["split"] == "test").to_numpy()].reset_index(drop=True)
         found += _predictions(probabilities, of_test, scores.classes)
         found += _scores(probabilities, of_test, scores, (folder / README).read_text(encoding="utf-8"))
@@ -100,7 +109,7 @@ def reproduce(
         if space and pin == shown:
             say(f"asking the Space {name}")
             asked = min(ASKED, len(test))
-            found += _page(hub, name, test, probabilities, scores.classes, asked)
+            found += _page(hub, name, test, probabilities, scores.classes, asked, told)
         elif space:
             notes.append(f"the Space shows {shown}, so its page was not asked about {pin}")
     return Reproduced(name, pin, len(test), tuple(scores.model), asked, tuple(found), tuple(notes))
@@ -150,8 +159,17 @@ def _dataset(hub: Hub, name: str, commit: str, cache: Path) -> Any:
     return datasets.load_dataset(name, revision=commit, token=hub.api.token, cache_dir=str(cache))
 
 
-def _pipeline(hub: Hub, name: str, commit: str, cache: Path) -> Any:
+def _told(hub: Hub, name: str, pin: str) -> tuple[TableColumn, ...]:
+    """What the model is told beside the image."""
+    config = json.loads(hub.content("model", name, "config.json", pin))
+    return description.beside_of(SimpleNamespace(sdovis=config.get("sdovis")))
+
+
+def _pipeline(hub: Hub, name: str, commit: str, cache: Path, told: tuple[TableColumn, ...]) -> Any:
     from transformers import pipeline
+
+    if told:
+        return inference.pipeline(name, revision=commit, token=hub.api.token, cache_dir=str(cache))
 
     from sdovis.learning import backbones
 
@@ -188,11 +206,16 @@ def _rows(data: Any, said: pd.DataFrame) -> Iterator[Problem]:
             yield Problem(what, "", PREDICTIONS, column=column)
 
 
-def _probabilities(classify: Any, test: Any, classes: tuple[str, ...]) -> NDArray[np.float64]:
-    """(n, K): what the stock pipeline says of the test images."""
+def _probabilities(
+    classify: Any, test: Any, classes: tuple[str, ...], told: tuple[TableColumn, ...] = ()
+) -> NDArray[np.float64]:
+    """(n, K): what the stock pipeline says of the test images, or ours where a model is ``told`` values beside them."""
     found = np.empty((len(test), len(classes)))
     for number, row in enumerate(test):
-        answer = {each["label"]: each["score"] for each in classify(row["image"], top_k=None)}
+        given = {"beside": values.of_row(told, row)} if told else {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", inference.Unfamiliar)
+            answer = {each["label"]: each["score"] for each in classify(row["image"], top_k=None, **given)}
         found[number] = [answer.get(name, np.nan) for name in classes]
     return found
 
@@ -261,7 +284,13 @@ def _words(entry: Estimate | None) -> str:
 
 
 def _page(
-    hub: Hub, name: str, test: Any, probabilities: NDArray[np.float64], classes: tuple[str, ...], asked: int
+    hub: Hub,
+    name: str,
+    test: Any,
+    probabilities: NDArray[np.float64],
+    classes: tuple[str, ...],
+    asked: int,
+    told: tuple[TableColumn, ...],
 ) -> Iterator[Problem]:
     """Ask the Space's page about some test images, as a program would."""
     from datasets import Image
@@ -275,7 +304,8 @@ def _page(
         for number in chosen:
             picture = Path(folder) / f"{number}.png"
             picture.write_bytes(stored[number]["image"]["bytes"])
-            answer = _spoken_to(name, lambda file=picture: _answer(client, file))  # type: ignore[misc]
+            beside = {PREFIX + k: v for k, v in (values.of_row(told, test[number]) or {}).items() if v is not None}
+            answer = _spoken_to(name, partial(_answer, client, picture, beside))
             said = np.array([answer.get("probabilities", {}).get(each, np.nan) for each in classes], dtype=float)
             if not np.all(np.abs(said - probabilities[number]) <= TOLERANCE):
                 what = f"the page gives other probabilities than the model for the test image {test[number]['id']}"
@@ -288,7 +318,7 @@ def _client(hub: Hub, name: str) -> Any:
     return Client(name, token=hub.api.token, verbose=False)
 
 
-def _answer(client: Any, file: Path) -> Any:
+def _answer(client: Any, file: Path, beside: Mapping[str, Any]) -> Any:
     from gradio_client import handle_file
 
     with suppress(KeyError, IndexError):
@@ -296,8 +326,8 @@ def _answer(client: Any, file: Path) -> Any:
             "parameters"
         ]
         if str(parameters[0].get("type", {}).get("type")) == "array":  # a page of three channels takes a list of files
-            return client.predict([handle_file(str(file))], api_name="/classify")
-    return client.predict(handle_file(str(file)), api_name="/classify")
+            return client.predict([handle_file(str(file))], **beside, api_name="/classify")
+    return client.predict(handle_file(str(file)), **beside, api_name="/classify")
 
 
 def _spoken_to(name: str, ask: Callable[[], Answer]) -> Answer:

@@ -20,7 +20,7 @@ from sdovis.inference.looking import Sought, Spot
 from sdovis.inference.prediction import Answered, Pace
 from sdovis.inference.scoring import Engine
 from sdovis.learning import backbones
-from sdovis.learning.description import of_model, view_of
+from sdovis.learning.description import beside_of, of_model, view_of
 from sdovis.learning.familiarity import caution
 from sdovis.version import __version__
 
@@ -71,6 +71,11 @@ def question(
     folder, commit = solar_pipeline.found(model)
     config = backbones.load_config(folder)
     view = view_of(config)
+    if told := beside_of(config):
+        what = (
+            f"the model is told {', '.join(each.name for each in told)} beside each image, which predict does not take"
+        )
+        raise BadInput(Problem(what, "use sdovis.pipeline(MODEL)(image, beside={...}) in Python", model))
     if listed is not None and position is not None and not view.masks:
         what = "the model was trained on cutouts with their neighbours and takes no other regions"
         raise BadInput(

@@ -28,7 +28,8 @@ class EndpointHandler:
     https://huggingface.co/docs/inference-endpoints/guides/custom_handler; the server is huggingface-inference-toolkit. A
     picture sent as ``image/png`` or ``image/jpeg`` comes as a PIL image. A file of any other kind, FITS above all, is sent
     as JSON: ``{"inputs": BASE64}``, or a list of such texts, one for each channel, in any order. ``parameters`` may hold
-    ``at``, the position of a region in an image of the disc (``"S21W42"``), and ``top_k``.
+    ``at``, the position of a region in an image of the disc (``"S21W42"``), ``top_k`` and, for a model that is told values
+    beside the image, ``beside``: name -> value.
 
     The answer is a list of ``{"label": ..., "score": ...}``, the most probable class first; what a reader must know of it
     is in ``notes`` of the first. Raises `BadInput`, of which the server makes an answer with status 400.
@@ -44,14 +45,17 @@ class EndpointHandler:
         top_k = asked.pop("top_k", self.classify.model.config.num_labels)
         if type(top_k) is not int or top_k < 1:
             raise BadInput(Problem(f"top_k = {top_k!r} is not a whole number of at least 1"))
+        beside = asked.pop("beside", None)
         if asked:
-            raise BadInput(Problem(f"parameters: {', '.join(map(repr, asked))} is not known", "give at or top_k"))
+            raise BadInput(
+                Problem(f"parameters: {', '.join(map(repr, asked))} is not known", "give at, top_k or beside")
+            )
         with ExitStack() as stack, warnings.catch_warnings():
             warnings.simplefilter("ignore", Unfamiliar)  # the notes say it
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             source = gathered(_files(data.get("inputs"), folder), self.classify.view, position)
-            answer = self.classify(source, top_k=top_k)
-        notes = [*source.notes, *([answer.caution] if answer.caution else [])]
+            answer = self.classify(source, top_k=top_k, beside=beside)
+        notes = [*source.notes, *([answer.caution] if answer.caution else []), *answer.notes]
         found = [{"label": str(each["label"]), "score": float(each["score"])} for each in answer]
         return [{**found[0], "notes": notes}, *found[1:]] if notes else found
 

@@ -30,6 +30,7 @@ from sdovis.errors import BadInput, Problem
 from sdovis.inference.scoring import Scored
 from sdovis.learning import backbones, loader
 from sdovis.learning.description import familiarity_of
+from sdovis.learning.model_files import is_fused
 from sdovis.manifests import sha256_file
 
 FOLDER, EXPORTED = "onnx", "export.json"
@@ -66,6 +67,9 @@ def export(model_folder: Path, folder: Path) -> Exported:
     The same model and packages give the same bytes. Raises `BadInput` for a network that torch cannot export, or that does
     not fit into one file, and if the extra is not installed.
     """
+    if is_fused(model_folder):
+        what = "the model is told values beside the image, which ONNX files do not take"
+        raise BadInput(Problem(what, "use the engine torch, and leave publish.onnx out", str(model_folder)))
     for package in PACKAGES:
         _needed(package)
     _write(model_folder, folder / FP32)
@@ -249,8 +253,8 @@ class OnnxEngine:
         found: list[NDArray[np.float32]] = self._session.run(None, {INPUT: pixel_values})
         return found
 
-    def scored(self, codes: NDArray[np.uint8]) -> Scored:
-        """See `Engine`."""
+    def scored(self, codes: NDArray[np.uint8], table: NDArray[np.float32] | None = None) -> Scored:
+        """See `Engine`; models that are told a table are not exported."""
         import torch
 
         found = self.run(loader.normalised(torch.from_numpy(codes), self._answers).numpy())

@@ -27,8 +27,11 @@ class Scored:
 class Engine(Protocol):
     """What computes a network's answers. Each is opened from a model folder (`inference.engines`)."""
 
-    def scored(self, codes: NDArray[np.uint8]) -> Scored:
-        """Of a batch of codes as `loader.decode` and `loader.resized` give them: (N, S, S), or (N, S, S, 3)."""
+    def scored(self, codes: NDArray[np.uint8], table: NDArray[np.float32] | None = None) -> Scored:
+        """Of a batch of codes as `loader.decode` and `loader.resized` give them: (N, S, S), or (N, S, S, 3).
+
+        ``table`` (N, W) are the values beside the pictures, of a model that is told them, which answers nothing without.
+        """
         ...
 
 
@@ -43,13 +46,16 @@ class TorchEngine:
         self._familiar = familiarity_of(self.model.config, model_folder)
         self._watched = Watched(self.model)
 
-    def scored(self, codes: NDArray[np.uint8]) -> Scored:
+    def scored(self, codes: NDArray[np.uint8], table: NDArray[np.float32] | None = None) -> Scored:
         """See `Engine`."""
         import torch
 
+        from sdovis.learning import fusion
+
+        told = fusion.given(self.model, table)
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             batch = loader.normalised(torch.from_numpy(codes).to(self.device), self._answers)
-            found = torch.softmax(self.model(batch).logits.float(), dim=1).cpu().numpy()
+            found = torch.softmax(self.model(batch, **told).logits.float(), dim=1).cpu().numpy()
         familiar = self._familiar
         return Scored(found, familiar.of(self._watched.last(), familiar.looks(codes)) if familiar else None)
 
@@ -66,13 +72,14 @@ def scored(
     images: Sequence[bytes],
     *,
     batch_size: int = 32,
+    table: NDArray[np.float32] | None = None,
     progress: bool = True,
     engine: Engine | None = None,
 ) -> Scored:
     """Of PNG files as stored in the corpus: the only path by which images are scored.
 
     The model is reloaded from disk and sees the images through its saved processor, as in the stock pipeline; with
-    ``engine``, only the processor is, and that engine answers.
+    ``engine``, only the processor is, and that engine answers. ``table`` as `Engine.scored` takes it.
     """
     from tqdm.auto import tqdm
 
@@ -80,7 +87,10 @@ def scored(
     processor = backbones.load_processor(model_folder)
     starts = range(0, len(images), batch_size)
     found = [
-        engine.scored(loader.decode(images[start : start + batch_size], processor))
+        engine.scored(
+            loader.decode(images[start : start + batch_size], processor),
+            *([] if table is None else [table[start : start + batch_size]]),
+        )
         for start in tqdm(starts, desc="score", unit="batch", disable=not progress, dynamic_ncols=True)
     ]
     if not found:
@@ -90,25 +100,30 @@ def scored(
     return Scored(np.concatenate([each.probabilities for each in found]), np.concatenate(strange) if strange else None)
 
 
-def latency(model_folder: Path, images: Sequence[bytes], *, warmup: int = 5) -> NDArray[np.float64]:
-    """Seconds from PNG file to probabilities for each image alone, after ``warmup`` untimed images."""
+def latency(
+    model_folder: Path, images: Sequence[bytes], *, table: NDArray[np.float32] | None = None, warmup: int = 5
+) -> NDArray[np.float64]:
+    """Seconds from PNG file to probabilities for each image alone, after ``warmup`` untimed ones; ``table`` as in `scored`."""
     import torch
+
+    from sdovis.learning import fusion
 
     model, processor, device = loaded(model_folder)
     answers = loader.table(processor).to(device)
 
-    def score(image: bytes) -> None:
-        codes = torch.from_numpy(loader.decode([image], processor)).to(device)
+    def score(i: int) -> None:
+        codes = torch.from_numpy(loader.decode([images[i]], processor)).to(device)
+        told = fusion.given(model, None if table is None else table[i : i + 1])
         # Only when the result is back on the CPU has an accelerator really finished.
-        torch.softmax(model(loader.normalised(codes, answers)).logits, dim=1).cpu()
+        torch.softmax(model(loader.normalised(codes, answers), **told).logits, dim=1).cpu()
 
     seconds = np.empty(len(images))
     with torch.inference_mode():
         for i in range(min(warmup, len(images))):
-            score(images[i])
-        for i, image in enumerate(images):
+            score(i)
+        for i in range(len(images)):
             start = time.perf_counter()
-            score(image)
+            score(i)
             seconds[i] = time.perf_counter() - start
     return seconds
 

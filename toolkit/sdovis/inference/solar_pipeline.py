@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,12 @@ import numpy as np
 from PIL import Image
 
 from sdovis.errors import BadInput, Problem
+from sdovis.inference import values
 from sdovis.inference.sources import codes
 from sdovis.learning import backbones, loader
-from sdovis.learning.description import familiarity_of, view_of
+from sdovis.learning.description import beside_of, familiarity_of, view_of
 from sdovis.learning.familiarity import Familiarity, caution
+from sdovis.learning.model_files import is_fused
 
 if TYPE_CHECKING:
     from transformers import ImageClassificationPipeline
@@ -28,10 +31,11 @@ class Classified(list[dict[str, Any]]):
     """The classes of a picture with their scores, as the stock pipeline lists them.
 
     ``unfamiliarity`` is above 1 for a picture unlike those of the training part (`Familiarity`); None if the model, of an
-    older sdovis, cannot tell.
+    older sdovis, cannot tell. ``notes`` say what must be known of the values beside the image.
     """
 
     unfamiliarity: float | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def caution(self) -> str:
@@ -48,23 +52,48 @@ def pipeline(model: str | Path, **kwargs: Any) -> ImageClassificationPipeline:
     of three such sources in the channels' order, a mapping of channel names to sources, an array (H, W, 3), or the
     colour picture that sdovis saved; a list is a batch. Sources must already be cut out: it does not look for regions, and
     it cannot tell a region from its neighbours: if the model masks those, it warns unless sdovis saved the cutout.
+    A model that is told values beside the image needs ``beside``, a mapping of their names to values: a number, a category as
+    in training, or None for one that is missing; for a list of sources a list of as many. A value unlike those of training
+    is warned of (`Unfamiliar`).
     The answer for a source is a `Classified`, a list as in the stock pipeline that also says how unlike the training
     pictures the source is; beyond the limit it warns (`Unfamiliar`).
-    Raises `BadInput` for a web address and for a blank image, and `UnreadableImage` for a file that is not an image.
+    Raises `BadInput` for a web address, a blank image, and values beside the image that are missing or not known, and
+    `UnreadableImage` for a file that is not an image.
     """
     from transformers import pipeline as stock
 
-    with backbones.quiet():
-        ready: ImageClassificationPipeline = stock(
-            "image-classification", model=str(model), pipeline_class=_pipeline_class(), **kwargs
-        )
     where = {name: value for name, value in {**kwargs.get("model_kwargs", {}), **kwargs}.items() if name in _OF_THE_HUB}
+    opened: dict[str, Any] = {"model": str(model)}
+    with backbones.quiet():
+        if (folder := _fused(model, where)) is not None:
+            opened = {"model": backbones.reload(folder), "image_processor": backbones.load_processor(folder)}
+            model, where = folder, {}
+            kwargs = {name: value for name, value in kwargs.items() if name not in (*_OF_THE_HUB, "model_kwargs")}
+        ready: ImageClassificationPipeline = stock(
+            "image-classification", **opened, pipeline_class=_pipeline_class(), **kwargs
+        )
     ready.familiarity = familiarity_of(ready.model.config, model, **where)
     return ready
 
 
 #: Arguments of `transformers.pipeline` that say where on the Hub a model is.
 _OF_THE_HUB = ("revision", "token", "cache_dir", "local_files_only", "force_download")
+
+
+def _fused(model: str | Path, where: Mapping[str, Any]) -> Path | None:
+    """The folder, of this machine, of a model that is told values beside the image; None for any other."""
+    from huggingface_hub import snapshot_download
+    from transformers.utils import cached_file
+
+    if not (folder := Path(model)).is_dir():
+        try:
+            config = cached_file(str(model), "config.json", **where)
+        except OSError:  # the stock pipeline says what is wrong
+            return None
+        if config is None or not is_fused(Path(config).parent):
+            return None
+        folder = Path(snapshot_download(str(model), allow_patterns=["*.json", "*.safetensors"], **where))
+    return folder if is_fused(folder) else None
 
 
 def found(model: str) -> tuple[Path, str]:
@@ -95,6 +124,7 @@ def _pipeline_class() -> type[ImageClassificationPipeline]:
     import torch
     from transformers import ImageClassificationPipeline
 
+    from sdovis.learning.fusion import takes_table
     from sdovis.learning.seen import Watched
 
     class SolarPipeline(ImageClassificationPipeline):
@@ -108,14 +138,39 @@ def _pipeline_class() -> type[ImageClassificationPipeline]:
             whole = loader.by_pillow(self.image_processor)
             self.answers = loader.table(self.image_processor).numpy() if whole else None
             self.weight = next(self.model.parameters())  # transformers goes through all of them to tell the type
+            self.told = beside_of(self.model.config)
 
-        def preprocess(self, image: Any, timeout: float | None = None) -> Any:
+        def check_model_type(self, supported_models: Any) -> None:
+            """Transformers would say that it does not support a model that is told values: it need not."""
+            if not takes_table(self.model):
+                super().check_model_type(supported_models)
+
+        def _sanitize_parameters(self, *args: Any, beside: Any = None, **kwargs: Any) -> Any:
+            before, *others = super()._sanitize_parameters(*args, **kwargs)
+            return before if beside is None else {**before, "beside": beside}, *others
+
+        def __call__(self, inputs: Any = None, *args: Any, beside: Any = None, **kwargs: Any) -> Any:
+            """As the stock pipeline's, with the values ``beside`` the image, of a list of images a list of them."""
+            if isinstance(inputs, list):
+                inputs = values.paired(inputs, beside, self.told)
+            elif beside is not None:
+                kwargs["beside"] = beside
+            return super().__call__(inputs, *args, **kwargs)
+
+        def preprocess(self, image: Any, timeout: float | None = None, beside: Any = None) -> Any:
+            if isinstance(image, values.Paired):
+                image, beside = image.source, image.beside
+            table, strange, missing = values.row(self.told, beside)
+            for said in strange:
+                warnings.warn(said, Unfamiliar, stacklevel=2)
             picture = Image.fromarray(codes(image, self.view))
             if self.answers is None:
                 inputs = super().preprocess(picture, timeout=timeout)
             else:  # the same numbers, several times as fast
                 shown = loader.normalised_alone(loader.resized(picture, self.image_processor), self.answers)
                 inputs = {"pixel_values": torch.from_numpy(shown).to(self.weight.dtype)}
+            if table is not None:
+                inputs["beside"], inputs["notes"] = torch.from_numpy(table), [*strange, *missing]
             if self.familiarity:
                 looks = self.familiarity.looks(loader.resized(picture, self.image_processor)[None])
                 inputs["texture"] = torch.from_numpy(looks.astype(np.float32))
@@ -125,8 +180,10 @@ def _pipeline_class() -> type[ImageClassificationPipeline]:
             return torch.inference_mode
 
         def _forward(self, model_inputs: Any) -> Any:
-            looks = model_inputs.pop("texture", None)
+            looks, notes = model_inputs.pop("texture", None), model_inputs.pop("notes", None)
             outputs = super()._forward(model_inputs)
+            if notes is not None:
+                outputs["notes"] = notes
             if self.familiarity:
                 strange = self.familiarity.of(self.watched.last(), looks.cpu().numpy())
                 outputs["unfamiliarity"] = torch.from_numpy(strange.astype(np.float32))
@@ -134,6 +191,7 @@ def _pipeline_class() -> type[ImageClassificationPipeline]:
 
         def postprocess(self, model_outputs: Any, *args: Any, **kwargs: Any) -> Any:
             answer = Classified(super().postprocess(model_outputs, *args, **kwargs))
+            answer.notes = tuple(model_outputs.get("notes", ()))
             if self.familiarity:
                 answer.unfamiliarity = float(model_outputs["unfamiliarity"][0])
             if answer.caution:

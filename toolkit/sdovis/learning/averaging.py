@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import EvalPrediction
 
-from sdovis.learning import backbones, cache, calibration, known, losses, seeds, streaming
+from sdovis.learning import backbones, cache, calibration, description, known, losses, seeds, streaming
 from sdovis.learning.arguments import training_arguments
 from sdovis.learning.familiarity import Familiarity
 from sdovis.learning.plan import first_folder
@@ -85,8 +85,10 @@ def average(
     codes = {part: _codes(study, corpus, part, processor, codes_in) for part in ("train", "validation")}
     shown: dict[str, Any] = {"batch_size": arguments.per_device_eval_batch_size, "device": arguments.device}
 
+    table = description.table_of(study, corpus, "validation")
+
     def told(network: Any) -> dict[str, float]:
-        logits = seen(network, codes["validation"], processor, **shown).logits
+        logits = seen(network, codes["validation"], processor, table=table, **shown).logits
         loss = losses.loss_of(
             study.method, corpus.part("train")["label"].tolist(), len(corpus.classes), arguments.label_smoothing_factor
         )
@@ -102,7 +104,7 @@ def average(
     network = mean([judged[seed] for seed in members])
     at = told(network)
     scaling = None
-    told_of = seen(network, codes["validation"], processor, **shown)
+    told_of = seen(network, codes["validation"], processor, table=table, **shown)
     if study.method.calibrate:
         learned = corpus.part("train")["label"].tolist()
         scaling = calibration.calibrate(

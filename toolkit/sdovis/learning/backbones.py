@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sdovis.errors import BadInput, HubFailure, Problem, SdovisError, nearest
+from sdovis.learning.model_files import is_fused
 from sdovis.study import Study
 
 #: Components of a pretrained network that our classifier replaces or does not use.
@@ -75,10 +76,13 @@ def reload(folder: Path) -> Any:
     import torch
     from transformers import AutoModelForImageClassification
 
+    opened: Any = AutoModelForImageClassification.from_pretrained
+    if is_fused(folder):
+        from sdovis.learning import fusion
+
+        opened = fusion.reload
     with quiet():
-        model, report = AutoModelForImageClassification.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
-        )
+        model, report = opened(folder, dtype=torch.float32, local_files_only=True, output_loading_info=True)
     lost = [*report["missing_keys"], *report["unexpected_keys"], *report["mismatched_keys"], *report["error_msgs"]]
     if lost:
         raise SdovisError(f"{folder}: not restored: {_named(lost)}")
@@ -97,6 +101,10 @@ def load_config(folder: Path) -> Any:
     """The configuration of the network saved in ``folder``."""
     from transformers import AutoConfig
 
+    if is_fused(folder):
+        from sdovis.learning import fusion
+
+        return fusion.config_of(folder)
     return AutoConfig.from_pretrained(folder, local_files_only=True)
 
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from sdovis.errors import BadInput
-from sdovis.learning import features, losses
+from sdovis.learning import features, fusion, losses
 from sdovis.statistics.calibration import fit_temperature, fit_temperature_and_biases
 from sdovis.study import Method
 
@@ -36,6 +36,8 @@ class Scaling:
         """Change the one linear classifier of ``model``."""
         head = features.classifier(model)
         with torch.no_grad():
+            if fusion.takes_table(model):
+                model.beside.weight /= self.temperature
             head.weight /= self.temperature
             if head.bias is not None:
                 head.bias /= self.temperature

@@ -7,6 +7,7 @@ Importing this module imports torch.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -20,7 +21,7 @@ from tqdm.auto import tqdm
 
 from sdovis import manifests
 from sdovis.errors import BadInput, Problem
-from sdovis.learning import loader
+from sdovis.learning import fusion, loader
 
 Features = NDArray[np.float32]
 
@@ -93,7 +94,8 @@ def compute(
         for start in tqdm(starts, f"features {part}".strip(), unit="batch", leave=False, disable=len(starts) < 4):
             batch = torch.from_numpy(np.array(codes[start : start + batch_size])).to(device)
             with torch.inference_mode(), cast if precision != "no" else nullcontext():
-                logits = model(loader.normalised(batch, answers)).logits
+                blank = fusion.given(model, fusion.blank(model, len(batch)))
+                logits = model(loader.normalised(batch, answers), **blank).logits
                 features = caught[-1]
                 if start == 0:
                     _refuse_other_logits(head, features, logits, model)
@@ -144,10 +146,17 @@ def _sha256(codes: loader.Pixels) -> str:
 
 
 class FeatureSet:
-    """A torch dataset of features and labels, read by the batch; ``soft`` as in `loader.Pictures`."""
+    """A torch dataset of features and labels, read by the batch; ``soft`` and ``table`` as in `loader.Pictures`."""
 
-    def __init__(self, features: Features, labels: NDArray[np.int64], soft: NDArray[np.float32] | None = None) -> None:
-        self.features, self.labels, self.soft = torch.from_numpy(features), np.asarray(labels), soft
+    def __init__(
+        self,
+        features: Features,
+        labels: NDArray[np.int64],
+        soft: NDArray[np.float32] | None = None,
+        table: NDArray[np.float32] | None = None,
+    ) -> None:
+        self.features, self.labels = torch.from_numpy(features), np.asarray(labels)
+        self.others = {name: of for name, of in ((loader.SOFT, soft), (loader.TABLE, table)) if of is not None}
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -163,27 +172,32 @@ class FeatureSet:
     def __getitems__(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
         """What a data loader asks for: a whole batch at once."""
         which = list(indices)
-        soft = {} if self.soft is None else {loader.SOFT: torch.from_numpy(self.soft[which])}
-        return {"features": self.features[which], "labels": torch.from_numpy(self.labels[which]), **soft}
+        others = {name: torch.from_numpy(of[which]) for name, of in self.others.items()}
+        return {"features": self.features[which], "labels": torch.from_numpy(self.labels[which]), **others}
 
 
 def shown(batch: Mapping[str, Any]) -> dict[str, Any]:
     """A batch as `Head` takes it."""
-    return {"features": batch["features"], "labels": loader.taught(batch)}
+    return {"features": batch["features"], "labels": loader.taught(batch), **loader.told(batch)}
 
 
 class Head(torch.nn.Module):
     """The classifier alone, in fp32 whatever the study's precision, which costs nothing."""
 
-    def __init__(self, linear: torch.nn.Linear) -> None:
+    def __init__(self, linear: torch.nn.Linear, beside: torch.nn.Module | None = None) -> None:
+        """``beside`` is the share of a table, of a network that is told one."""
         super().__init__()
         self.weight = torch.nn.Parameter(linear.weight.detach().clone())
         self.bias = torch.nn.Parameter(linear.bias.detach().clone()) if linear.bias is not None else None
+        self.beside = copy.deepcopy(beside)
 
-    def forward(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
-        """Logits (N, K) of features (N, D); ``labels`` are for the loss, which is not computed here."""
+    def forward(
+        self, features: torch.Tensor, labels: torch.Tensor | None = None, beside: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Logits (N, K) of features (N, D) and the table (N, W); ``labels`` are for the loss, not computed here."""
         with torch.autocast(features.device.type, enabled=False):
-            return {"logits": torch.nn.functional.linear(features.float(), self.weight, self.bias)}
+            logits = torch.nn.functional.linear(features.float(), self.weight, self.bias)
+            return {"logits": logits if self.beside is None else logits + self.beside(beside)}
 
     def put_into(self, model: Any) -> None:
         """Make this head the classifier of ``model``."""
@@ -192,6 +206,8 @@ class Head(torch.nn.Module):
             linear.weight.copy_(self.weight)
             if self.bias is not None:
                 linear.bias.copy_(self.bias)
+            if self.beside is not None:
+                model.beside.load_state_dict(self.beside.state_dict())
 
 
 def first(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

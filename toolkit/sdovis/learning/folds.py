@@ -104,7 +104,7 @@ def _share_measures(plan: TrainingPlan, fold: TrainingPlan) -> None:
 
 def _keep(fold: TrainingPlan, to: Path) -> None:
     """Save what the fold's network says of the images that it did not see."""
-    from sdovis.learning import backbones, cache
+    from sdovis.learning import backbones, cache, description
     from sdovis.learning.arguments import training_arguments
     from sdovis.learning.seen import seen
 
@@ -113,8 +113,9 @@ def _keep(fold: TrainingPlan, to: Path) -> None:
     told = seen(
         backbones.reload(fold.model_folder), cache.codes(fold.cache, fold.corpus, "validation", processor, progress=False),
         processor, batch_size=arguments.per_device_eval_batch_size, device=arguments.device,
+        table=description.table_of(fold.study, fold.corpus, "validation"),
     )  # fmt: skip
-    beside = to.with_suffix(".part")
-    with beside.open("wb") as file:
+    part = to.with_suffix(".part")
+    with part.open("wb") as file:
         np.save(file, told.logits)
-    disk.move(beside, to)
+    disk.move(part, to)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Pixels = NDArray[np.uint8]
 #: The Trainer counts the entries of ``labels`` as images: soft labels travel beside them.
 SOFT = "soft"
+#: Values beside the images, as numbers: an entry of the batch, and an argument of a network that is told them.
+TABLE = "beside"
 
 
 def decode(images: Sequence[bytes], processor: Any, *, first: int = 0) -> Pixels:
@@ -159,7 +161,8 @@ class Pictures:
     """A torch dataset of codes and labels, read by the batch, with draws from (seed, epoch, index).
 
     ``codes`` are (N, S, S) or (N, S, S, 3), in memory or memory-mapped; ``names`` are the augmentations to draw;
-    ``soft`` are (N, K) shares of the classes, if more is to be learned than each image's label.
+    ``soft`` are (N, K) shares of the classes, if more is to be learned than each image's label; ``table`` are (N, W) numbers
+    beside the images, for a network that is told them.
     """
 
     def __init__(
@@ -169,6 +172,7 @@ class Pictures:
         names: tuple[str, ...] = (),
         seed: int = 0,
         soft: NDArray[np.float32] | None = None,
+        table: NDArray[np.float32] | None = None,
     ) -> None:
         import torch
 
@@ -177,6 +181,7 @@ class Pictures:
         self.names = names
         self.seed = seed
         self.soft = soft
+        self.table = table
         # In shared memory: persistent workers hold a copy of this object and must see the epoch change.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -198,8 +203,8 @@ class Pictures:
         """What a data loader asks for: a whole batch at once."""
         draws = augment.drawn(self.names, seed=self.seed, epoch=self.epoch, indices=indices)
         labels = np.array([self.labels[i] for i in indices], dtype=np.int64)
-        soft = None if self.soft is None else self.soft[list(indices)]
-        return Gathered(self.codes[list(indices)], labels, draws, soft)
+        soft, table = (None if of is None else of[list(indices)] for of in (self.soft, self.table))
+        return Gathered(self.codes[list(indices)], labels, draws, soft, table)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"codes": _sent(self.codes)}
@@ -210,24 +215,25 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Gathered:
-    """A batch as it is in the cache: codes, labels, the outcome drawn for each augmentation, and soft labels if any."""
+    """A batch as it is in the cache: codes, labels, the outcome drawn for each augmentation; soft labels and table if any."""
 
     codes: Pixels
     labels: NDArray[np.int64]
     draws: augment.Draws
     soft: NDArray[np.float32] | None = None
+    table: NDArray[np.float32] | None = None
 
 
 def collated(batch: Gathered) -> dict[str, Any]:
     """A batch as the data loader passes it on. Draws stay on the CPU, so they are not a tensor."""
     import torch
 
-    soft = {} if batch.soft is None else {SOFT: torch.from_numpy(batch.soft)}
+    others = {SOFT: batch.soft, TABLE: batch.table}
     return {
         "codes": torch.from_numpy(batch.codes),
         "labels": torch.from_numpy(batch.labels),
         "draws": batch.draws,
-        **soft,
+        **{name: torch.from_numpy(of) for name, of in others.items() if of is not None},
     }
 
 
@@ -236,9 +242,14 @@ def taught(batch: Mapping[str, Any]) -> Any:
     return batch.get(SOFT, batch["labels"])
 
 
+def told(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """What a network is told beside the pictures of a batch, as its argument; nothing if the batch has no table."""
+    return {TABLE: batch[TABLE]} if TABLE in batch else {}
+
+
 @dataclass(frozen=True)
 class Input:
-    """Turns a batch into the network's ``pixel_values`` and ``labels``, on the device of its codes.
+    """Turns a batch into the network's arguments, ``pixel_values`` and ``labels`` first, on the device of its codes.
 
     ``answers`` is the processor's `table`, ``names`` are the augmentations, ``signed`` says which colours have a
     polarity.
@@ -252,4 +263,5 @@ class Input:
         codes, draws = batch["codes"], batch["draws"]
         if draws.shape[1]:
             codes = augment.augmented(codes, self.names, draws, self.signed)
-        return {"pixel_values": normalised(codes, self.answers.to(codes.device)), "labels": taught(batch)}
+        pictures = normalised(codes, self.answers.to(codes.device))
+        return {"pixel_values": pictures, "labels": taught(batch), **told(batch)}

@@ -8,7 +8,7 @@ import torch
 from peft import LoraConfig, LoraModel
 
 from sdovis.errors import BadInput, Problem, nearest
-from sdovis.learning import features
+from sdovis.learning import features, fusion
 from sdovis.study import Lora
 
 #: Names of queries and values in the families of transformers; in ConvNeXt, without attention, the pointwise layers.
@@ -37,6 +37,8 @@ def adapted(model: Any, settings: Lora, seed: int) -> LoraModel:
     )
     adapters = LoraModel(model, {"default": config}, "default")
     head.requires_grad_(True)
+    if fusion.takes_table(model):
+        model.beside.requires_grad_(True)
     return adapters
 
 

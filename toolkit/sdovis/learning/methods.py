@@ -102,15 +102,16 @@ def of_head(body: Body, on_main: Callable[[Callable[[], Any]], Any]) -> Task:
 
     on_main(make)  # the other processes would compute the same
     seen = compute()
-    head = features.Head(features.classifier(body.model))
+    head = features.Head(features.classifier(body.model), getattr(body.model, loader.TABLE, None))
 
     def export() -> Any:
         head.put_into(body.model)
         return body.model
 
     learned = seen["train"] if body.joined is None else np.concatenate([seen["train"], seen["validation"]])
-    training = features.FeatureSet(learned, np.asarray(body.learned_from.labels), body.learned_from.soft)
-    validation = features.FeatureSet(seen["validation"], np.asarray(body.validation.labels))
+    of, held = body.learned_from, body.validation
+    training = features.FeatureSet(learned, np.asarray(of.labels), of.soft, of.table)
+    validation = features.FeatureSet(seen["validation"], np.asarray(held.labels), table=held.table)
     return Task(head, training, validation, features.first, features.shown, export)
 
 

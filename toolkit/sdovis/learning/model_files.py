@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sdovis import records
+
+#: ``model_type`` of a network that is told values beside the image (`sdovis.learning.fusion`). transformers, which does not
+#: know it, quotes it where it refuses to open such a model.
+KIND = "open-with-sdovis.pipeline"
+
+
+def is_fused(folder: str | Path) -> bool:
+    """Whether the model in a folder is told values beside the image."""
+    file = Path(folder) / "config.json"
+    return file.is_file() and json.loads(file.read_text(encoding="utf-8")).get("model_type") == KIND
 
 
 @dataclass(frozen=True)

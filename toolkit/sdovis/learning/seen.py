@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from sdovis.errors import BadInput
-from sdovis.learning import features, loader
+from sdovis.learning import features, fusion, loader
 from sdovis.statistics import texture
 
 
@@ -69,13 +69,19 @@ def seen(
     batch_size: int,
     device: torch.device,
     rows: Sequence[int] | None = None,
+    table: NDArray[np.float32] | None = None,
 ) -> Seen:
-    """What ``model`` makes of these pictures in evaluation mode, in fp32, as scoring does; of all or of ``rows``."""
+    """What ``model`` makes of these pictures in evaluation mode, in fp32, as scoring does; of all or of ``rows``.
+
+    ``table`` are the values beside all the pictures, for a model that is told them: without these its logits are NaN, as
+    only the features can be known.
+    """
     answers = loader.table(processor).to(device)
     model = model.eval().to(device)
     which = range(len(codes)) if rows is None else list(rows)
     logits, given, looks = [], [], []
     watched = Watched(model)
+    unsaid = table is None and fusion.takes_table(model)
     # A network that was compiled for training would be compiled once more, for these batches alone.
     eager = torch.compiler.set_stance("force_eager")
     try:
@@ -83,7 +89,9 @@ def seen(
             for start in range(0, len(which), batch_size):
                 some = np.array(codes[list(which[start : start + batch_size])])
                 batch = torch.from_numpy(some).to(device)
-                logits.append(model(loader.normalised(batch, answers)).logits.float().cpu().numpy())
+                beside = fusion.blank(model, len(some)) if table is None else table[which[start : start + batch_size]]
+                found = model(loader.normalised(batch, answers), **fusion.given(model, beside)).logits
+                logits.append(found.float().cpu().numpy() * (np.nan if unsaid else 1))
                 given.append(watched.last())
                 looks.append(texture.measures(some))
     finally:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sdovis import allocation, disk, manifests
+from sdovis import allocation, disk, manifests, records
 from sdovis.errors import BadInput, Problem, SdovisError
-from sdovis.learning import arithmetic, checkpoints, familiarity, folds, later, loader, methods, refit
+from sdovis.learning import arithmetic, checkpoints, description, familiarity, folds, later, loader, methods, refit
 from sdovis.learning.clock import Clock
 from sdovis.learning.familiarity import Familiarity
 from sdovis.learning.losses import Loss
@@ -207,10 +207,14 @@ def _import_all(clock: Clock) -> None:
 
 def _body(plan: TrainingPlan, arguments: Any) -> methods.Body:
     """The network to be trained, and the images to show it."""
-    from sdovis.learning import backbones
+    from sdovis.learning import backbones, features, fusion
 
     with plan.clock.part("model"):
         model, processor = backbones.build(plan.study, plan.corpus.classes, plan.about)
+        if told := description.told_of(plan.study, plan.corpus):
+            features.classifier(model)  # a network without one is refused
+            model = fusion.fused(model, sum(each.width for each in told))
+            model.config.sdovis = {**plan.about, description.TOLD: records.plain(told)}
     with plan.clock.part("data"):
         shown = functools.partial(_pictures, plan, processor, progress=not arguments.disable_tqdm)
         learned = shown(*plan.learned_from, names=plan.augmented_by, soft=on_main(lambda: _soft_labels(plan)))
@@ -237,7 +241,8 @@ def _pictures(
     else:
         each = [cache.codes(plan.cache, plan.corpus, part, processor, progress=progress) for part in parts]
         codes = each[0] if len(each) == 1 else loader.Joined(*each)
-    return loader.Pictures(codes, itertools.chain(*labels), names, plan.study.study.seed, soft)
+    table = description.table_of(plan.study, plan.corpus, *parts)
+    return loader.Pictures(codes, itertools.chain(*labels), names, plan.study.study.seed, soft, table)
 
 
 def _soft_labels(plan: TrainingPlan) -> NDArray[np.float32] | None:
@@ -295,7 +300,8 @@ def _finish(session: Session, model_folder: Path) -> TrainingRecord:
         # Accelerate's own, which computes in half precision where the study does: not what a saved network answers.
         vars(model).pop("forward", None)
         where = {"batch_size": arguments.per_device_eval_batch_size, "device": arguments.device}
-        validation = seen(model, session.validation.codes, session.trainer.processor, **where)
+        held = session.validation
+        validation = seen(model, held.codes, session.trainer.processor, table=held.table, **where)
         session = dataclasses.replace(session, scaling=_calibrated(session, model, validation))
         codes = {"train": session.pictures.codes, "validation": session.validation.codes}
         familiar = known.familiarity(

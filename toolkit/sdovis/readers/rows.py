@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sdovis.errors import BadInput, Problem, nearest
-from sdovis.study import IMAGE_FIELDS, Columns
+from sdovis.study import BESIDE, IMAGE_FIELDS, Columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,8 @@ class RawRow:
     def extra(self) -> dict[str, str]:
         """Heading -> text of the filled cells that the reader gave beyond the study's own columns."""
         known = Columns.model_fields.keys() | set(IMAGE_FIELDS)
-        return {self.headings[f]: text for f, text in self.cells.items() if f not in known and text}
+        own = {field: text for field, text in self.cells.items() if text and not field.startswith(BESIDE)}
+        return {self.headings[field]: text for field, text in own.items() if field not in known}
 
     def problem(self, what: str, hint: str = "", *, field: str = "", kind: str = "") -> Problem:
         """A problem that points at this row and, if ``field`` is given, at its column."""

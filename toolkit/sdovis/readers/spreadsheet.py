@@ -11,7 +11,7 @@ from sdovis.errors import BadInput, Problem, nearest
 from sdovis.readers import tables
 from sdovis.readers.grid import TOP_ROWS, WHOLE_ROW, Grid, Line, Sheet, Wanted, matching, said_of_marks
 from sdovis.readers.rows import RawRow
-from sdovis.study import IMAGE_FIELDS, Columns, Reader, Source
+from sdovis.study import BESIDE, IMAGE_FIELDS, Columns, Reader, Source
 
 #: Without these a row is meaningless; the others may be missing from a sheet.
 REQUIRED = (*IMAGE_FIELDS, "label")
@@ -89,7 +89,7 @@ def _columns(sheet: Sheet, columns: Columns, file: str) -> tuple[dict[str, int],
             if sheet.headings[at[0]] != heading:
                 what += ", but for case and white space"
             problems.append(replace(here, column=heading, what=what, hint="rename all but one"))
-        elif field in REQUIRED or _looks_renamed(heading, sheet.headings, columns):
+        elif field in REQUIRED or field.startswith(BESIDE) or _looks_renamed(heading, sheet.headings, columns):
             problems.append(_missing(heading, field, sheet.headings, here))
     return indices, problems
 

@@ -35,6 +35,7 @@ _ADDED: dict[str, Any] = {
     "soft_labels": 0.0,
     "calibration": "temperature",
     "calibration_folds": 0,
+    "beside": "none",
 }
 
 
@@ -76,6 +77,11 @@ class Method(Section):
         lt=1,
         description="Share of each label that comes from models of the measured spots or fields of all other regions: a "
         "second opinion, beside the observer's, on what the image shows.",
+    )
+    beside: Literal["none", "fusion"] = Field(
+        "none",
+        description="fusion: one linear layer on the network's features and the values of source.columns.beside together, "
+        "trained with the network. Such a model is opened by sdovis.pipeline alone.",
     )
     patience: int | None = Field(
         None, ge=1, description="Stop after this many evaluations in a row without improvement in keep_by."

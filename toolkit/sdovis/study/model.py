@@ -85,6 +85,25 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _names_what_is_fused(self) -> Study:
+        if self.method.beside != "none" and not self.source.columns.beside.named:
+            raise ValueError(
+                "method.beside: no value beside the image is named; name some in [source.columns.beside], such as "
+                'logarithms = { area = "Area" }'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _offers_what_can_be_told(self) -> Study:
+        if self.method.beside != "none" and self.space.live:
+            raise ValueError(
+                "space.live: of today's Sun nobody says the values beside the image; remove it, or method.beside"
+            )
+        if self.method.beside != "none" and self.publish.onnx:
+            raise ValueError("publish.onnx: ONNX files take no values beside the image; remove it, or method.beside")
+        return self
+
+    @model_validator(mode="after")
     def _fits_into_a_repositorys_id(self) -> Study:
         id = f"{self.publish.namespace}/{self.name}"
         if len(id) > LONGEST_ID:
@@ -173,6 +192,8 @@ class Study(Section):
         data = self.model_dump(mode="json", include=set(sections))
         for name in ("root", "fetch", "licence", "credit"):
             data.get("source", {}).pop(name, None)
+        if not self.source.columns.beside.named:  # as written before there were any: what was made then still holds
+            data.get("source", {}).get("columns", {}).pop("beside", None)
         return json.dumps(data, sort_keys=True)
 
     def to_toml(self, folder: Path) -> str:

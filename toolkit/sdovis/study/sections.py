@@ -10,8 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from sdovis.study import names
 
-#: The fields of a row that name its image files, in the order of the study's channels.
-IMAGE_FIELDS = ("image", "image_2", "image_3")
 #: From a region's first day on the disc to its last: half a synodic rotation, rounded up.
 PASSAGE_DAYS = 14.0
 
@@ -37,42 +35,6 @@ class About(Section):
     simulated: bool = Field(False, description="The images are simulated; the cards and the Space say so.")
 
     _names_a_repository = field_validator("name", mode="before")(names.repository)
-
-
-class Columns(Section):
-    """The workbook's own column headings. Case and white space need not agree unless two headings differ only by them."""
-
-    image: str | tuple[str, str, str] = Field(
-        "Image", description="File name of the image, relative to source.images; three headings for three channels."
-    )
-    label: str = Field("Label", description="The class as the observer wrote it.")
-    noaa_ar: str = Field("", description="NOAA active-region number: groups the rows of one region.")
-    observed: str = Field("", description="Time of observation, UTC; if empty, taken from the image's header.")
-    latitude_deg: str = Field("", description="Stonyhurst latitude, degrees, north positive.")
-    longitude_deg: str = Field(
-        "", description="Stonyhurst longitude, degrees from the central meridian, west positive."
-    )
-    x_px: str = Field("", description="Position in the image: pixels from the left edge; the first pixel is 0.")
-    y_px: str = Field("", description="Position in the image: pixels from the top edge; the first pixel is 0.")
-    location: str = Field(
-        "", description="Instead of latitude and longitude: position in one cell, as NOAA writes it, N12W34."
-    )
-    part: str = Field(
-        "", description="The part that the data set's publisher put the row in; required by split.method = published."
-    )
-
-    @field_validator("image", "label")
-    @classmethod
-    def _is_a_heading(cls, given: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        if not all(name.strip() for name in ([given] if isinstance(given, str) else given)):
-            raise ValueError("no heading is named; write that of the column, as it stands in the table")
-        return given
-
-    def mapped(self) -> dict[str, str]:
-        """Field name -> heading for the columns the study names; ``image_2`` and ``image_3`` are the other two channels'."""
-        named = {field: heading for field, heading in self if heading and field != "image"}
-        headings = (self.image,) if isinstance(self.image, str) else self.image
-        return dict(zip(IMAGE_FIELDS, headings, strict=False)) | named
 
 
 class Images(Section):

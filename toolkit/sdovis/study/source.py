@@ -13,9 +13,10 @@ from pydantic import BaseModel, Field, ModelWrapValidatorHandler, create_model, 
 
 from sdovis import formats, plugins
 from sdovis.errors import BadInput, Problem
+from sdovis.study.columns import Columns
 from sdovis.study.fetch import Fetch
 from sdovis.study.licences import on_the_hub
-from sdovis.study.sections import Columns, Section
+from sdovis.study.sections import Section
 
 READERS = "sdovis.readers"
 DEFAULT_READER = "spreadsheet"

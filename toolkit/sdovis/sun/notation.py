@@ -6,6 +6,7 @@ that it is the same everywhere. Functions raise `BadInput` with one problem that
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from functools import lru_cache
@@ -24,6 +25,7 @@ LONGEST = 1000
 _GAP = r"[\s_.:#-]*+"
 _PREFIX = rf"(?:(?:noaa|swpc|active region|region|ar|number|no\.?|nr\.?|#){_GAP})*+"
 _REGION = re.compile(rf"{_PREFIX}(\d\.\d+e\+?\d+|\d+(?:[.,]0+(?!\d))?)")
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[+-]?\d+)?")
 _SEPARATOR = re.compile(r"\s*[,;/&+|]\s*|\s+and\s+|\s+")
 _NAMED = re.compile(rf"#?(?:(?:noaa|active region|ar){_GAP})+(?:(?:number|no\.?|nr\.?){_GAP})?\d")
 
@@ -179,6 +181,20 @@ def pixel(text: str) -> float:
         return angle(text, limit=1e6)
     except BadInput:
         raise BadInput(Problem(f"{text!r} is not a number", "correct the cell")) from None
+
+
+def number(text: str) -> float:
+    """Any number: ``-12.5``, ``12,5`` (a decimal comma) or ``1.2e-6``; the sign may be any dash.
+
+    Raises `BadInput` for what is none, and for ``1,234``, which may be a number of thousands.
+    """
+    said = of_one_value(text)
+    if re.fullmatch(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?", said):
+        what = f"{text!r} may be a number of thousands, or one with a decimal comma"
+        raise BadInput(Problem(what, "write it without a comma, or with a point"))
+    if not _NUMBER.fullmatch(said) or not math.isfinite(value := float(said.replace(",", "."))):
+        raise BadInput(Problem(f"{text!r} is not a number", "correct the cell, or empty it if there is no value"))
+    return value + 0.0  # no negative zero
 
 
 def location(text: str) -> tuple[float, float]:

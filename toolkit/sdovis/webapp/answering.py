@@ -80,6 +80,7 @@ class Answering:
         longitude_deg: float | None = None,
         regions: str | None = None,
         request: gr.Request | None = None,
+        beside: Mapping[str, Any] | None = None,
     ) -> Mapping[str, Any]:
         """Classify one solar image, or one region of it.
 
@@ -93,7 +94,8 @@ class Answering:
         async def answered() -> Mapping[str, Any]:
             position = Position(latitude_deg, longitude_deg)
             where = position if position.on_sun else None
-            work = partial(self.classifier.answer, position=where, regions=Listing(regions or ""), pictures=False)
+            given: dict[str, Any] = {"position": where, "regions": Listing(regions or ""), "beside": beside}
+            work = partial(self.classifier.answer, **given, pictures=False)
             answer = await self.in_turn(request, listed(file), work)
             if not answer.probabilities:
                 raise BadInput(

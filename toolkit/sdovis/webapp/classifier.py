@@ -19,8 +19,10 @@ from sdovis.channels.place import Position
 from sdovis.channels.view import View
 from sdovis.errors import BadInput, Problem
 from sdovis.evaluation import maps
-from sdovis.learning import description
+from sdovis.learning import description, fusion
+from sdovis.statistics.tabular import TableColumn
 from sdovis.webapp import colours, reliability
+from sdovis.webapp.beside import facts
 from sdovis.webapp.listing import NONE, Listing
 from sdovis.webapp.results import Result, boxed
 from sdovis.webapp.sight import SeenRegion, Wish, seen, surveyed
@@ -90,6 +92,8 @@ class Classifier:
         scheme = self.about.get("scheme") or {}
         self._of_spots = str(scheme.get("name", "")).startswith(("mount-wilson", "mcintosh"))
         self.view: View = self._pipeline.view
+        #: The values that the model is told beside an image.
+        self.told: tuple[TableColumn, ...] = self._pipeline.told
         self.channels: tuple[Channel, ...] = self.view.channels
         #: The kind of map that the page shows; "" if none was found better than chance, None if none was tested.
         self.map: str | None = map_to_show(folder)
@@ -104,24 +108,28 @@ class Classifier:
         shown_px: tuple[float, float] | None = None,
         regions: Listing = NONE,
         pictures: bool = True,
+        beside: Mapping[str, Any] | None = None,
         wanted: Callable[[], bool] | None = None,
     ) -> Answer:
         """The model's answer for an image file, or for the files of its three channels in any order.
 
         A region is cut out at ``position``, or at the pixel ``shown_px`` (x, y) of the picture that the page shows.
         ``regions`` are those of the disc, for a view that masks neighbours. Without ``pictures`` there are only words and
-        numbers. Files are no longer read when ``wanted`` says no. Raises `BadInput` with a message for the visitor.
+        numbers. ``beside`` has the values beside the image, for a model that is told them. Files are no longer read when
+        ``wanted`` says no. Raises `BadInput` with a message for the visitor.
         """
         wish = replace(self._wish(files, regions, pictures), position=position, shown_px=shown_px)
         sight = seen(self.view, wish, wanted)
-        scores, looked = (None, None) if sight.codes is None else self._scored(sight.codes, pictures)
+        scores, looked = (None, None) if sight.codes is None else self._scored(sight.codes, pictures, beside)
         probabilities = _probabilities(scores)
         refused = self._refused(scores)
+        strange = [f"{note}." for note in scores.notes] if scores else []
+        notes = [*([refused] if refused else []), *strange, *sight.notes]
         return Answer(
             sight.picture,
             self._caption(),
-            sight.facts,
-            [*([refused] if refused else []), *sight.notes],
+            [*sight.facts, *(facts(self.told, beside) if scores else [])],
+            notes,
             probabilities,
             sight.seen,
             None if looked is None or sight.grey is None else colours.overlaid(sight.grey, looked),
@@ -129,7 +137,7 @@ class Classifier:
             sight.has_coordinates,
             sight.is_picture,
             refused,
-            self._hint(probabilities, refused, sight.notes),
+            self._hint(probabilities, refused, notes),
         )
 
     def disc(
@@ -141,6 +149,9 @@ class Classifier:
         wanted: Callable[[], bool] | None = None,
     ) -> WholeDisc:
         """The model's answers for all ``regions`` of a whole disc. Raises `BadInput` with a message for the visitor."""
+        if self.told:
+            what = "the model is told values beside each region, so a disc's regions cannot be answered together"
+            raise BadInput(Problem(what, "choose one region, and give its values"))
         survey = surveyed(self.view, self._wish(files, regions, pictures), wanted)
         observed, name = dict(survey.facts).get("Observed (UTC)", ""), Path(str(self._paths(files)[0])).name
         results = []
@@ -184,15 +195,19 @@ class Classifier:
             cutout_side=CUTOUT_SHOWN_PX,
         )
 
-    def _scored(self, codes: Codes, looks: bool) -> tuple[inference.Classified, NDArray[Any] | None]:
+    def _scored(
+        self, codes: Codes, looks: bool, beside: Mapping[str, Any] | None = None
+    ) -> tuple[inference.Classified, NDArray[Any] | None]:
         """The classes in descending order of probability, and where the network looked if that is asked for."""
         with self._one_at_a_time:
-            inputs = self._pipeline.preprocess(Coded(codes))
             # Without top_k the pipeline returns only the first five.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", inference.Unfamiliar)  # a note says it
+                inputs = self._pipeline.preprocess(Coded(codes), beside=beside)
+                table = inputs["beside"].numpy() if self.told else None
                 scores = self._pipeline.postprocess(self._pipeline.forward(inputs), top_k=len(self.classes))
-            looked = self._looked(inputs["pixel_values"], scores[0]["label"]) if looks else None
+            with fusion.held(self._pipeline.model, table):
+                looked = self._looked(inputs["pixel_values"], scores[0]["label"]) if looks else None
         return scores, looked
 
     def _looked(self, pictures: Any, label: str) -> NDArray[Any] | None:

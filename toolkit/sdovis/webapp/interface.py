@@ -15,7 +15,7 @@ import gradio as gr
 
 from sdovis.channels.place import Position
 from sdovis.errors import BadInput, Problem, SdovisError
-from sdovis.webapp import listing, live, page
+from sdovis.webapp import beside, listing, live, page
 from sdovis.webapp.answering import INTERNAL, Answering, listed
 from sdovis.webapp.listing import Listing, parted
 from sdovis.webapp.outputs import PARTS, Outputs
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_EXAMPLES = 8
+TELL = (
+    "The model looks at the image and at these values together. Fill them in, then send the image or press the button."
+)
 
 
 class Page:
@@ -37,7 +40,10 @@ class Page:
         self.source, self.classifier = source, classifier
         if examples is not None:
             gr.set_static_paths([str(examples.resolve())])  # Gradio hands out no other file from outside its cache
-        self.examples = [(file, answer) for file in _example_files(examples) if (answer := self._example(file))]
+        self.told = classifier.told
+        # An example without the values beside it has no answer.
+        files = [] if self.told else _example_files(examples)
+        self.examples = [(file, answer) for file in files if (answer := self._example(file))]
         self.name = str(classifier.about.get("study") or source.model or "SDOVIS")
         self.site = Site(source.title or self.name, source, *filter(None, [examples]))
         self.answering = Answering(classifier, self.site)
@@ -65,9 +71,12 @@ class Page:
                         elem_id="sdovis-file",
                     )
                     gr.HTML(page.what_to_send(view, self.titles, self.browse, MAX_FILE))
-                    today = gr.Button(
-                        "Classify today's Sun", elem_id="sdovis-live", visible=not self.live.where.why_not
-                    )
+                    fields = beside.fields(self.told)
+                    if fields:
+                        gr.HTML(page.small(TELL))
+                        ask = gr.Button("Classify with these values", elem_id="sdovis-ask")
+                    shows_today = not self.live.where.why_not and not fields
+                    today = gr.Button("Classify today's Sun", elem_id="sdovis-live", visible=shows_today)
                     gallery = self._gallery()
                 with gr.Column(scale=6, min_width=320):
                     verdict = gr.HTML(page.invitation(self.classifier.meanings))
@@ -93,32 +102,39 @@ class Page:
                             max_lines=12,
                             elem_id="sdovis-regions",
                         )
-                        everywhere = gr.Button("Classify all of them", elem_id="sdovis-everywhere")
+                        everywhere = gr.Button("Classify all of them", elem_id="sdovis-everywhere", visible=not fields)
                     overlay = picture("Where the network looked", "sdovis-overlay")
                     guide = gr.HTML()
             facts = gr.HTML(visible=False)
             with gr.Accordion("The same from Python", open=False):
+                told = beside.example(self.told)
                 code: Any = {"language": "python", "interactive": False, "wrap_lines": True}
-                gr.Code(page.snippet(self.source, self.name, self.names), label="On your machine", **code)
+                gr.Code(page.snippet(self.source, self.name, self.names, told), label="On your machine", **code)
                 space = os.environ.get("SPACE_ID") or "http://127.0.0.1:7860"
-                gr.Code(page.client_snippet(space, self.names, discs=view.cuts_out), label="Through this page", **code)
+                gr.Code(
+                    page.client_snippet(space, self.names, told, discs=view.cuts_out), label="Through this page", **code
+                )
             with gr.Accordion("Limits", open=True):
                 gr.Markdown(page.limits(view, self.live.where.why_not))
 
             shown = [verdict, pictures, image, caption, where, overlay, guide, facts]
             # Gradio starts them all: whose turn it is, `turns` says.
             own: Any = {"concurrency_limit": None, "api_visibility": "private"}
-            for changed in (file.upload, file.delete):
-                changed(self._look, file, shown, **own)
-            image.select(self._click, [file, regions], shown, **own)
-            there.click(self._type, [file, latitude, longitude, regions], shown, **own)
+            look, click, there_ = (
+                beside.taking(of, self.told, inputs)
+                for of, inputs in ((self._look, 1), (self._click, 2), (self._type, 4))
+            )
+            for changed in (file.upload, file.delete, *([ask.click] if fields else [])):
+                changed(look, [file, *fields], shown, **own)
+            image.select(click, [file, regions, *fields], shown, **own)
+            there.click(there_, [file, latitude, longitude, regions, *fields], shown, **own)
             everywhere.click(self._everywhere, [file, regions], shown, **own)
             today.click(self._today, None, [file, regions, *shown], **own)
             file.clear(self.outputs.nothing, None, shown, **own)
             if gallery is not None:
                 gallery.select(self._take_example, None, [file, *shown], **own)
-            endpoint(self.answering.classify, several=self.several, masks=view.masks)
-            if view.cuts_out:
+            endpoint(self.answering.classify, several=self.several, masks=view.masks, told=self.told)
+            if view.cuts_out and not self.told:
                 disc_endpoint(self.answering.classify_regions, several=self.several)
         return self.site
 
@@ -148,29 +164,46 @@ class Page:
 
     # --- what buttons do ---------------------------------------------------------------------------------------------
 
-    async def _look(self, sent: Sent, request: gr.Request) -> list[Any]:
+    async def _look(self, sent: Sent, request: gr.Request, beside: Mapping[str, Any] | None = None) -> list[Any]:
         images, lists = parted(listed(sent))
         if lists and not images:
             return self.outputs.failure(BadInput("that is a list of regions; send the image of the disc as well"))
         if lists:
             return await self._disc(request, images, Listing(files=lists))
         if len(images) > 1 and not self.several:
+            if self.told:
+                return self.outputs.failure(BadInput("send one image at a time: the values beside it are its own"))
             return await self._shown(partial(self._several, request, images))
-        return await self._answer(request, images)
+        return await self._answer(request, images, beside=beside)
 
-    async def _click(self, sent: Sent, regions: str, event: gr.SelectData, request: gr.Request) -> list[Any]:
+    async def _click(
+        self,
+        sent: Sent,
+        regions: str,
+        event: gr.SelectData,
+        request: gr.Request,
+        beside: Mapping[str, Any] | None = None,
+    ) -> list[Any]:
         try:
             x, y = (float(part) for part in event.index)
         except (TypeError, ValueError):
             return self.outputs.failure(BadInput("that click gave no position; try again"))
-        return await self._answer(request, listed(sent), shown_px=(x, y), regions=regions, only_if_wanted=True)
+        where: dict[str, Any] = {"shown_px": (x, y), "regions": regions, "beside": beside}
+        return await self._answer(request, listed(sent), **where, only_if_wanted=True)
 
     async def _type(
-        self, sent: Sent, latitude_deg: float | None, longitude_deg: float | None, regions: str, request: gr.Request
+        self,
+        sent: Sent,
+        latitude_deg: float | None,
+        longitude_deg: float | None,
+        regions: str,
+        request: gr.Request,
+        beside: Mapping[str, Any] | None = None,
     ) -> list[Any]:
         if latitude_deg is None or longitude_deg is None:
             return self.outputs.failure(BadInput("give both latitude and longitude"), keep_picture=True)
-        return await self._answer(request, listed(sent), Position(latitude_deg, longitude_deg), regions=regions)
+        position = Position(latitude_deg, longitude_deg)
+        return await self._answer(request, listed(sent), position, regions=regions, beside=beside)
 
     async def _everywhere(self, sent: Sent, regions: str, request: gr.Request) -> list[Any]:
         images, lists = parted(listed(sent))
@@ -233,6 +266,7 @@ class Page:
         regions: str = "",
         only_if_wanted: bool = False,
         notes: Sequence[str] = (),
+        beside: Mapping[str, Any] | None = None,
     ) -> list[Any]:
         images, lists = parted(sent)
         if not images:
@@ -240,7 +274,8 @@ class Page:
         given = Listing(regions or "", () if regions and regions.strip() else lists)
 
         async def shown() -> list[Any]:
-            work = partial(self.classifier.answer, position=position, shown_px=shown_px, regions=given)
+            asked: dict[str, Any] = {"position": position, "shown_px": shown_px, "regions": given, "beside": beside}
+            work = partial(self.classifier.answer, **asked)
             answer = await self.answering.in_turn(request, images, work)
             if only_if_wanted and not answer.wants_position:  # a click on a cutout means nothing
                 return [gr.skip()] * PARTS

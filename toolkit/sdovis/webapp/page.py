@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 from sdovis.channels.view import LIMB_LONGITUDE_DEG, View
+from sdovis.corpus.beside import PREFIX
 from sdovis.errors import Problem, SdovisError
 from sdovis.evaluation.maps import TITLES
 from sdovis.webapp.source import ModelSource, address
@@ -270,26 +272,30 @@ SDO images are courtesy of NASA/SDO and the AIA, EVE and HMI science teams.
 """
 
 
-def snippet(source: ModelSource, name: str, channels: Sequence[str] = ()) -> str:
+def snippet(source: ModelSource, name: str, channels: Sequence[str] = (), told: Mapping[str, Any] | None = None) -> str:
     """Python that does the same, with the revision pinned if there is one.
 
-    ``name`` is the study's, ``channels`` are the names of the model's channels.
+    ``name`` is the study's, ``channels`` are the names of the model's channels; ``told`` are values beside the image.
     """
     model = source.model or f"runs/{name}/model"
     pin = f', revision="{source.revision}"' if source.revision and source.model else ""
     several = ", ".join(f'"{channel}.fits"' for channel in channels)
     files = f"({several})" if len(channels) > 1 else '"image.fits"'
-    lines = [
-        "# pip install sdovis",
-        "import sdovis",
-        "",
-        f'classify = sdovis.pipeline("{model}"{pin})',
-        f"classify({files})  # also PNG, JPEG and arrays of physical values",
+    beside = f", beside={dict(told)!r}" if told else ""
+    alone = [
         "",
         "# for 8-bit cutouts, transformers alone is enough",
         "from transformers import pipeline",
         "",
         f'pipeline("image-classification", model="{model}"{pin})("cutout.png")',
+    ]
+    lines = [
+        "# pip install sdovis",
+        "import sdovis",
+        "",
+        f'classify = sdovis.pipeline("{model}"{pin})',
+        f"classify({files}{beside})  # also PNG, JPEG and arrays of physical values",
+        *([] if told else alone),
     ]
     if source.dataset:
         load = f'load_dataset("{source.dataset}"{pin})'
@@ -297,8 +303,14 @@ def snippet(source: ModelSource, name: str, channels: Sequence[str] = ()) -> str
     return "\n".join(lines)
 
 
-def client_snippet(where: str, channels: Sequence[str] = (), *, discs: bool = False) -> str:
-    """Python that queries this page; ``channels`` are the names of the model's channels, which may be shown ``discs``."""
+def client_snippet(
+    where: str, channels: Sequence[str] = (), told: Mapping[str, Any] | None = None, *, discs: bool = False
+) -> str:
+    """Python that queries this page; ``channels`` are the names of the model's channels, which may be shown ``discs``.
+
+    ``told`` are values beside the image.
+    """
+    beside = "".join(f"{PREFIX}{name}={value!r}, " for name, value in (told or {}).items())
     several = ", ".join(f'handle_file("{channel}.fits")' for channel in channels)
     files = f"[{several}]" if len(channels) > 1 else 'handle_file("image.fits")'
     lines = [
@@ -306,10 +318,10 @@ def client_snippet(where: str, channels: Sequence[str] = (), *, discs: bool = Fa
         "from gradio_client import Client, handle_file",
         "",
         f'client = Client("{where}")',
-        f'answer = client.predict({files}, api_name="/classify")',
+        f'answer = client.predict({files}, {beside}api_name="/classify")',
         'answer["label"], answer["probabilities"]',
     ]
-    if discs:
+    if discs and not told:
         listed = 'regions_file=handle_file("solar_regions.json")'
         lines += ["", "# all regions of a disc", f'client.predict({files}, {listed}, api_name="/classify_regions")']
     return "\n".join(lines)

@@ -110,7 +110,7 @@ def _value(name: str, part: Any, value: Any, folders: Sequence[Path]) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
             raise BadInput(f"{name}: not a number")
         return value
-    if kind == "textbox":
+    if kind in ("textbox", "dropdown"):
         if not isinstance(value, str) or len(value) > MAX_TEXT:
             raise BadInput(f"{name}: not a text of at most {MAX_TEXT} characters")
         return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from sdovis.statistics.tabular import TableColumn
 from sdovis.version import __version__
+from sdovis.webapp import beside
 from sdovis.webapp.source import ModelSource
 from sdovis.webapp.turns import Turns
 from sdovis.webapp.visitors import Presence, Visitor, address
@@ -66,18 +68,21 @@ def file_input(several: bool) -> gr.File:
     return gr.File(visible=False, label="file", file_types=list(SUFFIXES), file_count=count)
 
 
-def endpoint(classify: Callable[..., Any], *, several: bool = False, masks: bool = False) -> None:
+def endpoint(
+    classify: Callable[..., Any], *, several: bool = False, masks: bool = False, told: Sequence[TableColumn] = ()
+) -> None:
     """``/classify`` for programs: one file, or ``several``, and a position (degrees) in; label and probabilities out.
 
-    For a model that ``masks`` neighbours also the regions of the disc, as text.
+    For a model that ``masks`` neighbours also the regions of the disc, as text, and the values that a model is ``told``.
     """
     latitude, longitude = (
         gr.Number(visible=False, label="latitude_deg"),
         gr.Number(visible=False, label="longitude_deg"),
     )
+    inputs = [file_input(several), latitude, longitude, *([_regions_input()] if masks else [])]
     gr.Button(visible=False).click(
-        classify,
-        [file_input(several), latitude, longitude, *([_regions_input()] if masks else [])],
+        beside.taking(classify, told, len(inputs)),
+        [*inputs, *beside.fields(told, visible=False)],
         gr.JSON(visible=False, label="label and probabilities"),
         api_name="classify",
         concurrency_limit=None,
