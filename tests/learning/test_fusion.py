@@ -86,6 +86,12 @@ def test_the_logits_are_those_of_one_linear_layer_on_features_and_table(trained:
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
 
 
+def test_networks_that_judge_folds_are_told_the_table(told: Corpus, tmp_path: Path) -> None:
+    record = tiny.train(study(calibration_folds=2), told, tmp_path)
+    said = np.concatenate([np.load(file) for file in sorted((tmp_path / "training" / "folds").glob("*.npy"))])
+    assert np.isfinite(said).all() and record.temperature is not None
+
+
 def test_the_temperature_cools_the_table_too(told: Corpus, tmp_path: Path) -> None:
     record = tiny.train(study(trainable="head"), told, tmp_path / "cooled")
     plain = tiny.train(study(trainable="head", calibrate=False), told, tmp_path / "plain")
