@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sdovis import allocation, disk, manifests, records
 from sdovis.errors import BadInput, Problem, SdovisError
-from sdovis.learning import arithmetic, checkpoints, description, familiarity, folds, later, loader, methods, refit
+from sdovis.learning import arithmetic, checkpoints, description, familiarity, folds, loader, methods, refit
 from sdovis.learning.clock import Clock
 from sdovis.learning.familiarity import Familiarity
 from sdovis.learning.losses import Loss
@@ -53,9 +53,6 @@ def run(plan: TrainingPlan, *, restart: bool = False) -> TrainingRecord:
         return record
     with plan.clock.part("imports"):
         from sdovis.learning.arguments import reported_to, sharding, tracked_in, training_arguments
-
-        with later.left():
-            from sdovis.learning import trainer  # noqa: F401
     arguments = training_arguments(plan.study, plan.folder / "checkpoints")
     if sharding() == "DEEPSPEED" and arguments.process_index == 0:
         log.warning("DeepSpeed is untested: exact resume is verified for one process, DDP and FSDP 2")
