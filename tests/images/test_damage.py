@@ -98,7 +98,7 @@ def test_what_nobody_foresaw_costs_its_image_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     path = write(tmp_path / "a.fits", dipole((48, 40), (10, 10), (20, 20)))
-    monkeypatch.setattr(headers, "observed", lambda cards: Odd(error).get("T_OBS"))
+    monkeypatch.setattr(headers, "observed_once", lambda cards, path: Odd(error).get("T_OBS"))
     with pytest.raises(UnreadableImage, match=f"{UNFORESEEN}: {type(error).__name__}.*please report it"):
         read_image(path)
 
