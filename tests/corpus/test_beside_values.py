@@ -146,11 +146,19 @@ def test_what_is_learned_of_values_is_learned_from_the_training_part() -> None:
     assert (column.low, column.high, column.median) == (0, 24, 12)
 
 
-@pytest.mark.parametrize("mark", [-999.0, -9999.0, -99.0])
-def test_a_number_that_marks_a_missing_value_is_refused(mark: float) -> None:
-    table = rows(lambda label, region, day: np.where(region % 5 == 0, mark, region * 1.0))
-    with pytest.raises(BadInput, match=f"{mark:g} stands where all other values are 0 or more"):
-        beside.fitted(study(numbers={"x": "X"}), table)
+@pytest.mark.parametrize("mark", [-999.0, -9999.0, -99.9])
+@pytest.mark.parametrize("lowest", [0.0, -40.0])
+def test_a_number_that_marks_a_missing_value_is_refused(mark: float, lowest: float) -> None:
+    table = rows(lambda label, region, day: np.where(region % 5 == 0, mark, region + lowest))
+    table.loc[table.index[0], "beside_x"] = -9999.0
+    with pytest.raises(BadInput, match="-9999 is far below all other values"):
+        beside.refuse_marks(study(numbers={"x": "X"}), table)
+
+
+@pytest.mark.parametrize("lowest", [-99.0, -60.0, -9.0])
+def test_a_number_of_nines_among_others_like_it_is_a_number(lowest: float) -> None:
+    table = rows(lambda label, region, day: np.where(region % 5 == 0, lowest, -60.0 + region))
+    beside.refuse_marks(study(numbers={"x": "X"}), table)
 
 
 def test_negative_numbers_are_numbers() -> None:

@@ -123,6 +123,19 @@ def test_a_plain_file_is_opened_as_astropy_opens_it(bitpix: int) -> None:
 
 
 @pytest.mark.parametrize(
+    "more", ["BITPIX  =                    8", "NAXIS1  =                    4", "NAXIS   =                    0"]
+)
+def test_a_repeated_mandatory_card_is_left_to_astropy(more: str) -> None:
+    assert sun_fits._plain(image(more=whole(more))) is None
+
+
+@pytest.mark.parametrize("more", ["bscale  =2.0", "bzero   =100", "bscale    2.0"])
+def test_a_scaling_card_in_lower_case_is_left_to_astropy_or_read_as_it_does(more: str) -> None:
+    data = image(more=whole(more))
+    assert sun_fits._plain(data) is None or opened(data)
+
+
+@pytest.mark.parametrize(
     "data",
     [
         image(more=whole("XTENSION= 'IMAGE'")), image(more=whole("LONG    = 'a&'") + whole("CONTINUE  'b'")),

@@ -83,6 +83,15 @@ def test_an_empty_quality_of_a_file_is_kept_and_is_no_good_quality(tmp_path: Pat
     assert quality_problem(read_image(file)) == "QUALITY is empty, where a number of 32 bits is expected"
 
 
+@pytest.mark.parametrize("card", ["QUALITY =", "QUALITY =                  nan", "QUALITY =           0x80000000"])
+def test_a_card_without_a_value_that_can_be_read_is_no_good_quality(tmp_path: Path, card: str) -> None:
+    file = write(tmp_path / "a.fits", dipole((96, 96), (30.0, 40.0), (60.0, 40.0)), QUALITY=0)
+    data = file.read_bytes()
+    at = data.index(b"QUALITY =")
+    file.write_bytes(data[:at] + f"{card:<80}".encode() + data[at + 80 :])
+    assert quality_problem(read_image(file)) == "QUALITY is empty, where a number of 32 bits is expected"
+
+
 @pytest.mark.parametrize("said", [1 << 13, "good", ""])
 def test_another_instrument_is_not_judged(said: object) -> None:
     assert quality_problem(image(said, "EIT")) is None

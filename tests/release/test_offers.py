@@ -211,7 +211,7 @@ def handler(made: tuple[Release, Path]) -> Any:
         ({"inputs": []}, "inputs holds 0 files"),
         ({"inputs": ["a"] * 4}, "inputs holds 4 files"),
         ({"inputs": "aGk=", "parameters": {"top_k": 0}}, "top_k = 0 is not a whole number"),
-        ({"inputs": "aGk=", "parameters": {"temperature": 1}}, "'temperature' is not known; give at or top_k"),
+        ({"inputs": "aGk=", "parameters": {"temperature": 1}}, "'temperature' is not known; give at, top_k or beside"),
         ({"inputs": "aGk=", "parameters": {"at": "there"}}, "there"),
     ],
 )

@@ -213,3 +213,16 @@ def test_without_mistakes_biases_do_not_make_a_classifier_certain_either() -> No
     temperature, biases = fit_temperature_and_biases(truth, 3 * np.eye(3)[truth], np.arange(30))
     assert temperature == pytest.approx(1, rel=1e-3)
     assert biases == pytest.approx(np.zeros(3), abs=1e-3)
+
+
+def test_with_biases_classes_are_as_common_as_among_images_and_not_as_among_regions() -> None:
+    rng = np.random.default_rng(3)
+    sizes = np.r_[np.full(100, 2), np.full(20, 20)]
+    truth = np.repeat(np.r_[np.zeros(100, int), np.ones(20, int)], sizes)
+    logits = np.c_[rng.normal(0, 1, truth.size), rng.normal(0.3 * truth, 1)]
+    temperature, biases = fit_temperature_and_biases(truth, logits, np.repeat(np.arange(120), sizes))
+    mean = softmax(logits / temperature + biases, axis=1)
+    weight = np.repeat(1 / sizes, sizes)
+    by_class = np.array([weight[truth == k].sum() for k in (0, 1)])
+    shares = np.bincount(truth) / truth.size
+    assert np.average(mean, axis=0, weights=weight * (shares / by_class)[truth]) == pytest.approx(shares, abs=1e-3)

@@ -28,7 +28,10 @@ BASELINES = {
 def intervals(facts: Facts) -> Markdown:
     """How the intervals were made; those of an older sdovis were percentiles without exception."""
     drawn = facts.scores.bootstrap
-    by_scale = ": percentiles; of areas under curves, log loss and strata, symmetric in their logit or logarithm"
+    by_scale = (
+        ": percentiles; of areas under curves, log loss and strata, symmetric in their logit or logarithm; of calibration "
+        "errors, by an inverted bootstrap test"
+    )
     return lines(
         f"{percent(drawn.confidence)} intervals from {count(drawn.samples)} bootstrap samples",
         f"of whole regions (seed {drawn.seed}){by_scale if 'ece-floor' in facts.scores.probabilistic else ''}.",
@@ -105,9 +108,10 @@ def persistence(facts: Facts) -> Markdown:
     found = facts.scores.persistence
     if found is None:
         return Markdown("")
+    untold = "" if facts.fused else ", which the model is not told,"
     return lines(
         f"For reference, persistence: on the {count(found.rows)} images of {count(found.regions)} regions that were also",
-        "observed about a day before, the class of that day, which the model is not told, has a balanced accuracy of",
+        f"observed about a day before, the class of that day{untold} has a balanced accuracy of",
         f"{interval(found.balanced_accuracy)}; the model has {interval(found.model)} on these, a difference of "
         f"{difference(found.difference)}.",
     )

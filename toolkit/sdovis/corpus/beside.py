@@ -68,18 +68,13 @@ def expanded(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
 def fitted(study: Study, rows: pd.DataFrame) -> tuple[TableColumn, ...] | None:
     """What the training part of ``rows``, `expanded`, says of each value; None if the study names none.
 
-    Raises `BadInput` for values that tell nothing apart there, and for marks of missing values that were taken for numbers.
+    Raises `BadInput` for values that tell nothing apart there.
     """
     train = rows[rows["split"] == "train"]
     found, problems = [], []
     for name, (kind, heading) in study.source.columns.beside.named.items():
         here = Problem("", file=study.source.rows_from, column=heading)
         values = train[PREFIX + name]
-        if kind != "category" and (mark := _mark(rows[PREFIX + name])):
-            hint = "empty these cells: a missing value is none"
-            what = f"{mark} stands where all other values are 0 or more: it looks like the mark of a missing value"
-            problems.append(Problem(what, hint, here.file, column=heading))
-            continue
         try:
             found.append(tabular.fitted(name, heading, kind, values))
         except ValueError as error:
@@ -91,11 +86,24 @@ def fitted(study: Study, rows: pd.DataFrame) -> tuple[TableColumn, ...] | None:
     return tuple(found) or None
 
 
+def refuse_marks(study: Study, rows: pd.DataFrame) -> None:
+    """Raise `BadInput` for marks of missing values that would be taken for numbers; ``rows`` are `expanded`."""
+    problems = []
+    for name, (kind, heading) in study.source.columns.beside.named.items():
+        if kind != "category" and (mark := _mark(rows[PREFIX + name])):
+            what = f"{mark} is far below all other values: it looks like the mark of a missing value"
+            hint = "empty these cells: a missing value is none"
+            problems.append(Problem(what, hint, study.source.rows_from, column=heading))
+    if problems:
+        raise BadInput(problems)
+
+
 def _mark(values: pd.Series) -> str:
-    """A number of nines below 0, such as -999, where no other value is negative; "" if there is none."""
-    below = {float(value) for value in values[values < 0]}
-    nines = len(below) == 1 and set(f"{-min(below):g}") == {"9"}
-    return f"{min(below):g}" if nines else ""
+    """A number of nines below 0, such as -999 or -99.9, that is less than twice the next lowest; "" if there is none."""
+    below = sorted({float(value) for value in values[values < 0]})
+    nines = [value for value in below if len(digits := f"{-value:g}".replace(".", "")) > 1 and set(digits) == {"9"}]
+    others = [value for value in below if value not in nines]
+    return f"{nines[0]:g}" if nines and (not others or nines[0] < 2 * others[0]) else ""
 
 
 def refuse_given_away(study: Study, rows: pd.DataFrame, seed: int) -> tuple[str, ...]:

@@ -239,6 +239,7 @@ def build_undivided(
             raise BadInput(Problem(f"no row is left: {counts}", "name a source of other regions", study.name))
         rejects = _rejects(found, reasons != "", reasons[reasons != ""])
         kept = beside.expanded(study, kept)
+        beside.refuse_marks(study, kept)
         facts = CorpusFacts.of(study, found.scheme, kept, rejects, found.notices, classes, told)
     except BadInput:
         shards.remove()
@@ -295,6 +296,7 @@ def _divided(
     kept = found.rows.iloc[order].assign(split=part[order], group=assignment.group[order])
     kept = kept.reset_index(drop=True)
     kept = beside.expanded(study, kept)
+    beside.refuse_marks(study, kept)
     told = beside.refuse_given_away(study, kept, study.study.seed)
     facts = CorpusFacts.of(study, found.scheme, kept, rejects, found.notices, beside=beside.fitted(study, kept))
     bits = study.split.near_duplicate_bits

@@ -8,6 +8,7 @@ and counted.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sdovis import manifests, records
-from sdovis.corpus import build
+from sdovis.corpus import beside, build
 from sdovis.corpus.build import Corpus
 from sdovis.corpus.duplicates import PASSAGE_DAYS
 from sdovis.errors import BadInput, Problem
@@ -27,6 +28,8 @@ from sdovis.evaluation.facts import ScoreFacts
 from sdovis.evaluation.strangers import FamiliarityFacts
 from sdovis.readers.rows import RawRow
 from sdovis.study import Beside, Images, Study
+
+log = logging.getLogger(__name__)
 
 #: The folder of a run that holds a folder for each other source.
 PLACE = "on"
@@ -149,11 +152,13 @@ def evaluate(
     """
     model = manifests.read(model_folder, made_by="train")
     specs = scores.chosen(study, corpus)
-    beside = folder.with_name(f".corpus-of-{folder.name}")
+    made = folder.with_name(f".corpus-of-{folder.name}")
     found = build.build_undivided(
-        other, beside, rows, partial(seen, corpus=corpus), classes=corpus.classes, told=corpus.facts.beside, origin=origin,
+        other, made, rows, partial(seen, corpus=corpus), classes=corpus.classes, told=corpus.facts.beside, origin=origin,
         progress=progress,
     )  # fmt: skip
+    for name, count in beside.strange(corpus.facts.beside or (), found.rows).items():
+        log.warning("%s: %d of %d rows have a value unlike those of the training part", name, count, len(found.rows))
     table = scores.predictions(found, model_folder, progress=progress)
     rivals = scores.rivals_of(study, corpus, model_folder, found) if study.evaluation.baselines else None
     timed = scores.latency(found, model_folder)
@@ -167,7 +172,7 @@ def evaluate(
         scores.write(writing, facts, table, timed, rivals)
         strangers.write(writing, table, model_folder, facts.bootstrap)
         source.save(writing)
-        beside.replace(writing / "corpus")
+        made.replace(writing / "corpus")
     return Elsewhere.load(folder)
 
 

@@ -76,7 +76,9 @@ def evaluate(study: Study, corpus: Corpus, model_folder: Path, folder: Path, *, 
     table = predictions(corpus, model_folder, progress=progress)
     before = _by_the_first(corpus, model_folder, model, progress) if study.method.learns_from_validation else None
     rivals = rivals_of(study, corpus, model_folder) if study.evaluation.baselines else None
-    heads = ablation.predictions(corpus, model_folder, study.method.learned_from)
+    # Of the network to which the validation part is new: that part chooses the heads' penalties.
+    judged = first_folder(model_folder) if study.method.learns_from_validation else model_folder
+    heads = ablation.predictions(corpus, judged, ("train",))
     timed = latency(corpus, model_folder)
     facts = scored(
         study, corpus.classes, specs, part="test", table=table, rows=corpus.rows, rivals=rivals,

@@ -298,7 +298,8 @@ def _page(
     stored = test.cast_column("image", Image(decode=False))
     labels = np.asarray(test["label"])
     first = [int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)]
-    chosen = [*first, *(i for i in range(len(test)) if i not in first)][:asked]
+    inorder = [*first, *(i for i in range(len(test)) if i not in first)]
+    chosen = [i for i in inorder if values.may_be_asked(told, test[i])][:asked] if told else inorder[:asked]
     client = _spoken_to(name, lambda: _client(hub, name))
     with tempfile.TemporaryDirectory() as folder:
         for number in chosen:

@@ -80,18 +80,23 @@ def _plain(data: bytes) -> tuple[NDArray[Any], Cards, Cards] | None:
     if at % cards.LENGTH or not data[:at].isascii() or b"CONTINUE" in data[:at]:
         return None
     found = list(cards.read(data[:at].decode("ascii")))
-    if [key for key, _ in found[: len(PLAIN)]] != list(PLAIN):
+    # Once each: of several, astropy takes the last, or refuses the file.
+    if [key for key, _ in found if key in PLAIN] != list(PLAIN) or [key for key, _ in found[: len(PLAIN)]] != list(
+        PLAIN
+    ):
         return None
     header: dict[str, Any] = {}
     for key, value in found:
         if key not in cards.REMARKS:
-            header.setdefault(key, value)
+            header.setdefault(key.upper(), value)
     simple, bitpix, axes, *sides = (header[key] for key in PLAIN)
     if simple is not True or axes != 2 or bitpix not in BITPIX or not header.keys().isdisjoint(NOT_PLAIN):
         return None
     if not all(isinstance(header.get(key, 0), int | float) for key in SCALING):
         return None
-    if not all(type(each) is int for each in (bitpix, *sides)) or not all(1 <= side <= MAX_SIDE for side in sides):
+    if not all(type(each) is int for each in (bitpix, axes, *sides)) or not all(
+        1 <= side <= MAX_SIDE for side in sides
+    ):
         return None
     width, height = sides
     begin = _whole_blocks(at + cards.LENGTH)
@@ -162,8 +167,8 @@ def _kept(found: Iterable[tuple[str, cards.Value | None]]) -> dict[str, Any]:
     for key, value in found:
         if key in cards.REMARKS:
             remarks.append(str(value))
-        elif value is not None:
-            kept.setdefault(key, value)
+        elif value is not None or key == "QUALITY":  # one that cannot be read is not the same as none
+            kept.setdefault(key, "" if value is None else value)
     return restored(kept) | {"COMMENT": " ".join(remarks)}
 
 

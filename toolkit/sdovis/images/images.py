@@ -174,7 +174,7 @@ def read_image(
         else:
             values, cards, kind = _decoded(data, shown, max_picture_side)
         if keywords and kind == "FITS" and not headers.places(cards):
-            cards = {**keywords, **cards}
+            cards = {**keywords, **{key: value for key, value in cards.items() if value != ""}}
         return _understood(values, cards, kind, shown, digest, observed)
     except MemoryError as error:
         raise UnreadableImage(shown, "reading it needs more memory than is available") from error

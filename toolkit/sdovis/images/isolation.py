@@ -40,7 +40,7 @@ SMALL_TASK = 32 * 1024  # bytes: such a task fits into a socket's buffer, so han
 READING_SECONDS, READING_BYTES = 10.0, 2**30
 ASKING_S = 0.2  # how often whoever wants a result is asked whether it still does
 KEPT_S = 30.0
-READING_IMPORTS = ("sdovis.images.images", "astropy.io.fits", "astropy.units")
+READING_IMPORTS = ("sdovis.images.images", "astropy.io.fits", "astropy.units", "scipy.fft", "scipy.ndimage")
 
 
 class Death(UnreadableImage):
@@ -276,7 +276,7 @@ class _Child:
 class Kept:
     """Children that wait for whoever asks for the same work again, for `KEPT_S` after their last task.
 
-    One that has died meanwhile is not used again.
+    One that has died meanwhile is not used again, and one for other work ends.
     """
 
     def __init__(self) -> None:
@@ -306,12 +306,16 @@ class Kept:
             child.end()
             return
         with self._lock:
+            other = [of for work, of in self._waiting if work != child.work]
+            self._waiting = [(work, of) for work, of in self._waiting if work == child.work]
             self._waiting.append((child.work, child))
             if self._timer is not None:
                 self._timer.cancel()
             self._timer = threading.Timer(KEPT_S, self.close)
             self._timer.daemon = True
             self._timer.start()
+        for each in other:
+            each.end()
 
     def close(self) -> None:
         """End those that wait."""

@@ -102,7 +102,7 @@ def _cards(xml: bytes, path: Path) -> dict[str, Any]:
         key, text = node.tag.upper(), (node.text or "").strip()
         if key in ("COMMENT", "HISTORY"):
             remarks.append(text)
-        elif text and not len(node):
+        elif (text or key == "QUALITY") and not len(node):
             cards.setdefault(key, _value(text))
     return cards | {"COMMENT": " ".join(remarks)}
 

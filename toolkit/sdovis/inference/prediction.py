@@ -173,7 +173,8 @@ def _looked(images: Iterable[Asked], sought: Sought, view: View, pace: Pace) -> 
         seconds=DECODING_SECONDS,
         memory_bytes=DECODING_BYTES,
         imports=tuple(imports),
-        kept=pace.kept,
+        # A study's images may lie in stores, which a child knows by their names alone and would not open again.
+        kept=None if sought.study else pace.kept,
     )
 
 

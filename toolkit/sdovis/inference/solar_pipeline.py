@@ -119,6 +119,12 @@ def found(model: str) -> tuple[Path, str]:
     return copied, f"{model}@{copied.name}"
 
 
+def _are_several(inputs: Any) -> bool:
+    """Whether these are images one after the other: a generator, or a data set."""
+    single = isinstance(inputs, str | tuple | Mapping | np.ndarray | Image.Image)
+    return not single and (hasattr(inputs, "__next__") or hasattr(inputs, "__getitem__"))
+
+
 @cache
 def _pipeline_class() -> type[ImageClassificationPipeline]:
     import torch
@@ -153,6 +159,9 @@ def _pipeline_class() -> type[ImageClassificationPipeline]:
             """As the stock pipeline's, with the values ``beside`` the image, of a list of images a list of them."""
             if isinstance(inputs, list):
                 inputs = values.paired(inputs, beside, self.told)
+            elif self.told and _are_several(inputs):
+                what = "values stand beside each image, and these images are no list"
+                raise BadInput(Problem(what, "give a list of images, and a list with the values of each"))
             elif beside is not None:
                 kwargs["beside"] = beside
             return super().__call__(inputs, *args, **kwargs)

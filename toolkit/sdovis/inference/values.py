@@ -84,6 +84,12 @@ def row(told: Sequence[TableColumn], beside: Any) -> tuple[NDArray[np.float32] |
     return table, strange, missing
 
 
+def may_be_asked(told: Sequence[TableColumn], row: Mapping[str, Any]) -> bool:
+    """Whether the page takes the values beside an image of a data set: it wants all that each training row has."""
+    found = of_row(told, row) or {}
+    return all(found[each.name] is not None or each.missing for each in told)
+
+
 def of_row(told: Sequence[TableColumn], row: Mapping[str, Any]) -> dict[str, Any] | None:
     """The values beside an image of a data set, of which ``row`` is one, as `row` takes them; None if nothing is ``told``.
 

@@ -160,6 +160,9 @@ def sign(folder: Path, kinds: Sequence[str], unsigned: Sequence[str], signer: Si
         config = config or signer.signing(package)
         with _reaching_sigstore():
             config.set_hashing_config(_hashing(package, folder / kind, unsigned)).sign(folder / kind, signature)
+        if what := _wrong(package, folder / kind, unsigned, verifier):
+            hint = "compare publish.signing_identity and publish.signing_issuer with the certificate's"
+            raise BadInput(Problem(f"it was signed, but {what}", hint, f"{kind}/{FILE}"))
 
 
 def verify(folder: Path, kinds: Sequence[str], unsigned: Sequence[str], signer: Signer) -> list[Problem]:
@@ -173,12 +176,16 @@ def verify(folder: Path, kinds: Sequence[str], unsigned: Sequence[str], signer: 
 
 @contextmanager
 def _reaching_sigstore() -> Iterator[None]:
-    """A failure of Sigstore, or of the network to it, becomes a `HubFailure`."""
+    """A failure of Sigstore, or of the network to it, becomes a `HubFailure`; a login that ran out meanwhile a `BadInput`."""
     from requests import RequestException
+    from sigstore import oidc
     from sigstore.errors import Error
 
     try:
         yield
+    except (oidc.IdentityError, oidc.ExpiredIdentity) as error:
+        what = f"the login to sign is not accepted, or ran out meanwhile: {' '.join(str(error).split())}"
+        raise BadInput(Problem(what, f"log in again, or set {TOKEN} to a new token for sigstore")) from error
     except (Error, RequestException, ConnectionError) as error:
         cause = error.__cause__ or error.__context__ or error
         why = " ".join(f"{error} ({cause})".split())[:300]

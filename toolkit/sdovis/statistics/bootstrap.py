@@ -247,7 +247,9 @@ def _on_scale(
         drawn, found = (logit(np.clip(score, end, 1 - end)) for score in (draws, estimate))
     else:
         drawn, found = (np.log(np.maximum(score, end)) for score in (draws, estimate))
-    spread = np.nanstd(drawn, axis=0) * np.sqrt(clusters / (clusters - 1)) * t.ppf(1 - tail, clusters - 1)
+    # Resamples that are all equal say nothing of what other regions would give: no interval.
+    std = np.where(np.nanmin(drawn, axis=0) < np.nanmax(drawn, axis=0), np.nanstd(drawn, axis=0), np.nan)
+    spread = std * np.sqrt(clusters / (clusters - 1)) * t.ppf(1 - tail, clusters - 1)
     low, high = ((expit if scale == "logit" else np.exp)(bound) for bound in (found - spread, found + spread))
     return np.stack([np.minimum(low, estimate), np.maximum(high, estimate)])
 

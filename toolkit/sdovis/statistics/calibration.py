@@ -202,12 +202,14 @@ def fit_temperature_and_biases(
     """T and biases b (K,), of mean 0, for which softmax(logits / T + b) is likeliest, each cluster counting once.
 
     Platt scaling with one slope for all classes (Guo et al. 2017, section 4.2, "vector scaling" with equal weights): what
-    probabilities lack when the classes are not as common as the network was taught. Limits of T as in `fit_temperature`;
+    probabilities lack when the classes are not as common as the network was taught. Classes are weighted to be as common as
+    among all images: regions, which count once each, may have other shares. Limits of T as in `fit_temperature`;
     those of a bias are `BIASES`. The predicted classes change: rare ones are predicted more rarely.
     """
     from scipy.optimize import minimize
 
-    z, t, weight = _weighted(truth, logits, clusters)
+    shares = np.bincount(np.asarray(truth), minlength=np.shape(logits)[1]) / np.size(truth)
+    z, t, weight = _weighted(truth, logits, clusters, shares)
     low, high = _temperatures(z, t)
 
     def loss(given: NDArray[np.float64]) -> float:

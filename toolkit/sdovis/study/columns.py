@@ -56,10 +56,11 @@ class Beside(Section):
                     )
                 if not heading.strip():
                     problems.append(f"{name} names no heading; write that of the column, as it stands in the table")
-                if name in names or heading in headings:
+                folded = " ".join(heading.split())
+                if name in names or folded in headings:
                     problems.append(f"{name} = {heading!r} stands there twice; keep one")
                 names.add(name)
-                headings.add(heading)
+                headings.add(folded)
         if problems:
             raise ValueError("\n".join(problems))
         return self
