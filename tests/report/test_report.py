@@ -77,7 +77,7 @@ def test_everything_that_the_model_card_says_of_skill_is_on_the_report():
     )
     #: How to use a published model is the card's; of the notices and parts the report has its own, longer ones.
     of_the_card = {"model_images", "classify_files", "model_notices", "model_licence", "model_citation", "versions"}
-    of_the_card |= {"parts_in_short", "other_licence", "doi"}
+    of_the_card |= {"parts_in_short", "other_licence", "doi", "beside"}
     said = r"{{ (?:sentences|tables)\.(\w+)"
     assert set(re.findall(said, card)) - of_the_card <= set(re.findall(said, ours))
 
