@@ -23,7 +23,7 @@ from sdovis import manifests
 from sdovis.errors import BadInput, Problem
 from sdovis.manifests import sha256_file
 from sdovis.release import citation, croissant
-from sdovis.release.assembly import KINDS, README, RELEASE, Release
+from sdovis.release.assembly import README, RELEASE, Release
 
 SUMS, ZENODO = "SHA256SUMS", ".zenodo.json"
 _OLDEST = (1980, 1, 1, 0, 0, 0)
@@ -119,7 +119,9 @@ def _croissant(release: Release, inside: str, archive: tuple[str, str] | None = 
 
 def _zip(release: Release, stem: str, file: Path) -> None:
     files: dict[str, Path | bytes] = {
-        f"{kind}/{path}": release.path(kind, path) for kind in KINDS for path in release.repositories[kind].files
+        f"{kind}/{path}": release.path(kind, path)
+        for kind in release.repositories
+        for path in release.repositories[kind].files
     }
     files |= {RELEASE: release.folder / RELEASE, croissant.FILE: _croissant(release, "dataset").encode()}
     sums = "".join(f"{_sha256(files[path])}  {path}\n" for path in sorted(files))
