@@ -104,7 +104,7 @@ def images_in(data: Path, count: int) -> tuple[Path, Path]:
     if not png.is_dir():
         made = data / f"simulated-{count}"
         if not made.is_dir():
-            simulate(made, regions=max(20, count // 5), seed=1, progress=False)
+            simulate(made, regions=max(20, count // 4), seed=1, progress=False)
         files = sorted((made / "images").glob("*.fits"))
         if len(files) < count:
             raise SystemExit(f"only {len(files)} files were simulated; ask for fewer")
