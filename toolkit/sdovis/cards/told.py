@@ -100,13 +100,17 @@ def ablation(facts: Facts) -> Markdown:
         if both.low is not None and both.low > 0
         else "The values beside the image are **not shown to add** to what the image tells."
     )
+    again = facts.training.refit
+    network = (
+        "the network of the first training, to which the validation part is new" if again else "this model's network"
+    )
+    twin = "" if again else " The head on the table alone is the baseline `beside`."
     return blocks(
         "### Image, table, both",
         lines(
             "Three heads of the same kind, a logistic regression each, fitted alike on the training part; the validation part",
-            "chose each one's penalty, and the test part only compares them. The features are those of this model's network,",
-            "which was trained with the values beside it: a network trained on images alone may have others. The head on the",
-            "table alone is the baseline `beside`.",
+            f"chose each one's penalty, and the test part only compares them. The features are those of {network};",
+            f"it was trained with the values beside it: a network trained on images alone may have others.{twin}",
         ),
         scores,
         differences,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,9 +22,6 @@ from sdovis.evaluation.facts import Ablation
 from sdovis.statistics import skill
 from sdovis.statistics.bootstrap import Estimate, by_cluster, cluster_bootstrap, paired_difference
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 #: The table, beside ``predictions.parquet``: id, and the class that each head predicts.
 TABLE = "ablation.parquet"
 IMAGE, VALUES, BOTH = HEADS = ("image", "table", "both")
@@ -32,7 +29,7 @@ IMAGE, VALUES, BOTH = HEADS = ("image", "table", "both")
 PAIRS = ((BOTH, IMAGE), (BOTH, VALUES), (IMAGE, VALUES))
 
 
-def predictions(corpus: Corpus, model_folder: Path, learned_from: Sequence[str]) -> pd.DataFrame | None:
+def predictions(corpus: Corpus, model_folder: Path) -> pd.DataFrame | None:
     """One row per image of the corpus: id, and each head's class index; None for a model that is told nothing."""
     from sdovis import inference
     from sdovis.learning import backbones, description, features, streaming
@@ -45,7 +42,7 @@ def predictions(corpus: Corpus, model_folder: Path, learned_from: Sequence[str])
     seen = features.compute(model, codes, processor, precision="no", batch_size=32, device=device)
     values = beside.encoded(told, corpus.rows)
     shown = {IMAGE: seen, VALUES: values, BOTH: np.concatenate([seen, values], axis=1)}
-    fit = baselines.fitting(corpus, learned_from)
+    fit = baselines.fitting(corpus, ("train",))
     found = {name: fit(baselines.linear(), table, table) for name, table in shown.items()}
     return pd.DataFrame({"id": corpus.rows["id"], **found})
 

@@ -78,7 +78,7 @@ def evaluate(study: Study, corpus: Corpus, model_folder: Path, folder: Path, *, 
     rivals = rivals_of(study, corpus, model_folder) if study.evaluation.baselines else None
     # Of the network to which the validation part is new: that part chooses the heads' penalties.
     judged = first_folder(model_folder) if study.method.learns_from_validation else model_folder
-    heads = ablation.predictions(corpus, judged, ("train",))
+    heads = ablation.predictions(corpus, judged)
     timed = latency(corpus, model_folder)
     facts = scored(
         study, corpus.classes, specs, part="test", table=table, rows=corpus.rows, rivals=rivals,
